@@ -1,0 +1,1 @@
+"""Raw files -> `Dataset`: readers, protocols, encodings, feature columns. Knows no model."""
