@@ -1,0 +1,135 @@
+"""IntTower: the Next Generation of Two-Tower Model for Pre-Ranking System (Li et al., CIKM 2022, arXiv 2210.09890).
+
+    V   = E + softmax(W mean(E) + b) * E                  Light-SE in each tower, section 3.2
+    s^i = sum_p max_q <M_u^i[p], M_v[q]>                   FE-Block, one score for each user layer, section 3.3
+    y   = sigmoid(sum_i s^i + bias)
+    L   = L_ctr + cir_weight * L_cir + l2 * ||Theta||^2    CIR, section 3.4
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.base import Output, TwoTower
+from model.layers.embedding import FeatureEmbedding, flatten
+from model.layers.fe_block import FEBlock
+from model.layers.light_se import LightSE
+from model.layers.tower import Tower
+from model.losses import cir_loss
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+
+
+class IntTower(TwoTower):
+    """Two towers whose layers meet in an FE-Block.
+
+    user_head, item_head, field_dim: H_u, H_v and d of the FE-Block.
+    light_se: whether Light-SE weighs the fields before the towers.
+    fe_score: "all" levels, or the "last" alone, which is faster online ("Accelerate" in the README).
+    fe_input: "post" projects each layer's output, as the paper has it; "pre" its input, as the published code does.
+    cir_weight, cir_temperature: lambda_1 and tau; 0 switches CIR off.
+    user_filed_size, item_filed_size: number of fields, checked against the columns; the published scripts pass them.
+    """
+
+    def __init__(
+        self,
+        user_dnn_feature_columns: list[Column],
+        item_dnn_feature_columns: list[Column],
+        *,
+        field_dim: int = 64,
+        user_head: int = 4,
+        item_head: int = 4,
+        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_dropout: float = 0.0,
+        dnn_use_bn: bool = True,
+        light_se: bool = True,
+        fe_score: str = "all",
+        fe_input: str = "post",
+        cir_weight: float = 0.0,
+        cir_temperature: float = 0.1,
+        init_std: float = 1e-4,
+        user_filed_size: int | None = None,
+        item_filed_size: int | None = None,
+        **common,
+    ):
+        super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
+        _check_choice("fe_score", fe_score, ("all", "last"))
+        _check_choice("fe_input", fe_input, ("post", "pre"))
+        if cir_weight < 0 or cir_temperature <= 0:
+            raise InputError(
+                "CIR needs cir_weight >= 0 and cir_temperature > 0. "
+                f"Received: cir_weight={cir_weight}, cir_temperature={cir_temperature}."
+            )
+        self.cir_weight, self.cir_temperature = cir_weight, cir_temperature
+        self.user_embedding = FeatureEmbedding(self.user_columns, init_std)
+        self.item_embedding = FeatureEmbedding(self.item_columns, init_std)
+        _check_field_size("user_filed_size", user_filed_size, self.user_embedding.num_fields)
+        _check_field_size("item_filed_size", item_filed_size, self.item_embedding.num_fields)
+        self.user_light_se = LightSE(self.user_embedding.num_fields) if light_se else nn.Identity()
+        self.item_light_se = LightSE(self.item_embedding.num_fields) if light_se else nn.Identity()
+        self.user_tower = Tower(self.user_embedding.output_size, dnn_hidden_units, dnn_dropout, dnn_use_bn)
+        self.item_tower = Tower(self.item_embedding.output_size, dnn_hidden_units, dnn_dropout, dnn_use_bn)
+        # A tower returns [input, h^1, ..., h^L]; these slices pick what the FE-Block projects.
+        first = 0 if fe_input == "pre" else 1
+        levels = range(first, first + len(dnn_hidden_units))
+        self.levels = list(levels) if fe_score == "all" else [levels[-1]]
+        self.item_level = levels[-1]
+        self.fe_block = FEBlock(
+            [self.user_tower.sizes[level] for level in self.levels],
+            self.item_tower.sizes[self.item_level],
+            user_head,
+            item_head,
+            field_dim,
+        )
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.to(self.device)
+
+    def encode_user(self, features: Features) -> list[Tensor]:
+        """-> M_u^i of each level in use, each (B, H_u * d)"""
+        return self._user_levels(self._user_layers(features))
+
+    def encode_item(self, features: Features) -> Tensor:
+        """-> M_v (B, H_v * d)"""
+        return self._item_heads(self._item_layers(features))
+
+    def score_aligned(self, users: list[Tensor], items: Tensor) -> Tensor:
+        return self.fe_block(users, items) + self.bias  # (B,)
+
+    def output(self, features: Features) -> Output:
+        users, items = self._user_layers(features), self._item_layers(features)
+        logits = self.score_aligned(self._user_levels(users), self._item_heads(items))
+        return Output(logits, {"user": users[-1], "item": items[-1]})
+
+    def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
+        losses = super().losses(features, labels, output)
+        if self.cir_weight:
+            users, items = output.latent["user"].float(), output.latent["item"].float()
+            ids = features[self.user_id], features[self.item_id]
+            losses["cir"] = self.cir_weight * cir_loss(users, items, labels, *ids, self.cir_temperature)
+        return losses
+
+    def _user_layers(self, features: Features) -> list[Tensor]:
+        fields, dense = self.user_embedding(features)
+        return self.user_tower(flatten(self.user_light_se(fields), dense))
+
+    def _item_layers(self, features: Features) -> list[Tensor]:
+        fields, dense = self.item_embedding(features)
+        return self.item_tower(flatten(self.item_light_se(fields), dense))
+
+    def _user_levels(self, layers: list[Tensor]) -> list[Tensor]:
+        return self.fe_block.user_levels([layers[level] for level in self.levels])
+
+    def _item_heads(self, layers: list[Tensor]) -> Tensor:
+        return self.fe_block.item_heads_of(layers[self.item_level])
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}.")
+
+
+def _check_field_size(name: str, given: int | None, actual: int) -> None:
+    if given is not None and given != actual:
+        raise InputError(f"{name}={given}, but the feature columns have {actual} fields. Leave it out, or correct it.")

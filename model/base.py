@@ -1,0 +1,322 @@
+"""`CTRModel` and `TwoTower`: the only two base classes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from preprocessing.arrays import Arrays
+from preprocessing.dataset import Features, Split
+from preprocessing.deepctr import Callback, CallbackList, History
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column, check_columns, id_column
+from training import store
+from training.checkpoint import TrainingState
+from training.optim import make_optimizer
+from training.trainer import Trainer, TrainOptions, predict_logits, score_split
+
+Source = Split | Arrays
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one forward pass hands to the losses. logits: (B,). latent: whatever else a model's losses need, by name."""
+
+    logits: Tensor
+    latent: dict[str, Any] = field(default_factory=dict)
+
+
+class CTRModel(nn.Module):
+    """A model of the click probability, with deepctr-torch's compile / fit / predict / evaluate.
+
+    A subclass implements `output`, and `losses` if it learns from more than clicks.
+
+    columns: every feature column that the model reads.
+    task: "binary" alone; kept because the published scripts pass it.
+    seed: of the initial weights and of the order of training rows.
+    l2_reg_embedding, l2_reg_linear, l2_reg_dnn: weights of the squared parameters in the loss (embedding tables, linear
+        part, weight matrices).
+    """
+
+    def __init__(
+        self,
+        columns: list[Column],
+        *,
+        task: str = "binary",
+        device: str | torch.device = "cpu",
+        seed: int = 1024,
+        l2_reg_embedding: float = 1e-5,
+        l2_reg_linear: float = 1e-5,
+        l2_reg_dnn: float = 0.0,
+    ):
+        super().__init__()
+        if task != "binary":
+            raise InputError(f"Only task='binary' is supported: these models predict clicks. Received: {task!r}.")
+        columns = list({id(column): column for column in columns}.values())  # linear and dnn columns may be one list
+        check_columns(columns)
+        self.columns = columns
+        self.feature_names = [column.name for column in columns]
+        self.device = torch.device(device)
+        self.seed = seed
+        self.l2 = {"embedding": l2_reg_embedding, "linear": l2_reg_linear, "dnn": l2_reg_dnn}
+        self.stop_training = False  # set by callbacks
+        self.history: History | None = None
+        torch.manual_seed(seed)
+
+    def __new__(cls, *args, **kwargs):
+        """Remembers the constructor's arguments, so that `save` knows them and no subclass repeats them."""
+        self = super().__new__(cls)
+        if args or kwargs:  # copying and unpickling pass none
+            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            arguments = dict(list(bound.arguments.items())[1:])
+            for parameter in inspect.signature(cls.__init__).parameters.values():
+                if parameter.kind is parameter.VAR_KEYWORD:
+                    arguments |= arguments.pop(parameter.name, {})
+            self.__dict__["arguments"] = arguments
+        return self
+
+    # -- what a model is ----------------------------------------------------------------------------------------------
+
+    def output(self, features: Features) -> Output:
+        """features: name -> (B,) or (B, k) tensors or `Bags`. Everything that `losses` needs, from one forward pass."""
+        raise NotImplementedError(f"{type(self).__name__} must implement output(features) -> Output")
+
+    def forward(self, features: Features) -> Tensor:
+        """-> logits (B,)"""
+        return self.output(features).logits
+
+    def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
+        """Weighted loss terms by name, each a batch mean; their sum is minimised. labels: (B,) float."""
+        return {"ctr": F.binary_cross_entropy_with_logits(output.logits.float(), labels)}
+
+    def predict_logits(self, source: Source, batch_size: int) -> Tensor:
+        """(n,) logits of all rows of a source."""
+        rows = torch.arange(len(source), device=self.device)
+        return torch.cat([self(source.batch(part, self.feature_names)) for part in rows.split(batch_size)])
+
+    def l2_of(self, parameter_name: str) -> float:
+        """The l2 weight of a parameter, by its name: tables, linear part, other matrices; none for biases and norms."""
+        if "embedding" in parameter_name:
+            return self.l2["embedding"]
+        if parameter_name.startswith("linear"):
+            return self.l2["linear"]
+        return self.l2["dnn"] if self.get_parameter(parameter_name).ndim > 1 else 0.0
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    # -- training and evaluation, as in deepctr-torch -----------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: str | torch.optim.Optimizer = "adam",
+        loss: str = "binary_crossentropy",
+        metrics: list[str] | None = None,
+        lr: float | None = None,
+    ) -> None:
+        """Chooses the optimiser. metrics: which of auc, logloss, gauc `evaluate` returns (default: all that apply)."""
+        if loss not in ("binary_crossentropy", "logloss"):
+            raise InputError(f"The click loss is 'binary_crossentropy'. Received: {loss!r}.")
+        known = {"auc", "logloss", "binary_crossentropy", "gauc"}
+        if metrics is not None and set(metrics) - known:
+            raise InputError(f"Unknown metrics {sorted(set(metrics) - known)}. Known: {', '.join(sorted(known))}.")
+        self.metrics_names = metrics
+        self.to(self.device)
+        self.optim = make_optimizer(self, optimizer, lr)
+
+    def fit(
+        self,
+        x: Split | Mapping[str, np.ndarray],
+        y: np.ndarray | None = None,
+        batch_size: int = 256,
+        epochs: int = 1,
+        verbose: int = 1,
+        initial_epoch: int = 0,
+        validation_split: float = 0.0,
+        validation_data: Split | tuple | None = None,
+        shuffle: bool = True,
+        callbacks: list[Callback] | None = None,
+        *,
+        patience: int | None = None,
+        precision: str = "fp32",
+        published_eval_mode: bool = False,
+        state: TrainingState | None = None,
+        on_epoch=None,
+    ) -> History:
+        """Trains, and leaves the weights of the best validation epoch in the model.
+
+        x: a `Split` of a data set, or a dict of arrays with labels y, as in deepctr-torch.
+        validation_split: share of x set apart at random for validation; validation_data: a `Split` or a tuple (x, y).
+        callbacks: of deepctr-torch (`EarlyStopping`, `ModelCheckpoint`, ...).
+        patience, precision, published_eval_mode: see `TrainOptions`.
+        state, on_epoch: where to continue, and what to call with the state after each epoch (`training.run_folder`).
+        """
+        self._require_compiled("fit")
+        options = TrainOptions(
+            batch_size, epochs, initial_epoch, patience, precision, shuffle, published_eval_mode, verbose
+        )
+        train = self._source(x, y, labelled=True)
+        validation = self._validation(validation_data)
+        if validation is None and validation_split:
+            train, validation = self._set_apart(train, validation_split)
+        if patience is not None and validation is None:
+            raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
+        self.history = History()
+        hooks = CallbackList([*(callbacks or []), self.history])
+        hooks.set_model(self)
+        Trainer(self, self.optim, options, on_epoch).fit(train, validation, hooks, state)
+        return self.history
+
+    def predict(self, x: Split | Mapping[str, np.ndarray], batch_size: int = 8192) -> np.ndarray:
+        """Click probabilities (n, 1) float64, as in deepctr-torch."""
+        self.to(self.device)
+        logits = predict_logits(self, self._source(x).to(self.device), batch_size)
+        return torch.sigmoid(logits.double()).cpu().numpy().reshape(-1, 1)
+
+    def evaluate(
+        self, x: Split | Mapping[str, np.ndarray], y: np.ndarray | None = None, batch_size: int = 8192
+    ) -> dict[str, float]:
+        """Metrics over all rows; those named at `compile`, or all that apply."""
+        self.to(self.device)
+        source = self._source(x, y, labelled=True).to(self.device)
+        result = score_split(self, source, batch_size=batch_size)
+        if getattr(self, "metrics_names", None) is None:
+            return result
+        return {name: result["logloss" if name == "binary_crossentropy" else name] for name in self.metrics_names}
+
+    def _source(self, x: Split | Mapping[str, np.ndarray], y: np.ndarray | None = None, labelled: bool = False) -> Source:
+        """x as a checked source of batches."""
+        if isinstance(x, (Split, Arrays)):
+            if y is not None:
+                raise InputError("A Split brings its own labels; do not pass y with it.")
+            if isinstance(x, Split):
+                x.check(self.columns)
+            return x
+        if labelled and y is None:
+            raise InputError("Labels are missing: pass y beside the dict of arrays.")
+        return Arrays.check(x, y, self.columns, id_column(self.columns))
+
+    def _validation(self, validation_data: Split | tuple | None) -> Source | None:
+        if isinstance(validation_data, (tuple, list)):
+            if len(validation_data) != 2:
+                raise InputError(f"validation_data must be a Split or a tuple (x, y). Received {len(validation_data)} entries.")
+            return self._source(*validation_data, labelled=True)
+        return None if validation_data is None else self._source(validation_data, labelled=True)
+
+    def _set_apart(self, source: Source, share: float) -> tuple[Source, Source]:
+        """At random: the published scripts take the tail of rows sorted by movie, which has only unseen movies."""
+        if not 0 < share < 1:
+            raise InputError(f"validation_split must lie between 0 and 1. Received: {share}.")
+        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(self.seed))
+        count = int(len(source) * share)
+        return source.take(order[count:].sort().values), source.take(order[:count].sort().values)
+
+    def _require_compiled(self, action: str) -> None:
+        if not hasattr(self, "optim"):
+            raise InputError(f"Call compile(...) before {action}(...): the optimiser is not chosen yet.")
+
+    # -- files ----------------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path, extra: dict | None = None) -> None:
+        """Writes `model.safetensors` and `config.json` (class, arguments, columns, and `extra`) into a folder."""
+        store.save_model(self, Path(folder), extra or {})
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> CTRModel:
+        """A model of this class as it was saved. For any class: `model.load_model`."""
+        return store.load_model(cls, Path(folder), device)
+
+
+class TwoTower(CTRModel):
+    """A model whose user and item sides meet only in `score`, so that items can be encoded ahead of time.
+
+    A subclass implements `encode_user`, `encode_item` and `score`. A representation is a tensor or a list of tensors,
+    each with one row an entity.
+
+    user_columns, item_columns: the first `SparseFeat` of each side is its id.
+    """
+
+    def __init__(self, user_columns: list[Column], item_columns: list[Column], **common):
+        for side, columns in (("user", user_columns), ("item", item_columns)):
+            if id_column(columns or []) is None:
+                raise InputError(
+                    f"{type(self).__name__} needs at least one SparseFeat on the {side} side. Received: {columns!r}."
+                )
+        super().__init__([*user_columns, *item_columns], **common)
+        self.user_columns, self.item_columns = list(user_columns), list(item_columns)
+        self.user_id, self.item_id = id_column(user_columns), id_column(item_columns)
+
+    def encode_user(self, features: Features) -> Tensor | list[Tensor]:
+        """What one request computes once, from the user's features alone."""
+        raise NotImplementedError(f"{type(self).__name__} must implement encode_user(features)")
+
+    def encode_item(self, features: Features) -> Tensor | list[Tensor]:
+        """What the item index stores, from the item's features alone."""
+        raise NotImplementedError(f"{type(self).__name__} must implement encode_item(features)")
+
+    def score_aligned(self, users, items) -> Tensor:
+        """Logits of user row b with item row b: (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} must implement score_aligned(users, items)")
+
+    def score(self, users, items, aligned: bool = False) -> Tensor:
+        """Logits of every user with every item (U, N), or of aligned rows (B,).
+
+        This is the plain way, which expands each user N times; subclasses with a product form override it.
+        """
+        if aligned:
+            return self.score_aligned(users, items)
+        count_users, count_items = _count(users), _count(items)
+        rows = [
+            self.score_aligned(_take(users, torch.full((count_items,), user, device=self.device)), items)
+            for user in range(count_users)
+        ]
+        return torch.stack(rows) if rows else torch.empty(0, count_items)
+
+    def output(self, features: Features) -> Output:
+        return Output(self.score_aligned(self.encode_user(features), self.encode_item(features)))
+
+    def predict_logits(self, source: Source, batch_size: int) -> Tensor:
+        """As `CTRModel.predict_logits`, but each distinct user and item goes through its tower once."""
+        user_names = [column.name for column in self.user_columns]
+        item_names = [column.name for column in self.item_columns]
+        user_first, user_group = (part.to(self.device) for part in source.distinct(user_names))
+        item_first, item_group = (part.to(self.device) for part in source.distinct(item_names))
+        items = _cat([self.encode_item(source.batch(part, item_names)) for part in item_first.split(batch_size)])
+        logits = torch.empty(len(source), device=self.device)
+        # Users in chunks, in the order of their group: their representations may be many times larger than the items'.
+        order = torch.argsort(user_group, stable=True)
+        ends = torch.searchsorted(user_group[order], torch.arange(len(user_first), device=self.device), right=True)
+        done = 0
+        for chunk in torch.arange(len(user_first), device=self.device).split(1024):
+            users = self.encode_user(source.batch(user_first[chunk], user_names))
+            end = int(ends[chunk[-1]])
+            for rows in order[done:end].split(batch_size):
+                pairs = _take(users, user_group[rows] - chunk[0]), _take(items, item_group[rows])
+                logits[rows] = self.score_aligned(*pairs).float()
+            done = end
+        return logits
+
+
+def _take(representation, rows: Tensor):
+    if isinstance(representation, Tensor):
+        return representation[rows]
+    return [_take(part, rows) for part in representation]
+
+
+def _count(representation) -> int:
+    return len(representation) if isinstance(representation, Tensor) else _count(representation[0])
+
+
+def _cat(parts: list):
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts)
+    return [_cat(list(group)) for group in zip(*parts, strict=True)]

@@ -1,0 +1,104 @@
+"""Lookup of sparse and list features, and the dense features beside them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from preprocessing.dataset import Features
+from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column, check_columns
+from preprocessing.lists import Bags
+
+
+class FeatureEmbedding(nn.Module):
+    """Feature columns -> one D-dimensional vector a field, and the dense features joined.
+
+    All tables stand in one parameter `weight` of shape (sum of vocabulary sizes, D), so that the F sparse fields of a
+    batch are one lookup and the optimiser has one tensor to update. `table(name)` is a view of one of them. Columns
+    that share an `embedding_name` share a table.
+
+    dim: overrides the columns' embedding_dim (1 for the weights of a linear model).
+    Raises `InputError` if the columns contradict each other or have different embedding sizes.
+    """
+
+    def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None):
+        super().__init__()
+        check_columns(columns)
+        self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
+        self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
+        self.dense = [column for column in columns if isinstance(column, DenseFeat)]
+        for column in self.lists:
+            if column.combiner not in ("mean", "sum", "max"):
+                raise InputError(f"Column '{column.name}' has combiner '{column.combiner}'. Known: mean, sum, max.")
+        sizes = {column.embedding_dim for column in self.sparse + self.lists}
+        if dim is None and len(sizes) != 1:
+            raise InputError(f"All sparse columns of a model must share one embedding_dim. Received: {sorted(sizes)}.")
+        self.dim = sizes.pop() if dim is None else dim
+        self.start: dict[str, int] = {}
+        self.vocabulary_size: dict[str, int] = {}
+        rows = 0
+        for column in self.sparse + self.lists:
+            if column.embedding_name not in self.start:
+                self.start[column.embedding_name] = rows
+                self.vocabulary_size[column.embedding_name] = column.vocabulary_size
+                rows += column.vocabulary_size
+        self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std))
+        starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
+        self.register_buffer("starts", starts, persistent=False)
+
+    @property
+    def num_fields(self) -> int:
+        """F: sparse and list fields."""
+        return len(self.sparse) + len(self.lists)
+
+    @property
+    def dense_size(self) -> int:
+        """Sum of the dense features' dimensions."""
+        return sum(column.dimension for column in self.dense)
+
+    @property
+    def output_size(self) -> int:
+        """Length of the flattened fields and the dense features together: the input of a tower."""
+        return self.num_fields * self.dim + self.dense_size
+
+    def table(self, name: str) -> Tensor:
+        """(vocabulary_size, D), a view of the table with this `embedding_name`."""
+        return self.weight[self.start[name] : self.start[name] + self.vocabulary_size[name]]
+
+    def forward(self, features: Features) -> tuple[Tensor, Tensor]:
+        """name -> (B,) ids, (B, maxlen) padded ids, `Bags` or dense values -> fields (B, F, D) and dense (B, dense)."""
+        parts = []
+        if self.sparse:
+            ids = torch.stack([features[column.name] for column in self.sparse], dim=1)  # (B, sparse fields)
+            parts.append(F.embedding(ids + self.starts, self.weight))  # (B, sparse fields, D)
+        parts += [self._pool(column, features[column.name]).unsqueeze(1) for column in self.lists]
+        fields = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)  # (B, F, D)
+        return fields, self._dense(features, fields)
+
+    def _pool(self, column: VarLenSparseFeat, ids: Tensor | Bags) -> Tensor:
+        """Pools a list without a (B, L, D) intermediate; id 0, unknown or padding, does not count. -> (B, D)"""
+        start = self.start[column.embedding_name]
+        if isinstance(ids, Bags):
+            return F.embedding_bag(
+                ids.values + start,
+                self.weight,
+                ids.offsets,
+                mode=column.combiner,
+                include_last_offset=True,
+                padding_idx=start,
+            )
+        return F.embedding_bag(ids + start, self.weight, mode=column.combiner, padding_idx=start)
+
+    def _dense(self, features: Features, fields: Tensor) -> Tensor:
+        if not self.dense:
+            return fields.new_empty(len(fields), 0)
+        values = [features[column.name].reshape(len(fields), -1) for column in self.dense]
+        return torch.cat(values, dim=1)  # (B, dense)
+
+
+def flatten(fields: Tensor, dense: Tensor) -> Tensor:
+    """fields (B, F, D), dense (B, dense) -> (B, F * D + dense)"""
+    return torch.cat([fields.flatten(1), dense], dim=1)

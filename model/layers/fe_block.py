@@ -1,0 +1,42 @@
+"""FE-Block: heads of every user layer against heads of the last item layer (IntTower, section 3.3)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from preprocessing import utils
+from preprocessing.errors import InputError
+
+
+class FEBlock(nn.Module):
+    """M_u^i = reshape(P_i h_u^i),  M_v = reshape(Q h_v^L),  logit = sum over i of MaxSim(M_u^i, M_v).
+
+    user_sizes: size of each of the L user representations; item_size: of the item representation.
+    user_heads, item_heads: H_u and H_v; field_dim: d.
+    """
+
+    def __init__(self, user_sizes: list[int], item_size: int, user_heads: int, item_heads: int, field_dim: int):
+        super().__init__()
+        if min(user_heads, item_heads, field_dim) < 1:
+            raise InputError(
+                "Heads and field_dim must be at least 1. "
+                f"Received: user_head={user_heads}, item_head={item_heads}, field_dim={field_dim}."
+            )
+        self.user_heads, self.item_heads, self.field_dim = user_heads, item_heads, field_dim
+        self.user_projections = nn.ModuleList(
+            nn.Linear(size, user_heads * field_dim, bias=False) for size in user_sizes
+        )
+        self.item_projection = nn.Linear(item_size, item_heads * field_dim, bias=False)
+
+    def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
+        """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u * d)."""
+        return [project(layer) for project, layer in zip(self.user_projections, layers, strict=True)]
+
+    def item_heads_of(self, layer: Tensor) -> Tensor:
+        """(B, size) -> M_v (B, H_v * d)"""
+        return self.item_projection(layer)
+
+    def forward(self, user_levels: list[Tensor], item_heads: Tensor) -> Tensor:
+        """L tensors (B, H_u * d) and (B, H_v * d) -> (B,), through the editable `preprocessing.utils.fe_score`."""
+        dims = [self.field_dim] * len(user_levels)
+        return utils.fe_score(user_levels, [item_heads], self.user_heads, self.item_heads, dims, dims)

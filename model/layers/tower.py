@@ -1,0 +1,39 @@
+"""The fully connected tower whose every layer can be read."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from preprocessing.errors import InputError
+
+
+class Tower(nn.Module):
+    """Layers of linear map, batch norm, ReLU and dropout.
+
+    hidden_units: sizes of the L layers, (300, 300, 128) in both papers.
+    dropout: share of units set to 0 in training, in [0, 1).
+    """
+
+    def __init__(self, input_size: int, hidden_units: tuple[int, ...], dropout: float = 0.0, use_bn: bool = True):
+        super().__init__()
+        if not hidden_units or min(hidden_units) < 1:
+            raise InputError(f"A tower needs at least one layer of positive size. Received: {tuple(hidden_units)}.")
+        if not 0 <= dropout < 1:
+            raise InputError(f"Dropout must lie in [0, 1). Received: {dropout}.")
+        self.sizes = [input_size, *hidden_units]
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(inputs, outputs, bias=not use_bn),  # batch norm has a bias of its own
+                *([nn.BatchNorm1d(outputs)] if use_bn else []),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+            )
+            for inputs, outputs in zip(self.sizes[:-1], self.sizes[1:], strict=True)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """x (B, input_size) -> [x, h^1, ..., h^L]: the input and the output of each layer, h^i of shape (B, size_i)."""
+        outputs = [x]
+        for layer in self.layers:
+            outputs.append(layer(outputs[-1]))
+        return outputs

@@ -1,0 +1,117 @@
+"""A dict of arrays, as deepctr-torch's `fit`, `predict` and `evaluate` take it, as a checked source of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from preprocessing.dataset import Features, group_rows
+from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.encoding import require_finite
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The same interface as `preprocessing.dataset.Split`, over one array a feature.
+
+    features: name -> (n,) int64 ids, (n,) or (n, k) float32 dense values, or (n, maxlen) int64 lists padded with 0.
+    labels: (n,) float32, or None for prediction.  users: (n,) ids for GAUC, or None.
+    """
+
+    features: dict[str, Tensor]
+    labels: Tensor | None
+    users: Tensor | None
+
+    @classmethod
+    def check(cls, x: Mapping[str, np.ndarray], y: np.ndarray | None, columns: list[Column], user_id: str | None) -> Arrays:
+        """Converts and checks; features that no column names are ignored.
+
+        Raises `InputError` for a missing feature, a wrong shape or type, an id beyond its vocabulary, NaN or infinity,
+        a label other than 0 and 1.
+        """
+        if not isinstance(x, Mapping):
+            raise InputError(f"Features must be a dict of arrays by feature name. Received: {type(x).__name__}.")
+        features: dict[str, Tensor] = {}
+        for column in columns:
+            if column.name not in x:
+                raise InputError(f"Feature '{column.name}' is missing from the input. Received: {', '.join(map(str, x))}.")
+            features[column.name] = torch.from_numpy(_check_feature(column, np.asarray(x[column.name])))
+            count = len(next(iter(features.values())))
+            if len(features[column.name]) != count:
+                raise InputError(
+                    f"Feature '{column.name}' has {len(features[column.name])} rows, others have {count}."
+                )
+        labels = None if y is None else _check_labels(y, count)
+        return cls(features, labels, features.get(user_id))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.features.values())))
+
+    def batch(self, rows: Tensor, names: list[str]) -> Features:
+        return {name: self.features[name][rows] for name in names}
+
+    def distinct(self, names: list[str]) -> tuple[Tensor, Tensor]:
+        keys = [key for name in names for key in self.features[name].reshape(len(self), -1).unbind(1)]
+        return group_rows(keys)
+
+    def take(self, rows: Tensor) -> Arrays:
+        """Only these rows, in this order."""
+        return Arrays(
+            {name: value[rows] for name, value in self.features.items()},
+            None if self.labels is None else self.labels[rows],
+            None if self.users is None else self.users[rows],
+        )
+
+    def to(self, device: torch.device | str) -> Arrays:
+        return Arrays(
+            {name: value.to(device) for name, value in self.features.items()},
+            None if self.labels is None else self.labels.to(device),
+            None if self.users is None else self.users.to(device),
+        )
+
+
+def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.dtype == object or not np.issubdtype(array.dtype, np.number):
+        raise InputError(f"Feature '{column.name}' must be numeric. Received dtype {array.dtype}; encode it first.")
+    if isinstance(column, DenseFeat):
+        expected = (column.dimension,) if column.dimension > 1 else ()
+    else:
+        expected = () if isinstance(column, SparseFeat) else ("maxlen",)
+    if array.ndim != 1 + len(expected) or (expected and expected[0] not in ("maxlen", array.shape[1])):
+        shape = ", ".join(["rows", *map(str, expected)])
+        raise InputError(f"Feature '{column.name}' must have shape ({shape}). Received: {array.shape}.")
+    require_finite(column.name, array)
+    if isinstance(column, DenseFeat):
+        return array.astype(np.float32)
+    ids = array.astype(np.int64)
+    if (ids != array).any():
+        raise InputError(f"Feature '{column.name}' must hold whole ids. Received fractions; encode it first.")
+    check_ids(column, ids)
+    return ids
+
+
+def check_ids(column: SparseFeat | VarLenSparseFeat, ids: np.ndarray) -> None:
+    """Raises `InputError` unless all ids lie in 0..vocabulary_size - 1."""
+    if len(ids) and (ids.min() < 0 or ids.max() >= column.vocabulary_size):
+        raise InputError(
+            f"Feature '{column.name}' has ids from {ids.min()} to {ids.max()}, but its column says "
+            f"vocabulary_size={column.vocabulary_size}. Ids must lie in 0..{column.vocabulary_size - 1}."
+        )
+
+
+def _check_labels(y: np.ndarray, count: int) -> Tensor:
+    labels = np.asarray(y).reshape(-1)
+    if len(labels) != count:
+        raise InputError(f"There are {len(labels)} labels for {count} rows of features.")
+    wrong = labels[~np.isin(labels, (0, 1))]
+    if len(wrong):
+        raise InputError(f"Labels must be 0 or 1. Received {len(wrong)} others, the first {wrong[0]}.")
+    return torch.from_numpy(labels.astype(np.float32))

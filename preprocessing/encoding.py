@@ -1,0 +1,74 @@
+"""Values -> numbers: vocabularies with a reserved id, and the scaling of dense features. Fitted on training rows only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from preprocessing.errors import InputError
+
+UNKNOWN = 0  # The id of a value never seen in training; in a list it is also the padding and adds nothing to the mean.
+
+
+class Vocabulary:
+    """Maps the values of one categorical feature to ids 1..n; every other value maps to `UNKNOWN`.
+
+    >>> genres = Vocabulary.fit(np.array(["Drama", "Comedy", "Drama"]))
+    >>> genres.encode(np.array(["Comedy", "Drama", "Western"])).tolist(), len(genres)
+    ([1, 2, 0], 3)
+    """
+
+    def __init__(self, values):
+        self._index = pd.Index(values)
+
+    @classmethod
+    def fit(cls, values) -> Vocabulary:
+        """The distinct values in sorted order, so that equal data gives equal ids."""
+        return cls(pd.Index(values).unique().sort_values())
+
+    def __len__(self) -> int:
+        """Size of the embedding table, the reserved id included."""
+        return len(self._index) + 1
+
+    def encode(self, values) -> np.ndarray:
+        """values: (n,) -> ids (n,) int32."""
+        return (self._index.get_indexer(pd.Index(values)) + 1).astype(np.int32)
+
+    def tolist(self) -> list:
+        """The values of ids 1..n, as JSON can store them."""
+        return self._index.tolist()
+
+
+@dataclass(frozen=True)
+class MinMaxScaler:
+    """Scales a dense feature so that its training values span 0..1; a constant feature becomes 0.
+
+    >>> MinMaxScaler.fit("price", np.array([10.0, 30.0])).transform("price", np.array([20.0, 40.0])).tolist()
+    [0.5, 1.5]
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def fit(cls, name: str, values: np.ndarray) -> MinMaxScaler:
+        require_finite(name, values)
+        return cls(float(values.min()), float(values.max()))
+
+    def transform(self, name: str, values: np.ndarray) -> np.ndarray:
+        """values: (n,) -> (n,) float32. Raises `InputError` where a value is NaN or infinite."""
+        require_finite(name, values)
+        span = self.high - self.low
+        return ((values - self.low) / (span if span > 0 else 1.0)).astype(np.float32)
+
+
+def require_finite(name: str, values: np.ndarray) -> None:
+    """Raises `InputError` naming the feature, the count and the first row of NaN or infinite values."""
+    bad = np.flatnonzero(~np.isfinite(np.asarray(values, dtype=np.float64).reshape(len(values), -1)).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"Dense feature '{name}' holds {len(bad)} rows with NaN or infinity, the first at row {bad[0]}. "
+            "Fill or drop them before training."
+        )

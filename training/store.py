@@ -1,0 +1,77 @@
+"""Models on disk: `model.safetensors` holds the weights, `config.json` what is needed to build the model around them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import columns_from_json, columns_to_json
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Writes a whole file or none: readers and crashes see the old content or the new."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def save_model(model: nn.Module, folder: Path, extra: dict) -> None:
+    """Writes both files. extra: further entries of `config.json`, such as vocabularies and scalers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    config = {"class": type(model).__name__, "arguments": _to_json(model.arguments), **extra}
+    write_atomic(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+    write_atomic(folder / WEIGHTS, save(weights))
+
+
+def read_config(folder: Path) -> dict:
+    """`config.json` of a folder. Raises `InputError` if it is not there or is no JSON."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}). Train again, or restore the file.") from None
+
+
+def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.device) -> nn.Module:
+    """Builds the model and reads its weights, in evaluation mode. Raises `InputError` for another class or damage."""
+    config = read_config(folder)
+    if config.get("class") != model_class.__name__:
+        raise InputError(f"{folder} holds a {config.get('class')}, not a {model_class.__name__}.")
+    arguments = {name: _from_json(value) for name, value in config["arguments"].items()}
+    model = model_class(**(arguments | {"device": device}))
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS, device=str(device)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise InputError(f"The weights in {folder / WEIGHTS} cannot be used: {str(error).splitlines()[0]}") from None
+    return model.eval()
+
+
+def _to_json(arguments: dict) -> dict:
+    def convert(value):
+        if isinstance(value, (list, tuple)) and value and isinstance(value[0], (SparseFeat, DenseFeat, VarLenSparseFeat)):
+            return {"feature_columns": columns_to_json(list(value))}
+        return str(value) if isinstance(value, torch.device) else value
+
+    return {name: convert(value) for name, value in arguments.items()}
+
+
+def _from_json(value):
+    if isinstance(value, dict) and "feature_columns" in value:
+        return columns_from_json(value["feature_columns"])
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,189 @@
+"""The training loop, and the prediction pass that evaluation and early stopping share."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from preprocessing.deepctr import CallbackList
+from preprocessing.errors import InputError
+from training.checkpoint import TrainingState
+from training.metrics import metrics
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    patience: epochs without a better validation AUC before stopping; None trains all epochs. Either way the weights of
+        the best validation epoch are restored at the end.
+    precision: "bf16" runs the forward pass under autocast; losses and metrics stay float32.
+    published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
+        evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
+    verbose: 0 silent, 1 progress bar, 2 one line an epoch.
+    """
+
+    batch_size: int = 256
+    epochs: int = 1
+    initial_epoch: int = 0
+    patience: int | None = None
+    precision: str = "fp32"
+    shuffle: bool = True
+    published_eval_mode: bool = False
+    verbose: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise InputError(f"The batch size must be at least 2, for batch statistics. Received: {self.batch_size}.")
+        if self.epochs < 1:
+            raise InputError(f"The number of epochs must be at least 1. Received: {self.epochs}.")
+        if self.patience is not None and self.patience < 1:
+            raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"Unknown precision '{self.precision}'. Known: {', '.join(PRECISIONS)}.")
+
+
+class Trainer:
+    """Trains a model on a source of batches (`preprocessing.dataset.Split`, `preprocessing.arrays.Arrays`).
+
+    on_epoch: called with the `TrainingState` after every epoch, to save it.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, options: TrainOptions, on_epoch=None):
+        self.model = model
+        self.optimizer = optimizer
+        self.options = options
+        self.on_epoch = on_epoch
+
+    def fit(self, train, validation, callbacks: CallbackList, state: TrainingState | None = None) -> TrainingState:
+        """Trains until the last epoch or early stopping, and leaves the best epoch's weights in the model.
+
+        train: source with labels. validation: the same, or None, which keeps the last epoch's weights.
+        state: where an interrupted run stood.
+        """
+        options, model = self.options, self.model
+        train = train.to(model.device)
+        validation = None if validation is None else validation.to(model.device)
+        if state is None:
+            state = TrainingState(epoch=options.initial_epoch)
+        else:
+            state.restore(model, self.optimizer)
+        callbacks.on_train_begin()
+        model.stop_training = False
+        while state.epoch < options.epochs and not state.exhausted(options.patience):
+            model.train(not (options.published_eval_mode and state.epoch > options.initial_epoch))
+            callbacks.on_epoch_begin(state.epoch)
+            logs = self._train_epoch(train, state.epoch)
+            if validation is not None:
+                result = score_split(model, validation, precision=options.precision)
+                logs |= {f"val_{name}": value for name, value in result.items()}
+            state.record(logs, model, self.optimizer)
+            if options.verbose == 2:
+                print(_epoch_line(state.epoch, options.epochs, logs))
+            if self.on_epoch is not None:
+                self.on_epoch(state)
+            callbacks.on_epoch_end(state.epoch - 1, logs)
+            if model.stop_training:
+                break
+        callbacks.on_train_end()
+        if state.best_weights is not None:
+            model.load_state_dict(state.best_weights)
+        model.eval()
+        return state
+
+    def _train_epoch(self, train, epoch: int) -> dict[str, float]:
+        """One pass over the training rows. Returns the mean of each named loss, and AUC and logloss over all rows."""
+        start = time.perf_counter()
+        model, count = self.model, len(train)
+        labels = train.labels
+        logits = torch.empty(count, device=labels.device)
+        sums: dict[str, Tensor] = {}
+        order = self._order(count, epoch, labels.device)
+        for rows in _progress(self._batches(order), sums, epoch, self.options, count):
+            target = labels[rows]
+            with autocast(model, self.options.precision):
+                features = train.batch(rows, model.feature_names)
+                output = model.output(features)
+            losses = model.losses(features, target, output)
+            loss = torch.stack(list(losses.values())).sum()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            with torch.no_grad():
+                logits[rows] = output.logits.detach().float()
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value.detach() * len(rows)
+        return self._summary(sums, labels, logits, time.perf_counter() - start)
+
+    def _order(self, count: int, epoch: int, device: torch.device) -> Tensor:
+        if not self.options.shuffle:
+            return torch.arange(count, device=device)
+        # The order is a function of seed and epoch, so that a resumed run needs no state to repeat it.
+        generator = torch.Generator().manual_seed(self.model.seed * 100_003 + epoch)
+        return torch.randperm(count, generator=generator).to(device)
+
+    def _batches(self, order: Tensor) -> Iterator[Tensor]:
+        for rows in order.split(self.options.batch_size):
+            if len(rows) > 1:  # a single left-over row has no batch statistics
+                yield rows
+
+    def _summary(self, sums: dict[str, Tensor], labels: Tensor, logits: Tensor, seconds: float) -> dict[str, float]:
+        means = {name: float(total) / len(labels) for name, total in sums.items()}
+        logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
+        if not torch.isfinite(torch.tensor(logs["loss"])):
+            raise InputError(
+                f"The loss is {logs['loss']}: {means}. Lower the learning rate (--lr), or look for extreme dense features."
+            )
+        logs |= metrics(labels.cpu().numpy(), logits.cpu().numpy())
+        return logs | {"seconds": seconds, "rows_per_second": len(labels) / seconds}
+
+
+def _progress(batches: Iterator[Tensor], sums: dict[str, Tensor], epoch: int, options: TrainOptions, count: int):
+    """The batches, with a bar that shows the running mean of each loss; read a few times a second only."""
+    total = (count + options.batch_size - 1) // options.batch_size
+    bar = tqdm(total=total, disable=options.verbose != 1, desc=f"epoch {epoch + 1}/{options.epochs}", leave=False)
+    with bar:
+        seen = 0
+        for rows in batches:
+            yield rows
+            seen += len(rows)
+            if bar.update():
+                bar.set_postfix({name: f"{float(total) / seen:.4f}" for name, total in sums.items()}, refresh=False)
+
+
+def _epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
+    shown = {name: value for name, value in logs.items() if name not in ("seconds", "rows_per_second")}
+    values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+    return f"epoch {epoch}/{epochs}  {logs['seconds']:.1f} s  {logs['rows_per_second']:,.0f} rows/s  {values}"
+
+
+def autocast(model: nn.Module, precision: str) -> contextlib.AbstractContextManager:
+    """The context of one forward pass in this precision."""
+    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def score_split(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> dict[str, float]:
+    """Metrics over all rows of a source, scored once. The model's mode is restored afterwards."""
+    logits = predict_logits(model, source, batch_size, precision)
+    users = None if source.users is None else source.users.cpu().numpy()
+    return metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users)
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, source, batch_size: int = 8192, precision: str = "fp32") -> Tensor:
+    """(n,) float32 logits in evaluation mode; the model decides how (two-tower models encode each entity once)."""
+    training = model.training
+    model.eval()
+    try:
+        with autocast(model, precision):
+            return model.predict_logits(source, batch_size).float()
+    finally:
+        model.train(training)
