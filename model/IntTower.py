@@ -1,9 +1,9 @@
 """IntTower: the Next Generation of Two-Tower Model for Pre-Ranking System (Li et al., CIKM 2022, arXiv 2210.09890).
 
-    V   = E + softmax(W mean(E) + b) * E                  Light-SE in each tower, section 3.2
-    s^i = sum_p max_q <M_u^i[p], M_v[q]>                   FE-Block, one score for each user layer, section 3.3
-    y   = sigmoid(sum_i s^i + bias)
-    L   = L_ctr + cir_weight * L_cir + l2 * ||Theta||^2    CIR, section 3.4
+V   = E + softmax(W mean(E) + b) * E                  Light-SE in each tower, section 3.2
+s^i = sum_p max_q <M_u^i[p], M_v[q]>                   FE-Block, one score for each user layer, section 3.3
+y   = sigmoid(sum_i s^i + bias)
+L   = L_ctr + cir_weight * L_cir + l2 * ||Theta||^2    CIR, section 3.4
 """
 
 from __future__ import annotations

@@ -111,6 +111,11 @@ class CTRModel(nn.Module):
         return self.l2["dnn"] if self.get_parameter(parameter_name).ndim > 1 else 0.0
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments as given, without the feature columns."""
+        return {name: value for name, value in self.arguments.items() if not name.endswith("feature_columns")}
+
+    @property
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
@@ -193,7 +198,9 @@ class CTRModel(nn.Module):
             return result
         return {name: result["logloss" if name == "binary_crossentropy" else name] for name in self.metrics_names}
 
-    def _source(self, x: Split | Mapping[str, np.ndarray], y: np.ndarray | None = None, labelled: bool = False) -> Source:
+    def _source(
+        self, x: Split | Mapping[str, np.ndarray], y: np.ndarray | None = None, labelled: bool = False
+    ) -> Source:
         """x as a checked source of batches."""
         if isinstance(x, (Split, Arrays)):
             if y is not None:
@@ -208,7 +215,9 @@ class CTRModel(nn.Module):
     def _validation(self, validation_data: Split | tuple | None) -> Source | None:
         if isinstance(validation_data, (tuple, list)):
             if len(validation_data) != 2:
-                raise InputError(f"validation_data must be a Split or a tuple (x, y). Received {len(validation_data)} entries.")
+                raise InputError(
+                    f"validation_data must be a Split or a tuple (x, y). Received {len(validation_data)} entries."
+                )
             return self._source(*validation_data, labelled=True)
         return None if validation_data is None else self._source(validation_data, labelled=True)
 

@@ -29,7 +29,9 @@ class Arrays:
     users: Tensor | None
 
     @classmethod
-    def check(cls, x: Mapping[str, np.ndarray], y: np.ndarray | None, columns: list[Column], user_id: str | None) -> Arrays:
+    def check(
+        cls, x: Mapping[str, np.ndarray], y: np.ndarray | None, columns: list[Column], user_id: str | None
+    ) -> Arrays:
         """Converts and checks; features that no column names are ignored.
 
         Raises `InputError` for a missing feature, a wrong shape or type, an id beyond its vocabulary, NaN or infinity,
@@ -40,13 +42,13 @@ class Arrays:
         features: dict[str, Tensor] = {}
         for column in columns:
             if column.name not in x:
-                raise InputError(f"Feature '{column.name}' is missing from the input. Received: {', '.join(map(str, x))}.")
+                raise InputError(
+                    f"Feature '{column.name}' is missing from the input. Received: {', '.join(map(str, x))}."
+                )
             features[column.name] = torch.from_numpy(_check_feature(column, np.asarray(x[column.name])))
             count = len(next(iter(features.values())))
             if len(features[column.name]) != count:
-                raise InputError(
-                    f"Feature '{column.name}' has {len(features[column.name])} rows, others have {count}."
-                )
+                raise InputError(f"Feature '{column.name}' has {len(features[column.name])} rows, others have {count}.")
         labels = None if y is None else _check_labels(y, count)
         return cls(features, labels, features.get(user_id))
 

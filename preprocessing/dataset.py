@@ -50,7 +50,6 @@ class Dataset:
     user, item: (n,) int64, rows of `users` and `items`.  label: (n,) float32.  timestamp: (n,) int64.
     per_row: what the protocol computed for each interaction (label statistics, histories).
     vocabularies, scalers: how values became numbers, by feature name; fitted on training rows.
-    best_score: (n,) the planted probability of a positive, for generated data only.
     """
 
     raw: RawData
@@ -115,6 +114,28 @@ class Dataset:
         """The rows of "train", "validation" or "test" as a source of batches."""
         return Split(self, torch.from_numpy(self.protocol.splits[name]))
 
+    def summary(self) -> str:
+        """What was loaded and how it was split, for people."""
+        splits = ", ".join(f"{len(rows):,} {name}" for name, rows in self.protocol.splits.items())
+        return (
+            f"Data: {self.name}, {len(self.raw):,} interactions of {len(self.raw.users):,} users and "
+            f"{len(self.raw.items):,} items\n"
+            f"Protocol: {self.protocol.name}, seed {self.seed}: {splits} rows"
+        )
+
+    def best_possible_auc(self, split: str) -> float | None:
+        """The expected AUC of a model that knows the planted probabilities; None for real data."""
+        if self.raw.best_score is None:
+            return None
+        return best_auc(self.raw.best_score[self.protocol.splits[split]])
+
+    def encoding_json(self) -> dict:
+        """Vocabularies and scalers for `config.json`, so that a saved model can encode raw values."""
+        return {
+            "vocabularies": {name: vocabulary.tolist() for name, vocabulary in self.vocabularies.items()},
+            "scalers": {name: {"low": scaler.low, "high": scaler.high} for name, scaler in self.scalers.items()},
+        }
+
     def feature_columns(self, embedding_dim: int = 32, history: bool = False) -> FeatureColumns:
         """deepctr-torch columns of both sides; `history` adds the user's liked items, which share the item table."""
 
@@ -152,7 +173,9 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data with every tensor on `device`."""
-        moved = {name: getattr(self, name).to(device) for name in ("users", "items", "per_row", "user", "item", "label")}
+        moved = {
+            name: getattr(self, name).to(device) for name in ("users", "items", "per_row", "user", "item", "label")
+        }
         return replace(self, **moved)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -99,5 +100,11 @@ class RawData:
         )
 
     def first(self, count: int) -> RawData:
-        """The first `count` interactions in time order (equal times in file order)."""
-        return self.take(np.argsort(self.timestamp, kind="stable")[:count])
+        """The first `count` interactions in time order (equal times in file order), under a name that says so."""
+        if count >= len(self):
+            return self
+        rows = np.argsort(self.timestamp, kind="stable")[:count]
+        name = f"{self.name}-first{count}"
+        return replace(
+            self.take(rows), name=name, fingerprint=hashlib.sha256(f"{self.fingerprint} {name}".encode()).hexdigest()
+        )

@@ -78,8 +78,12 @@ def load_checkpoint(path: Path, identity: dict) -> TrainingState:
         saved = torch.load(path, weights_only=True, map_location="cpu")
         state, other = TrainingState(**saved["state"]), saved["identity"]
     except Exception as error:  # a damaged file fails in many ways, all with the same remedy
-        raise InputError(f"The checkpoint {path} cannot be read ({type(error).__name__}). Run without --resume.") from None
-    different = [f"{key}: {other.get(key)!r}, now {value!r}" for key, value in identity.items() if other.get(key) != value]
+        raise InputError(
+            f"The checkpoint {path} cannot be read ({type(error).__name__}). Run without --resume."
+        ) from None
+    different = [
+        f"{key}: {other.get(key)!r}, now {value!r}" for key, value in identity.items() if other.get(key) != value
+    ]
     if different:
         raise InputError(f"The checkpoint {path} belongs to another run ({'; '.join(different)}). Use another --out.")
     return state

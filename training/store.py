@@ -64,7 +64,11 @@ def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.d
 
 def _to_json(arguments: dict) -> dict:
     def convert(value):
-        if isinstance(value, (list, tuple)) and value and isinstance(value[0], (SparseFeat, DenseFeat, VarLenSparseFeat)):
+        if (
+            isinstance(value, (list, tuple))
+            and value
+            and isinstance(value[0], (SparseFeat, DenseFeat, VarLenSparseFeat))
+        ):
             return {"feature_columns": columns_to_json(list(value))}
         return str(value) if isinstance(value, torch.device) else value
 

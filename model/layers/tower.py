@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from model.layers.dropout import Dropout
 from preprocessing.errors import InputError
 
 
@@ -18,15 +19,13 @@ class Tower(nn.Module):
         super().__init__()
         if not hidden_units or min(hidden_units) < 1:
             raise InputError(f"A tower needs at least one layer of positive size. Received: {tuple(hidden_units)}.")
-        if not 0 <= dropout < 1:
-            raise InputError(f"Dropout must lie in [0, 1). Received: {dropout}.")
         self.sizes = [input_size, *hidden_units]
         self.layers = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(inputs, outputs, bias=not use_bn),  # batch norm has a bias of its own
                 *([nn.BatchNorm1d(outputs)] if use_bn else []),
                 nn.ReLU(),
-                nn.Dropout(dropout),
+                Dropout(dropout),
             )
             for inputs, outputs in zip(self.sizes[:-1], self.sizes[1:], strict=True)
         )

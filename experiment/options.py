@@ -1,0 +1,204 @@
+"""The command line of the training scripts, checked and completed with the defaults of the model and the data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from model import MODELS, default_settings, find_model
+from preprocessing.errors import InputError
+from preprocessing.protocol import PROTOCOLS
+from training.trainer import PRECISIONS
+
+# Constructor arguments that have an option of their own, or none.
+SCRIPT_ARGUMENTS = {"device", "seed", "task", "dnn_dropout"}
+TRAINING = ("embedding_dim", "batch_size", "lr", "epochs", "patience")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that a script needs to know.
+
+    dropout: of the towers, None for a model without. model_arguments: all other arguments for its constructor.
+    """
+
+    model_name: str
+    data_path: str | None
+    protocol: str
+    seed: int
+    dropout: float | None
+    embedding_dim: int
+    batch_size: int
+    lr: float
+    epochs: int
+    patience: int
+    device: str
+    precision: str
+    max_rows: int | None
+    out: str | None
+    resume: bool
+    quiet: bool
+    published_eval_mode: bool
+    model_arguments: dict
+
+    @property
+    def config(self) -> dict:
+        """What decides the result, for `result.json`: everything but places and appearances, and the model's arguments."""
+        apart = ("data_path", "out", "resume", "quiet", "dropout", "model_arguments")
+        return {name: value for name, value in asdict(self).items() if name not in apart}
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for an error, instead of the whole usage."""
+
+    def error(self, message: str) -> None:
+        raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
+
+
+def parse_options(dataset: str, model_name: str | None = None, argv: list[str] | None = None) -> Options:
+    """Reads the command line of a script on `dataset` ("movielens", ...).
+
+    model_name: the script's only model; None lets the user choose with --model_name.
+    Raises `InputError` for anything that is unknown, out of range or without effect.
+    """
+    given = vars(_parser(dataset, model_name).parse_args(argv))
+    name = model_name or find_model(given["model_name"])
+    settings = default_settings(name, dataset)
+    training = {key: given[key] if given[key] is not None else settings[key] for key in TRAINING}
+    arguments = {key: value for key, value in settings.items() if key not in TRAINING}
+    arguments |= _model_arguments(name, given)
+    return Options(
+        model_name=name,
+        **training,
+        dropout=arguments.pop("dnn_dropout", None),
+        model_arguments=arguments,
+        device=_device(given["device"]),
+        **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
+        **{key: given[key] for key in ("resume", "quiet", "published_eval_mode")},
+    )
+
+
+def _parser(dataset: str, model_name: str | None) -> Parser:
+    parser = Parser(
+        description=sys.modules["__main__"].__doc__,
+        epilog=_defaults_text(dataset, [model_name] if model_name else list(MODELS)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    if model_name is None:
+        add("--model_name", required=True, metavar="NAME", help=f"{' '.join(MODELS)}; case, - and _ do not matter")
+    add("--data_path", metavar="PATH", help="folder or file of the data; default: data/, else download, else synthetic")
+    add(
+        "--protocol",
+        default="published",
+        choices=PROTOCOLS,
+        help="published (default; the papers' protocol, leaks test labels), holdout, temporal",
+    )
+    add("--seed", "--random_seed", type=_number(int, 0), default=1023, metavar="N", help="default 1023")
+    add("--epoch", dest="epochs", type=_number(int, 1), metavar="N", help="passes over the training rows at most")
+    add("--batch_size", type=_number(int, 2), metavar="N", help="rows a training step")
+    add("--lr", type=_number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
+    add(
+        "--dropout", type=_number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers"
+    )
+    add("--embedding_dim", type=_number(int, 1), metavar="N", help="size of a feature's embedding")
+    add("--patience", type=_number(int, 1), metavar="N", help="epochs without a better validation AUC before stopping")
+    add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:N")
+    add("--precision", default="fp32", choices=PRECISIONS, help="fp32 (default) or bf16")
+    add("--fe_score", choices=("all", "last"), help="levels of IntTower's FE-Block that are scored")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other argument of the model's constructor, as --set cir_weight=0.1; may be repeated",
+    )
+    add("--published_eval_mode", action="store_true", help="reproduce the published loop's evaluation-mode defect")
+    add("--max_rows", type=_number(int, 1), metavar="N", help="only the first N interactions in time order")
+    add("--out", metavar="DIR", help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>")
+    add("--resume", action="store_true", help="continue the interrupted run in --out")
+    add("--quiet", action="store_true", help="no progress bars")
+    return parser
+
+
+def _defaults_text(dataset: str, names: list[str]) -> str:
+    lines = [f"  {name}: {' '.join(f'{k}={v}' for k, v in default_settings(name, dataset).items())}" for name in names]
+    return "\n".join(["defaults on this data set:", *lines])
+
+
+def _number(
+    kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False
+) -> Callable:
+    """A converter for argparse that also checks the range."""
+
+    def convert(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
+        inside = (value > low if low_open else value >= low) and (value < high if high_open else value <= high)
+        if not inside or value in (math.inf, -math.inf):
+            bounds = f"{'above' if low_open else 'at least'} {low}"
+            if high < math.inf:
+                bounds += f" and {'below' if high_open else 'at most'} {high}"
+            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds}")
+        return value
+
+    return convert
+
+
+def _model_arguments(name: str, given: dict) -> dict:
+    """Constructor arguments from --dropout, --fe_score and --set. One that the model does not take is an error."""
+    known = MODELS[name].arguments
+    arguments = {}
+    for option, argument in (("dropout", "dnn_dropout"), ("fe_score", "fe_score")):
+        if given[option] is not None:
+            if argument not in known:
+                raise InputError(f"--{option} has no effect on {name}. Leave it out.")
+            arguments[argument] = given[option]
+    if given["embedding_dim"] is not None and name == "lr":
+        raise InputError("--embedding_dim has no effect on lr, whose weights are single numbers. Leave it out.")
+    for entry in given["set"]:
+        argument, separator, text = entry.partition("=")
+        if not separator or argument not in known - SCRIPT_ARGUMENTS:
+            free = ", ".join(sorted(known - SCRIPT_ARGUMENTS))
+            raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
+        arguments[argument] = _value(text)
+    return arguments
+
+
+def _value(text: str):
+    try:
+        value = json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise InputError(f"Unknown device '{name}'. Known: auto, cpu, cuda, cuda:N.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"Device '{name}' is not there: {torch.cuda.device_count()} CUDA devices. Use --device auto.")
+    return name
+
+
+def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
+    """--out, or the default place of this run."""
+    if options.out:
+        return Path(options.out)
+    return Path("runs", dataset_name, model_name, f"{options.protocol}-seed{options.seed}")

@@ -1,0 +1,33 @@
+"""Train any model of the table on MovieLens-1M: --model_name int_tower, dssm, lr, ..."""
+
+import time
+
+from experiment.main import run
+from experiment.options import parse_options
+from experiment.run import train_and_report
+from model import MODELS, build_model
+from preprocessing.dataset import Dataset
+from preprocessing.download import load_movielens
+
+
+def main() -> None:
+    options = parse_options("movielens")
+
+    start = time.perf_counter()
+    raw = load_movielens(options.data_path, quiet=options.quiet)
+    if options.max_rows:
+        raw = raw.first(options.max_rows)
+    data = Dataset.build(raw, options.protocol, options.seed)
+    seconds = time.perf_counter() - start
+    print(data.summary())
+
+    columns = data.feature_columns(options.embedding_dim, history=MODELS[options.model_name].history)
+    arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
+    model = build_model(options.model_name, columns, device=options.device, seed=options.seed, **arguments)
+    model.compile("adam", "binary_crossentropy", metrics=["auc", "logloss", "gauc"], lr=options.lr)
+
+    train_and_report(model, data, options, seconds)
+
+
+if __name__ == "__main__":
+    run(main)

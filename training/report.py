@@ -1,0 +1,116 @@
+"""What a run leaves to read: `result.json`, `history.csv`, `curves.png` and the closing table."""
+
+from __future__ import annotations
+
+import io
+import platform
+from importlib.metadata import version
+
+import pandas as pd
+
+from preprocessing.dataset import Dataset
+
+LEAK = (
+    "The published protocol leaks test labels: a user's and an item's mean rating are computed from the labels of the "
+    "split they are used in, the scored row included. For an honest number: --protocol holdout or --protocol temporal."
+)
+GAUC_NOTE = "GAUC: AUC per user, weighted by the user's impressions; users of one class left out."
+PACKAGES = ("torch", "deepctr-torch", "pandas", "numpy", "scikit-learn")
+
+
+def make_result(
+    *,
+    dataset: Dataset,
+    model_name: str,
+    scores: dict[str, dict[str, float]],
+    paper: tuple[float, float] | None,
+    parameters: int,
+    history: list[dict[str, float]],
+    best_epoch: int,
+    seconds: dict[str, float],
+    config: dict,
+) -> dict:
+    """`result.json`. scores: "validation" and "test" -> metrics. paper: published (AUC, logloss), if any."""
+    best_possible = dataset.best_possible_auc("test")
+    rows = len(dataset.train) * len(history)
+    return {
+        "dataset": dataset.name,
+        "data_sha256": dataset.raw.fingerprint,
+        "protocol": dataset.protocol.name,
+        "leaks_labels": dataset.protocol.leaks_labels,
+        "model": model_name,
+        "seed": dataset.seed,
+        "rows": {split: len(dataset.split(split)) for split in dataset.protocol.splits},
+        "test": scores["test"],
+        "validation": scores["validation"],
+        "paper": None if paper is None else {"auc": paper[0], "logloss": paper[1]},
+        **({} if best_possible is None else {"best_possible_auc": best_possible}),
+        "parameters": parameters,
+        "epochs": len(history),
+        "best_epoch": best_epoch,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "train_rows_per_second": round(rows / sum(epoch["seconds"] for epoch in history)),
+        "config": config,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+
+
+def closing_table(result: dict, title: str) -> str:
+    """The last thing that a script prints: what was measured, on what, and the paper's numbers beside it."""
+    paper = result["paper"] or {}
+    cells = [
+        ("model", title),
+        *(
+            (name, f"{result['test'][key]:.4f}")
+            for name, key in (("AUC", "auc"), ("logloss", "logloss"), ("GAUC", "gauc"))
+        ),
+        ("paper AUC", f"{paper['auc']:.4f}" if paper else "-"),
+        ("paper logloss", f"{paper['logloss']:.4f}" if paper else "-"),
+    ]
+    if "best_possible_auc" in result:
+        cells.append(("best possible AUC", f"{result['best_possible_auc']:.4f}"))
+    widths = [max(len(head), len(value)) for head, value in cells]
+    lines = [
+        f"Test results on {result['dataset']}, protocol {result['protocol']}, seed {result['seed']}",
+        "  ".join(head.ljust(width) for (head, _), width in zip(cells, widths, strict=True)).rstrip(),
+        "  ".join("-" * width for width in widths),
+        "  ".join(value.ljust(width) for (_, value), width in zip(cells, widths, strict=True)).rstrip(),
+        GAUC_NOTE,
+    ]
+    if result["leaks_labels"]:
+        lines.append(LEAK)
+    elif paper:
+        lines.append("The paper's numbers are under the published protocol, which leaks test labels.")
+    return "\n".join(lines)
+
+
+def history_csv(history: list[dict[str, float]]) -> str:
+    """One row an epoch."""
+    return pd.DataFrame(history).to_csv(index=False)
+
+
+def curves_png(history: list[dict[str, float]], title: str) -> bytes:
+    """AUC and losses by epoch, training beside validation."""
+    import matplotlib.pyplot as plt  # slow to import, and only needed once at the end of a run
+
+    frame = pd.DataFrame(history).set_index("epoch")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    named = [
+        name for name in frame if name not in ("seconds", "rows_per_second", "loss") and not name.startswith("val_")
+    ]
+    for axis, names in ((left, ["auc"]), (right, [name for name in named if name not in ("auc", "ctr")])):
+        for name in names:
+            axis.plot(frame.index, frame[name], marker="o", label=f"{name}, training")
+            if f"val_{name}" in frame:
+                axis.plot(frame.index, frame[f"val_{name}"], marker="o", label=f"{name}, validation")
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    left.set_title("AUC")
+    right.set_title("Losses")
+    figure.suptitle(title)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    plt.close(figure)
+    return picture.getvalue()
