@@ -154,6 +154,7 @@ class CTRModel(nn.Module):
         patience: int | None = None,
         precision: str = "fp32",
         published_eval_mode: bool = False,
+        lr_schedule: str = "constant",
         state: TrainingState | None = None,
         on_epoch=None,
     ) -> History:
@@ -162,12 +163,12 @@ class CTRModel(nn.Module):
         x: a `Split` of a data set, or a dict of arrays with labels y, as in deepctr-torch.
         validation_split: share of x set apart at random for validation; validation_data: a `Split` or a tuple (x, y).
         callbacks: of deepctr-torch (`EarlyStopping`, `ModelCheckpoint`, ...).
-        patience, precision, published_eval_mode: see `TrainOptions`.
+        patience, precision, published_eval_mode, lr_schedule: see `TrainOptions`.
         state, on_epoch: where to continue, and what to call with the state after each epoch (`training.run_folder`).
         """
         self._require_compiled("fit")
         options = TrainOptions(
-            batch_size, epochs, initial_epoch, patience, precision, shuffle, published_eval_mode, verbose
+            batch_size, epochs, initial_epoch, patience, precision, shuffle, published_eval_mode, lr_schedule, verbose
         )
         train = self._source(x, y, labelled=True)
         validation = self._validation(validation_data)

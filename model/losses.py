@@ -23,11 +23,34 @@ def cir_loss(
     anchors = liked.nonzero().squeeze(1)  # (P,)
     if len(anchors) == 0:
         return users.sum() * 0.0
-    similarity = F.normalize(users[anchors], dim=1) @ F.normalize(items, dim=1).T / temperature  # (P, B)
     excluded = _liked_by_same_user(user_ids, item_ids, liked)[anchors]  # (P, B)
-    positive = similarity.gather(1, anchors.unsqueeze(1))  # (P, 1)
-    negatives = similarity.masked_fill(excluded, float("-inf"))  # (P, B); the positive itself is among the excluded
-    return (torch.cat([positive, negatives], dim=1).logsumexp(dim=1) - positive.squeeze(1)).mean()
+    excluded.scatter_(1, anchors.unsqueeze(1), False)  # the positive itself stays
+    users, items = F.normalize(users[anchors], dim=1), F.normalize(items, dim=1)
+    return _InfoNCE.apply(users / temperature, items, excluded, anchors)
+
+
+class _InfoNCE(torch.autograd.Function):
+    """Mean of -log softmax(users @ items.T)[p, positive_p] without the excluded entries.
+
+    The (P, B) similarities are the largest tensor of a training step; autograd would pass over them a dozen times. The
+    gradient needs the softmax only, which is kept in the same memory.
+    """
+
+    @staticmethod
+    def forward(ctx, users: Tensor, items: Tensor, excluded: Tensor, positive: Tensor) -> Tensor:
+        similarity = (users @ items.T).masked_fill_(excluded, float("-inf"))  # (P, B)
+        log_softmax = torch.log_softmax(similarity, dim=1)
+        own = log_softmax.gather(1, positive.unsqueeze(1))  # (P, 1)
+        residual = log_softmax.exp_()
+        residual.scatter_add_(1, positive.unsqueeze(1), -torch.ones_like(own))  # softmax minus the one-hot target
+        ctx.save_for_backward(users, items, residual)
+        return -own.mean()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        users, items, residual = ctx.saved_tensors
+        scale = gradient / len(users)
+        return scale * (residual @ items), scale * (residual.T @ users), None, None
 
 
 def _liked_by_same_user(user_ids: Tensor, item_ids: Tensor, liked: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from training.checkpoint import TrainingState
 from training.metrics import metrics
 
 PRECISIONS = ("fp32", "bf16")
+LR_SCHEDULES = ("constant", "linear")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class TrainOptions:
     precision: "bf16" runs the forward pass under autocast; losses and metrics stay float32.
     published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
         evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
+    lr_schedule: "constant", or "linear", which lets the learning rate fall to 0 over all epochs.
     verbose: 0 silent, 1 progress bar, 2 one line an epoch.
     """
 
@@ -38,6 +40,7 @@ class TrainOptions:
     precision: str = "fp32"
     shuffle: bool = True
     published_eval_mode: bool = False
+    lr_schedule: str = "constant"
     verbose: int = 1
 
     def __post_init__(self) -> None:
@@ -49,6 +52,8 @@ class TrainOptions:
             raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
         if self.precision not in PRECISIONS:
             raise InputError(f"Unknown precision '{self.precision}'. Known: {', '.join(PRECISIONS)}.")
+        if self.lr_schedule not in LR_SCHEDULES:
+            raise InputError(f"Unknown lr_schedule '{self.lr_schedule}'. Known: {', '.join(LR_SCHEDULES)}.")
 
 
 class Trainer:
@@ -107,7 +112,10 @@ class Trainer:
         logits = torch.empty(count, device=labels.device)
         sums: dict[str, Tensor] = {}
         order = self._order(count, epoch, labels.device)
+        seen = 0
         for rows in _progress(self._batches(order), sums, epoch, self.options, count):
+            self._set_lr(epoch + seen / count)
+            seen += len(rows)
             target = labels[rows]
             with autocast(model, self.options.precision):
                 features = train.batch(rows, model.feature_names)
@@ -122,6 +130,12 @@ class Trainer:
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + value.detach() * len(rows)
         return self._summary(sums, labels, logits, time.perf_counter() - start)
+
+    def _set_lr(self, epochs_done: float) -> None:
+        """The learning rate at this point of the run, a function of it alone: a resumed run needs no state for it."""
+        share = 1.0 - epochs_done / self.options.epochs if self.options.lr_schedule == "linear" else 1.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
 
     def _order(self, count: int, epoch: int, device: torch.device) -> Tensor:
         if not self.options.shuffle:
