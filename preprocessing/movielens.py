@@ -11,12 +11,13 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import ArrayLike
 from pyarrow import csv as arrow_csv
 
 from preprocessing.errors import InputError
@@ -50,6 +51,7 @@ MOVIE_COLUMNS = ("movie_id", "title", "genres")
 ONE_FILE_COLUMNS = (*RATING_COLUMNS, *USER_COLUMNS[1:], *MOVIE_COLUMNS[1:])
 INTEGERS = ("user_id", "movie_id", "rating", "timestamp", "age", "occupation")
 
+HOME_PAGE = "grouplens.org/datasets/movielens/1m"
 NEEDED = f"a folder with {', '.join(ML_1M_FILES)}, or {ONE_FILE} with the columns {','.join(ONE_FILE_COLUMNS)}"
 
 
@@ -70,52 +72,47 @@ def read(path: Path) -> RawData:
     if len(missing) == len(ML_1M_FILES) and (path / ONE_FILE).is_file():
         return _read_one_file(path / ONE_FILE)
     if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}. MovieLens is {NEEDED}.")
+        raise InputError(f"{path} lacks {', '.join(missing)}. Give {NEEDED}.")
     return _read_folder(path)
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """A text file with one row a line.
+    """A text file with one row a line: columns in `INTEGERS` as int64, others as categories of strings.
 
-    content: UTF-8, without byte order mark and trailing blank lines.  columns: of the file, in order.
+    content: UTF-8, without byte order mark and trailing blank lines.  columns: distinct names, in order.
     separator: "::" without a header line, or "," with one and with quotes as in RFC 4180.
-    wanted: the columns that are parsed, of those in `INTEGERS` as int64, others as categories of strings.
     """
 
     path: Path
     content: bytes
     columns: tuple[str, ...]
     separator: str
-    wanted: tuple[str, ...]
 
     @property
     def header_lines(self) -> int:
         return 1 if self.separator == "," else 0
 
     def parse(self) -> pd.DataFrame:
-        """Raises `InputError` for a row with too few or too many columns, a non-integer, and a table without rows."""
+        """Raises `InputError` for a row with too few or too many columns and for a non-integer."""
         frame = self._parse_fast()
-        if frame is None:
-            frame = self._parse_by_line()
-        if frame.empty:
-            raise InputError(f"{self.path} has a header but no rows. {self._expected}")
-        return frame
+        return self._parse_by_line() if frame is None else frame
 
     def _parse_fast(self) -> pd.DataFrame | None:
         """None for whatever is not plainly right: the line-by-line parser then decides, and says what is wrong."""
-        content, delimiter = self.content, self.separator
-        if delimiter == "::":
+        content, delimiter, quote = self.content, ",", '"'
+        if self.separator == "::":
             if b"\t" in content:
                 return None
-            content, delimiter = content.replace(b"::", b"\t"), "\t"
-        types = {name: pa.int64() if name in INTEGERS else pa.dictionary(pa.int32(), pa.string()) for name in self.wanted}
+            content, delimiter, quote = content.replace(b"::", b"\t"), "\t", False
+        strings = pa.dictionary(pa.int32(), pa.string())
+        types = {name: pa.int64() if name in INTEGERS else strings for name in self.columns}
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(content),
                 read_options=arrow_csv.ReadOptions(column_names=self.columns, skip_rows=self.header_lines),
-                parse_options=arrow_csv.ParseOptions(delimiter=delimiter, quote_char='"' if delimiter == "," else False),
-                convert_options=arrow_csv.ConvertOptions(column_types=types, include_columns=self.wanted, null_values=[]),
+                parse_options=arrow_csv.ParseOptions(delimiter=delimiter, quote_char=quote),
+                convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[]),
             )
         except pa.ArrowException:
             return None
@@ -124,26 +121,20 @@ class TextTable:
         return table.to_pandas() if len(table) == lines else None
 
     def _parse_by_line(self) -> pd.DataFrame:
-        place = {name: self.columns.index(name) for name in self.wanted}
-        rows, bad, first_problem = [], [], ""
-        for number, (_, line) in enumerate(self._lines()):
-            fields = self._split(line)
-            problem = _problem(fields, place, len(self.columns))
-            if problem:
-                first_problem = first_problem or problem
-                bad.append(number)
-            elif not bad:
-                rows.append(fields)
-        if bad:
-            self.reject(np.array(bad), first_problem)
-        return pd.DataFrame(
-            {
-                name: np.array([int(row[i]) for row in rows], dtype=np.int64)
-                if name in INTEGERS
-                else pd.Categorical([row[i] for row in rows])
-                for name, i in place.items()
-            }
-        )
+        rows = [self._split(line) for _, line in self._lines()]
+        if not rows:
+            raise InputError(f"{self.path} has a header but no rows. Give {NEEDED}.")
+        problems = [self._problem(row) for row in rows]
+        self.require([problem is None for problem in problems], next(filter(None, problems), ""))
+        types = {name: "int64" if name in INTEGERS else "category" for name in self.columns}
+        return pd.DataFrame(rows, columns=self.columns, dtype=object).astype(types)
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        """The number, from 1, and the text of each line that holds a row."""
+        # Lines of bytes end at \n, \r and \r\n only; str.splitlines knows seven more line ends.
+        for number, line in enumerate(self.content.splitlines(), start=1):
+            if number > self.header_lines and line.strip():
+                yield number, line.decode()
 
     def _split(self, line: str) -> list[str]:
         if self.separator != ",":
@@ -153,107 +144,71 @@ class TextTable:
         except csv.Error:  # a quote that is not closed on its line
             return []
 
-    def _lines(self) -> Iterator[tuple[int, str]]:
-        """The number, from 1, and the text of each line that holds a row."""
-        # Lines of bytes end at \n, \r and \r\n only; str.splitlines knows seven more line ends.
-        for number, line in enumerate(self.content.splitlines(), start=1):
-            if number > self.header_lines and line.strip():
-                yield number, line.decode()
+    def _problem(self, fields: list[str]) -> str | None:
+        if len(fields) != len(self.columns):
+            return f"{len(fields)} columns instead of {len(self.columns)}" if fields else "malformed quotes"
+        for name, value in zip(self.columns, fields, strict=True):
+            if name in INTEGERS and not re.fullmatch(r" *[+-]?[0-9]{1,18} *", value):
+                return f"{name} must be an integer{' from 1 to 5' if name == 'rating' else ''}"
+        return None
 
-    def reject(self, rows: np.ndarray, problem: str) -> NoReturn:
-        """Raises `InputError` for these rows, numbered from 0: the first one's line is quoted, all are counted."""
-        for row, (number, line) in enumerate(self._lines()):
-            if row == rows[0]:
-                break
+    def require(self, right: ArrayLike, problem: str) -> None:
+        """Raises `InputError` where `right`, one bool a row, is False: quotes the first such line, counts all."""
+        wrong = np.flatnonzero(~np.asarray(right, dtype=bool))
+        if len(wrong) == 0:
+            return
+        number, line = next(islice(self._lines(), wrong[0], None))
         raise InputError(
-            f"{self.path}, line {number}: {problem}. Received: {_shorten(line)!a}. Lines affected: {len(rows)}.\n"
-            f"{self._expected} Correct the file, or get the original: grouplens.org/datasets/movielens/1m"
+            f"{self.path}, line {number}: {problem}. Received: {line[:80]!a}. Lines affected: {len(wrong)}.\n"
+            f"Expected {self.separator.join(self.columns)}. Correct it, or get the original from {HOME_PAGE}."
         )
 
-    @property
-    def _expected(self) -> str:
-        return f"Expected: {self.separator.join(self.columns)}."
 
-
-def _problem(fields: list[str], place: dict[str, int], width: int) -> str | None:
-    """What is wrong with a row, or None. place: the index of each wanted column."""
-    if not fields:
-        return "malformed quotes"
-    if len(fields) != width:
-        return f"{len(fields)} columns instead of {width}"
-    for name, i in place.items():
-        if name in INTEGERS and not re.fullmatch(r" *[+-]?[0-9]{1,18} *", fields[i]):
-            return f"{name} must be an integer{' from 1 to 5' if name == 'rating' else ''}"
-    return None
-
-
-def _shorten(text: str, length: int = 80) -> str:
-    return text if len(text) <= length else text[: length - 3] + "..."
-
-
-def _read_bytes(path: Path) -> bytes:
+def _load(path: Path, encoding: str) -> tuple[str, bytes]:
+    """The sha256 of the file, and its content as `TextTable` takes it."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    if not content.strip():
-        raise InputError(f"{path} is empty. MovieLens is {NEEDED}.")
-    return content
-
-
-def _to_utf8(content: bytes, encoding: str) -> bytes:
-    content = content.removeprefix(b"\xef\xbb\xbf").rstrip()
-    if content.isascii():
-        return content
-    try:
-        return content.decode(encoding).encode()
-    except UnicodeDecodeError:
-        return content.decode("latin-1").encode()
+    text = content.removeprefix(b"\xef\xbb\xbf").rstrip()
+    if not text:
+        raise InputError(f"{path} is empty. Give {NEEDED}.")
+    if not text.isascii():
+        try:
+            text = text.decode(encoding).encode()
+        except UnicodeDecodeError:
+            text = text.decode("latin-1").encode()
+    return hashlib.sha256(content).hexdigest(), text
 
 
 def _read_folder(folder: Path) -> RawData:
-    contents = {name: _read_bytes(folder / name) for name in ML_1M_FILES}
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    columns = dict(zip(ML_1M_FILES, (RATING_COLUMNS, USER_COLUMNS, MOVIE_COLUMNS), strict=True))
-    tables = {
-        name: TextTable(folder / name, _to_utf8(content, "latin-1"), columns[name], "::", columns[name])
-        for name, content in contents.items()
-    }
+    digests, tables = {}, {}
+    for name, columns in zip(ML_1M_FILES, (RATING_COLUMNS, USER_COLUMNS, MOVIE_COLUMNS), strict=True):
+        digests[name], content = _load(folder / name, "latin-1")
+        tables[name] = TextTable(folder / name, content, columns, "::")
     frames = {name: table.parse() for name, table in tables.items()}
-    ratings, users, movies = frames.values()
     for name, key in (("users.dat", "user_id"), ("movies.dat", "movie_id")):
-        repeated = np.flatnonzero(frames[name][key].duplicated())
-        if len(repeated):
-            tables[name].reject(repeated, f"{key} stands on an earlier line already")
-    return _assemble(
-        "ml-1m" if digests == ML_1M_FILES else "movielens",
-        hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
-        tables["ratings.dat"],
-        ratings,
-        users,
-        movies,
-    )
+        tables[name].require(~frames[name][key].duplicated(), f"the {key} stands on an earlier line already")
+    name = "ml-1m" if digests == ML_1M_FILES else "movielens"
+    fingerprint = hashlib.sha256("".join(digests.values()).encode()).hexdigest()
+    return _assemble(name, fingerprint, tables["ratings.dat"], *frames.values())
 
 
 def _read_one_file(path: Path) -> RawData:
-    original = _read_bytes(path)
-    content = _to_utf8(original, "utf-8")
-    header = next(csv.reader([content.splitlines()[0].decode()[:1000]]))
-    columns = tuple(name.strip() for name in header)
-    missing = [name for name in ONE_FILE_COLUMNS if name not in columns]
-    if missing:
-        received = _shorten(",".join(columns))
-        raise InputError(f"{path}, line 1: the header lacks {', '.join(missing)}. Received: {received!a}. Give {NEEDED}.")
-    table = TextTable(path, content, columns, ",", ONE_FILE_COLUMNS)
+    digest, content = _load(path, "utf-8")
+    header = content[:4096].splitlines()[0].decode(errors="replace")
+    columns = tuple(name.strip() for name in next(csv.reader([header])))
+    wrong = [name for name in (*ONE_FILE_COLUMNS, *columns) if columns.count(name) != 1]
+    if wrong:
+        raise InputError(
+            f"{path}, line 1: the header lacks or repeats {', '.join(map(repr, dict.fromkeys(wrong)))}. "
+            f"Received: {header[:80]!a}.\nGive {NEEDED}."
+        )
+    table = TextTable(path, content, columns, ",")
     frame = table.parse()
-    return _assemble(
-        "ml-1m" if len(frame) == ML_1M_RATINGS else "movielens",
-        hashlib.sha256(original).hexdigest(),
-        table,
-        frame,
-        _distinct(table, frame, USER_COLUMNS),
-        _distinct(table, frame, MOVIE_COLUMNS),
-    )
+    name = "ml-1m" if len(frame) == ML_1M_RATINGS else "movielens"
+    users, movies = _distinct(table, frame, USER_COLUMNS), _distinct(table, frame, MOVIE_COLUMNS)
+    return _assemble(name, digest, table, frame, users, movies)
 
 
 def _distinct(table: TextTable, frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -263,9 +218,8 @@ def _distinct(table: TextTable, frame: pd.DataFrame, columns: tuple[str, ...]) -
     first = pd.Index(entities[key]).get_indexer(frame[key])
     for name in attributes:
         value = frame[name] if name in INTEGERS else frame[name].cat.codes
-        different = np.flatnonzero(value.to_numpy() != value[entities.index].to_numpy()[first])
-        if len(different):
-            table.reject(different, f"the {key} has another {name} on an earlier line")
+        same = value.to_numpy() == value[entities.index].to_numpy()[first]
+        table.require(same, f"the {key} has another {name} on an earlier line")
     return entities
 
 
@@ -273,17 +227,13 @@ def _assemble(
     name: str, fingerprint: str, table: TextTable, ratings: pd.DataFrame, users: pd.DataFrame, movies: pd.DataFrame
 ) -> RawData:
     """Joins ratings with entities, and drops rating 3. table: where `ratings` was read, for errors."""
-    wrong = np.flatnonzero(~ratings["rating"].between(1, 5))
-    if len(wrong):
-        table.reject(wrong, "rating must be an integer from 1 to 5")
+    table.require(ratings["rating"].between(1, 5), "rating must be an integer from 1 to 5")
     users, movies = _tidy(users), _tidy(movies)
     rows = {}
     for entities, file in ((users, "users.dat"), (movies, "movies.dat")):
         key = entities.columns[0]
         rows[key] = pd.Index(entities[key]).get_indexer(ratings[key]).astype(np.int32)
-        unknown = np.flatnonzero(rows[key] < 0)
-        if len(unknown):
-            table.reject(unknown, f"{key} {ratings[key].iloc[unknown[0]]} is not in {file}")
+        table.require(rows[key] >= 0, f"its {key} is not in {file}")
     rating = ratings["rating"].to_numpy()
     kept = rating != 3
     if not kept.any():
@@ -298,14 +248,10 @@ def _assemble(
         item=rows["movie_id"][kept],
         label=(rating[kept] > 3).astype(np.float32),
         timestamp=ratings["timestamp"].to_numpy()[kept],
-        item_lists={"genres": Ragged.from_lists([_genres(text) for text in movies["genres"]])},
+        item_lists={"genres": Ragged.from_lists([[g for g in text.split("|") if g] for text in movies["genres"]])},
     )
 
 
 def _tidy(entities: pd.DataFrame) -> pd.DataFrame:
     strings = {name: str for name in entities.columns if name not in INTEGERS}
     return entities.astype(strings).sort_values(entities.columns[0], ignore_index=True)
-
-
-def _genres(text: str) -> list[str]:
-    return [genre for genre in text.split("|") if genre]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from preprocessing.dataset import Features
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.encoding import UNKNOWN
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, check_columns
 from preprocessing.lists import Bags
@@ -21,12 +22,17 @@ class FeatureEmbedding(nn.Module):
     that share an `embedding_name` share a table.
 
     dim: overrides the columns' embedding_dim (1 for the weights of a linear model).
+    unknown_rate: share of sparse ids that are replaced by the reserved id 0 in training. It teaches the model what to do
+        with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is never trained.
     Raises `InputError` if the columns contradict each other or have different embedding sizes.
     """
 
-    def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None):
+    def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None, unknown_rate: float = 0.0):
         super().__init__()
         check_columns(columns)
+        if not 0 <= unknown_rate < 1:
+            raise InputError(f"unknown_rate must lie in [0, 1). Received: {unknown_rate}.")
+        self.unknown_rate = unknown_rate
         self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
         self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
         self.dense = [column for column in columns if isinstance(column, DenseFeat)]
@@ -73,6 +79,8 @@ class FeatureEmbedding(nn.Module):
         parts = []
         if self.sparse:
             ids = torch.stack([features[column.name] for column in self.sparse], dim=1)  # (B, sparse fields)
+            if self.training and self.unknown_rate:
+                ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.unknown_rate, UNKNOWN)
             parts.append(F.embedding(ids + self.starts, self.weight))  # (B, sparse fields, D)
         parts += [self._pool(column, features[column.name]).unsqueeze(1) for column in self.lists]
         fields = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)  # (B, F, D)
