@@ -15,11 +15,11 @@ import torch
 from model import MODELS, default_settings, find_model
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
-from training.trainer import PRECISIONS
+from training.trainer import LR_SCHEDULES, PRECISIONS
 
 # Constructor arguments that have an option of their own, or none.
 SCRIPT_ARGUMENTS = {"device", "seed", "task", "dnn_dropout"}
-TRAINING = ("embedding_dim", "batch_size", "lr", "epochs", "patience")
+TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Options:
     embedding_dim: int
     batch_size: int
     lr: float
+    lr_schedule: str
     epochs: int
     patience: int
     device: str
@@ -50,7 +51,7 @@ class Options:
 
     @property
     def config(self) -> dict:
-        """What decides the result, for `result.json`: everything but places and appearances, and the model's arguments."""
+        """What decides the result, for `result.json`: all but places, appearances and the model's arguments."""
         apart = ("data_path", "out", "resume", "quiet", "dropout", "model_arguments")
         return {name: value for name, value in asdict(self).items() if name not in apart}
 
@@ -106,6 +107,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--epoch", dest="epochs", type=_number(int, 1), metavar="N", help="passes over the training rows at most")
     add("--batch_size", type=_number(int, 2), metavar="N", help="rows a training step")
     add("--lr", type=_number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
+    add("--lr_schedule", choices=LR_SCHEDULES, help="constant, or linear: falls to 0 over all epochs")
     add(
         "--dropout", type=_number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers"
     )

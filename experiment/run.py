@@ -43,14 +43,15 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
             patience=options.patience,
             precision=options.precision,
             published_eval_mode=options.published_eval_mode,
+            lr_schedule=options.lr_schedule,
             verbose=0 if options.quiet else 1,
             state=folder.state,
             on_epoch=folder.save_state,
         )
+        trained = time.perf_counter()
+        scores = {"validation": model.evaluate(data.validation), "test": model.evaluate(data.test)}
     except KeyboardInterrupt:
         raise Interrupted(folder.interrupted(model, extra)) from None
-    trained = time.perf_counter()
-    scores = {"validation": model.evaluate(data.validation), "test": model.evaluate(data.test)}
     result = make_result(
         dataset=data,
         model_name=name,

@@ -60,13 +60,16 @@ class CTRModel(nn.Module):
         super().__init__()
         if task != "binary":
             raise InputError(f"Only task='binary' is supported: these models predict clicks. Received: {task!r}.")
-        columns = list({id(column): column for column in columns}.values())  # linear and dnn columns may be one list
+        columns = [column for i, column in enumerate(columns) if column not in columns[:i]]  # often twice
         check_columns(columns)
         self.columns = columns
         self.feature_names = [column.name for column in columns]
         self.device = torch.device(device)
         self.seed = seed
         self.l2 = {"embedding": l2_reg_embedding, "linear": l2_reg_linear, "dnn": l2_reg_dnn}
+        for part, weight in self.l2.items():
+            if not 0 <= weight < float("inf"):
+                raise InputError(f"l2_reg_{part} must be a number of at least 0. Received: {weight}.")
         self.stop_training = False  # set by callbacks
         self.history: History | None = None
         torch.manual_seed(seed)
@@ -112,8 +115,13 @@ class CTRModel(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments as given, without the feature columns."""
-        return {name: value for name, value in self.arguments.items() if not name.endswith("feature_columns")}
+        """The constructor's arguments as given that shape the model: not the feature columns, the device or the seed."""
+        apart = ("task", "device", "seed")
+        return {
+            name: value
+            for name, value in self.arguments.items()
+            if name not in apart and not name.endswith("feature_columns")
+        }
 
     @property
     def num_parameters(self) -> int:
@@ -136,7 +144,11 @@ class CTRModel(nn.Module):
             raise InputError(f"Unknown metrics {sorted(set(metrics) - known)}. Known: {', '.join(sorted(known))}.")
         self.metrics_names = metrics
         self.to(self.device)
-        self.optim = make_optimizer(self, optimizer, lr)
+        self.optim = self.make_optimizer(optimizer, lr)
+
+    def make_optimizer(self, optimizer: str | torch.optim.Optimizer, lr: float | None):
+        """What `train_on` takes its steps with."""
+        return make_optimizer(self, optimizer, lr)
 
     def fit(
         self,
@@ -168,7 +180,15 @@ class CTRModel(nn.Module):
         """
         self._require_compiled("fit")
         options = TrainOptions(
-            batch_size, epochs, initial_epoch, patience, precision, shuffle, published_eval_mode, lr_schedule, verbose
+            batch_size=batch_size,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            patience=patience,
+            precision=precision,
+            shuffle=shuffle,
+            published_eval_mode=published_eval_mode,
+            lr_schedule=lr_schedule,
+            verbose=verbose,
         )
         train = self._source(x, y, labelled=True)
         validation = self._validation(validation_data)
@@ -179,8 +199,20 @@ class CTRModel(nn.Module):
         self.history = History()
         hooks = CallbackList([*(callbacks or []), self.history])
         hooks.set_model(self)
-        Trainer(self, self.optim, options, on_epoch).fit(train, validation, hooks, state)
+        self.train_on(train, validation, options, hooks, state, on_epoch)
         return self.history
+
+    def train_on(
+        self,
+        train: Source,
+        validation: Source | None,
+        options: TrainOptions,
+        callbacks: CallbackList,
+        state: TrainingState | None,
+        on_epoch,
+    ) -> None:
+        """The training itself, for `fit`, which has checked everything. A model without gradients has its own."""
+        Trainer(self, self.optim, options, on_epoch).fit(train, validation, callbacks, state)
 
     def predict(self, x: Split | Mapping[str, np.ndarray], batch_size: int = 8192) -> np.ndarray:
         """Click probabilities (n, 1) float64, as in deepctr-torch."""
@@ -197,6 +229,8 @@ class CTRModel(nn.Module):
         result = score_split(self, source, batch_size=batch_size)
         if getattr(self, "metrics_names", None) is None:
             return result
+        if "gauc" in self.metrics_names and "gauc" not in result:
+            raise InputError("The metric 'gauc' needs users: the model's first SparseFeat must be the user's id.")
         return {name: result["logloss" if name == "binary_crossentropy" else name] for name in self.metrics_names}
 
     def _source(
@@ -208,10 +242,10 @@ class CTRModel(nn.Module):
                 raise InputError("A Split brings its own labels; do not pass y with it.")
             if isinstance(x, Split):
                 x.check(self.columns)
-            return x
+            return _require_rows(x)
         if labelled and y is None:
             raise InputError("Labels are missing: pass y beside the dict of arrays.")
-        return Arrays.check(x, y, self.columns, id_column(self.columns))
+        return _require_rows(Arrays.check(x, y, self.columns, id_column(self.columns)))
 
     def _validation(self, validation_data: Split | tuple | None) -> Source | None:
         if isinstance(validation_data, (tuple, list)):
@@ -228,13 +262,15 @@ class CTRModel(nn.Module):
             raise InputError(f"validation_split must lie between 0 and 1. Received: {share}.")
         order = torch.randperm(len(source), generator=torch.Generator().manual_seed(self.seed))
         count = int(len(source) * share)
+        if count == 0:
+            raise InputError(f"validation_split={share} of {len(source)} rows leaves no validation row.")
         return source.take(order[count:].sort().values), source.take(order[:count].sort().values)
 
     def _require_compiled(self, action: str) -> None:
         if not hasattr(self, "optim"):
             raise InputError(f"Call compile(...) before {action}(...): the optimiser is not chosen yet.")
 
-    # -- files ----------------------------------------------------------------------------------------------------------
+    # -- files --------------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, extra: dict | None = None) -> None:
         """Writes `model.safetensors` and `config.json` (class, arguments, columns, and `extra`) into a folder."""
@@ -261,6 +297,7 @@ class TwoTower(CTRModel):
                 raise InputError(
                     f"{type(self).__name__} needs at least one SparseFeat on the {side} side. Received: {columns!r}."
                 )
+        check_columns([*user_columns, *item_columns])  # no feature on both sides
         super().__init__([*user_columns, *item_columns], **common)
         self.user_columns, self.item_columns = list(user_columns), list(item_columns)
         self.user_id, self.item_id = id_column(user_columns), id_column(item_columns)
@@ -314,6 +351,12 @@ class TwoTower(CTRModel):
                 logits[rows] = self.score_aligned(*pairs).float()
             done = end
         return logits
+
+
+def _require_rows(source: Source) -> Source:
+    if len(source) == 0:
+        raise InputError("The input has no rows.")
+    return source
 
 
 def _take(representation, rows: Tensor):

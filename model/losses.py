@@ -17,7 +17,7 @@ def cir_loss(
     where c runs over b itself and the rows that are true negatives for it: a copy of its item, and an item that the
     same user liked in this batch, are left out.
 
-    users, items: (B, d) latent representations; labels, user_ids, item_ids: (B,). Returns a scalar, 0 without positives.
+    users, items: (B, d) latent representations; labels, user_ids, item_ids: (B,). Returns a scalar, 0 if none is liked.
     """
     liked = labels > 0.5
     anchors = liked.nonzero().squeeze(1)  # (P,)
@@ -60,3 +60,46 @@ def _liked_by_same_user(user_ids: Tensor, item_ids: Tensor, liked: Tensor) -> Te
     likes = torch.zeros(int(user.max()) + 1, len(items), dtype=torch.bool, device=liked.device)
     likes[user[liked], item[liked]] = True
     return likes[user][:, item]
+
+
+def generation_loss(mimic: Tensor, original: Tensor, rows: Tensor, kind: str) -> Tensor:
+    """How far mimic vectors are from what they mimic, as a mean over the chosen rows (HIT, section 3.2).
+
+    original: (B, n), the other tower's representation, through which no gradient flows; mimic: (B, n).
+    rows: (B,) 1 for the rows that count, 0 for others.  kind: a key of `DISTANCES`.
+    Returns a scalar, 0 without rows.
+
+    Two rows count, of which one points the right way and one at a right angle: (0 + 1) / 2
+
+    >>> mimic = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> original = torch.tensor([[1.0, 0.0], [1.0, 0.0], [5.0, 0.0]])
+    >>> generation_loss(mimic, original, torch.tensor([1.0, 1.0, 0.0]), "cosine").item()
+    0.5
+    """
+    return _mean_over(DISTANCES[kind](mimic, original.detach()), rows)
+
+
+def _mean_over(values: Tensor, rows: Tensor) -> Tensor:
+    """Mean of values (B,) over the rows with 1; 0 if there are none."""
+    return (values * rows).sum() / rows.sum().clamp(min=1.0)
+
+
+DISTANCES = {  # of vectors g and r in rows, (B, n) -> (B,)
+    "cosine": lambda g, r: 1.0 - F.cosine_similarity(g, r, dim=1),
+    "euclidean": lambda g, r: torch.linalg.vector_norm(g - r, dim=1),
+    "manhattan": lambda g, r: (g - r).abs().sum(dim=1),
+    "mae": lambda g, r: (g - r).abs().mean(dim=1),
+    "mse": lambda g, r: (g - r).square().mean(dim=1),
+}
+
+
+def mimic_loss(augmented: Tensor, original: Tensor, labels: Tensor) -> Tensor:
+    """DAT's adaptive mimic loss: mean over the batch of ||y a + (1 - y) p - p||^2, which is ||a - p||^2 where y = 1.
+
+    augmented: a, (B, d); original: p, (B, d), the other tower's output, through which no gradient flows; labels: (B,).
+
+    >>> a, p = torch.tensor([[1.0, 0.0], [9.0, 9.0]]), torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    >>> mimic_loss(a, p, torch.tensor([1.0, 0.0])).item()  # ((1 + 1) + 0) / 2
+    1.0
+    """
+    return (labels * (augmented - original.detach()).square().sum(dim=1)).mean()

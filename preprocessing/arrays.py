@@ -79,7 +79,7 @@ class Arrays:
 
 
 def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
-    if array.ndim == 2 and array.shape[1] == 1:
+    if array.ndim == 2 and array.shape[1] == 1 and not isinstance(column, VarLenSparseFeat):
         array = array[:, 0]
     if array.dtype == object or not np.issubdtype(array.dtype, np.number):
         raise InputError(f"Feature '{column.name}' must be numeric. Received dtype {array.dtype}; encode it first.")
@@ -90,9 +90,12 @@ def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
     if array.ndim != 1 + len(expected) or (expected and expected[0] not in ("maxlen", array.shape[1])):
         shape = ", ".join(["rows", *map(str, expected)])
         raise InputError(f"Feature '{column.name}' must have shape ({shape}). Received: {array.shape}.")
-    require_finite(column.name, array)
     if isinstance(column, DenseFeat):
-        return array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+        require_finite(column.name, array)
+        return array
+    require_finite(column.name, array)
     ids = array.astype(np.int64)
     if (ids != array).any():
         raise InputError(f"Feature '{column.name}' must hold whole ids. Received fractions; encode it first.")
@@ -102,7 +105,7 @@ def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
 
 def check_ids(column: SparseFeat | VarLenSparseFeat, ids: np.ndarray) -> None:
     """Raises `InputError` unless all ids lie in 0..vocabulary_size - 1."""
-    if len(ids) and (ids.min() < 0 or ids.max() >= column.vocabulary_size):
+    if ids.size and (ids.min() < 0 or ids.max() >= column.vocabulary_size):
         raise InputError(
             f"Feature '{column.name}' has ids from {ids.min()} to {ids.max()}, but its column says "
             f"vocabulary_size={column.vocabulary_size}. Ids must lie in 0..{column.vocabulary_size - 1}."

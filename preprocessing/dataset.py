@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.encoding import MinMaxScaler, Vocabulary
+from preprocessing.encoding import MinMaxScaler, Vocabulary, require_finite
 from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column, FeatureColumns
+from preprocessing.feature_columns import Column, FeatureColumns, kind_of
 from preprocessing.lists import Bags, Lists
 from preprocessing.protocol import Protocol, liked_items, make_protocol, mean_label
 from preprocessing.raw import Ragged, RawData, Schema
+from preprocessing.synthetic import best_auc
 
 Features = dict[str, Tensor | Bags]
 
@@ -229,10 +230,16 @@ class Split:
         return Split(self.dataset, self.rows[rows])
 
     def check(self, columns: list[Column]) -> None:
-        """Raises `InputError` if a column names a feature that the data lacks, or a smaller vocabulary."""
+        """Raises `InputError` if a column names a feature that the data lacks, or has another kind or fewer ids."""
         vocabulary_of = {self.dataset.schema.history: self.dataset.schema.item_id}
         for column in columns:
-            self.dataset.batch(self.rows[:1], [column.name])
+            values = self.dataset.batch(self.rows[:1], [column.name])[column.name]
+            kind = "list" if isinstance(values, Bags) else "dense" if values.is_floating_point() else "sparse"
+            if kind != kind_of(column) or getattr(column, "dimension", 1) != 1:
+                raise InputError(
+                    f"Feature '{column.name}' of '{self.dataset.name}' is a {kind} feature. "
+                    f"Received: {column}. Make the columns with dataset.feature_columns()."
+                )
             vocabulary = self.dataset.vocabularies.get(vocabulary_of.get(column.name, column.name))
             size = getattr(column, "vocabulary_size", None)
             if vocabulary is not None and size is not None and size < len(vocabulary):
@@ -281,6 +288,7 @@ def _encode(
         values[name] = torch.from_numpy(vocabularies[name].encode(column))
     for name in dense:
         column = frame[name].to_numpy(dtype=np.float64)
+        require_finite(name, column)  # of all rows, before the fit on some, so that the error counts rows of the table
         scalers[name] = MinMaxScaler.fit(name, column[fitted])
         values[name] = torch.from_numpy(scalers[name].transform(name, column))
     for name, ragged in lists.items():
@@ -293,7 +301,7 @@ def _encode(
 
 
 def _protocol_features(raw: RawData, rules: Protocol, items: FeatureTable) -> FeatureTable:
-    """Statistics and histories. A mean label lies in 0..1 and is not scaled: a scaler would carry labels of other rows."""
+    """Statistics and histories. Mean labels lie in 0..1 and are not scaled: a scaler would carry other rows' labels."""
     schema = raw.schema
     values: dict[str, Tensor] = {}
     lists: dict[str, Lists] = {}

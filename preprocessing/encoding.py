@@ -1,4 +1,4 @@
-"""Values -> numbers: vocabularies with a reserved id, and the scaling of dense features. Fitted on training rows only."""
+"""Values -> numbers: vocabularies with a reserved id, and scalers of dense features. Fitted on training rows only."""
 
 from __future__ import annotations
 
@@ -58,17 +58,20 @@ class MinMaxScaler:
         return cls(float(values.min()), float(values.max()))
 
     def transform(self, name: str, values: np.ndarray) -> np.ndarray:
-        """values: (n,) -> (n,) float32. Raises `InputError` where a value is NaN or infinite."""
-        require_finite(name, values)
+        """values: (n,) -> (n,) float32. Raises `InputError` where a value is NaN, infinite or beyond float32."""
         span = self.high - self.low
-        return ((values - self.low) / (span if span > 0 else 1.0)).astype(np.float32)
+        with np.errstate(over="ignore"):
+            scaled = ((values - self.low) / (span if span > 0 else 1.0)).astype(np.float32)
+        require_finite(name, scaled)
+        return scaled
 
 
 def require_finite(name: str, values: np.ndarray) -> None:
     """Raises `InputError` naming the feature, the count and the first row of NaN or infinite values."""
-    bad = np.flatnonzero(~np.isfinite(np.asarray(values, dtype=np.float64).reshape(len(values), -1)).all(axis=1))
+    finite = np.isfinite(np.asarray(values, dtype=np.float64))
+    bad = np.flatnonzero(~finite.all(axis=tuple(range(1, finite.ndim))))
     if len(bad):
         raise InputError(
-            f"Dense feature '{name}' holds {len(bad)} rows with NaN or infinity, the first at row {bad[0]}. "
+            f"Feature '{name}' holds {len(bad)} rows with NaN or infinity, the first at row {bad[0]}. "
             "Fill or drop them before training."
         )

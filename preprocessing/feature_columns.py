@@ -62,13 +62,19 @@ def id_column(columns: list[Column]) -> str | None:
     return next((column.name for column in columns if isinstance(column, SparseFeat)), None)
 
 
+def kind_of(column: Column) -> str:
+    """ "sparse", "list" or "dense"."""
+    if isinstance(column, VarLenSparseFeat):
+        return "list"
+    return "sparse" if isinstance(column, SparseFeat) else "dense"
+
+
 def columns_to_json(columns: list[Column]) -> list[dict]:
     """The inverse of `columns_from_json`."""
 
     def describe(column: Column) -> dict:
-        if isinstance(column, VarLenSparseFeat):
-            return {"kind": "list", **column._asdict(), "sparsefeat": column.sparsefeat._asdict()}
-        return {"kind": "sparse" if isinstance(column, SparseFeat) else "dense", **column._asdict()}
+        fields = {"kind": kind_of(column), **column._asdict()}
+        return fields | ({"sparsefeat": column.sparsefeat._asdict()} if isinstance(column, VarLenSparseFeat) else {})
 
     return [describe(column) for column in columns]
 

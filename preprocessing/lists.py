@@ -1,4 +1,4 @@
-"""List-valued features on tensors: rows as slices of one pool, batches as bags for `torch.nn.functional.embedding_bag`."""
+"""List-valued features on tensors: rows as slices of one pool, batches as bags for `F.embedding_bag`."""
 
 from __future__ import annotations
 

@@ -81,17 +81,14 @@ class TextTable:
     """A text file with one row a line: columns in `INTEGERS` as int64, others as categories of strings.
 
     content: UTF-8, without byte order mark and trailing blank lines.  columns: distinct names, in order.
-    separator: "::" without a header line, or "," with one and with quotes as in RFC 4180.
+    separator: "::", or "," with quotes as in RFC 4180.
     """
 
     path: Path
     content: bytes
     columns: tuple[str, ...]
     separator: str
-
-    @property
-    def header_lines(self) -> int:
-        return 1 if self.separator == "," else 0
+    header_lines: int = 0
 
     def parse(self) -> pd.DataFrame:
         """Raises `InputError` for a row with too few or too many columns and for a non-integer."""
@@ -173,11 +170,10 @@ def _load(path: Path, encoding: str) -> tuple[str, bytes]:
     text = content.removeprefix(b"\xef\xbb\xbf").rstrip()
     if not text:
         raise InputError(f"{path} is empty. Give {NEEDED}.")
-    if not text.isascii():
-        try:
-            text = text.decode(encoding).encode()
-        except UnicodeDecodeError:
-            text = text.decode("latin-1").encode()
+    try:
+        text = text if text.isascii() else text.decode(encoding).encode()
+    except UnicodeDecodeError:
+        text = text.decode("latin-1").encode()
     return hashlib.sha256(content).hexdigest(), text
 
 
@@ -204,7 +200,7 @@ def _read_one_file(path: Path) -> RawData:
             f"{path}, line 1: the header lacks or repeats {', '.join(map(repr, dict.fromkeys(wrong)))}. "
             f"Received: {header[:80]!a}.\nGive {NEEDED}."
         )
-    table = TextTable(path, content, columns, ",")
+    table = TextTable(path, content, columns, ",", header_lines=1)
     frame = table.parse()
     name = "ml-1m" if len(frame) == ML_1M_RATINGS else "movielens"
     users, movies = _distinct(table, frame, USER_COLUMNS), _distinct(table, frame, MOVIE_COLUMNS)
@@ -228,7 +224,8 @@ def _assemble(
 ) -> RawData:
     """Joins ratings with entities, and drops rating 3. table: where `ratings` was read, for errors."""
     table.require(ratings["rating"].between(1, 5), "rating must be an integer from 1 to 5")
-    users, movies = _tidy(users), _tidy(movies)
+    users = users.astype({"gender": str, "zipcode": str}).sort_values("user_id", ignore_index=True)
+    movies = movies.astype({"title": str, "genres": str}).sort_values("movie_id", ignore_index=True)
     rows = {}
     for entities, file in ((users, "users.dat"), (movies, "movies.dat")):
         key = entities.columns[0]
@@ -250,8 +247,3 @@ def _assemble(
         timestamp=ratings["timestamp"].to_numpy()[kept],
         item_lists={"genres": Ragged.from_lists([[g for g in text.split("|") if g] for text in movies["genres"]])},
     )
-
-
-def _tidy(entities: pd.DataFrame) -> pd.DataFrame:
-    strings = {name: str for name in entities.columns if name not in INTEGERS}
-    return entities.astype(strings).sort_values(entities.columns[0], ignore_index=True)

@@ -52,10 +52,7 @@ def make_protocol(name: str, raw: RawData, seed: int) -> Protocol:
     """
     if name not in PROTOCOLS:
         raise InputError(f"Unknown protocol '{name}'. Known: {', '.join(PROTOCOLS)}.")
-    if name == "temporal":
-        splits = _split_by_time(raw.timestamp)
-    else:
-        splits = _split_at_random(len(raw), seed)
+    splits = _split_by_time(raw.timestamp) if name == "temporal" else _split_at_random(len(raw), seed)
     if name == "published":
         splits = {split: rows[_has_positive(raw)[raw.user[rows]]] for split, rows in splits.items()}
     _check_splits(splits, raw.label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+import torch  # noqa: F401 (for the versions of `fe_score` that the README offers)
 from torch import Tensor
 
 

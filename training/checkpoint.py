@@ -76,7 +76,7 @@ def load_checkpoint(path: Path, identity: dict) -> TrainingState:
         raise InputError(f"There is nothing to resume: {path} does not exist. Run without --resume.")
     try:
         saved = torch.load(path, weights_only=True, map_location="cpu")
-        state, other = TrainingState(**saved["state"]), saved["identity"]
+        state, other = TrainingState(**saved["state"]), dict(saved["identity"])
     except Exception as error:  # a damaged file fails in many ways, all with the same remedy
         raise InputError(
             f"The checkpoint {path} cannot be read ({type(error).__name__}). Run without --resume."

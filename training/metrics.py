@@ -11,7 +11,8 @@ from preprocessing.errors import InputError
 def metrics(labels: np.ndarray, logits: np.ndarray, users: np.ndarray | None = None) -> dict[str, float]:
     """AUC and logloss of a split, and GAUC where the users are known.
 
-    labels: (n,) in {0, 1}; logits: (n,); users: (n,) ids or None. Raises `InputError` if the labels are of one class.
+    labels: (n,) in {0, 1}; logits: (n,); users: (n,) ids or None. Raises `InputError` if the labels are of one class
+    or a score is no number.
     """
     positives = int(labels.sum())
     if positives in (0, len(labels)):
@@ -19,6 +20,11 @@ def metrics(labels: np.ndarray, logits: np.ndarray, users: np.ndarray | None = N
             f"AUC needs both classes. Received {positives} positive labels of {len(labels)}; evaluate on more rows."
         )
     logits = np.asarray(logits, dtype=np.float64)
+    bad = np.count_nonzero(~np.isfinite(logits))
+    if bad:
+        raise InputError(
+            f"{bad} of {len(logits)} scores are NaN or infinite: training has diverged. Lower the learning rate (--lr)."
+        )
     probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -700, 700)))
     # AUC on logits: probabilities saturate and would tie rows that the model tells apart.
     result = {"auc": float(roc_auc_score(labels, logits)), "logloss": float(log_loss(labels, probabilities))}

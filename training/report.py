@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import platform
 from importlib.metadata import version
 
@@ -41,8 +42,8 @@ def make_result(
         "model": model_name,
         "seed": dataset.seed,
         "rows": {split: len(dataset.split(split)) for split in dataset.protocol.splits},
-        "test": scores["test"],
-        "validation": scores["validation"],
+        "test": _without_nan(scores["test"]),
+        "validation": _without_nan(scores["validation"]),
         "paper": None if paper is None else {"auc": paper[0], "logloss": paper[1]},
         **({} if best_possible is None else {"best_possible_auc": best_possible}),
         "parameters": parameters,
@@ -55,13 +56,18 @@ def make_result(
     }
 
 
+def _without_nan(scores: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN, which GAUC is if every user has labels of one class."""
+    return {name: None if math.isnan(score) else score for name, score in scores.items()}
+
+
 def closing_table(result: dict, title: str) -> str:
     """The last thing that a script prints: what was measured, on what, and the paper's numbers beside it."""
     paper = result["paper"] or {}
     cells = [
         ("model", title),
         *(
-            (name, f"{result['test'][key]:.4f}")
+            (name, "-" if result["test"][key] is None else f"{result['test'][key]:.4f}")
             for name, key in (("AUC", "auc"), ("logloss", "logloss"), ("GAUC", "gauc"))
         ),
         ("paper AUC", f"{paper['auc']:.4f}" if paper else "-"),
@@ -91,10 +97,12 @@ def history_csv(history: list[dict[str, float]]) -> str:
 
 def curves_png(history: list[dict[str, float]], title: str) -> bytes:
     """AUC and losses by epoch, training beside validation."""
-    import matplotlib.pyplot as plt  # slow to import, and only needed once at the end of a run
+    # Slow to import, and only needed at the end of a run. Not pyplot, which may ask for a display.
+    from matplotlib.figure import Figure
 
     frame = pd.DataFrame(history).set_index("epoch")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
     named = [
         name for name in frame if name not in ("seconds", "rows_per_second", "loss") and not name.startswith("val_")
     ]
@@ -112,5 +120,4 @@ def curves_png(history: list[dict[str, float]], title: str) -> bytes:
     figure.suptitle(title)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
-    plt.close(figure)
     return picture.getvalue()

@@ -30,7 +30,8 @@ class RunFolder:
         self._require_writable()
         if not resume and self._checkpoint.exists():
             raise InputError(
-                f"An interrupted run lies in {path}. Continue it with --resume, delete {self._checkpoint}, or use another --out."
+                f"An interrupted run lies in {path}. Continue it with --resume, delete {self._checkpoint}, "
+                "or use another --out."
             )
         self.state: TrainingState | None = load_checkpoint(self._checkpoint, identity) if resume else None
         self.saved_epochs = self.state.epoch if self.state else 0
@@ -69,6 +70,7 @@ class RunFolder:
         )
 
     def _write(self, model, history: list[dict], extra: dict, title: str) -> None:
+        table, picture = history_csv(history), curves_png(history, title)  # before anything older is replaced
         save_model(model, self.path, extra)
-        write_atomic(self.path / "history.csv", history_csv(history))
-        write_atomic(self.path / "curves.png", curves_png(history, title))
+        write_atomic(self.path / "history.csv", table)
+        write_atomic(self.path / "curves.png", picture)

@@ -1,4 +1,4 @@
-"""Models on disk: `model.safetensors` holds the weights, `config.json` what is needed to build the model around them."""
+"""Models on disk: `model.safetensors` holds the weights, `config.json` what the model around them is built from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -33,19 +34,22 @@ def save_model(model: nn.Module, folder: Path, extra: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     config = {"class": type(model).__name__, "arguments": _to_json(model.arguments), **extra}
-    write_atomic(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+    write_atomic(folder / CONFIG, json.dumps(config, indent=1, default=_plain_number) + "\n")
     write_atomic(folder / WEIGHTS, save(weights))
 
 
 def read_config(folder: Path) -> dict:
-    """`config.json` of a folder. Raises `InputError` if it is not there or is no JSON."""
+    """`config.json` of a folder. Raises `InputError` if it is not there or is no JSON object."""
     path = folder / CONFIG
     if not path.is_file():
         raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
     try:
-        return json.loads(path.read_text())
+        config = json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}). Train again, or restore the file.") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path} holds no JSON object. Train again, or restore the file.")
+    return config
 
 
 def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.device) -> nn.Module:
@@ -53,8 +57,11 @@ def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.d
     config = read_config(folder)
     if config.get("class") != model_class.__name__:
         raise InputError(f"{folder} holds a {config.get('class')}, not a {model_class.__name__}.")
-    arguments = {name: _from_json(value) for name, value in config["arguments"].items()}
-    model = model_class(**(arguments | {"device": device}))
+    try:
+        arguments = {name: _from_json(value) for name, value in config["arguments"].items()}
+        model = model_class(**(arguments | {"device": device}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{folder / CONFIG} does not describe a {model_class.__name__} ({error!r}).") from None
     try:
         model.load_state_dict(load_file(folder / WEIGHTS, device=str(device)))
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -73,6 +80,13 @@ def _to_json(arguments: dict) -> dict:
         return str(value) if isinstance(value, torch.device) else value
 
     return {name: convert(value) for name, value in arguments.items()}
+
+
+def _plain_number(value):
+    """A numpy number as Python's, such as `vocabulary_size=data[name].max() + 1`."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be saved in {CONFIG}")
 
 
 def _from_json(value):

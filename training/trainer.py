@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,16 +75,19 @@ class Trainer:
         state: where an interrupted run stood.
         """
         options, model = self.options, self.model
+        if len(train) < 2:
+            raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
         train = train.to(model.device)
         validation = None if validation is None else validation.to(model.device)
         if state is None:
-            state = TrainingState(epoch=options.initial_epoch)
+            state = TrainingState(epoch=options.initial_epoch, best_epoch=options.initial_epoch)
         else:
             state.restore(model, self.optimizer)
         callbacks.on_train_begin()
         model.stop_training = False
         while state.epoch < options.epochs and not state.exhausted(options.patience):
-            model.train(not (options.published_eval_mode and state.epoch > options.initial_epoch))
+            validated = validation is not None and state.epoch > options.initial_epoch
+            model.train(not (options.published_eval_mode and validated))
             callbacks.on_epoch_begin(state.epoch)
             logs = self._train_epoch(train, state.epoch)
             if validation is not None:
@@ -98,6 +101,7 @@ class Trainer:
             callbacks.on_epoch_end(state.epoch - 1, logs)
             if model.stop_training:
                 break
+        self._set_lr(0.0)  # a later fit starts from the full learning rate
         callbacks.on_train_end()
         if state.best_weights is not None:
             model.load_state_dict(state.best_weights)
@@ -105,15 +109,17 @@ class Trainer:
         return state
 
     def _train_epoch(self, train, epoch: int) -> dict[str, float]:
-        """One pass over the training rows. Returns the mean of each named loss, and AUC and logloss over all rows."""
+        """One pass over the training rows. Returns the mean of each named loss, and AUC and logloss over these rows."""
         start = time.perf_counter()
         model, count = self.model, len(train)
         labels = train.labels
         logits = torch.empty(count, device=labels.device)
         sums: dict[str, Tensor] = {}
         order = self._order(count, epoch, labels.device)
+        if count % self.options.batch_size == 1:
+            order = order[:-1]  # a single left-over row has no batch statistics
         seen = 0
-        for rows in _progress(self._batches(order), sums, epoch, self.options, count):
+        for rows in _progress(order.split(self.options.batch_size), sums, epoch, self.options):
             self._set_lr(epoch + seen / count)
             seen += len(rows)
             target = labels[rows]
@@ -129,13 +135,14 @@ class Trainer:
                 logits[rows] = output.logits.detach().float()
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + value.detach() * len(rows)
-        return self._summary(sums, labels, logits, time.perf_counter() - start)
+        return self._summary(sums, labels[order], logits[order], time.perf_counter() - start)
 
     def _set_lr(self, epochs_done: float) -> None:
         """The learning rate at this point of the run, a function of it alone: a resumed run needs no state for it."""
-        share = 1.0 - epochs_done / self.options.epochs if self.options.lr_schedule == "linear" else 1.0
+        if self.options.lr_schedule == "constant":
+            return  # callbacks may change it
         for group in self.optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * (1.0 - epochs_done / self.options.epochs)
 
     def _order(self, count: int, epoch: int, device: torch.device) -> Tensor:
         if not self.options.shuffle:
@@ -144,26 +151,23 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.model.seed * 100_003 + epoch)
         return torch.randperm(count, generator=generator).to(device)
 
-    def _batches(self, order: Tensor) -> Iterator[Tensor]:
-        for rows in order.split(self.options.batch_size):
-            if len(rows) > 1:  # a single left-over row has no batch statistics
-                yield rows
-
     def _summary(self, sums: dict[str, Tensor], labels: Tensor, logits: Tensor, seconds: float) -> dict[str, float]:
         means = {name: float(total) / len(labels) for name, total in sums.items()}
         logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
         if not torch.isfinite(torch.tensor(logs["loss"])):
             raise InputError(
-                f"The loss is {logs['loss']}: {means}. Lower the learning rate (--lr), or look for extreme dense features."
+                f"The loss is {logs['loss']}: {means}. Lower the learning rate (--lr), or look for extreme dense "
+                "features."
             )
         logs |= metrics(labels.cpu().numpy(), logits.cpu().numpy())
         return logs | {"seconds": seconds, "rows_per_second": len(labels) / seconds}
 
 
-def _progress(batches: Iterator[Tensor], sums: dict[str, Tensor], epoch: int, options: TrainOptions, count: int):
+def _progress(batches: Sequence[Tensor], sums: dict[str, Tensor], epoch: int, options: TrainOptions):
     """The batches, with a bar that shows the running mean of each loss; read a few times a second only."""
-    total = (count + options.batch_size - 1) // options.batch_size
-    bar = tqdm(total=total, disable=options.verbose != 1, desc=f"epoch {epoch + 1}/{options.epochs}", leave=False)
+    bar = tqdm(
+        total=len(batches), disable=options.verbose != 1, desc=f"epoch {epoch + 1}/{options.epochs}", leave=False
+    )
     with bar:
         seen = 0
         for rows in batches:

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.layers.pooling import pool_lists
 from preprocessing.dataset import Features
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.encoding import UNKNOWN
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, check_columns
-from preprocessing.lists import Bags
 
 
 class FeatureEmbedding(nn.Module):
@@ -27,7 +27,9 @@ class FeatureEmbedding(nn.Module):
     Raises `InputError` if the columns contradict each other or have different embedding sizes.
     """
 
-    def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None, unknown_rate: float = 0.0):
+    def __init__(
+        self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None, unknown_rate: float = 0.0
+    ):
         super().__init__()
         check_columns(columns)
         if not 0 <= unknown_rate < 1:
@@ -82,23 +84,13 @@ class FeatureEmbedding(nn.Module):
             if self.training and self.unknown_rate:
                 ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.unknown_rate, UNKNOWN)
             parts.append(F.embedding(ids + self.starts, self.weight))  # (B, sparse fields, D)
-        parts += [self._pool(column, features[column.name]).unsqueeze(1) for column in self.lists]
+        for column in self.lists:
+            start = self.start[column.embedding_name]
+            parts.append(pool_lists(features[column.name], self.weight, start, column.combiner).unsqueeze(1))
+        if not parts:  # dense features alone
+            parts.append(self.weight.new_empty(len(features[self.dense[0].name]), 0, self.dim))
         fields = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)  # (B, F, D)
         return fields, self._dense(features, fields)
-
-    def _pool(self, column: VarLenSparseFeat, ids: Tensor | Bags) -> Tensor:
-        """Pools a list without a (B, L, D) intermediate; id 0, unknown or padding, does not count. -> (B, D)"""
-        start = self.start[column.embedding_name]
-        if isinstance(ids, Bags):
-            return F.embedding_bag(
-                ids.values + start,
-                self.weight,
-                ids.offsets,
-                mode=column.combiner,
-                include_last_offset=True,
-                padding_idx=start,
-            )
-        return F.embedding_bag(ids + start, self.weight, mode=column.combiner, padding_idx=start)
 
     def _dense(self, features: Features, fields: Tensor) -> Tensor:
         if not self.dense:

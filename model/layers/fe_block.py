@@ -8,6 +8,11 @@ from preprocessing import utils
 from preprocessing.errors import InputError
 
 
+# A sum of maxima over L * H_u heads of d dimensions starts at logits of +-16 with torch's initial weights, and the first
+# epoch goes into shrinking them; scaled down, it starts below 1.
+INITIAL_SCALE = 0.2
+
+
 class FEBlock(nn.Module):
     """M_u^i = reshape(P_i h_u^i),  M_v = reshape(Q h_v^L),  logit = sum over i of MaxSim(M_u^i, M_v).
 
@@ -27,6 +32,8 @@ class FEBlock(nn.Module):
             nn.Linear(size, user_heads * field_dim, bias=False) for size in user_sizes
         )
         self.item_projection = nn.Linear(item_size, item_heads * field_dim, bias=False)
+        for projection in (*self.user_projections, self.item_projection):
+            projection.weight.data.mul_(INITIAL_SCALE)
 
     def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
         """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u * d)."""

@@ -1,0 +1,105 @@
+"""DAT: A Dual Augmented Two-tower Model for Online Large-scale Recommendation (Yu et al., DLP-KDD 2021).
+
+p_u = normalize(tower_u([x_u, a_u])),  p_v = normalize(tower_v([x_v, a_v]))      a_u, a_v: one learned vector an id
+y   = sigmoid(gamma * <p_u, p_v>)
+L_u = mean ||y a_u + (1 - y) p_v - p_v||^2,  p_v stopped                         the adaptive mimic mechanism
+L   = L_ctr + mimic_weight * (L_u + L_v) + l2 * ||Theta||^2
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.base import Output, TwoTower
+from model.layers.cosine import CosineScore
+from model.layers.side_tower import SideTower
+from model.losses import mimic_loss
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+
+
+class DAT(TwoTower):
+    """Two towers that each read a learned vector of their id, trained to mimic what its owner liked on the other side.
+
+    An augmented vector has the size of the towers' last layer, because it mimics one. It is also an input, so the click
+    loss trains it as it trains an embedding. The paper's category alignment loss is left out: no data set here labels
+    items with one major category.
+
+    mimic_weight: of L_u and L_v.
+    gamma: as in DSSM; 1 is published, "learned" has the better logloss.
+    """
+
+    def __init__(
+        self,
+        user_dnn_feature_columns: list[Column],
+        item_dnn_feature_columns: list[Column],
+        *,
+        mimic_weight: float = 0.5,
+        gamma: float | str = 1.0,
+        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_dropout: float = 0.0,
+        dnn_use_bn: bool = True,
+        init_std: float = 1e-4,
+        **common,
+    ):
+        super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
+        if not mimic_weight > 0:
+            raise InputError(
+                f"mimic_weight must be positive: without the mimic loss this model is DSSM. Received: {mimic_weight}."
+            )
+        self.mimic_weight = mimic_weight
+        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
+        size = dnn_hidden_units[-1]
+        self.user_side = SideTower(self.user_columns, *tower, extra_size=size)
+        self.item_side = SideTower(self.item_columns, *tower, extra_size=size)
+        self.user_augmented_embedding = _table(self.user_columns, self.user_id, size, init_std)
+        self.item_augmented_embedding = _table(self.item_columns, self.item_id, size, init_std)
+        self.cosine = CosineScore(gamma)
+        self.to(self.device)
+
+    def encode_user(self, features: Features) -> Tensor:
+        """-> p_u (B, d) of length 1"""
+        return self._user(features)[0]
+
+    def encode_item(self, features: Features) -> Tensor:
+        """-> p_v (B, d) of length 1"""
+        return self._item(features)[0]
+
+    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
+        return self.score(users, items, aligned=True)
+
+    def score(self, users: Tensor, items: Tensor, aligned: bool = False) -> Tensor:
+        return self.cosine(users, items, aligned)
+
+    def output(self, features: Features) -> Output:
+        (users, user_mimic), (items, item_mimic) = self._user(features), self._item(features)
+        latent = {"user": users, "item": items, "user_mimic": user_mimic, "item_mimic": item_mimic}
+        return Output(self.score_aligned(users, items), latent)
+
+    def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
+        losses = super().losses(features, labels, output)
+        latent = {name: value.float() for name, value in output.latent.items()}
+        user = mimic_loss(latent["user_mimic"], latent["item"], labels)
+        item = mimic_loss(latent["item_mimic"], latent["user"], labels)
+        losses["mimic"] = self.mimic_weight * (user + item)
+        return losses
+
+    def _user(self, features: Features) -> tuple[Tensor, Tensor]:
+        """-> p_u and a_u, each (B, d)"""
+        augmented = self.user_augmented_embedding(features[self.user_id])
+        return F.normalize(self.user_side(features, augmented), dim=1), augmented
+
+    def _item(self, features: Features) -> tuple[Tensor, Tensor]:
+        """-> p_v and a_v, each (B, d)"""
+        augmented = self.item_augmented_embedding(features[self.item_id])
+        return F.normalize(self.item_side(features, augmented), dim=1), augmented
+
+
+def _table(columns: list[Column], name: str, size: int, init_std: float) -> nn.Embedding:
+    """One vector for each id of a side's id feature."""
+    column = next(column for column in columns if column.name == name)
+    table = nn.Embedding(column.vocabulary_size, size)
+    nn.init.normal_(table.weight, std=init_std)
+    return table

@@ -1,0 +1,184 @@
+"""Gradient-boosted decision trees, grown by scikit-learn's `HistGradientBoostingClassifier`.
+
+y = sigmoid(baseline + sum over trees t of leaf_t(x))
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
+from torch import Tensor
+
+from model.base import CTRModel, Output, Source
+from model.layers.forest import Forest
+from preprocessing.dataset import Features
+from preprocessing.deepctr import CallbackList, VarLenSparseFeat
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+from preprocessing.lists import Bags
+from training.checkpoint import TrainingState
+from training.metrics import metrics
+from training.trainer import TrainOptions
+
+INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
+ROWS = 65536  # read at a time
+SAMPLE = 50_000  # training rows at most that the training metrics of a round are measured on
+
+
+class Boosting:
+    """Stands where other models have an optimiser. lr: shrinkage of each tree, 0.1 by default."""
+
+    def __init__(self, lr: float | None):
+        self.lr = 0.1 if lr is None else lr
+
+    def state_dict(self) -> dict:
+        return {}
+
+
+class GBDT(CTRModel):
+    """Trees behind the interface of the other models: an epoch is one tree, `lr` shrinks it, `patience` counts trees.
+
+    Ids go in as ordered numbers: scikit-learn's categorical splits end at 255 values, which users and items exceed, and
+    a tree that splits a small feature several times reaches any subset anyway. What there is to learn about a single
+    user or item reaches the trees through the label statistics. Lists become one 0/1 column a value, or, with more than
+    256 values, their length.
+
+    max_leaf_nodes, min_samples_leaf: size of a tree, and rows that each of its leaves needs.
+    l2_reg_leaf: weight of the squared leaf values.
+    """
+
+    def __init__(
+        self,
+        columns: list[Column],
+        *,
+        max_leaf_nodes: int = 31,
+        min_samples_leaf: int = 20,
+        l2_reg_leaf: float = 0.0,
+        **common,
+    ):
+        super().__init__(columns, **common)
+        if max_leaf_nodes < 2 or min_samples_leaf < 1 or l2_reg_leaf < 0:
+            raise InputError(
+                "GBDT needs max_leaf_nodes >= 2, min_samples_leaf >= 1 and l2_reg_leaf >= 0. Received: "
+                f"{max_leaf_nodes}, {min_samples_leaf}, {l2_reg_leaf}."
+            )
+        self.tree = {
+            "max_leaf_nodes": max_leaf_nodes,
+            "min_samples_leaf": min_samples_leaf,
+            "l2_regularization": l2_reg_leaf,
+        }
+        self.forest = Forest()
+        self.to(self.device)
+
+    def output(self, features: Features) -> Output:
+        return Output(self.forest(self._matrix(features)).float())
+
+    @property
+    def num_parameters(self) -> int:
+        """Thresholds and leaf values."""
+        return self.forest.num_parameters
+
+    def make_optimizer(self, optimizer: str, lr: float | None) -> Boosting:
+        if lr is not None and not 0 < lr < float("inf"):
+            raise InputError(f"The learning rate must be a positive number. Received: {lr}.")
+        return Boosting(lr)
+
+    def train_on(
+        self,
+        train: Source,
+        validation: Source | None,
+        options: TrainOptions,
+        callbacks: CallbackList,
+        state: TrainingState | None,
+        on_epoch,
+    ) -> None:
+        """Grows all trees, then keeps the number with the best validation AUC, under the same rule as other models.
+
+        scikit-learn stops growing on validation logloss with the same patience. Batch size and order do not matter.
+        """
+        default = TrainOptions()
+        for name in ("precision", "published_eval_mode", "lr_schedule"):
+            if getattr(options, name) != getattr(default, name):
+                raise InputError(f"{name}={getattr(options, name)!r} has no effect on trees. Leave it out.")
+        if state is not None:  # trees are checkpointed once, when all have grown
+            callbacks.on_train_begin()
+            self.load_state_dict(state.best_weights or state.weights)
+            callbacks.on_train_end()
+            return
+        start = time.perf_counter()
+        x, y = self._read(train)
+        held_out = None if validation is None else self._read(validation)
+        early = held_out is not None and options.patience is not None
+        grower = HistGradientBoostingClassifier(
+            learning_rate=self.optim.lr,
+            max_iter=options.epochs,
+            early_stopping=early,
+            n_iter_no_change=options.patience or 10,
+            tol=0.0,
+            random_state=self.seed,
+            **self.tree,
+        )
+        if early:
+            grower.fit(x, y, X_val=held_out[0], y_val=held_out[1])
+        else:
+            grower.fit(x, y)
+        sample = np.random.default_rng(self.seed).permutation(len(y))[:SAMPLE]
+        forest = Forest.of(grower)
+        seconds = (time.perf_counter() - start) / forest.num_trees
+        self._replay(forest, (x[sample], y[sample]), held_out, seconds, options, callbacks, on_epoch, len(y))
+
+    def _replay(self, forest, sample, held_out, seconds, options, callbacks, on_epoch, count) -> None:
+        """Adds one tree after another, with the records and callbacks that an epoch has elsewhere."""
+        state = TrainingState()
+        callbacks.on_train_begin()
+        self.stop_training = False
+        scored = {"": sample} | ({} if held_out is None else {"val_": held_out})
+        logits = {prefix: forest.per_tree(torch.from_numpy(x)) for prefix, (x, _) in scored.items()}
+        for trees in range(1, forest.num_trees + 1):
+            callbacks.on_epoch_begin(state.epoch)
+            self.forest.load(forest.first(trees))
+            logs = {}
+            for prefix, (_, y) in scored.items():
+                values = metrics(y, next(logits[prefix]).numpy())
+                logs |= {f"{prefix}{name}": value for name, value in values.items()}
+            logs = {"loss": logs["logloss"], **logs, "seconds": seconds, "rows_per_second": count / seconds}
+            state.record(logs, self, self.optim)
+            callbacks.on_epoch_end(state.epoch - 1, logs)
+            if self.stop_training or state.exhausted(options.patience):
+                break
+        callbacks.on_train_end()
+        if state.best_weights is not None:
+            self.load_state_dict(state.best_weights)
+        if on_epoch is not None:
+            on_epoch(state)
+
+    def _read(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
+        """The whole source as one matrix (n, columns) float64, and its labels (n,)."""
+        source = source.to("cpu")
+        parts = [self._matrix(source.batch(rows, self.feature_names)) for rows in torch.arange(len(source)).split(ROWS)]
+        return torch.cat(parts).numpy(), source.labels.numpy()
+
+    def _matrix(self, features: Features) -> Tensor:
+        """What the trees read: (B, columns) float64."""
+        parts = [self._columns(column, features[column.name]) for column in self.columns]
+        return torch.cat([part.double() for part in parts], dim=1)
+
+    def _columns(self, column: Column, values: Tensor | Bags) -> Tensor:
+        """One feature -> (B, 1) or, for small lists, (B, vocabulary_size - 1)."""
+        if not isinstance(column, VarLenSparseFeat):
+            return values.reshape(len(values), -1)
+        if isinstance(values, Bags):
+            row = torch.repeat_interleave(torch.arange(len(values), device=self.device), values.offsets.diff())
+            ids = values.values
+        else:
+            row = torch.arange(len(values), device=self.device).repeat_interleave(values.shape[1])
+            ids = values.flatten()
+        row, ids = row[ids > 0], ids[ids > 0]  # 0 is padding, or unknown
+        if column.vocabulary_size > INDICATOR_LIMIT:
+            return torch.bincount(row, minlength=len(values)).unsqueeze(1)
+        indicators = torch.zeros(len(values), column.vocabulary_size - 1, device=self.device)
+        indicators[row, ids.long() - 1] = 1.0
+        return indicators

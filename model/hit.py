@@ -1,0 +1,127 @@
+"""HIT, formerly TIM: A Hybrid Interaction-Enhanced Two-Tower Model for Pre-Ranking (arXiv 2505.19849).
+
+g_u^+, g_u^- = generators(detach(E_u,static))                  early interaction, mirrored on the item side
+h_u = tower_u([x_u, detach(g_u^+), detach(g_u^-)])
+r_u = reshape(P h_u),  r_v = reshape(Q h_v)                    multi-head representers: H heads of size d
+y   = sigmoid(sum_p max_q <r_u[p], r_v[q]> + bias)             late interaction, as IntTower's on the last layer
+L_gen = mean over y=1 of [dist(g_u^+, r_v) + dist(g_v^+, r_u)] + mean over y=0 of [dist(g_u^-, r_v) + dist(g_v^-, r_u)]
+L   = L_ctr + alpha * L_gen + l2 * ||Theta||^2                 r stopped in L_gen; dist = 1 - cos
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.base import Output, TwoTower
+from model.layers.fe_block import FEBlock
+from model.layers.generator import Generators
+from model.layers.side_tower import SideTower
+from model.losses import DISTANCES, generation_loss
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+
+
+class HIT(TwoTower):
+    """Two towers that read mimics of each other and meet head by head.
+
+    num_heads, field_dim: H and d of both representers.
+    user_static, item_static: names of the features that the generators read; default: all sparse ones of the side.
+    use_target, use_non_target: whether there are the generators that learn from clicks, and from their absence.
+    generation_loss: distance of mimic and original: cosine, euclidean, manhattan, mae, mse; or "none", an ablation
+        in which the generators keep their random weights, frozen, and still feed the towers.
+    alpha: weight of the generation loss.
+    """
+
+    def __init__(
+        self,
+        user_dnn_feature_columns: list[Column],
+        item_dnn_feature_columns: list[Column],
+        *,
+        num_heads: int = 2,
+        field_dim: int = 16,
+        user_static: tuple[str, ...] | None = None,
+        item_static: tuple[str, ...] | None = None,
+        use_target: bool = True,
+        use_non_target: bool = True,
+        generation_loss: str = "cosine",
+        alpha: float = 0.1,
+        dnn_hidden_units: tuple[int, ...] = (300, 300, 32),
+        dnn_dropout: float = 0.0,
+        dnn_use_bn: bool = True,
+        init_std: float = 1e-4,
+        **common,
+    ):
+        super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
+        kinds = [kind for kind, used in (("target", use_target), ("non_target", use_non_target)) if used]
+        _check_generation(generation_loss, alpha, bool(kinds))
+        self.distance, self.alpha = generation_loss, alpha
+        self.generates = bool(kinds) and generation_loss != "none"
+        self.fe_block = FEBlock([dnn_hidden_units[-1]], dnn_hidden_units[-1], num_heads, num_heads, field_dim)
+        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, len(kinds) * num_heads * field_dim)
+        self.user_side = SideTower(self.user_columns, *tower)
+        self.item_side = SideTower(self.item_columns, *tower)
+        size = num_heads * field_dim
+        self.user_generators = Generators(self.user_side.embedding, kinds, user_static, size)
+        self.item_generators = Generators(self.item_side.embedding, kinds, item_static, size)
+        if not self.generates:
+            self.user_generators.requires_grad_(False)
+            self.item_generators.requires_grad_(False)
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.to(self.device)
+
+    def encode_user(self, features: Features) -> Tensor:
+        """-> r_u (B, H * d)"""
+        return self._user(features)[0]
+
+    def encode_item(self, features: Features) -> Tensor:
+        """-> r_v (B, H * d)"""
+        return self._item(features)[0]
+
+    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
+        return self.fe_block([users], items) + self.bias  # (B,)
+
+    def output(self, features: Features) -> Output:
+        (users, user_mimics), (items, item_mimics) = self._user(features), self._item(features)
+        latent = {"user": users, "item": items, "user_mimics": user_mimics, "item_mimics": item_mimics}
+        return Output(self.score_aligned(users, items), latent)
+
+    def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
+        losses = super().losses(features, labels, output)
+        if self.generates:
+            rows = {"target": labels, "non_target": 1.0 - labels}
+            pairs = [
+                (mimic, output.latent[other], rows[kind])
+                for mimics, other in (("user_mimics", "item"), ("item_mimics", "user"))
+                for kind, mimic in output.latent[mimics].items()
+            ]
+            terms = [generation_loss(mimic.float(), r.float(), chosen, self.distance) for mimic, r, chosen in pairs]
+            losses["generation"] = self.alpha * torch.stack(terms).sum()
+        return losses
+
+    def _user(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
+        """-> r_u (B, H * d) and the mimics of items, each (B, H * d)"""
+        hidden, mimics = _hidden(self.user_side, self.user_generators, features)
+        return self.fe_block.user_levels([hidden])[0], mimics
+
+    def _item(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
+        """-> r_v (B, H * d) and the mimics of users, each (B, H * d)"""
+        hidden, mimics = _hidden(self.item_side, self.item_generators, features)
+        return self.fe_block.item_heads_of(hidden), mimics
+
+
+def _hidden(side: SideTower, generators: Generators, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
+    """-> h (B, size of the last layer), and the mimic vectors that the tower read, detached there."""
+    fields, dense = side.embedding(features)
+    mimics = generators(fields)
+    return side.join(fields, dense, *(mimic.detach() for mimic in mimics.values())), mimics
+
+
+def _check_generation(kind: str, alpha: float, has_generators: bool) -> None:
+    if kind not in (*DISTANCES, "none"):
+        raise InputError(f"generation_loss must be one of {', '.join(DISTANCES)}, none. Received: {kind!r}.")
+    if alpha < 0:
+        raise InputError(f"alpha must not be negative. Received: {alpha}.")
+    if alpha == 0 and has_generators and kind != "none":
+        raise InputError("With alpha=0 the generators would never learn. Use generation_loss='none' to say so.")

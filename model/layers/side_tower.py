@@ -1,0 +1,70 @@
+"""One side of a two-tower model: the embeddings of its features and the tower over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from model.layers.embedding import FeatureEmbedding, flatten
+from model.layers.tower import Tower
+from preprocessing.dataset import Features
+from preprocessing.feature_columns import Column
+
+
+class SideTower(nn.Module):
+    """The flattened fields, the dense features and any extra vectors through a `Tower`: h^L.
+
+    extra_size: length of the extra vectors together, for models that add something to a tower's input.
+    """
+
+    def __init__(
+        self,
+        columns: list[Column],
+        hidden_units: tuple[int, ...],
+        dropout: float = 0.0,
+        use_bn: bool = True,
+        init_std: float = 1e-4,
+        extra_size: int = 0,
+    ):
+        super().__init__()
+        self.embedding = FeatureEmbedding(columns, init_std)
+        self.tower = Tower(self.embedding.output_size + extra_size, hidden_units, dropout, use_bn)
+
+    @property
+    def output_size(self) -> int:
+        """Size of h^L."""
+        return self.tower.sizes[-1]
+
+    def forward(self, features: Features, *extra: Tensor) -> Tensor:
+        """extra: tensors (B, size). -> h^L (B, output_size)"""
+        return self.join(*self.embedding(features), *extra)
+
+    def join(self, fields: Tensor, dense: Tensor, *extra: Tensor) -> Tensor:
+        """The same from embeddings looked up before: (B, F, D), (B, dense) and (B, size) each -> (B, output_size)"""
+        return self.tower(torch.cat([flatten(fields, dense), *extra], dim=1))[-1]
+
+
+class VectorsTower(nn.Module):
+    """K vectors pooled from the fields, each with the dense features through one shared `Tower`: K representations."""
+
+    def __init__(
+        self,
+        columns: list[Column],
+        hidden_units: tuple[int, ...],
+        dropout: float = 0.0,
+        use_bn: bool = True,
+        init_std: float = 1e-4,
+    ):
+        super().__init__()
+        self.embedding = FeatureEmbedding(columns, init_std)
+        self.tower = Tower(self.embedding.dim + self.embedding.dense_size, hidden_units, dropout, use_bn)
+
+    def forward(self, features: Features, pool: Callable[[Tensor], Tensor]) -> Tensor:
+        """pool: fields (B, F, D) -> (B, K, D). -> (B, K, size of the last layer)"""
+        fields, dense = self.embedding(features)
+        vectors = pool(fields)  # (B, K, D)
+        shape = vectors.shape[:2]
+        dense = dense.unsqueeze(1).expand(*shape, -1)  # (B, K, dense)
+        return self.tower(torch.cat([vectors, dense], dim=2).flatten(0, 1))[-1].unflatten(0, shape)

@@ -1,0 +1,72 @@
+"""MVKE: Mixture of Virtual-Kernel Experts for Multi-Objective User Profile Modeling (Xu et al., KDD 2022), one task.
+
+u_k = tower([sum_f softmax_f(<W_Q c_k, W_K e_f> / sqrt(D)) W_V e_f, dense])    expert: kernel c_k attends to the fields
+g_k = softmax_k(<v, c_k>)                                                      gate: how much item v asks for kernel k
+y   = sigmoid(<sum_k g_k u_k, v> + bias)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.base import TwoTower
+from model.layers.attention import KernelAttention
+from model.layers.side_tower import SideTower, VectorsTower
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+
+
+class MVKE(TwoTower):
+    """A user tower with K experts, mixed by the item.
+
+    Experts differ by their kernel; the maps W and the tower are shared among them. A user is represented by all K
+    experts, and the mixture is made when an item comes, so that both sides can be encoded ahead of time.
+
+    num_kernels: K.
+    """
+
+    def __init__(
+        self,
+        user_dnn_feature_columns: list[Column],
+        item_dnn_feature_columns: list[Column],
+        *,
+        num_kernels: int = 4,
+        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_dropout: float = 0.0,
+        dnn_use_bn: bool = True,
+        init_std: float = 1e-4,
+        **common,
+    ):
+        super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
+        if num_kernels < 1:
+            raise InputError(f"num_kernels must be at least 1. Received: {num_kernels}.")
+        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
+        self.user_side = VectorsTower(self.user_columns, *tower)
+        self.attention = KernelAttention(num_kernels, dnn_hidden_units[-1], self.user_side.embedding.dim)
+        self.item_side = SideTower(self.item_columns, *tower)
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.to(self.device)
+
+    def encode_user(self, features: Features) -> Tensor:
+        """-> all experts u_k (B, K, d)"""
+        return self.user_side(features, self.attention)
+
+    def encode_item(self, features: Features) -> Tensor:
+        """-> v (B, d)"""
+        return self.item_side(features)
+
+    def gate(self, items: Tensor) -> Tensor:
+        """v (N, d) -> g (N, K), each row summing to 1"""
+        return torch.softmax(items @ self.attention.kernels.T, dim=1)
+
+    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
+        mixture = (self.gate(items).unsqueeze(2) * users).sum(dim=1)  # (B, d)
+        return (mixture * items).sum(dim=1) + self.bias  # (B,)
+
+    def score(self, users: Tensor, items: Tensor, aligned: bool = False) -> Tensor:
+        if aligned:
+            return self.score_aligned(users, items)
+        gated = self.gate(items).unsqueeze(2) * items.unsqueeze(1)  # (N, K, d): <sum_k g_k u_k, v> = sum_k <u_k, g_k v>
+        return users.flatten(1) @ gated.flatten(1).T + self.bias  # (U, N)

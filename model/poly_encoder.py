@@ -1,0 +1,67 @@
+"""Poly-encoder (Humeau et al., ICLR 2020) for clicks: m views of a user, weighed by the item.
+
+u_i = tower([sum_f softmax_f(<c_i, e_f>) e_f, dense])      i = 1..m learned codes c_i over the user's field embeddings
+w_i = softmax_i(<v, u_i>)                                  the item attends to the m vectors
+y   = sigmoid(<sum_i w_i u_i, v> + bias)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.base import TwoTower
+from model.layers.attention import CodeAttention
+from model.layers.side_tower import SideTower, VectorsTower
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+
+
+class PolyEncoder(TwoTower):
+    """A user tower with m vectors, between which the item chooses.
+
+    num_codes: m.
+    """
+
+    def __init__(
+        self,
+        user_dnn_feature_columns: list[Column],
+        item_dnn_feature_columns: list[Column],
+        *,
+        num_codes: int = 4,
+        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_dropout: float = 0.0,
+        dnn_use_bn: bool = True,
+        init_std: float = 1e-4,
+        **common,
+    ):
+        super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
+        if num_codes < 1:
+            raise InputError(f"num_codes must be at least 1. Received: {num_codes}.")
+        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
+        self.user_side = VectorsTower(self.user_columns, *tower)
+        self.codes = CodeAttention(num_codes, self.user_side.embedding.dim)
+        self.item_side = SideTower(self.item_columns, *tower)
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.to(self.device)
+
+    def encode_user(self, features: Features) -> Tensor:
+        """-> u_i (B, m, d)"""
+        return self.user_side(features, self.codes)
+
+    def encode_item(self, features: Features) -> Tensor:
+        """-> v (B, d)"""
+        return self.item_side(features)
+
+    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
+        return self._chosen((users @ items.unsqueeze(2)).squeeze(2))  # (B,)
+
+    def score(self, users: Tensor, items: Tensor, aligned: bool = False) -> Tensor:
+        if aligned:
+            return self.score_aligned(users, items)
+        return self._chosen((users @ items.T).transpose(1, 2))  # (U, N)
+
+    def _chosen(self, products: Tensor) -> Tensor:
+        """<v, u_i> (..., m) -> sum_i w_i <v, u_i> + bias (...), which is <sum_i w_i u_i, v> + bias"""
+        return (torch.softmax(products, dim=-1) * products).sum(dim=-1) + self.bias

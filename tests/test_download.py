@@ -1,0 +1,243 @@
+"""Finding and downloading MovieLens, against a server on this machine: whole and verified, or not at all."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import io
+import socket
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from preprocessing import download
+from preprocessing.download import RemoteArchive, find_movielens, load_movielens
+from preprocessing.errors import InputError
+
+FILES = {
+    "ratings.dat": b"1::1::5::100\n1::1::2::200\n",
+    "users.dat": b"1::F::1::10::48067\n",
+    "movies.dat": b"1::Toy Story (1995)::Comedy\n",
+}
+
+
+def make_zip(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, content in members.items():
+            zipped.writestr(name, content)
+    return buffer.getvalue()
+
+
+def describe(url: str, content: bytes) -> RemoteArchive:
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
+    return RemoteArchive(f"{url}/ml-1m.zip", "ml-1m", hashlib.md5(content).hexdigest(), digests)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `content`, announced as `announced` bytes long."""
+
+    def __init__(self, *args, content: bytes, announced: int | None, status: int):
+        self.content, self.announced, self.status = content, announced, status
+        super().__init__(*args)
+
+    def do_GET(self):
+        self.send_response(self.status)
+        if self.announced is not None:
+            self.send_header("Content-Length", str(self.announced))
+        self.end_headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def serve(monkeypatch) -> Iterator:
+    """serve(content, announced=..., status=200) -> the address of a server that sends this."""
+    monkeypatch.setenv("no_proxy", "*")
+    servers = []
+
+    def start(content: bytes, announced: int | None = -1, status: int = 200) -> str:
+        announced = len(content) if announced == -1 else announced
+        handler = functools.partial(Handler, content=content, announced=announced, status=status)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def no_server(monkeypatch) -> str:
+    """An address on which nobody listens."""
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def find(data_dir: Path, archive: RemoteArchive) -> Path | None:
+    return find_movielens(None, data_dir, quiet=True, archive=archive)
+
+
+class TestDownload:
+    def test_good_archive_is_put_in_place(self, tmp_path, serve):
+        content = make_zip({f"ml-1m/{name}": data for name, data in FILES.items()} | {"ml-1m/README": b"terms"})
+        folder = find(tmp_path / "data", describe(serve(content), content))
+        assert folder == tmp_path / "data" / "ml-1m"
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
+        assert everything_in(tmp_path / "data") == ["ml-1m", *(f"ml-1m/{name}" for name in sorted(FILES))]
+
+    def test_length_need_not_be_announced(self, tmp_path, serve):
+        content = make_zip(FILES)
+        assert find(tmp_path, describe(serve(content, announced=None), content)) == tmp_path / "ml-1m"
+
+    def test_empty_folder_is_filled(self, tmp_path, serve):
+        (tmp_path / "ml-1m").mkdir()
+        content = make_zip(FILES)
+        assert find(tmp_path, describe(serve(content), content)) == tmp_path / "ml-1m"
+        assert len(list((tmp_path / "ml-1m").iterdir())) == len(FILES)
+
+    def test_paths_in_the_archive_are_never_followed(self, tmp_path, serve):
+        members = {"../../evil.txt": b"evil", "/evil.txt": b"evil", "../users.dat": FILES["users.dat"]}
+        content = make_zip(members | {f"ml-1m/{name}": data for name, data in FILES.items()})
+        find(tmp_path / "inner" / "data", describe(serve(content), content))
+        assert everything_in(tmp_path) == [
+            "inner",
+            "inner/data",
+            "inner/data/ml-1m",
+            *(f"inner/data/ml-1m/{name}" for name in sorted(FILES)),
+        ]
+
+    def test_cut_off_download_is_an_error_and_leaves_nothing(self, tmp_path, serve):
+        content = make_zip(FILES)
+        half = serve(content[: len(content) // 2], announced=len(content))
+        with pytest.raises(InputError, match="cut off"):
+            find(tmp_path, describe(half, content))
+        assert everything_in(tmp_path) == []
+
+    def test_wrong_md5_is_an_error_and_leaves_nothing(self, tmp_path, serve):
+        content = make_zip(FILES)
+        with pytest.raises(InputError, match="md5"):
+            find(tmp_path, replace(describe(serve(content), content), md5="0" * 32))
+        assert everything_in(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        ("members", "problem"),
+        [(FILES | {"users.dat": b"other"}, "users.dat with the sha256"), ({"users.dat": FILES["users.dat"]}, "lacks")],
+    )
+    def test_wrong_content_is_an_error_and_leaves_nothing(self, tmp_path, serve, members, problem):
+        content = make_zip(members)
+        with pytest.raises(InputError, match=problem):
+            find(tmp_path, describe(serve(content), content))
+        assert everything_in(tmp_path) == []
+
+    def test_what_is_no_zip_file_is_an_error(self, tmp_path, serve):
+        with pytest.raises(InputError, match="no readable zip file"):
+            find(tmp_path, describe(serve(b"<html>"), b"<html>"))
+
+    def test_damaged_member_is_an_error(self, tmp_path, serve):
+        content = make_zip(FILES).replace(b"PK\x03\x04", b"PK\x03\x05", 1)
+        with pytest.raises(InputError, match="no readable zip file"):
+            find(tmp_path, describe(serve(content), content))
+
+    def test_oversized_download_and_file_are_errors(self, tmp_path, serve):
+        content = make_zip(FILES)
+        archive = describe(serve(content), content)
+        with pytest.raises(InputError, match="larger than"):
+            find(tmp_path, replace(archive, max_bytes=100))
+        bomb = make_zip(FILES | {"ratings.dat": bytes(10_000)})
+        with pytest.raises(InputError, match=r"ratings\.dat with the sha256"):
+            find(tmp_path, replace(describe(serve(bomb), bomb), max_bytes=len(bomb)))
+        assert everything_in(tmp_path) == []
+
+    def test_unwritable_data_folder_is_an_error(self, tmp_path, serve):
+        (tmp_path / "file").write_text("in the way")
+        content = make_zip(FILES)
+        with pytest.raises(InputError, match="cannot be written"):
+            find(tmp_path / "file" / "data", describe(serve(content), content))
+
+    @pytest.mark.parametrize("status", [404, 503])
+    def test_refusal_is_no_data(self, tmp_path, serve, status):
+        assert find(tmp_path, describe(serve(b"sorry", status=status), b"")) is None
+        assert everything_in(tmp_path) == []
+
+    def test_no_server_is_no_data(self, tmp_path, no_server):
+        assert find(tmp_path / "data", describe(no_server, b"")) is None
+        assert not (tmp_path / "data").exists()
+
+    def test_silent_server_is_no_data(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setenv("no_proxy", "*")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            assert find(tmp_path, describe(f"http://127.0.0.1:{silent.getsockname()[1]}", b"")) is None
+
+
+class TestFind:
+    """`no_server` stands for the network, so that a download would give None."""
+
+    @pytest.mark.parametrize("name", ["ml-1m", "movielens.txt"])
+    def test_given_path_is_taken(self, tmp_path, name):
+        (tmp_path / name).mkdir()
+        assert find_movielens(str(tmp_path / name)) == tmp_path / name
+
+    @pytest.mark.parametrize("path", ["nothing", "", "\0", "x" * 5000])
+    def test_given_but_missing_path_is_an_error_never_a_fallback(self, tmp_path, path):
+        (tmp_path / "movielens.txt").touch()
+        with pytest.raises(InputError, match="No such file or folder"):
+            find_movielens(path, tmp_path)
+
+    @pytest.mark.parametrize(
+        ("present", "found"),
+        [
+            (["ml-1m/users.dat", "users.dat", "movielens.txt"], "ml-1m"),
+            (["users.dat", "movielens.txt"], "."),
+            (["movielens.txt"], "movielens.txt"),
+        ],
+    )
+    def test_data_folder_is_searched_in_order(self, tmp_path, no_server, present, found):
+        for name in present:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        assert find(tmp_path, describe(no_server, b"")) == tmp_path / found
+
+    def test_download_can_be_switched_off(self, tmp_path, serve):
+        content = make_zip(FILES)
+        archive = describe(serve(content), content)
+        assert find_movielens(None, tmp_path, quiet=True, download=False, archive=archive) is None
+
+
+class TestLoad:
+    def test_data_that_is_there_is_read_without_a_word(self, tmp_path, capfd):
+        for name, data in FILES.items():
+            (tmp_path / name).write_bytes(data)
+        assert load_movielens(str(tmp_path)).name == "movielens"
+        assert load_movielens(data_dir=tmp_path).name == "movielens"
+        assert capfd.readouterr() == ("", "")
+
+    def test_generated_data_is_announced_even_if_quiet(self, tmp_path, capfd):
+        raw = load_movielens(quiet=True, download=False, data_dir=tmp_path)
+        out, err = capfd.readouterr()
+        assert raw.name == "synthetic-movielens"
+        assert out == ""
+        assert "SYNTHETIC DATA, NOT MOVIELENS" in err
+        assert str(tmp_path) in err
+        assert len({len(line) for line in err.splitlines()}) == 1
+
+    def test_missing_path_is_an_error(self, tmp_path):
+        with pytest.raises(InputError, match="No such file or folder"):
+            load_movielens(str(tmp_path / "nothing"))

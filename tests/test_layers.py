@@ -1,0 +1,449 @@
+"""Layers by hand, and against loops that take one row, one head, one feature at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers import plain_arrays, random_raw, small_model
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from model.layers.dropout import Dropout
+from model.layers.embedding import FeatureEmbedding, flatten
+from model.layers.fe_block import FEBlock
+from model.layers.light_se import LightSE
+from model.layers.tower import Tower
+from preprocessing import utils
+from preprocessing.dataset import Dataset
+from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.errors import InputError
+from preprocessing.lists import Bags
+from preprocessing.utils import fe_score
+
+
+def randn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class TestLightSE:
+    def test_by_hand(self):
+        layer = LightSE(num_fields=2)
+        layer.excitation.weight.data = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+        layer.excitation.bias.data = torch.tensor([0.0, math.log(3.0)])
+        # Means 0 and 0: weights softmax(0, log 3) = (1/4, 3/4).
+        assert layer(torch.tensor([[[4.0, -4.0], [1.0, -1.0]]]))[0].tolist() == [
+            pytest.approx([5.0, -5.0]),
+            pytest.approx([1.75, -1.75]),
+        ]
+        # Means 1 and 0.5: softmax(1, 1 + log 3) is the same.
+        assert layer(torch.tensor([[[0.0, 2.0], [0.5, 0.5]]]))[0].tolist() == [
+            pytest.approx([0.0, 2.5]),
+            pytest.approx([0.875, 0.875]),
+        ]
+
+    def test_equals_a_loop(self):
+        layer, fields = LightSE(3), randn(4, 3, 5)
+        result = layer(fields).detach()
+        layer.requires_grad_(False)
+        for row in range(4):
+            means = [fields[row, field].sum() / 5 for field in range(3)]
+            scores = [
+                sum(layer.excitation.weight[i, j] * means[j] for j in range(3)) + layer.excitation.bias[i]
+                for i in range(3)
+            ]
+            total = sum(math.exp(score) for score in scores)
+            for field in range(3):
+                expected = fields[row, field] * (1 + math.exp(scores[field]) / total)
+                torch.testing.assert_close(result[row, field], expected)
+
+    def test_weights_sum_to_one(self):
+        torch.testing.assert_close(LightSE(6).weights(100 * randn(9, 6, 4)).sum(dim=1), torch.ones(9))
+
+    @pytest.mark.parametrize("shape", [(4, 3), (4, 2, 5), (3, 4, 5, 1)])
+    def test_other_shapes_are_refused(self, shape):
+        with pytest.raises(InputError, match=r"shape \(B, 3, D\). Received"):
+            LightSE(3)(torch.zeros(shape))
+
+
+def slow_fe_score(user_levels, items, user_heads, item_heads, dims):
+    """Four loops: rows, levels, user heads, item heads."""
+    result = []
+    for row in range(len(items)):
+        score = 0.0
+        for level, dim in zip(user_levels, dims, strict=True):
+            for p in range(user_heads):
+                user = level[row, p * dim : (p + 1) * dim]
+                score += max(float((user * items[row, q * dim : (q + 1) * dim]).sum()) for q in range(item_heads))
+        result.append(score)
+    return result
+
+
+class TestFeScore:
+    def test_by_hand_with_two_levels(self):
+        first, second = torch.tensor([[1.0, 0.0, 0.0, 1.0]]), torch.tensor([[-1.0, -1.0, 2.0, 0.0]])
+        items = torch.tensor([[3.0, 1.0, 2.0, 5.0]])
+        # Level 1: max(3, 2) + max(1, 5). Level 2: max(-4, -7) + max(6, 4).
+        assert fe_score([first, second], [items], 2, 2, [2, 2], [2, 2]).tolist() == [3 + 5 - 4 + 6]
+
+    def test_only_the_last_item_layer_counts(self):
+        users, items = [randn(3, 4)], randn(3, 4, seed=1)
+        noise = torch.full((3, 4), float("nan"))
+        expected = fe_score(users, [items], 2, 2, [2], [2])
+        assert torch.equal(fe_score(users, [noise, noise, items], 2, 2, [2], [2]), expected)
+
+    @given(
+        levels=st.integers(1, 5),
+        user_heads=st.integers(1, 4),
+        item_heads=st.integers(1, 4),
+        dim=st.integers(1, 4),
+        rows=st.integers(1, 4),
+        seed=st.integers(0, 99),
+    )
+    def test_equals_loops_for_any_number_of_levels_and_heads(self, levels, user_heads, item_heads, dim, rows, seed):
+        users = [randn(rows, user_heads * dim, seed=seed + level) for level in range(levels)]
+        items, dims = randn(rows, item_heads * dim, seed=seed + 50), [dim] * levels
+        expected = slow_fe_score(users, items, user_heads, item_heads, dims)
+        assert fe_score(users, [items], user_heads, item_heads, dims, dims).tolist() == pytest.approx(
+            expected, abs=1e-4
+        )
+
+    def test_number_of_levels_and_of_dimensions_must_agree(self):
+        with pytest.raises(ValueError, match="zip"):
+            fe_score([randn(1, 4)], [randn(1, 4)], 2, 2, [2, 2], [2, 2])
+
+
+class TestFEBlock:
+    @pytest.mark.parametrize(("user_heads", "item_heads"), [(1, 1), (2, 5), (4, 1)])
+    def test_is_projection_then_maxsim(self, user_heads, item_heads):
+        block = FEBlock([7, 5, 3], 3, user_heads, item_heads, field_dim=4)
+        layers, item = [randn(6, 7), randn(6, 5), randn(6, 3)], randn(6, 3, seed=1)
+        levels = [p.weight @ layer.T for p, layer in zip(block.user_projections, layers, strict=True)]
+        expected = slow_fe_score(
+            [level.T for level in levels], (block.item_projection.weight @ item.T).T, user_heads, item_heads, [4] * 3
+        )
+        score = block(block.user_levels(layers), block.item_heads_of(item))
+        assert score.tolist() == pytest.approx(expected, abs=1e-5)
+
+    @pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
+    def test_sizes_below_one_are_refused(self, sizes):
+        with pytest.raises(InputError, match=r"must be at least 1\. Received: user_head="):
+            FEBlock([3], 3, *sizes)
+
+
+# The two versions that the published README prints, as one would paste them into preprocessing/utils.py.
+PUBLISHED_ALL_LEVELS = """
+def fe_score(user_rep, item_rep, user_fea_col, item_fea_col, user_embedding_dim, item_embedding_dim):
+  score = []
+  for i in range(len(user_embedding_dim)):
+    user_temp = torch.reshape(user_rep[i], (-1, user_fea_col, user_embedding_dim[i]))
+    item_temp = torch.reshape(item_rep[-1], (-1, item_fea_col, item_embedding_dim[i]))
+    score.append((user_temp @ item_temp.permute(0, 2, 1)).max(2).values.sum(1))
+  score = torch.stack(score).transpose(1, 0)
+  return torch.sum(score, 1)
+"""
+PUBLISHED_ACCELERATE = """
+def fe_score(user_rep, item_rep, user_fea_col, item_fea_col, user_embedding_dim, item_embedding_dim):
+  user_embedding, item_embedding  = user_rep[0],item_rep[0]
+  user_rep = torch.reshape(user_embedding, (-1, user_fea_col, user_embedding_dim[0]))
+  item_rep = torch.reshape(item_embedding, (-1, item_fea_col, item_embedding_dim[0]))
+
+  return (user_rep @ item_rep.permute(0, 2, 1)).max(2).values.sum(1)
+"""
+
+
+class TestPastedFeScore:
+    """What is pasted into `preprocessing/utils.py` runs there and is what IntTower scores with."""
+
+    def paste(self, monkeypatch, source: str) -> None:
+        monkeypatch.setattr(utils, "fe_score", utils.fe_score)  # puts the original back after the test
+        exec(source, vars(utils))
+
+    @pytest.fixture
+    def trained(self):
+        dataset = Dataset.build(random_raw(), "holdout", 0)
+        model = small_model("int_tower", dataset)
+        model.fit(dataset.train, batch_size=64, epochs=2, verbose=0)
+        return dataset, model
+
+    def test_all_levels_is_what_the_project_computes(self, trained, monkeypatch):
+        dataset, model = trained
+        before = model.predict(dataset.test)
+        self.paste(monkeypatch, PUBLISHED_ALL_LEVELS)
+        np.testing.assert_allclose(model.predict(dataset.test), before, atol=1e-6)
+
+    def test_accelerate_scores_one_level_alone(self, trained, monkeypatch):
+        dataset, model = trained
+        before = model.predict(dataset.test)
+        self.paste(monkeypatch, PUBLISHED_ACCELERATE)
+        after = model.predict(dataset.test)
+        assert np.abs(after - before).max() > 1e-5
+        with torch.no_grad():
+            batch = dataset.test.batch(torch.arange(len(dataset.test)), model.feature_names)
+            users, items = model.encode_user(batch), model.encode_item(batch)
+        expected = slow_fe_score(users[:1], items, 2, 3, [4])
+        logits = np.log(after / (1 - after))[:, 0] - model.bias.item()
+        np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+    def test_accelerate_is_the_last_level_of_a_model_that_has_only_that(self, monkeypatch):
+        dataset = Dataset.build(random_raw(), "holdout", 0)
+        model = small_model("int_tower", dataset, fe_score="last")
+        before = model.predict(dataset.test)
+        self.paste(monkeypatch, PUBLISHED_ACCELERATE)
+        np.testing.assert_allclose(model.predict(dataset.test), before, atol=1e-6)
+
+    @pytest.mark.parametrize("source", [PUBLISHED_ALL_LEVELS, PUBLISHED_ACCELERATE], ids=["all", "accelerate"])
+    def test_trains(self, source, monkeypatch):
+        self.paste(monkeypatch, source)
+        dataset = Dataset.build(random_raw(), "holdout", 0)
+        model = small_model("int_tower", dataset)
+        history = model.fit(plain_arrays(dataset.train, model.feature_names), dataset.train.labels.numpy(), verbose=0)
+        assert np.isfinite(history.history["loss"][0])
+
+
+class TestDropout:
+    def layer(self, p: float, seed: int = 0) -> Dropout:
+        torch.manual_seed(seed)
+        return Dropout(p)
+
+    @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
+    def test_share_and_scale(self, p):
+        result = self.layer(p)(torch.ones(1000, 400))
+        share = (result == 0).double().mean().item()
+        assert share == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / 400_000))
+        kept = result[result != 0]
+        torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - p)), rtol=1e-4, atol=0)
+        assert result.mean().item() == pytest.approx(1.0, abs=0.02)
+
+    def test_kept_elements_are_the_input_scaled(self):
+        x = randn(50, 30)
+        result = self.layer(0.25)(x)
+        kept = result != 0
+        torch.testing.assert_close(result[kept], x[kept] / 0.75)
+
+    @pytest.mark.parametrize("p", [0.0, 0.5])
+    def test_identity_in_evaluation(self, p):
+        x = randn(5, 7)
+        assert torch.equal(self.layer(p).eval()(x), x)
+
+    def test_zero_is_identity_in_training(self):
+        x = randn(5, 7)
+        assert torch.equal(self.layer(0.0)(x), x)
+
+    def test_gradient_passes_where_the_value_passed(self):
+        x = torch.ones(40, 40, requires_grad=True)
+        result = self.layer(0.5)(x)
+        result.sum().backward()
+        assert torch.equal(x.grad, result.detach())
+
+    def test_elements_are_independent(self):
+        """One draw of 64 bits decides about four neighbours: all four alike, none knowing another."""
+        p, rows = 0.3, 200_000
+        kept = (self.layer(p)(torch.ones(rows, 8)) != 0).double()
+        error = 5 * math.sqrt(p * (1 - p) / rows)
+        assert kept.mean(dim=0).tolist() == [pytest.approx(1 - p, abs=error)] * 8
+        correlation = torch.corrcoef(kept.T) - torch.eye(8)
+        assert correlation.abs().max().item() < 5 / math.sqrt(rows)
+
+    def test_rows_are_independent(self):
+        kept = (self.layer(0.5)(torch.ones(100_001, 1)) != 0).double().flatten()
+        for step in (1, 2, 3, 4, 5):
+            pair = torch.corrcoef(torch.stack([kept[:-step], kept[step:]]))[0, 1]
+            assert abs(pair.item()) < 5 / math.sqrt(100_000)
+
+    @pytest.mark.parametrize("shape", [(1,), (3,), (5, 7), (2, 3, 5), (0, 4)])
+    def test_any_shape(self, shape):
+        result = self.layer(0.5)(torch.ones(shape))
+        assert result.shape == shape
+        assert set(result.flatten().tolist()) <= {0.0, 2.0}
+
+    def test_not_contiguous_input(self):
+        x = randn(6, 10).T
+        result = self.layer(0.5)(x)
+        kept = result != 0
+        torch.testing.assert_close(result[kept], 2 * x[kept])
+
+    def test_same_seed_same_mask_and_next_call_another(self):
+        x = torch.ones(30, 30)
+        layer = self.layer(0.5, seed=7)
+        first, second = layer(x), layer(x)
+        assert torch.equal(self.layer(0.5, seed=7)(x), first)
+        assert not torch.equal(first, second)
+        assert not torch.equal(self.layer(0.5, seed=8)(x), first)
+
+    @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
+    def test_out_of_range(self, p):
+        with pytest.raises(InputError, match=r"Dropout must lie in \[0, 1\). Received"):
+            Dropout(p)
+
+    def test_nearly_one_drops_nearly_all(self):
+        result = self.layer(0.99999)(torch.ones(1000, 100))
+        assert (result != 0).sum() < 50
+
+
+COLUMNS = [
+    SparseFeat("user", 6, 3),
+    SparseFeat("city", 4, 3),
+    SparseFeat("home_city", 4, 3, embedding_name="city"),
+    VarLenSparseFeat(SparseFeat("visited", 4, 3, embedding_name="city"), maxlen=0, combiner="mean"),
+    VarLenSparseFeat(SparseFeat("genres", 5, 3), maxlen=0, combiner="mean"),
+    DenseFeat("age"),
+    DenseFeat("position", 2),
+]
+VISITED, GENRES = [[1, 1, 3], [], [2, 0]], [[4], [1, 2, 3, 4], [0, 0]]
+
+
+def bags(lists: list[list[int]]) -> Bags:
+    offsets = np.concatenate([[0], np.cumsum([len(entry) for entry in lists])])
+    flat = [value for entry in lists for value in entry]
+    return Bags(torch.tensor(flat, dtype=torch.int32), torch.tensor(offsets, dtype=torch.int32))
+
+
+def padded(lists: list[list[int]], width: int) -> torch.Tensor:
+    return torch.tensor([entry + [0] * (width - len(entry)) for entry in lists])
+
+
+def features(as_bags: bool = True) -> dict:
+    return {
+        "user": torch.tensor([5, 0, 2]),
+        "city": torch.tensor([3, 3, 0]),
+        "home_city": torch.tensor([1, 3, 2]),
+        "visited": bags(VISITED) if as_bags else padded(VISITED, 5),
+        "genres": bags(GENRES) if as_bags else padded(GENRES, 4),
+        "age": torch.tensor([0.5, 1.0, -1.0]),
+        "position": torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+    }
+
+
+class TestFeatureEmbedding:
+    def slow(self, layer: FeatureEmbedding, values: dict) -> torch.Tensor:
+        """One nn.Embedding a table, one row and one feature at a time; id 0 of a list is not there."""
+        tables = {name: nn.Embedding.from_pretrained(layer.table(name).detach()) for name in ("user", "city", "genres")}
+        rows = []
+        for row in range(3):
+            fields = [
+                tables[table](values[name][row])
+                for name, table in (("user", "user"), ("city", "city"), ("home_city", "city"))
+            ]
+            for lists, table in ((VISITED, "city"), (GENRES, "genres")):
+                known = [tables[table](torch.tensor(value)) for value in lists[row] if value != 0]
+                fields.append(torch.stack(known).mean(dim=0) if known else torch.zeros(3))
+            rows.append(torch.stack(fields))
+        return torch.stack(rows)
+
+    @pytest.mark.parametrize("as_bags", [True, False], ids=["bags", "padded"])
+    def test_equals_one_table_a_feature(self, as_bags):
+        layer = FeatureEmbedding(COLUMNS, init_std=1.0)
+        fields, dense = layer(features(as_bags))
+        torch.testing.assert_close(fields, self.slow(layer, features(as_bags)))
+        assert dense.tolist() == [[0.5, 1.0, 2.0], [1.0, 3.0, 4.0], [-1.0, 5.0, 6.0]]
+
+    def test_sizes(self):
+        layer = FeatureEmbedding(COLUMNS)
+        assert (layer.num_fields, layer.dense_size, layer.output_size) == (5, 3, 5 * 3 + 3)
+        assert layer.weight.shape == (6 + 4 + 5, 3)  # user, city, genres
+        assert flatten(*layer(features())).shape == (3, layer.output_size)
+
+    def test_flatten_keeps_fields_in_order_and_dense_last(self):
+        assert flatten(torch.tensor([[[1, 2], [3, 4]]]), torch.tensor([[5]])).tolist() == [[1, 2, 3, 4, 5]]
+
+    def test_shared_table_learns_from_all_its_features(self):
+        layer = FeatureEmbedding(COLUMNS, init_std=1.0)
+        layer(features())[0].sum().backward()
+        touched = [layer.start["city"] + row for row in range(4) if layer.weight.grad[layer.start["city"] + row].any()]
+        assert [row - layer.start["city"] for row in touched] == [0, 1, 2, 3]  # 0 as a plain city, 2 in a list alone
+        assert layer.weight.grad[layer.start["city"] + 1].tolist() == pytest.approx([1 + 2 / 3] * 3)
+
+    def test_padding_does_not_count_and_does_not_learn(self):
+        layer = FeatureEmbedding([VarLenSparseFeat(SparseFeat("genres", 5, 3), maxlen=0)], init_std=1.0)
+        one, many = (layer({"genres": padded([[2, 3]], width)})[0] for width in (2, 9))
+        torch.testing.assert_close(one, many)
+        torch.testing.assert_close(many[0, 0], (layer.table("genres")[2] + layer.table("genres")[3]) / 2)
+        many.sum().backward()
+        assert not layer.weight.grad[0].any()
+
+    def test_all_unknown_list_is_zero(self):
+        layer = FeatureEmbedding(COLUMNS, init_std=1.0)
+        fields, _ = layer(features())
+        assert not fields[1, 3].any()  # an empty list
+        assert not fields[2, 4].any()  # unknown values alone
+
+    def test_int32_and_int64_ids_alike(self):
+        layer = FeatureEmbedding(COLUMNS)
+        short = features() | {name: features()[name].int() for name in ("user", "city", "home_city")}
+        assert torch.equal(layer(short)[0], layer(features())[0])
+
+    def test_weights_of_a_linear_model(self):
+        layer = FeatureEmbedding(COLUMNS, dim=1)
+        assert layer(features())[0].shape == (3, 5, 1)
+
+    def test_initial_spread(self):
+        layer = FeatureEmbedding([SparseFeat("user", 2000, 8)], init_std=0.05)
+        assert layer.weight.std().item() == pytest.approx(0.05, rel=0.05)
+        assert layer.weight.mean().item() == pytest.approx(0.0, abs=0.003)
+
+
+class TestUnknownRate:
+    columns = (SparseFeat("user", 10, 3), SparseFeat("city", 10, 3))
+
+    def shares(self, rate: float, training: bool) -> tuple[float, float]:
+        torch.manual_seed(0)
+        layer = FeatureEmbedding([*self.columns], init_std=1.0, unknown_rate=rate).train(training)
+        ids = torch.full((20_000,), 7)
+        fields, _ = layer({"user": ids, "city": ids})
+        reserved = torch.stack([layer.table("user")[0], layer.table("city")[0]])
+        replaced = (fields == reserved).all(dim=2)
+        return replaced.double().mean().item(), replaced.all(dim=1).double().mean().item()
+
+    def test_share_of_ids_is_replaced_in_training_each_on_its_own(self):
+        one, both = self.shares(0.2, training=True)
+        assert one == pytest.approx(0.2, abs=0.01)
+        assert both == pytest.approx(0.04, abs=0.01)
+
+    def test_nothing_is_replaced_in_evaluation(self):
+        assert self.shares(0.2, training=False) == (0.0, 0.0)
+
+    def test_nothing_is_replaced_by_default(self):
+        assert self.shares(0.0, training=True) == (0.0, 0.0)
+
+    @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+    def test_out_of_range(self, rate):
+        with pytest.raises(InputError, match=r"unknown_rate must lie in \[0, 1\)"):
+            FeatureEmbedding([*self.columns], unknown_rate=rate)
+
+
+class TestTower:
+    def test_shapes_of_every_layer(self):
+        outputs = Tower(9, (7, 5, 3), dropout=0.5)(randn(4, 9))
+        assert [output.shape for output in outputs] == [(4, 9), (4, 7), (4, 5), (4, 3)]
+
+    @pytest.mark.parametrize("use_bn", [True, False])
+    def test_equals_linear_norm_relu(self, use_bn):
+        tower, x = Tower(4, (3, 2), use_bn=use_bn), randn(8, 4)
+        expected = x
+        for layer in tower.layers:
+            linear = layer[0]
+            expected = expected @ linear.weight.T + (0.0 if linear.bias is None else linear.bias)
+            if use_bn:
+                mean, variance = expected.mean(dim=0), expected.var(dim=0, unbiased=False)
+                expected = (expected - mean) / (variance + 1e-5).sqrt() * layer[1].weight + layer[1].bias
+            expected = expected.clamp(min=0)
+        torch.testing.assert_close(tower(x)[-1], expected, atol=1e-5, rtol=1e-5)
+
+    def test_input_comes_first_and_unchanged(self):
+        x = randn(4, 9)
+        assert torch.equal(Tower(9, (7,), dropout=0.5)(x)[0], x)
+
+    def test_dropout_in_training_only(self):
+        tower, x = Tower(9, (50,), dropout=0.5, use_bn=False), randn(4, 9)
+        assert not torch.equal(tower(x)[-1], tower(x)[-1])
+        tower.eval()
+        assert torch.equal(tower(x)[-1], tower(x)[-1])
+
+    @pytest.mark.parametrize("units", [(), (5, 0), (-1,)])
+    def test_no_layers(self, units):
+        with pytest.raises(InputError, match="at least one layer of positive size"):
+            Tower(4, units)

@@ -1,0 +1,355 @@
+"""A run folder after a run that ended, failed or was interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import make_raw, random_raw
+
+from experiment.main import Interrupted
+from experiment.options import parse_options
+from experiment.run import train_and_report
+from model import build_model, load_model
+from preprocessing.dataset import Dataset
+from preprocessing.errors import InputError
+from training.report import closing_table, curves_png
+
+RESULTS = {"result.json", "history.csv", "curves.png", "model.safetensors", "config.json"}
+TRAINING = ("--batch_size", "64", "--lr", "0.01", "--lr_schedule", "constant", "--quiet")
+SIZES = {
+    "int_tower": (
+        *("--set", "dnn_hidden_units=[8,6]", "--set", "user_head=2", "--set", "field_dim=4"),
+        *("--set", "cir_weight=0.1", "--embedding_dim", "4"),
+    ),
+    "lr": (),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick_picture(monkeypatch):
+    """Drawing takes longer than these runs. The `finished` run draws a real one."""
+    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+
+
+class Run:
+    """One run of a script in this process, on hand-made data. stop: raises this in the given training step."""
+
+    def __init__(self, out, *argv, raw=None, stop=None, at_step=0, model_name="int_tower"):
+        argv = [*TRAINING, *SIZES[model_name], "--out", out, *argv]
+        self.options = parse_options("movielens", model_name, [str(argument) for argument in argv])
+        self.data = Dataset.build(raw or random_raw(), self.options.protocol, self.options.seed)
+        arguments = dict(self.options.model_arguments)
+        if self.options.dropout is not None:
+            arguments["dnn_dropout"] = self.options.dropout
+        columns = self.data.feature_columns(self.options.embedding_dim)
+        self.model = build_model(model_name, columns, seed=self.options.seed, **arguments)
+        self.model.compile("adam", lr=self.options.lr)
+        self.steps = 0
+        if stop is not None:
+            original = self.model.losses
+
+            def losses(*values):
+                self.steps += 1
+                if self.steps > at_step:
+                    raise stop
+                return original(*values)
+
+            self.model.losses = losses
+
+    def __call__(self) -> dict:
+        return train_and_report(self.model, self.data, self.options, preprocess_seconds=0.5)
+
+
+STEPS = 3  # 192 training rows in batches of 64
+
+
+def content(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def timeless(result: dict) -> dict:
+    return {name: value for name, value in result.items() if name not in ("seconds", "train_rows_per_second")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "deep" / "folder"
+    run = Run(out, "--epoch", 3, "--protocol", "holdout")
+    return out, run, run()
+
+
+class TestFinishedRun:
+    def test_leaves_exactly_the_results(self, finished):
+        out, _, _ = finished
+        assert set(content(out)) == RESULTS
+
+    def test_result_has_the_documented_entries(self, finished):
+        out, run, returned = finished
+        result = json.loads((out / "result.json").read_text())
+        assert result == json.loads(json.dumps(returned))
+        assert list(result) == [
+            *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "rows", "test", "validation"),
+            *("paper", "parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second", "config", "versions"),
+        ]
+        assert (result["dataset"], result["protocol"], result["model"]) == ("by-hand", "holdout", "int_tower")
+        assert result["rows"] == {"train": 192, "validation": 48, "test": 60}
+        assert (result["leaks_labels"], result["seed"], result["epochs"]) == (False, 1023, 3)
+        assert result["paper"] is None  # there is no published number for this data
+        assert result["parameters"] == sum(parameter.numel() for parameter in run.model.parameters())
+        assert set(result["seconds"]) == {"preprocess", "train", "evaluate"}
+        assert result["seconds"]["preprocess"] == 0.5
+        assert set(result["test"]) == set(result["validation"]) == {"auc", "logloss", "gauc"}
+
+    def test_scores_are_those_of_the_saved_model(self, finished):
+        out, run, result = finished
+        model = load_model(out)
+        assert np.array_equal(model.predict(run.data.test), run.model.predict(run.data.test))
+        assert model.evaluate(run.data.test) == result["test"]
+        assert model.evaluate(run.data.validation) == result["validation"]
+
+    def test_best_epoch_is_the_one_in_the_history(self, finished):
+        out, _, result = finished
+        history = pd.read_csv(out / "history.csv")
+        assert history["epoch"].tolist() == [1, 2, 3]
+        assert history["val_auc"].idxmax() + 1 == result["best_epoch"]
+        assert history["val_auc"].max() == pytest.approx(result["validation"]["auc"])
+        assert {"loss", "ctr", "cir", "auc", "logloss", "val_logloss", "val_gauc", "seconds"} <= set(history)
+
+    def test_config_decides_the_result(self, finished):
+        _, run, result = finished
+        assert result["config"]["model_arguments"]["dnn_hidden_units"] == [8, 6]
+        assert result["config"]["epochs"] == 3
+        assert run.options.lr == result["config"]["lr"]
+        assert set(result["versions"]) >= {"python", "torch", "numpy", "pandas", "deepctr-torch", "scikit-learn"}
+
+    def test_config_json_names_data_columns_and_encodings(self, finished):
+        out, run, _ = finished
+        config = json.loads((out / "config.json").read_text())
+        assert (config["class"], config["model"], config["dataset"]) == ("IntTower", "int_tower", "by-hand")
+        assert config["protocol"] == "holdout"
+        assert config["vocabularies"]["movie_id"] == run.data.vocabularies["movie_id"].tolist()
+        assert config["scalers"]["price"] == {"low": 2.5, "high": 14.5}
+
+    def test_picture_is_a_png(self, finished):
+        out, _, _ = finished
+        assert (out / "curves.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+    def test_same_command_gives_the_same_result(self, finished, tmp_path):
+        _, _, first = finished
+        second = Run(tmp_path / "again", "--epoch", 3, "--protocol", "holdout")()
+        assert timeless(first) == timeless(second)
+
+    def test_same_command_may_be_run_again(self, finished):
+        out, _, first = finished
+        assert timeless(Run(out, "--epoch", 3, "--protocol", "holdout")()) == timeless(first)
+        assert set(content(out)) == RESULTS
+
+
+class TestClosingTable:
+    def printed(self, capsys, tmp_path, *argv, **keywords) -> tuple[dict, list[str]]:
+        result = Run(tmp_path / "run", "--epoch", 1, *argv, **keywords)()
+        return result, capsys.readouterr().out.splitlines()
+
+    def test_names_data_protocol_and_seed_and_defines_gauc(self, capsys, tmp_path):
+        result, lines = self.printed(capsys, tmp_path, "--protocol", "temporal", "--seed", 5)
+        assert lines[0] == "Test results on by-hand, protocol temporal, seed 5"
+        assert f"{result['test']['auc']:.4f}" in lines[3]
+        assert f"{result['test']['logloss']:.4f}" in lines[3]
+        assert any("weighted by the user's impressions" in line for line in lines)
+        assert not any("leaks" in line for line in lines)
+        assert lines[-1] == f"Run folder: {tmp_path / 'run'}"
+
+    def test_published_says_that_it_leaks_and_names_the_others(self, capsys, tmp_path):
+        result, lines = self.printed(capsys, tmp_path, "--protocol", "published")
+        assert result["leaks_labels"] is True
+        warning = next(line for line in lines if "leaks test labels" in line)
+        assert "--protocol holdout" in warning
+        assert "--protocol temporal" in warning
+
+    def test_paper_beside_ours(self, capsys, tmp_path):
+        raw = dataclasses.replace(random_raw(), name="ml-1m")
+        result, lines = self.printed(capsys, tmp_path, "--protocol", "holdout", raw=raw)
+        assert result["paper"] == {"auc": 0.8974, "logloss": 0.3128}
+        assert lines[3].endswith("0.8974     0.3128")
+        assert any("under the published protocol, which leaks" in line for line in lines)
+
+    def test_best_possible_auc_of_generated_data(self, capsys, tmp_path):
+        raw = random_raw()
+        raw = dataclasses.replace(raw, best_score=np.where(raw.label == 1, 0.9, 0.1))
+        result, lines = self.printed(capsys, tmp_path, "--protocol", "holdout", raw=raw)
+        assert 0.5 < result["best_possible_auc"] < 1
+        assert "best possible AUC" in lines[1]
+        assert f"{result['best_possible_auc']:.4f}" in lines[3]
+
+    def test_users_of_one_class_leave_no_nan_in_the_json(self, capsys, tmp_path):
+        rows = [(row, row % 5, row // 3 % 2, row) for row in range(200)]  # a user a row
+        result, lines = self.printed(capsys, tmp_path, "--protocol", "holdout", raw=make_raw(rows))
+        assert result["test"]["gauc"] is None
+        assert "NaN" not in (tmp_path / "run" / "result.json").read_text()
+        assert "nan" not in closing_table(result, "IntTower")
+        assert len(lines[3].split()) == 6
+
+    def test_columns_are_aligned(self, capsys, tmp_path):
+        _, lines = self.printed(capsys, tmp_path, "--protocol", "holdout")
+        starts = [place for place, rule in enumerate(lines[2]) if rule == "-" and lines[2][place - 1 : place] != "-"]
+        for line in (lines[1], lines[3]):
+            assert all(line[place] != " " and (place == 0 or line[place - 1] == " ") for place in starts)
+
+
+class TestCurves:
+    def test_need_no_display(self, monkeypatch):
+        monkeypatch.setenv("MPLBACKEND", "TkAgg")
+        monkeypatch.delenv("DISPLAY", raising=False)
+        history = [{"epoch": 1, "loss": 0.5, "auc": 0.6, "logloss": 0.5, "val_auc": 0.6, "val_logloss": 0.5}]
+        assert curves_png(history, "IntTower").startswith(b"\x89PNG")
+
+    def test_without_validation(self):
+        history = [{"epoch": epoch, "loss": 0.5, "auc": 0.6, "logloss": 0.5} for epoch in (1, 2)]
+        assert curves_png(history, "IntTower").startswith(b"\x89PNG")
+
+
+class TestInterruptedRun:
+    def interrupt(self, out, *argv, at_step=STEPS + 1, **keywords) -> str:
+        run = Run(out, "--epoch", 4, *argv, stop=KeyboardInterrupt(), at_step=at_step, **keywords)
+        with pytest.raises(Interrupted) as caught:
+            run()
+        return str(caught.value)
+
+    def test_in_the_middle_of_the_second_epoch(self, tmp_path):
+        message = self.interrupt(tmp_path)
+        assert "1 epoch" in message
+        assert "--resume" in message
+        assert str(tmp_path) in message
+        assert set(content(tmp_path)) == RESULTS - {"result.json"} | {"checkpoint.pt"}
+
+    def test_leaves_the_model_of_the_best_finished_epoch(self, tmp_path):
+        self.interrupt(tmp_path / "interrupted")
+        one = Run(tmp_path / "one", "--epoch", 1)
+        one()
+        again = load_model(tmp_path / "interrupted")
+        assert np.array_equal(again.predict(one.data.test), one.model.predict(one.data.test))
+        assert len(pd.read_csv(tmp_path / "interrupted" / "history.csv")) == 1
+
+    def test_in_the_first_epoch_says_that_nothing_was_saved(self, tmp_path):
+        message = self.interrupt(tmp_path, at_step=1)
+        assert message == "Interrupted before the first epoch ended. Nothing was saved."
+        assert content(tmp_path) == {}
+
+    @pytest.mark.parametrize("at_step", [STEPS, 2 * STEPS + 1])
+    def test_resumed_equals_uninterrupted(self, tmp_path, at_step):
+        self.interrupt(tmp_path / "resumed", at_step=at_step)
+        torch.manual_seed(999)
+        resumed = Run(tmp_path / "resumed", "--epoch", 4, "--resume")
+        result = resumed()
+        whole = Run(tmp_path / "whole", "--epoch", 4)
+        assert timeless(result) == timeless(whole())
+        assert np.array_equal(resumed.model.predict(whole.data.test), whole.model.predict(whole.data.test))
+        assert set(content(tmp_path / "resumed")) == RESULTS
+        files = [content(tmp_path / name)["model.safetensors"] for name in ("resumed", "whole")]
+        assert files[0] == files[1]
+
+    def test_interrupted_again_while_resuming(self, tmp_path):
+        self.interrupt(tmp_path)
+        message = self.interrupt(tmp_path, "--resume", at_step=1)
+        assert "1 epoch" in message
+        assert timeless(Run(tmp_path, "--epoch", 4, "--resume")()) == timeless(Run(tmp_path / "w", "--epoch", 4)())
+
+    def test_while_the_test_rows_are_scored(self, tmp_path, monkeypatch):
+        run = Run(tmp_path, "--epoch", 2)
+        monkeypatch.setattr(run.model, "evaluate", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(Interrupted, match=r"2 epochs are saved.*--resume"):
+            run()
+        assert "result.json" not in content(tmp_path)
+        assert timeless(Run(tmp_path, "--epoch", 2, "--resume")()) == timeless(Run(tmp_path / "w", "--epoch", 2)())
+
+    def test_is_not_overwritten_by_a_new_run(self, tmp_path):
+        self.interrupt(tmp_path)
+        before = content(tmp_path)
+        with pytest.raises(InputError, match=r"An interrupted run lies in .*--resume.*another --out"):
+            Run(tmp_path, "--epoch", 4)()
+        assert content(tmp_path) == before
+
+    @pytest.mark.parametrize(
+        ("argv", "keywords", "message"),
+        [
+            (["--seed", 7], {}, "seed: 1023, now 7"),
+            (["--protocol", "temporal"], {}, "protocol: 'published', now 'temporal'"),
+            (["--lr", 0.5], {}, "lr: 0.01, now 0.5"),
+            (["--dropout", 0.7], {}, "dnn_dropout': 0.7"),
+            ([], {"model_name": "lr"}, "model_name: 'int_tower', now 'lr'"),
+            ([], {"raw": dataclasses.replace(random_raw(), fingerprint="1" * 64)}, "data_sha256"),
+            ([], {"raw": dataclasses.replace(random_raw(), name="other")}, "dataset: 'by-hand', now 'other'"),
+        ],
+        ids=["seed", "protocol", "lr", "dropout", "model", "data", "data-name"],
+    )
+    def test_is_not_resumed_by_another_command(self, tmp_path, argv, keywords, message):
+        self.interrupt(tmp_path)
+        before = content(tmp_path)
+        with pytest.raises(InputError, match=f"belongs to another run .*{message}"):
+            Run(tmp_path, "--epoch", 4, "--resume", *argv, **keywords)()
+        assert content(tmp_path) == before
+
+    def test_nothing_to_resume(self, tmp_path):
+        with pytest.raises(InputError, match=r"nothing to resume.*Run without --resume"):
+            Run(tmp_path, "--epoch", 4, "--resume")()
+
+
+class TestEarlierResult:
+    """Nothing of it changes until the new run is complete."""
+
+    @pytest.fixture
+    def earlier(self, tmp_path):
+        Run(tmp_path, "--epoch", 1, "--seed", 1)()
+        return content(tmp_path)
+
+    def test_survives_an_interrupted_run(self, tmp_path, earlier):
+        with pytest.raises(Interrupted, match="1 epoch"):
+            Run(tmp_path, "--epoch", 4, stop=KeyboardInterrupt(), at_step=STEPS + 1)()
+        after = content(tmp_path)
+        assert after.pop("checkpoint.pt")
+        assert after == earlier
+
+    def test_survives_an_interruption_before_anything_was_saved(self, tmp_path, earlier):
+        with pytest.raises(Interrupted, match="Nothing was saved"):
+            Run(tmp_path, "--epoch", 4, stop=KeyboardInterrupt())()
+        assert content(tmp_path) == earlier
+
+    def test_survives_a_failed_run(self, tmp_path, earlier):
+        with pytest.raises(InputError, match="The loss is nan"):
+            Run(tmp_path, "--epoch", 4, stop=InputError("The loss is nan"), at_step=1)()
+        assert content(tmp_path) == earlier
+
+    def test_survives_a_picture_that_cannot_be_drawn(self, tmp_path, earlier, monkeypatch):
+        monkeypatch.setattr("training.run_folder.curves_png", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Run(tmp_path, "--epoch", 1)()
+        after = content(tmp_path)
+        after.pop("checkpoint.pt")
+        assert after == earlier
+
+    def test_is_replaced_by_a_complete_run(self, tmp_path, earlier):
+        Run(tmp_path, "--epoch", 1, "--seed", 2)()
+        after = content(tmp_path)
+        assert set(after) == set(earlier) == RESULTS
+        assert json.loads(after["result.json"])["seed"] == 2
+
+
+class TestNotWritable:
+    @pytest.mark.parametrize("place", ["file", "file/below", "file/below/deeper"])
+    def test_a_file_is_in_the_way(self, tmp_path, place):
+        (tmp_path / "file").write_text("mine")
+        with pytest.raises(InputError, match=r"The run folder .* cannot be written: .* Use another --out"):
+            Run(tmp_path / place, "--epoch", 1)()
+        assert (tmp_path / "file").read_text() == "mine"
+
+    def test_is_noticed_before_training(self, tmp_path):
+        (tmp_path / "file").write_text("mine")
+        run = Run(tmp_path / "file", "--epoch", 1, stop=AssertionError("trained"))
+        with pytest.raises(InputError):
+            run()
+        assert run.steps == 0

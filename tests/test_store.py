@@ -1,0 +1,269 @@
+"""Saved models and checkpoints: what is read back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from helpers import assert_same_weights, random_raw, small_model
+
+from model import load_model
+from model.dssm import DSSM
+from model.IntTower import IntTower
+from preprocessing.dataset import Dataset
+from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.encoding import MinMaxScaler, Vocabulary
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import columns_from_json, columns_to_json
+from training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from training.store import CONFIG, WEIGHTS, write_atomic
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return Dataset.build(random_raw(), "holdout", 0)
+
+
+@pytest.fixture
+def folder(dataset, tmp_path):
+    small_model("int_tower", dataset).save(tmp_path)
+    return tmp_path
+
+
+def change_config(folder, **entries) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    config |= entries
+    (folder / CONFIG).write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+
+
+class TestDamagedConfigIsRefused:
+    @pytest.mark.parametrize("content", [b"", b"{", b"not json", b"\xff\xfe\x00", b"[]", b"3", b"null", b'"IntTower"'])
+    def test_no_json_object(self, folder, content):
+        (folder / CONFIG).write_bytes(content)
+        for load in (load_model, IntTower.load):
+            with pytest.raises(InputError, match=r"config\.json"):
+                load(folder)
+
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            {"arguments": None},
+            {"arguments": 3},
+            {"arguments": {}},
+            {"arguments": {"field_dim": 4}},
+        ],
+        ids=str,
+    )
+    def test_without_what_the_model_needs(self, folder, entries):
+        change_config(folder, **entries)
+        with pytest.raises(InputError, match=r"config\.json does not describe a IntTower"):
+            load_model(folder)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"heads": 3},
+            {"dnn_hidden_units": 3},
+            {"dnn_hidden_units": ["a"]},
+            {"user_dnn_feature_columns": None},
+            {"user_dnn_feature_columns": {"feature_columns": [{"name": "user_id"}]}},
+            {"user_dnn_feature_columns": {"feature_columns": [{"kind": "other", "name": "user_id"}]}},
+            {"user_dnn_feature_columns": {"feature_columns": [{"kind": "sparse", "title": "user_id"}]}},
+        ],
+        ids=str,
+    )
+    def test_with_arguments_that_no_model_takes(self, folder, change):
+        arguments = json.loads((folder / CONFIG).read_text())["arguments"]
+        change_config(folder, arguments=arguments | change)
+        with pytest.raises(InputError):
+            load_model(folder)
+
+    def test_missing(self, tmp_path):
+        for place in (tmp_path, tmp_path / "nowhere"):
+            with pytest.raises(InputError, match=r"holds no saved model: config\.json is missing"):
+                load_model(place)
+
+    def test_of_a_class_that_nobody_knows(self, folder):
+        change_config(folder, **{"class": "Elsewhere"})
+        with pytest.raises(InputError, match="Elsewhere, which is not in the table of models"):
+            load_model(folder)
+
+    def test_without_a_class(self, folder):
+        change_config(folder, **{"class": None})
+        with pytest.raises(InputError):
+            load_model(folder)
+
+    def test_of_another_class(self, folder):
+        with pytest.raises(InputError, match="holds a IntTower, not a DSSM"):
+            DSSM.load(folder)
+
+
+class TestDamagedWeightsAreRefused:
+    @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "garbage", "folder"])
+    def test_file(self, folder, damage):
+        path = folder / WEIGHTS
+        content = path.read_bytes()
+        path.unlink()
+        if damage == "folder":
+            path.mkdir()
+        elif damage != "missing":
+            path.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "garbage": b"\x00" * 999}[damage])
+        with pytest.raises(InputError, match=r"The weights in .*model\.safetensors cannot be used"):
+            load_model(folder)
+
+    def test_of_another_model(self, dataset, folder, tmp_path_factory):
+        other = tmp_path_factory.mktemp("other")
+        small_model("dssm", dataset).save(other)
+        (folder / WEIGHTS).write_bytes((other / WEIGHTS).read_bytes())
+        with pytest.raises(InputError, match="cannot be used"):
+            load_model(folder)
+
+    def test_of_other_sizes(self, dataset, folder, tmp_path_factory):
+        other = tmp_path_factory.mktemp("other")
+        small_model("int_tower", dataset, field_dim=5).save(other)
+        (folder / WEIGHTS).write_bytes((other / WEIGHTS).read_bytes())
+        with pytest.raises(InputError, match="cannot be used"):
+            load_model(folder)
+
+
+class TestConfigIsEnough:
+    def test_to_encode_raw_values_again(self, dataset, tmp_path):
+        small_model("lr", dataset).save(tmp_path, dataset.encoding_json())
+        config = json.loads((tmp_path / CONFIG).read_text())
+        for name, values in config["vocabularies"].items():
+            again, original = Vocabulary(values), dataset.vocabularies[name]
+            every = np.array([*values, "nowhere"], dtype=object)
+            assert again.encode(every).tolist() == original.encode(every).tolist()
+        for name, bounds in config["scalers"].items():
+            values = np.array([-1.0, 0.5, 2000.0])
+            expected = dataset.scalers[name].transform(name, values)
+            assert MinMaxScaler(**bounds).transform(name, values).tolist() == expected.tolist()
+
+    def test_columns_of_every_kind_come_back(self):
+        columns = [
+            SparseFeat("user", 9, 4),
+            SparseFeat("city", 5, 4, embedding_name="place", group_name="where"),
+            DenseFeat("vector", 3),
+            VarLenSparseFeat(SparseFeat("visited", 5, 4, embedding_name="place"), 7, "max", "visited_length"),
+        ]
+        again = columns_from_json(json.loads(json.dumps(columns_to_json(columns))))
+        assert again == columns
+        assert [type(column) for column in again] == [type(column) for column in columns]
+
+    def test_tuples_come_back_as_tuples(self, dataset, tmp_path):
+        model = small_model("int_tower", dataset, dnn_hidden_units=(6, 5))
+        model.save(tmp_path)
+        assert load_model(tmp_path).arguments["dnn_hidden_units"] == (6, 5)
+
+    def test_subclass_of_ones_own(self, dataset, tmp_path):
+        class Mine(DSSM):
+            pass
+
+        columns = dataset.feature_columns(4)
+        model = Mine(columns.user, columns.item, dnn_hidden_units=(6,))
+        model.save(tmp_path)
+        assert_same_weights(Mine.load(tmp_path), model)
+        with pytest.raises(InputError, match=r"Use Mine\.load"):
+            load_model(tmp_path)
+
+
+class TestWritingIsWholeOrNot:
+    def test_failure_keeps_the_old_content(self, tmp_path, monkeypatch):
+        path = tmp_path / "file"
+        write_atomic(path, "old")
+
+        def full_disk(_):
+            raise OSError("no space left")
+
+        monkeypatch.setattr(os, "fsync", full_disk)
+        with pytest.raises(OSError, match="no space left"):
+            write_atomic(path, "new, and longer")
+        with pytest.raises(OSError, match="no space left"):
+            save_checkpoint(path, TrainingState(), {})
+        assert path.read_text() == "old"
+
+    def test_leaves_no_other_file(self, tmp_path):
+        write_atomic(tmp_path / "text", "a")
+        write_atomic(tmp_path / "bytes", b"b")
+        save_checkpoint(tmp_path / "checkpoint.pt", TrainingState(), {})
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["bytes", "checkpoint.pt", "text"]
+
+
+class Trap:
+    """Unpickling this would write a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+class TestCheckpoints:
+    identity = {"model": "int_tower", "protocol": "holdout", "seed": 3, "model_arguments": {"user_head": 2}}  # noqa: RUF012
+
+    @pytest.fixture
+    def path(self, dataset, tmp_path):
+        path = tmp_path / "checkpoint.pt"
+        model = small_model("int_tower", dataset)
+        model.fit(
+            dataset.train,
+            validation_data=dataset.validation,
+            batch_size=64,
+            verbose=0,
+            on_epoch=lambda state: save_checkpoint(path, state, self.identity),
+        )
+        return path
+
+    def test_come_back(self, path):
+        state = load_checkpoint(path, self.identity)
+        assert (state.epoch, state.best_epoch, len(state.history)) == (1, 1, 1)
+        assert state.history[0]["val_auc"] == state.best_auc
+        assert state.best_weights.keys() == state.weights.keys()
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"model": "dssm"}, "model: 'int_tower', now 'dssm'"),
+            ({"protocol": "temporal"}, "protocol: 'holdout', now 'temporal'"),
+            ({"seed": 4}, "seed: 3, now 4"),
+            ({"model_arguments": {"user_head": 4}}, "user_head': 2}, now {'user_head': 4}"),
+            ({"new": 1}, "new: None, now 1"),
+        ],
+        ids=lambda value: None if isinstance(value, str) else next(iter(value)),
+    )
+    def test_of_another_run_are_refused_naming_the_difference(self, path, change, message):
+        with pytest.raises(InputError, match=f"belongs to another run .*{message}.*Use another --out"):
+            load_checkpoint(path, self.identity | change)
+
+    @pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "other", "list", "identity", "state"])
+    def test_damaged_ones_are_refused(self, path, damage):
+        content = path.read_bytes()
+        if damage in ("empty", "cut", "garbage"):
+            path.write_bytes({"empty": b"", "cut": content[:-500], "garbage": b"\x80" * 999}[damage])
+        else:
+            state = {"state": vars(TrainingState())}
+            saved = {
+                "other": {"weights": torch.zeros(3)},
+                "list": [1, 2],
+                "identity": state | {"identity": [1]},
+                "state": {"state": {"epochs": 3}, "identity": self.identity},
+            }
+            torch.save(saved[damage], path)
+        with pytest.raises(InputError, match=r"checkpoint\.pt cannot be read .* Run without --resume"):
+            load_checkpoint(path, self.identity)
+
+    @pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+    def test_code_in_them_does_not_run(self, path, tmp_path, save):
+        save({"state": Trap(tmp_path / "sprung"), "identity": {}}, path)
+        with pytest.raises(InputError, match="cannot be read"):
+            load_checkpoint(path, {})
+        assert not (tmp_path / "sprung").exists()
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(InputError, match=r"nothing to resume.*does not exist"):
+            load_checkpoint(tmp_path / "checkpoint.pt", {})

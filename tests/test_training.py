@@ -1,0 +1,820 @@
+"""The training loop and what every model does in it: one seed one result, resuming, early stopping, evaluation."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers import (
+    SMALL,
+    as_lists,
+    assert_same_weights,
+    make_raw,
+    plain_arrays,
+    random_raw,
+    small_model,
+)
+from sklearn.metrics import roc_auc_score
+
+from model import build_model, load_model
+from model.base import TwoTower
+from model.IntTower import IntTower
+from preprocessing.dataset import Dataset
+from preprocessing.deepctr import Callback
+from preprocessing.errors import InputError
+from training import trainer
+from training.checkpoint import load_checkpoint, save_checkpoint
+
+MODELS = ("int_tower", "dssm", "lr")
+TWO_TOWERS = ("int_tower", "dssm")
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return Dataset.build(random_raw(), "holdout", 0)
+
+
+def fit(model, dataset, epochs: int = 2, **options):
+    options = {"batch_size": 64, "validation_data": dataset.validation, "verbose": 0} | options
+    return model.fit(dataset.train, epochs=epochs, **options)
+
+
+def without_times(history: list[dict]) -> list[dict]:
+    return [{k: v for k, v in logs.items() if k not in ("seconds", "rows_per_second")} for logs in history]
+
+
+class Keep(Callback):
+    """The weights after each epoch, and the mode at its beginning and its end."""
+
+    def on_train_begin(self, logs=None):
+        self.weights, self.modes = [], []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.modes.append(self.model.training)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.modes.append(self.model.training)
+        self.weights.append({name: value.clone() for name, value in self.model.state_dict().items()})
+
+
+@pytest.mark.parametrize("name", MODELS)
+class TestOneSeedOneResult:
+    def test_same_seed_same_bits(self, name, dataset):
+        models, histories = [], []
+        for state in (1, 2):
+            torch.manual_seed(state)  # what happened before must not matter
+            models.append(small_model(name, dataset))
+            histories.append(fit(models[-1], dataset).history)
+        assert_same_weights(*models)
+        timeless = [
+            {k: v for k, v in history.items() if k not in ("seconds", "rows_per_second")} for history in histories
+        ]
+        assert timeless[0] == timeless[1]
+        assert np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
+
+    def test_another_seed_another_result(self, name, dataset):
+        models = [small_model(name, dataset, seed=seed) for seed in (1, 2)]
+        for model in models:
+            fit(model, dataset)
+        assert not np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
+
+    def test_seed_decides_the_order_of_rows(self, name, dataset):
+        models = [small_model(name, dataset, seed=seed) for seed in (1, 2)]
+        models[1].load_state_dict(models[0].state_dict())
+        for model in models:
+            model.compile("sgd", lr=0.1)
+            torch.manual_seed(0)
+            fit(model, dataset, epochs=1)
+        assert not np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
+
+
+@pytest.mark.parametrize("name", MODELS)
+class TestScores:
+    @pytest.fixture
+    def trained(self, name, dataset):
+        model = small_model(name, dataset)
+        fit(model, dataset)
+        return model
+
+    def forward(self, model, split, rows) -> torch.Tensor:
+        model.eval()
+        with torch.no_grad():
+            return model(split.batch(rows, model.feature_names))
+
+    def test_of_a_row_do_not_depend_on_its_batch(self, trained, dataset):
+        rows = torch.arange(len(dataset.test))
+        whole = self.forward(trained, dataset.test, rows)
+        alone = torch.cat([self.forward(trained, dataset.test, row) for row in rows.split(1)])
+        mixed = self.forward(trained, dataset.test, rows.flip(0).repeat(2))[: len(rows)].flip(0)
+        torch.testing.assert_close(alone, whole, atol=1e-6, rtol=0)
+        torch.testing.assert_close(mixed, whole, atol=1e-6, rtol=0)
+
+    @pytest.mark.parametrize("batch_size", [1, 7, 10_000])
+    def test_predict_equals_forward(self, trained, dataset, batch_size):
+        logits = self.forward(trained, dataset.test, torch.arange(len(dataset.test))).double()
+        predicted = trained.predict(dataset.test, batch_size=batch_size)
+        np.testing.assert_allclose(predicted[:, 0], torch.sigmoid(logits).numpy(), atol=1e-6)
+
+    def test_evaluate_equals_scikit_learn_on_predict(self, trained, dataset):
+        result = trained.evaluate(dataset.test)
+        labels, probabilities = dataset.test.labels.numpy(), trained.predict(dataset.test)[:, 0]
+        assert result["auc"] == pytest.approx(roc_auc_score(labels, probabilities))
+        loss = -np.log(np.where(labels == 1, probabilities, 1 - probabilities)).mean()
+        assert result["logloss"] == pytest.approx(loss, abs=1e-6)
+        assert set(result) == {"auc", "logloss", "gauc"}
+
+    def test_saved_and_loaded_equal_in_memory(self, trained, dataset, tmp_path):
+        trained.save(tmp_path)
+        for again in (load_model(tmp_path), type(trained).load(tmp_path)):
+            assert type(again) is type(trained)
+            assert not again.training
+            assert_same_weights(again, trained)
+            assert np.array_equal(again.predict(dataset.test), trained.predict(dataset.test))
+
+    def test_a_saved_model_can_be_saved_and_trained_again(self, trained, dataset, tmp_path):
+        trained.save(tmp_path / "first")
+        again = load_model(tmp_path / "first")
+        again.save(tmp_path / "second")
+        first, second = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("first", "second"))
+        assert second["arguments"].pop("device") == "cpu"
+        assert first == second
+        again.compile("adam")
+        assert math.isfinite(fit(again, dataset, epochs=1).history["loss"][0])
+
+
+@pytest.mark.parametrize("name", TWO_TOWERS)
+class TestTwoTowers:
+    def model_and_batch(self, name, dataset, rows=slice(None)):
+        model = small_model(name, dataset)
+        fit(model, dataset)
+        split = dataset.test
+        batch = split.batch(torch.arange(len(split))[rows], model.feature_names)
+        return model.eval().requires_grad_(False), batch
+
+    def test_encode_and_score_equal_forward(self, name, dataset):
+        model, batch = self.model_and_batch(name, dataset)
+        users, items = model.encode_user(batch), model.encode_item(batch)
+        logits = model(batch)
+        torch.testing.assert_close(model.score(users, items, aligned=True), logits, atol=1e-6, rtol=0)
+        matrix = model.score(users, items)
+        assert matrix.shape == (len(logits), len(logits))
+        torch.testing.assert_close(matrix.diagonal(), logits, atol=1e-6, rtol=0)
+
+    def test_matrix_of_scores_equals_pair_by_pair(self, name, dataset):
+        model, batch = self.model_and_batch(name, dataset, slice(0, 6))
+        users, items = model.encode_user(batch), model.encode_item(batch)
+        matrix = model.score(users, items)
+        torch.testing.assert_close(TwoTower.score(model, users, items), matrix, atol=1e-6, rtol=0)
+        for u in range(6):
+            for i in range(6):
+                user = [part[u : u + 1] for part in users] if isinstance(users, list) else users[u : u + 1]
+                pair = model.score_aligned(user, items[i : i + 1])
+                assert pair.item() == pytest.approx(matrix[u, i].item(), abs=1e-6)
+
+    def test_each_side_reads_its_own_features_alone(self, name, dataset):
+        model, batch = self.model_and_batch(name, dataset)
+        user_names = {column.name for column in model.user_columns}
+        item_names = {column.name for column in model.item_columns}
+        model.encode_user({key: value for key, value in batch.items() if key in user_names})
+        model.encode_item({key: value for key, value in batch.items() if key in item_names})
+        assert user_names | item_names == set(model.feature_names)
+
+    def test_evaluation_encodes_each_distinct_entity_once(self, name, dataset, monkeypatch):
+        model = small_model(name, dataset)
+        encoded = {"encode_user": 0, "encode_item": 0}
+        for method in encoded:
+            original = getattr(model, method)
+
+            def counting(features, method=method, original=original):
+                encoded[method] += len(next(iter(features.values())))
+                return original(features)
+
+            monkeypatch.setattr(model, method, counting)
+        model.evaluate(dataset.test)
+        users = len(set(dataset.test.users.tolist()))
+        items = len(set(dataset.raw.item[dataset.protocol.splits["test"]].tolist()))
+        assert encoded == {"encode_user": users, "encode_item": items}
+
+    @pytest.mark.parametrize("batch_size", [100, 8192])
+    def test_more_users_than_one_chunk(self, name, batch_size):
+        rng = np.random.default_rng(0)
+        rows = [
+            (user, rng.integers(0, 9), rng.integers(0, 2), rng.integers(0, 99)) for user in range(1500) for _ in (0, 1)
+        ]
+        dataset = Dataset.build(make_raw(rows), "holdout", 0)
+        model = small_model(name, dataset)
+        split = dataset.train
+        order = torch.tensor(rng.permutation(len(split)))
+        assert len(set(split.users.tolist())) > 1024
+        with torch.no_grad():
+            expected = torch.sigmoid(model.eval()(split.batch(order, model.feature_names)))
+        predicted = model.predict(split.take(order), batch_size=batch_size)
+        np.testing.assert_allclose(predicted[:, 0], expected.numpy(), atol=1e-6)
+
+
+class TestResumed:
+    """A run stopped after epoch k and continued in a new process ends where an uninterrupted one ends, to the bit."""
+
+    def interrupted_and_continued(self, name, dataset, path, stop: int, epochs: int, **options):
+        """-> the resumed model and its history"""
+        first = small_model(name, dataset, **options.pop("arguments", {}))
+        settings = dict(first.settings)
+
+        def save(state):
+            if state.epoch == stop:
+                save_checkpoint(path, state, {"seed": 3})
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            fit(first, dataset, epochs, on_epoch=save, **options)
+        torch.manual_seed(999)  # a new process
+        resumed = small_model(name, dataset, **{key: settings[key] for key in settings})
+        state = load_checkpoint(path, {"seed": 3})
+        fit(resumed, dataset, epochs, state=state, **options)
+        return resumed, state.history
+
+    @pytest.mark.parametrize("stop", [1, 3])
+    @pytest.mark.parametrize("schedule", ["constant", "linear"])
+    @pytest.mark.parametrize("name", MODELS)
+    def test_equals_uninterrupted(self, name, schedule, stop, dataset, tmp_path):
+        arguments = {"unknown_rate": 0.1} if name == "int_tower" else {}
+        options = {"lr_schedule": schedule, "patience": 4}
+        resumed, history = self.interrupted_and_continued(
+            name, dataset, tmp_path / "checkpoint.pt", stop, epochs=4, arguments=arguments, **options
+        )
+        whole, states = small_model(name, dataset, **arguments), []
+        fit(whole, dataset, 4, on_epoch=states.append, **options)
+        assert_same_weights(resumed, whole)
+        assert without_times(history) == without_times(states[-1].history)
+
+    def test_best_epoch_before_the_interruption_is_restored(self, dataset, tmp_path, monkeypatch):
+        aucs = iter([0.9, 0.8, 0.7, 0.6])
+        monkeypatch.setattr(trainer, "score_split", lambda *_, **__: {"auc": next(aucs), "logloss": 0.5})
+        keep = Keep()
+        resumed, history = self.interrupted_and_continued(
+            "int_tower", dataset, tmp_path / "checkpoint.pt", stop=2, epochs=4, callbacks=[keep]
+        )
+        assert [logs["val_auc"] for logs in history] == [0.9, 0.8, 0.7, 0.6]
+        reference = small_model("int_tower", dataset)
+        monkeypatch.undo()
+        fit(reference, dataset, 1)
+        assert_same_weights(resumed, reference)
+
+    def test_patience_counts_on(self, dataset, tmp_path, monkeypatch):
+        aucs = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+        monkeypatch.setattr(trainer, "score_split", lambda *_, **__: {"auc": next(aucs), "logloss": 0.5})
+        _, history = self.interrupted_and_continued(
+            "lr", dataset, tmp_path / "checkpoint.pt", stop=2, epochs=6, patience=3
+        )
+        assert len(history) == 4
+
+    def test_finished_run_trains_no_further(self, dataset, tmp_path):
+        model, states = small_model("lr", dataset), []
+        path = tmp_path / "checkpoint.pt"
+        fit(model, dataset, 2, on_epoch=lambda state: save_checkpoint(path, state, {}))
+        again = small_model("lr", dataset)
+        fit(again, dataset, 2, state=load_checkpoint(path, {}), on_epoch=states.append)
+        assert states == []
+        assert_same_weights(again, model)
+
+
+class TestModes:
+    @pytest.mark.parametrize("name", MODELS)
+    def test_train_mode_in_every_epoch(self, name, dataset):
+        keep = Keep()
+        model = small_model(name, dataset)
+        modes = self.modes_of_steps(model)
+        fit(model, dataset, epochs=3, callbacks=[keep])
+        assert keep.modes == [True] * 6
+        assert set(modes) == {True}
+        assert not model.training  # what `predict` would see
+
+    @pytest.mark.parametrize("name", MODELS)
+    def test_published_eval_mode_trains_in_evaluation_mode_after_the_first_epoch(self, name, dataset):
+        model = small_model(name, dataset)
+        modes = self.modes_of_steps(model)
+        fit(model, dataset, epochs=3, published_eval_mode=True)
+        steps = len(modes) // 3
+        assert modes == [True] * steps + [False] * 2 * steps
+
+    def test_published_eval_mode_freezes_batch_statistics(self, dataset):
+        keep = Keep()
+        fit(small_model("int_tower", dataset), dataset, epochs=3, published_eval_mode=True, callbacks=[keep])
+        statistics = [name for name in keep.weights[0] if "running" in name]
+        assert statistics
+        for name in statistics:
+            assert torch.equal(keep.weights[0][name], keep.weights[2][name])
+
+    def test_published_eval_mode_needs_a_validation_to_leave_train_mode(self, dataset):
+        model = small_model("int_tower", dataset)
+        modes = self.modes_of_steps(model)
+        fit(model, dataset, epochs=2, published_eval_mode=True, validation_data=None)
+        assert set(modes) == {True}
+
+    def test_without_the_switch_the_results_differ(self, dataset):
+        models = [small_model("int_tower", dataset) for _ in range(2)]
+        for model, switch in zip(models, (True, False), strict=True):
+            torch.manual_seed(0)
+            fit(model, dataset, epochs=2, published_eval_mode=switch)
+        assert not np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
+
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("name", MODELS)
+    def test_evaluate_and_predict_restore_the_mode(self, name, training, dataset):
+        model = small_model(name, dataset).train(training)
+        model.evaluate(dataset.test)
+        assert model.training is training
+        model.predict(dataset.test)
+        assert model.training is training
+        assert all(module.training is training for module in model.modules())
+
+    def test_failed_evaluation_restores_the_mode(self, dataset, monkeypatch):
+        model = small_model("dssm", dataset)
+        monkeypatch.setattr(model, "encode_item", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model.evaluate(dataset.test)
+        assert model.training
+
+    def test_evaluation_uses_no_random_numbers(self, dataset):
+        model = small_model("int_tower", dataset, unknown_rate=0.3)
+        before = torch.get_rng_state()
+        first, second = model.predict(dataset.test), model.predict(dataset.test)
+        assert torch.equal(torch.get_rng_state(), before)
+        assert np.array_equal(first, second)
+
+    def modes_of_steps(self, model) -> list[bool]:
+        """The mode in which each training step runs, filled while `fit` runs."""
+        modes, original = [], model.losses
+
+        def recording(*arguments):
+            modes.append(model.training)
+            return original(*arguments)
+
+        model.losses = recording
+        return modes
+
+
+class TestEarlyStopping:
+    def scripted(self, monkeypatch, dataset, aucs, **options):
+        """Trains with these validation AUCs. -> model, weights after each epoch, number of epochs"""
+        remaining = iter(aucs)
+        monkeypatch.setattr(trainer, "score_split", lambda *_, **__: {"auc": next(remaining), "logloss": 0.5})
+        keep = Keep()
+        model = small_model("int_tower", dataset)
+        history = fit(model, dataset, len(aucs), callbacks=[keep], **options)
+        return model, keep.weights, len(history.epoch)
+
+    def test_stops_after_patience_and_restores_the_best(self, monkeypatch, dataset):
+        model, weights, epochs = self.scripted(monkeypatch, dataset, [0.6, 0.7, 0.69, 0.68, 0.67, 0.9], patience=2)
+        assert epochs == 4
+        assert all(torch.equal(value, weights[1][name]) for name, value in model.state_dict().items())
+        assert not all(torch.equal(weights[1][name], weights[3][name]) for name in weights[1])
+
+    def test_improvement_restarts_the_count(self, monkeypatch, dataset):
+        _, _, epochs = self.scripted(monkeypatch, dataset, [0.6, 0.5, 0.7, 0.6, 0.8, 0.7, 0.7, 0.7], patience=2)
+        assert epochs == 7
+
+    def test_equal_is_no_improvement(self, monkeypatch, dataset):
+        model, weights, epochs = self.scripted(monkeypatch, dataset, [0.6, 0.6, 0.6, 0.9], patience=2)
+        assert epochs == 3
+        assert all(torch.equal(value, weights[0][name]) for name, value in model.state_dict().items())
+
+    def test_without_patience_all_epochs_run_and_the_best_is_restored(self, monkeypatch, dataset):
+        model, weights, epochs = self.scripted(monkeypatch, dataset, [0.6, 0.9, 0.5, 0.4])
+        assert epochs == 4
+        assert all(torch.equal(value, weights[1][name]) for name, value in model.state_dict().items())
+
+    def test_without_validation_the_last_weights_stay(self, dataset):
+        keep, model = Keep(), small_model("int_tower", dataset)
+        fit(model, dataset, 3, validation_data=None, callbacks=[keep])
+        assert all(torch.equal(value, keep.weights[2][name]) for name, value in model.state_dict().items())
+
+    def test_patience_counts_from_the_initial_epoch(self, dataset):
+        model = small_model("lr", dataset)
+        history = fit(model, dataset, epochs=7, initial_epoch=5, patience=3)
+        assert history.epoch == [5, 6]
+
+    def test_metrics_are_of_the_validation_rows(self, dataset):
+        model = small_model("lr", dataset)
+        history = fit(model, dataset, epochs=1).history
+        for name, value in model.evaluate(dataset.validation).items():
+            assert history[f"val_{name}"] == [pytest.approx(value, abs=1e-6)]
+
+
+class TestL2AsWeightDecay:
+    @pytest.mark.parametrize("name", MODELS)
+    def test_equals_l2_in_the_loss(self, name, dataset):
+        l2 = {"l2_reg_embedding": 1e-2, "l2_reg_linear": 2e-2, "l2_reg_dnn": 3e-2}
+        quiet = {"dnn_dropout": 0.0} if name != "lr" else {}
+        decayed = small_model(name, dataset, **l2, **quiet)
+        plain = small_model(name, dataset, **quiet, l2_reg_embedding=0.0, l2_reg_linear=0.0, l2_reg_dnn=0.0)
+        rows = torch.arange(64)
+        for model, explicit in ((decayed, False), (plain, True)):
+            model.train()
+            for _ in range(3):
+                batch = dataset.train.batch(rows, model.feature_names)
+                losses = model.losses(batch, dataset.train.labels[rows], model.output(batch))
+                loss = sum(losses.values())
+                if explicit:
+                    loss = loss + sum(
+                        decayed.l2_of(key) * value.square().sum() for key, value in model.named_parameters()
+                    )
+                model.optim.zero_grad()
+                loss.backward()
+                model.optim.step()
+        for (key, first), second in zip(decayed.named_parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(first, second, atol=2e-5, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+
+    def test_reaches_tables_and_matrices_but_no_bias_and_no_norm(self, dataset):
+        model = small_model("int_tower", dataset, l2_reg_embedding=0.25, l2_reg_dnn=0.5)
+        decay = {
+            id(parameter): group["weight_decay"] for group in model.optim.param_groups for parameter in group["params"]
+        }
+        assert len(decay) == len(list(model.parameters()))
+        for name, parameter in model.named_parameters():
+            expected = 0.5 if "embedding" in name else 1.0 if parameter.ndim == 2 else 0.0
+            assert decay[id(parameter)] == expected
+
+    def test_linear_part_has_its_own_weight(self, dataset):
+        model = small_model("lr", dataset, l2_reg_linear=0.25, l2_reg_embedding=9.0, l2_reg_dnn=9.0)
+        decays = {group["weight_decay"] for group in model.optim.param_groups if group["params"]}
+        assert decays == {0.0, 0.5}
+
+    @pytest.mark.parametrize("optimizer", ["adam", "adagrad", "rmsprop", "sgd"])
+    def test_every_optimizer_shrinks_what_the_loss_does_not_touch(self, optimizer, dataset):
+        model = small_model("lr", dataset, l2_reg_linear=0.1)
+        model.compile(optimizer, lr=0.01)
+        tables = next(layer for layer in model.modules() if hasattr(layer, "table"))
+        reserved = [tables.start[name] for name in ("user_id", "gender", "movie_id")]  # no training row has id 0
+        before = tables.weight[reserved].square().sum().item()
+        fit(model, dataset, epochs=1)
+        assert tables.weight[reserved].square().sum().item() < before
+
+    def test_given_optimizer_is_used_as_it_is(self, dataset):
+        model = small_model("lr", dataset)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        model.compile(optimizer)
+        assert model.optim is optimizer
+        with pytest.raises(InputError, match="`lr` has no effect on an optimizer instance"):
+            model.compile(optimizer, lr=0.1)
+
+
+class TestLossTerms:
+    @pytest.mark.parametrize("name", MODELS)
+    def test_click_loss_is_a_batch_mean(self, name, dataset):
+        model = small_model(name, dataset, **({"dnn_dropout": 0.0} if name != "lr" else {})).train()
+        rows = torch.arange(50)
+        once, twice = (self.losses(model, dataset, part)["ctr"] for part in (rows, rows.repeat(2)))
+        assert once.item() == pytest.approx(twice.item(), abs=1e-6)
+
+    def test_click_loss_is_binary_cross_entropy(self, dataset):
+        model = small_model("dssm", dataset).eval()
+        rows = torch.arange(50)
+        with torch.no_grad():
+            logits = model(dataset.train.batch(rows, model.feature_names))
+        expected = F.binary_cross_entropy(torch.sigmoid(logits), dataset.train.labels[rows])
+        assert self.losses(model, dataset, rows)["ctr"].item() == pytest.approx(expected.item(), abs=1e-6)
+
+    def test_cir_is_a_mean_over_positives_times_its_weight(self, dataset):
+        rows = torch.arange(50)
+        model = small_model("int_tower", dataset, cir_weight=0.05).eval()
+        once = self.losses(model, dataset, rows)
+        model.cir_weight = 0.5
+        assert self.losses(model, dataset, rows)["cir"].item() == pytest.approx(10 * once["cir"].item())
+        assert 0 < once["cir"].item() / 0.05 < 50  # a sum over positives would be far above log(50) / tau
+
+    def test_cir_is_switched_off_by_weight_zero(self, dataset):
+        model = small_model("int_tower", dataset, cir_weight=0.0)
+        assert set(self.losses(model, dataset, torch.arange(9))) == {"ctr"}
+
+    def test_history_has_each_term_and_their_sum(self, dataset):
+        history = fit(small_model("int_tower", dataset), dataset).history
+        for total, ctr, cir in zip(history["loss"], history["ctr"], history["cir"], strict=True):
+            assert total == pytest.approx(ctr + cir)
+
+    def losses(self, model, dataset, rows):
+        features = dataset.train.batch(rows, model.feature_names)
+        return model.losses(features, dataset.train.labels[rows], model.output(features))
+
+
+class TestEpochMetrics:
+    """Over all rows of the epoch, not a mean over batches. A learning rate of almost 0 keeps the model as it is."""
+
+    def still(self, dataset, rows: int):
+        model = small_model("lr", dataset, l2_reg_linear=0.0)
+        model.compile("sgd", lr=1e-30)
+        return model, dataset.train.take(torch.arange(rows))
+
+    def test_equal_evaluation_on_the_same_rows(self, dataset):
+        model, train = self.still(dataset, 150)
+        history = model.fit(train, batch_size=40, epochs=1, verbose=0).history
+        result = model.evaluate(train)
+        assert history["auc"] == [pytest.approx(result["auc"])]
+        assert history["logloss"] == [pytest.approx(result["logloss"], abs=1e-6)]
+        assert history["loss"] == [pytest.approx(result["logloss"], abs=1e-6)]
+
+    def test_single_left_over_row_is_not_counted(self, dataset):
+        model, train = self.still(dataset, 121)
+        history = model.fit(train, batch_size=40, epochs=1, verbose=0, shuffle=False).history
+        result = model.evaluate(train.take(torch.arange(120)))
+        assert history["auc"] == [pytest.approx(result["auc"], abs=1e-12)]
+        assert history["loss"] == [pytest.approx(result["logloss"], abs=1e-6)]
+
+    def test_single_left_over_row_is_another_one_each_epoch(self, dataset):
+        model, train = self.still(dataset, 121)
+        history = model.fit(train, batch_size=40, epochs=3, verbose=0).history
+        assert len(set(history["auc"])) > 1
+
+    def test_batch_of_one_class_is_no_problem(self, dataset):
+        model = small_model("lr", dataset)
+        order = torch.argsort(dataset.train.labels)
+        history = model.fit(dataset.train.take(order), batch_size=8, epochs=1, verbose=0, shuffle=False).history
+        assert 0 <= history["auc"][0] <= 1
+
+
+class TestLearningRate:
+    def rates(self, model, dataset, epochs=2, **options) -> list[float]:
+        rates, original = [], model.optim.step
+
+        def recording(*arguments, **keywords):
+            rates.append(model.optim.param_groups[0]["lr"])
+            return original(*arguments, **keywords)
+
+        model.optim.step = recording
+        fit(model, dataset, epochs, **options)
+        return rates
+
+    def test_constant(self, dataset):
+        assert set(self.rates(small_model("lr", dataset, lr=0.25), dataset)) == {0.25}
+
+    def test_linear_falls_evenly_to_zero(self, dataset):
+        model = small_model("lr", dataset, lr=0.25)
+        rates = self.rates(model, dataset, epochs=2, lr_schedule="linear")
+        assert len(dataset.train) == 3 * 64
+        assert rates == pytest.approx([0.25 * left / 6 for left in (6, 5, 4, 3, 2, 1)])
+
+    def test_later_fit_starts_from_the_full_rate(self, dataset):
+        model = small_model("lr", dataset, lr=0.25)
+        fit(model, dataset, lr_schedule="linear")
+        assert self.rates(model, dataset, lr_schedule="linear")[0] == 0.25
+        assert set(self.rates(model, dataset)) == {0.25}
+
+    def test_callback_may_change_a_constant_rate(self, dataset):
+        class Halve(Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                for group in self.model.optim.param_groups:
+                    group["lr"] /= 2
+
+        rates = self.rates(small_model("lr", dataset, lr=0.25), dataset, epochs=3, callbacks=[Halve()])
+        assert sorted(set(rates)) == [0.0625, 0.125, 0.25]
+
+
+class TestDivergence:
+    def test_loss_that_is_no_number_is_refused(self, dataset):
+        model = small_model("int_tower", dataset)
+        model.compile("sgd", lr=1e25)
+        with pytest.raises(InputError, match=r"The loss is (nan|inf): \{'ctr'.*Lower the learning rate \(--lr\)"):
+            fit(model, dataset, batch_size=8)
+
+    def test_weights_that_break_in_the_last_step_are_refused(self, dataset):
+        """One step an epoch: its loss is still finite, the validation scores after it are not."""
+        model = small_model("lr", dataset)
+        model.compile("sgd", lr=1e39)
+        with pytest.raises(InputError, match=r"scores are NaN or infinite.*Lower the learning rate"):
+            fit(model, dataset, epochs=1, batch_size=10_000)
+
+    def test_single_training_row(self, dataset):
+        model = small_model("lr", dataset)
+        with pytest.raises(InputError, match=r"at least 2 rows\. Received: 1"):
+            model.fit(dataset.train.take(torch.tensor([0])), verbose=0)
+
+
+class TestPrecision:
+    def test_bf16_keeps_weights_and_metrics_in_single_precision(self, dataset):
+        models = [small_model("int_tower", dataset, dnn_dropout=0.0) for _ in range(2)]
+        histories = [
+            fit(model, dataset, precision=precision).history
+            for model, precision in zip(models, ("fp32", "bf16"), strict=True)
+        ]
+        assert {parameter.dtype for parameter in models[1].parameters()} == {torch.float32}
+        assert histories[0]["loss"] != histories[1]["loss"]
+        assert histories[1]["loss"] == pytest.approx(histories[0]["loss"], rel=0.02)
+
+
+class TestSwitchesOfIntTower:
+    """Each changes the parameters or the scores; none is there for show."""
+
+    base = SMALL["int_tower"] | {"seed": 3, "init_std": 0.1, "dnn_dropout": 0.0, "cir_weight": 0.0}
+
+    def build(self, dataset, **switches) -> IntTower:
+        columns = dataset.feature_columns(4)
+        model = build_model("int_tower", columns, **(self.base | switches))
+        model.compile("adam", lr=0.01)
+        return model
+
+    def test_light_se(self, dataset):
+        fields = 2  # user_id and gender; movie_id and genres
+        difference = self.build(dataset).num_parameters - self.build(dataset, light_se=False).num_parameters
+        assert difference == 2 * (fields * fields + fields)
+
+    def test_light_se_weighs_the_fields(self, dataset):
+        model, rows = self.build(dataset).eval(), torch.arange(20)
+        batch = dataset.test.batch(rows, model.feature_names)
+        before = model(batch)
+        model.item_light_se.excitation.bias.data += torch.tensor([2.0, -2.0])
+        assert not torch.equal(model(batch), before)
+
+    def test_fe_score_last_has_one_level(self, dataset):
+        every, last = self.build(dataset), self.build(dataset, fe_score="last")
+        sizes, heads = SMALL["int_tower"]["dnn_hidden_units"], 2 * 4
+        assert every.num_parameters - last.num_parameters == heads * sum(sizes[:-1])
+
+    @torch.no_grad()
+    def test_fe_score_last_is_the_last_level_of_all(self, dataset):
+        every, last = self.build(dataset).eval(), self.build(dataset, fe_score="last").eval()
+        weights = every.state_dict()
+        kept = {name: weights[name] for name in last.state_dict() if "user_projections" not in name}
+        kept["fe_block.user_projections.0.weight"] = weights["fe_block.user_projections.2.weight"]
+        last.load_state_dict(kept)
+        batch = dataset.test.batch(torch.arange(20), every.feature_names)
+        expected = every.fe_block(every.encode_user(batch)[-1:], every.encode_item(batch)) + every.bias
+        torch.testing.assert_close(last(batch), expected)
+
+    @pytest.mark.parametrize("units", [(8,), (12, 10), (12, 10, 8, 6)])
+    def test_any_number_of_levels(self, dataset, units):
+        model = self.build(dataset, dnn_hidden_units=units)
+        batch = dataset.test.batch(torch.arange(5), model.feature_names)
+        assert len(model.encode_user(batch)) == len(units)
+        assert math.isfinite(fit(model, dataset, 1).history["loss"][0])
+
+    def test_fe_input_projects_inputs_of_layers_instead_of_outputs(self, dataset):
+        post, pre = self.build(dataset), self.build(dataset, fe_input="pre")
+        units = SMALL["int_tower"]["dnn_hidden_units"]
+        width = post.user_embedding.output_size
+
+        def inputs(model):
+            return [p.in_features for p in model.fe_block.user_projections], model.fe_block.item_projection.in_features
+
+        assert inputs(post) == ([*units], units[-1])
+        assert inputs(pre) == ([width, *units[:-1]], units[-2])
+
+    @torch.no_grad()
+    def test_fe_input_pre_never_uses_the_last_hidden_layer(self, dataset):
+        for fe_input, used in (("pre", False), ("post", True)):
+            model = self.build(dataset, fe_input=fe_input).eval()
+            batch = dataset.test.batch(torch.arange(20), model.feature_names)
+            before = model(batch)
+            model.user_tower.layers[-1][0].weight += 1.0
+            assert torch.equal(model(batch), before) is not used
+
+    def test_heads_and_field_dim(self, dataset):
+        sizes = sum(SMALL["int_tower"]["dnn_hidden_units"])
+        last = SMALL["int_tower"]["dnn_hidden_units"][-1]
+        one = self.build(dataset, user_head=2, item_head=3, field_dim=4).num_parameters
+        assert self.build(dataset, user_head=5, item_head=3, field_dim=4).num_parameters == one + 3 * 4 * sizes
+        assert self.build(dataset, user_head=2, item_head=4, field_dim=4).num_parameters == one + 4 * last
+        assert self.build(dataset, user_head=2, item_head=3, field_dim=5).num_parameters == one + 2 * sizes + 3 * last
+
+    @pytest.mark.parametrize(
+        "switches",
+        [
+            {"cir_weight": 0.1},
+            {"cir_weight": 0.1, "cir_temperature": 0.5},
+            {"unknown_rate": 0.3},
+            {"dnn_dropout": 0.5},
+            {"init_std": 0.5},
+            {"l2_reg_embedding": 0.1},
+            {"dnn_use_bn": False},
+        ],
+        ids=lambda switches: "-".join(switches),
+    )
+    def test_changes_what_training_arrives_at(self, dataset, switches):
+        plain = {"cir_weight": 0.1} if "cir_temperature" in switches else {}
+        scores = []
+        for arguments in (plain, switches):
+            model = self.build(dataset, **arguments)
+            fit(model, dataset, 2)
+            scores.append(model.predict(dataset.test))
+        assert np.abs(scores[0] - scores[1]).max() > 1e-6
+
+    def test_cir_pulls_liked_items_nearer_than_others(self, dataset):
+        def margin(model) -> float:
+            batch = dataset.train.batch(torch.arange(len(dataset.train)), model.feature_names)
+            with torch.no_grad():
+                latent = model.output(batch).latent
+            cosines = F.cosine_similarity(latent["user"], latent["item"])
+            liked = dataset.train.labels == 1
+            return (cosines[liked].mean() - cosines[~liked].mean()).item()
+
+        plain, pulled = self.build(dataset), self.build(dataset, cir_weight=0.5)
+        for model in (plain, pulled):
+            fit(model, dataset, 8, validation_data=None)
+        assert margin(pulled) > margin(plain) + 0.05
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"user_filed_size": 3}, "user_filed_size=3, but the feature columns have 2 fields"),
+            ({"item_filed_size": 1}, "item_filed_size=1, but the feature columns have 2 fields"),
+            ({"fe_score": "first"}, "fe_score must be one of all, last. Received: 'first'"),
+            ({"fe_input": "both"}, "fe_input must be one of post, pre. Received: 'both'"),
+            ({"cir_weight": -1.0}, "cir_weight >= 0"),
+            ({"cir_temperature": 0.0}, "cir_temperature > 0"),
+            ({"dnn_dropout": 1.0}, "Dropout must lie"),
+            ({"user_head": 0}, "user_head=0"),
+        ],
+        ids=lambda value: None if isinstance(value, str) else next(iter(value)),
+    )
+    def test_bad_values_are_refused(self, dataset, arguments, message):
+        with pytest.raises(InputError, match=message.replace("(", r"\(")):
+            self.build(dataset, **arguments)
+
+    def test_right_field_sizes_are_accepted(self, dataset):
+        same = self.build(dataset, user_filed_size=2, item_filed_size=2)
+        assert same.num_parameters == self.build(dataset).num_parameters
+
+    def test_forward_leaves_nothing_on_the_model(self, dataset):
+        model = self.build(dataset)
+        before = set(vars(model)), {name: id(value) for name, value in vars(model).items()}
+        batch = dataset.test.batch(torch.arange(5), model.feature_names)
+        model.losses(batch, dataset.test.labels[:5], model.output(batch))
+        assert (set(vars(model)), {name: id(value) for name, value in vars(model).items()}) == before
+
+
+class TestGammaOfDssm:
+    def probabilities(self, dataset, gamma):
+        model = small_model("dssm", dataset, gamma=gamma)
+        fit(model, dataset, 3)
+        return model, model.predict(dataset.test)
+
+    def test_published_gamma_keeps_probabilities_near_a_half(self, dataset):
+        _, probabilities = self.probabilities(dataset, 1.0)
+        assert probabilities.min() > 0.268
+        assert probabilities.max() < 0.732
+
+    @torch.no_grad()
+    def test_scales_the_cosine(self, dataset):
+        model = small_model("dssm", dataset, gamma=5.0).eval()
+        batch = dataset.test.batch(torch.arange(20), model.feature_names)
+        users, items = model.encode_user(batch), model.encode_item(batch)
+        torch.testing.assert_close(model(batch), 5.0 * F.cosine_similarity(users, items), atol=1e-5, rtol=0)
+        for vectors in (users, items):
+            lengths = vectors.norm(dim=1)
+            assert all(length == pytest.approx(1.0, abs=1e-5) or length == 0.0 for length in lengths.tolist())
+
+    def test_learned_gamma_is_trained(self, dataset):
+        untrained = small_model("dssm", dataset, gamma="learned").state_dict()
+        model, _ = self.probabilities(dataset, "learned")
+        names = [name for name in untrained if "gamma" in name]
+        assert names
+        assert all(not torch.equal(model.state_dict()[name], untrained[name]) for name in names)
+
+    @pytest.mark.parametrize("gamma", [0.0, -1.0, "auto", None])
+    def test_bad_values_are_refused(self, dataset, gamma):
+        with pytest.raises(InputError, match=r"gamma must be a positive number or 'learned'\. Received"):
+            small_model("dssm", dataset, gamma=gamma)
+
+
+class TestLogisticRegression:
+    @torch.no_grad()
+    def test_equals_a_sum_of_weights(self, dataset):
+        """Moves one weight at a time: a sparse weight shifts just the rows that have its id, by as much."""
+        model = small_model("lr", dataset)
+        split = dataset.test
+        values = {name: as_lists(split.batch(torch.arange(len(split)), [name])[name]) for name in model.feature_names}
+        before = model(split.batch(torch.arange(len(split)), model.feature_names))
+        table = next(layer for layer in model.modules() if hasattr(layer, "table"))
+        for name, ids in values.items():
+            embedding_name = "movie_id" if name == "liked_movies" else name
+            if name in ("income", "price", "user_mean_rating", "item_mean_rating"):
+                continue
+            table.table(embedding_name)[1] += 1.0
+            after = model(split.batch(torch.arange(len(split)), model.feature_names))
+            table.table(embedding_name)[1] -= 1.0
+            if name in ("movie_id", "liked_movies"):  # one table for both
+                expected = [
+                    float(item == 1)
+                    + (sum(i == 1 for i in liked) / len(known) if (known := [i for i in liked if i]) else 0)
+                    for item, liked in zip(values["movie_id"], values["liked_movies"], strict=True)
+                ]
+            elif name == "genres":
+                expected = [
+                    genres.count(1) / len(known) if (known := [g for g in genres if g]) else 0.0 for genres in ids
+                ]
+            else:
+                expected = [float(value == 1) for value in ids]
+            assert (after - before).tolist() == pytest.approx(expected, abs=1e-5)
+
+    def test_number_of_parameters(self, dataset):
+        model = build_model("lr", dataset.feature_columns(32))
+        ids = sum(len(vocabulary) for vocabulary in dataset.vocabularies.values())
+        assert model.num_parameters == ids + 4 + 1  # four dense features and the bias
+
+    def test_dict_and_split_agree(self, dataset):
+        model = small_model("lr", dataset)
+        arrays = plain_arrays(dataset.test, model.feature_names)
+        np.testing.assert_allclose(model.predict(arrays), model.predict(dataset.test), atol=1e-6)
