@@ -1,4 +1,4 @@
-"""Train IntTower on MovieLens-1M and report test AUC and logloss beside the paper's: the main job of this repository."""
+"""Train IntTower on MovieLens-1M and print test AUC and logloss beside the paper's: this repository's main job."""
 
 import time
 

@@ -1,11 +1,13 @@
-"""IntTower as the published release computes it, on deepctr-torch's `BaseModel` and its `fit`: the thing to compare with.
+"""IntTower as the published release computes it, on deepctr-torch's `BaseModel` and its `fit`, to compare with.
 
-Kept from the release: one lookup a feature out of a float matrix, the FE-Block on each layer's input, dropout from torch's
-generator, click loss summed over the batch, l2 by a pass over every table, per-batch scikit-learn metrics. Left out: the
-contrastive term that the release computes and throws away. Written from `shared/spec` facts; no line is the release's.
+Kept from the release: one lookup a feature out of a float matrix, the FE-Block on each layer's input, dropout from
+torch's generator, click loss summed over the batch, l2 by a pass over every table, per-batch scikit-learn metrics. Left
+out: the contrastive term that the release computes and throws away. No line is the release's.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -51,8 +53,7 @@ class PublishedTower(nn.Module):
         self.light_se = LightSE(sum(not isinstance(column, DenseFeat) for column in columns))
         sizes = (input_size, 300, 300, 128)
         self.layers = nn.ModuleList(
-            DNN(inputs, (outputs,), use_bn=True, dropout_rate=dropout)
-            for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+            DNN(inputs, (outputs,), use_bn=True, dropout_rate=dropout) for inputs, outputs in pairwise(sizes)
         )
         self.projections = nn.ModuleList(nn.Linear(size, heads_size) for size in sizes[:-1])
 

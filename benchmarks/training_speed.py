@@ -2,8 +2,8 @@
 
     python -m benchmarks.training_speed --data_path ... [--models int_tower deep_fm ...]
 
-Both train the same number of rows in turn, several times; rows/s are medians, the ratio is of medians. "share of peak" is
-the model's FLOPs (forward and backward matrix products) a second over the fastest float32 matrix product seen in this run.
+Both train the same number of rows in turn, several times; rows/s are medians, the ratio is of medians. "share of peak"
+is the model's FLOPs (forward and backward matrix products) a second over the fastest float32 product seen in this run.
 """
 
 from __future__ import annotations

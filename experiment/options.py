@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import UnionType
+from typing import Union, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -103,7 +105,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         choices=PROTOCOLS,
         help="published (default; the papers' protocol, leaks test labels), holdout, temporal",
     )
-    add("--seed", "--random_seed", type=_number(int, 0), default=1023, metavar="N", help="default 1023")
+    add("--seed", "--random_seed", type=_number(int, 0, 2**32 - 1), default=1023, metavar="N", help="default 1023")
     add("--epoch", dest="epochs", type=_number(int, 1), metavar="N", help="passes over the training rows at most")
     add("--batch_size", type=_number(int, 2), metavar="N", help="rows a training step")
     add("--lr", type=_number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
@@ -173,8 +175,31 @@ def _model_arguments(name: str, given: dict) -> dict:
         if not separator or argument not in known - SCRIPT_ARGUMENTS:
             free = ", ".join(sorted(known - SCRIPT_ARGUMENTS))
             raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
-        arguments[argument] = _value(text)
+        value, annotation = _value(text), _annotation(name, argument)
+        if not _suits(value, annotation):
+            kind = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
+            raise InputError(f"--set {argument} of {name} must be of type {kind}. Received: {text!r}.")
+        arguments[argument] = value
     return arguments
+
+
+def _annotation(name: str, argument: str):
+    """The type of a constructor's argument, whichever base class takes it."""
+    hints = (get_type_hints(model_class.__init__) for model_class in MODELS[name].model_class.__mro__)
+    return next(found[argument] for found in hints if argument in found)
+
+
+def _suits(value, annotation) -> bool:
+    """Whether a value has this type; whole numbers are numbers, truth values and NaN are not."""
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind in (Union, UnionType):
+        return any(_suits(value, part) for part in parts)
+    if kind is tuple:
+        return isinstance(value, tuple) and all(_suits(entry, parts[0]) for entry in value)
+    if annotation in (int, float):
+        kinds = (int,) if annotation is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, annotation)
 
 
 def _value(text: str):

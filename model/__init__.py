@@ -38,8 +38,8 @@ class ModelEntry:
 
     title: as printed. path: "module:class". history: whether it reads the user's liked items.
     paper: name of the data -> (AUC, logloss) as published. paper_parameters: on MovieLens-1M as published, in millions.
-    defaults: data set of a script -> training settings and
-    constructor arguments that differ from `TRAINING_DEFAULTS` and from the constructor's own.
+    defaults: data set of a script -> training settings and constructor arguments that differ from `TRAINING_DEFAULTS`
+    and from the constructor's own.
     """
 
     title: str
@@ -76,7 +76,9 @@ MODELS: dict[str, ModelEntry] = {
         title="GBDT",
         path="model.gbdt:GBDT",
         paper={},
-        defaults={name: {"lr": 0.1, "epochs": 500, "patience": 20} for name in TRAINING_DEFAULTS},  # trees
+        defaults={  # an epoch is a tree
+            name: {"lr": 0.1, "lr_schedule": "constant", "epochs": 500, "patience": 20} for name in TRAINING_DEFAULTS
+        },
     ),
     "dssm": ModelEntry(
         title="DSSM",

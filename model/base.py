@@ -115,7 +115,7 @@ class CTRModel(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments as given that shape the model: not the feature columns, the device or the seed."""
+        """The constructor's arguments as given that shape the model: not feature columns, device or seed."""
         apart = ("task", "device", "seed")
         return {
             name: value

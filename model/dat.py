@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from model.base import Output, TwoTower
 from model.layers.cosine import CosineScore
 from model.layers.side_tower import SideTower
+from model.layers.tower import last_size
 from model.losses import mimic_loss
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
@@ -51,9 +52,9 @@ class DAT(TwoTower):
             )
         self.mimic_weight = mimic_weight
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        size = dnn_hidden_units[-1]
-        self.user_side = SideTower(self.user_columns, *tower, extra_size=size)
-        self.item_side = SideTower(self.item_columns, *tower, extra_size=size)
+        size = last_size(dnn_hidden_units)
+        self.user_side = SideTower(self.user_columns, *tower, extra_size=size, linear_output=True)
+        self.item_side = SideTower(self.item_columns, *tower, extra_size=size, linear_output=True)
         self.user_augmented_embedding = _table(self.user_columns, self.user_id, size, init_std)
         self.item_augmented_embedding = _table(self.item_columns, self.item_id, size, init_std)
         self.cosine = CosineScore(gamma)

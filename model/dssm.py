@@ -16,7 +16,7 @@ class DSSM(TwoTower):
     """Two towers that meet in a cosine.
 
     gamma: scale of the cosine. The published 1 keeps every probability in 0.27..0.73, which is what makes the published
-        logloss .456 beside an AUC of .870. "learned" trains a scale and an offset with the towers.
+        logloss .456 beside an AUC of .870. "learned" starts at 1 and is trained with the towers.
     """
 
     def __init__(
@@ -33,8 +33,8 @@ class DSSM(TwoTower):
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        self.user_side = SideTower(self.user_columns, *tower)
-        self.item_side = SideTower(self.item_columns, *tower)
+        self.user_side = SideTower(self.user_columns, *tower, linear_output=True)
+        self.item_side = SideTower(self.item_columns, *tower, linear_output=True)
         self.cosine = CosineScore(gamma)
         self.to(self.device)
 

@@ -52,14 +52,14 @@ class GBDT(CTRModel):
 
     def __init__(
         self,
-        columns: list[Column],
+        feature_columns: list[Column],
         *,
         max_leaf_nodes: int = 31,
         min_samples_leaf: int = 20,
         l2_reg_leaf: float = 0.0,
         **common,
     ):
-        super().__init__(columns, **common)
+        super().__init__(feature_columns, **common)
         if max_leaf_nodes < 2 or min_samples_leaf < 1 or l2_reg_leaf < 0:
             raise InputError(
                 "GBDT needs max_leaf_nodes >= 2, min_samples_leaf >= 1 and l2_reg_leaf >= 0. Received: "
@@ -109,42 +109,50 @@ class GBDT(CTRModel):
             callbacks.on_train_end()
             return
         start = time.perf_counter()
-        x, y = self._read(train)
-        held_out = None if validation is None else self._read(validation)
-        early = held_out is not None and options.patience is not None
+        rows = {"": self._read(train)} | ({} if validation is None else {"val_": self._read(validation)})
+        forest = self._grow(rows, options)
+        seconds = (time.perf_counter() - start) / forest.num_trees
+        speed = {"seconds": seconds, "rows_per_second": len(train) / seconds}
+        sample = np.random.default_rng(self.seed).permutation(len(train))[:SAMPLE]
+        rows[""] = tuple(part[sample] for part in rows[""])
+        state = self._replay(forest, rows, speed, options, callbacks)
+        if on_epoch is not None:
+            on_epoch(state)
+
+    def _grow(self, rows: dict[str, tuple[np.ndarray, np.ndarray]], options: TrainOptions) -> Forest:
+        """All trees. rows: "" -> training rows and labels, "val_" -> validation, if any."""
+        early = "val_" in rows and options.patience is not None
         grower = HistGradientBoostingClassifier(
             learning_rate=self.optim.lr,
             max_iter=options.epochs,
             early_stopping=early,
-            n_iter_no_change=options.patience or 10,
+            n_iter_no_change=options.patience or 1,
             tol=0.0,
             random_state=self.seed,
             **self.tree,
         )
-        if early:
-            grower.fit(x, y, X_val=held_out[0], y_val=held_out[1])
-        else:
-            grower.fit(x, y)
-        sample = np.random.default_rng(self.seed).permutation(len(y))[:SAMPLE]
-        forest = Forest.of(grower)
-        seconds = (time.perf_counter() - start) / forest.num_trees
-        self._replay(forest, (x[sample], y[sample]), held_out, seconds, options, callbacks, on_epoch, len(y))
+        held_out = dict(zip(("X_val", "y_val"), rows["val_"], strict=True)) if early else {}
+        return Forest.of(grower.fit(*rows[""], **held_out))
 
-    def _replay(self, forest, sample, held_out, seconds, options, callbacks, on_epoch, count) -> None:
-        """Adds one tree after another, with the records and callbacks that an epoch has elsewhere."""
+    def _replay(
+        self,
+        forest: Forest,
+        rows: dict[str, tuple[np.ndarray, np.ndarray]],
+        speed: dict[str, float],
+        options: TrainOptions,
+        callbacks: CallbackList,
+    ) -> TrainingState:
+        """Adds one tree after another, with the records and callbacks that an epoch has elsewhere; keeps the best."""
         state = TrainingState()
         callbacks.on_train_begin()
         self.stop_training = False
-        scored = {"": sample} | ({} if held_out is None else {"val_": held_out})
-        logits = {prefix: forest.per_tree(torch.from_numpy(x)) for prefix, (x, _) in scored.items()}
+        staged = {prefix: forest.per_tree(torch.from_numpy(x)) for prefix, (x, _) in rows.items()}
         for trees in range(1, forest.num_trees + 1):
             callbacks.on_epoch_begin(state.epoch)
             self.forest.load(forest.first(trees))
-            logs = {}
-            for prefix, (_, y) in scored.items():
-                values = metrics(y, next(logits[prefix]).numpy())
-                logs |= {f"{prefix}{name}": value for name, value in values.items()}
-            logs = {"loss": logs["logloss"], **logs, "seconds": seconds, "rows_per_second": count / seconds}
+            scores = {prefix: metrics(y, next(staged[prefix]).numpy()) for prefix, (_, y) in rows.items()}
+            logs = {f"{prefix}{name}": value for prefix, values in scores.items() for name, value in values.items()}
+            logs = {"loss": logs["logloss"]} | logs | speed
             state.record(logs, self, self.optim)
             callbacks.on_epoch_end(state.epoch - 1, logs)
             if self.stop_training or state.exhausted(options.patience):
@@ -152,8 +160,7 @@ class GBDT(CTRModel):
         callbacks.on_train_end()
         if state.best_weights is not None:
             self.load_state_dict(state.best_weights)
-        if on_epoch is not None:
-            on_epoch(state)
+        return state
 
     def _read(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """The whole source as one matrix (n, columns) float64, and its labels (n,)."""

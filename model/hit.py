@@ -17,6 +17,7 @@ from model.base import Output, TwoTower
 from model.layers.fe_block import FEBlock
 from model.layers.generator import Generators
 from model.layers.side_tower import SideTower
+from model.layers.tower import last_size
 from model.losses import DISTANCES, generation_loss
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
@@ -58,7 +59,8 @@ class HIT(TwoTower):
         _check_generation(generation_loss, alpha, bool(kinds))
         self.distance, self.alpha = generation_loss, alpha
         self.generates = bool(kinds) and generation_loss != "none"
-        self.fe_block = FEBlock([dnn_hidden_units[-1]], dnn_hidden_units[-1], num_heads, num_heads, field_dim)
+        last = last_size(dnn_hidden_units)
+        self.fe_block = FEBlock([last], last, num_heads, num_heads, field_dim)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, len(kinds) * num_heads * field_dim)
         self.user_side = SideTower(self.user_columns, *tower)
         self.item_side = SideTower(self.item_columns, *tower)

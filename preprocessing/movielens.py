@@ -44,12 +44,12 @@ ML_1M_FILES = {
 }
 ML_1M_RATINGS = 1_000_209
 ONE_FILE = "movielens.txt"
-
 RATING_COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
 USER_COLUMNS = ("user_id", "gender", "age", "occupation", "zipcode")
 MOVIE_COLUMNS = ("movie_id", "title", "genres")
 ONE_FILE_COLUMNS = (*RATING_COLUMNS, *USER_COLUMNS[1:], *MOVIE_COLUMNS[1:])
-INTEGERS = ("user_id", "movie_id", "rating", "timestamp", "age", "occupation")
+INTEGERS = {"user_id", "movie_id", "rating", "timestamp", "age", "occupation"}
+INTEGER = re.compile(r" *[+-]?[0-9]{1,18} *")
 
 HOME_PAGE = "grouplens.org/datasets/movielens/1m"
 NEEDED = f"a folder with {', '.join(ML_1M_FILES)}, or {ONE_FILE} with the columns {','.join(ONE_FILE_COLUMNS)}"
@@ -145,7 +145,7 @@ class TextTable:
         if len(fields) != len(self.columns):
             return f"{len(fields)} columns instead of {len(self.columns)}" if fields else "malformed quotes"
         for name, value in zip(self.columns, fields, strict=True):
-            if name in INTEGERS and not re.fullmatch(r" *[+-]?[0-9]{1,18} *", value):
+            if name in INTEGERS and not INTEGER.fullmatch(value):
                 return f"{name} must be an integer{' from 1 to 5' if name == 'rating' else ''}"
         return None
 

@@ -15,6 +15,7 @@ from experiment.main import Interrupted
 from experiment.options import parse_options
 from experiment.run import train_and_report
 from model import build_model, load_model
+from model.dssm import DSSM
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from training.report import closing_table, curves_png
@@ -148,6 +149,33 @@ class TestFinishedRun:
         out, _, first = finished
         assert timeless(Run(out, "--epoch", 3, "--protocol", "holdout")()) == timeless(first)
         assert set(content(out)) == RESULTS
+
+
+class TestEditedScript:
+    """The model counts, not --model_name: a script whose model line was edited reports what it trained."""
+
+    def train(self, out, model_class):
+        run = Run(out, "--epoch", 1)
+        columns = run.data.feature_columns(4)
+        run.model = model_class(columns.user, columns.item, dnn_hidden_units=(6,), seed=1023)
+        run.model.compile("adam")
+        return run, run()
+
+    def test_another_model_of_the_table(self, tmp_path, capsys):
+        run, result = self.train(tmp_path, DSSM)
+        assert result["model"] == result["config"]["model_name"] == "dssm"
+        assert result["config"]["model_arguments"]["dnn_hidden_units"] == [6]
+        assert capsys.readouterr().out.splitlines()[3].startswith("DSSM")
+        assert np.array_equal(load_model(tmp_path).predict(run.data.test), run.model.predict(run.data.test))
+
+    def test_model_of_ones_own(self, tmp_path, capsys):
+        class Mine(DSSM):
+            pass
+
+        run, result = self.train(tmp_path, Mine)
+        assert (result["model"], result["paper"]) == ("Mine", None)
+        assert capsys.readouterr().out.splitlines()[3].startswith("Mine")
+        assert np.array_equal(Mine.load(tmp_path).predict(run.data.test), run.model.predict(run.data.test))
 
 
 class TestClosingTable:

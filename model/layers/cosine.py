@@ -13,9 +13,7 @@ from preprocessing.errors import InputError
 class CosineScore(nn.Module):
     """logit = gamma * <u, v> for vectors of length 1.
 
-    gamma: a fixed positive number, or "learned": then the scale, which starts at 1, and an offset, which starts at 0,
-        are trained with the towers. The offset is needed because towers end in a ReLU: their cosine is never negative,
-        and no scale alone gives a probability below 1/2.
+    gamma: a fixed positive number, or "learned": then it starts at 1 and is trained with the towers.
     """
 
     def __init__(self, gamma: float | str):
@@ -23,12 +21,11 @@ class CosineScore(nn.Module):
         if gamma != "learned" and not (isinstance(gamma, (int, float)) and gamma > 0):
             raise InputError(f"gamma must be a positive number or 'learned'. Received: {gamma!r}.")
         if gamma == "learned":
-            self.log_gamma, self.offset = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+            self.log_gamma = nn.Parameter(torch.zeros(()))
         else:
             self.register_buffer("log_gamma", torch.tensor(math.log(gamma)), persistent=False)
-            self.register_buffer("offset", torch.zeros(()), persistent=False)
 
     def forward(self, users: Tensor, items: Tensor, aligned: bool) -> Tensor:
         """(U, d) and (N, d) -> (U, N), or of aligned rows -> (B,)"""
         cosine = (users * items).sum(dim=1) if aligned else users @ items.T
-        return self.log_gamma.exp() * cosine + self.offset
+        return self.log_gamma.exp() * cosine

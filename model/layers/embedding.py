@@ -22,8 +22,8 @@ class FeatureEmbedding(nn.Module):
     that share an `embedding_name` share a table.
 
     dim: overrides the columns' embedding_dim (1 for the weights of a linear model).
-    unknown_rate: share of sparse ids that are replaced by the reserved id 0 in training. It teaches the model what to do
-        with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is never trained.
+    unknown_rate: share of sparse ids that are replaced by the reserved id 0 in training. It teaches the model what to
+        do with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is never trained.
     Raises `InputError` if the columns contradict each other or have different embedding sizes.
     """
 
@@ -34,6 +34,8 @@ class FeatureEmbedding(nn.Module):
         check_columns(columns)
         if not 0 <= unknown_rate < 1:
             raise InputError(f"unknown_rate must lie in [0, 1). Received: {unknown_rate}.")
+        if not 0 <= init_std < float("inf"):
+            raise InputError(f"init_std must be a number of at least 0. Received: {init_std}.")
         self.unknown_rate = unknown_rate
         self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
         self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from preprocessing import utils
 from preprocessing.errors import InputError
 
-
-# A sum of maxima over L * H_u heads of d dimensions starts at logits of +-16 with torch's initial weights, and the first
-# epoch goes into shrinking them; scaled down, it starts below 1.
+# A sum of maxima over L * H_u heads of d dimensions starts at logits of +-16 with torch's initial weights, and the
+# first epoch goes into shrinking them; scaled down, it starts below 1.
 INITIAL_SCALE = 0.2
 
 

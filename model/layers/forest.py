@@ -54,7 +54,10 @@ class Forest(nn.Module):
         depth = max(int(tree.nodes["depth"].max()) for (tree,) in grower._predictors)
         forest.load(
             {name: torch.cat(tensors) for name, tensors in parts.items() if tensors}
-            | {"depth": torch.tensor(depth), "baseline": torch.tensor(grower._baseline_prediction.item())}
+            | {
+                "depth": torch.tensor(depth),
+                "baseline": torch.tensor(grower._baseline_prediction.item(), dtype=torch.float64),
+            }
         )
         return forest
 

@@ -17,6 +17,7 @@ class SideTower(nn.Module):
     """The flattened fields, the dense features and any extra vectors through a `Tower`: h^L.
 
     extra_size: length of the extra vectors together, for models that add something to a tower's input.
+    linear_output: see `Tower`.
     """
 
     def __init__(
@@ -27,10 +28,12 @@ class SideTower(nn.Module):
         use_bn: bool = True,
         init_std: float = 1e-4,
         extra_size: int = 0,
+        linear_output: bool = False,
     ):
         super().__init__()
         self.embedding = FeatureEmbedding(columns, init_std)
-        self.tower = Tower(self.embedding.output_size + extra_size, hidden_units, dropout, use_bn)
+        size = self.embedding.output_size + extra_size
+        self.tower = Tower(size, hidden_units, dropout, use_bn, linear_output)
 
     @property
     def output_size(self) -> int:

@@ -13,12 +13,20 @@ class Tower(nn.Module):
 
     hidden_units: sizes of the L layers, (300, 300, 128) in both papers.
     dropout: share of units set to 0 in training, in [0, 1).
+    linear_output: ends in the linear map of the last layer. Models that score by a cosine need it: behind a ReLU no
+        cosine is negative, and no probability below 1/2.
     """
 
-    def __init__(self, input_size: int, hidden_units: tuple[int, ...], dropout: float = 0.0, use_bn: bool = True):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_units: tuple[int, ...],
+        dropout: float = 0.0,
+        use_bn: bool = True,
+        linear_output: bool = False,
+    ):
         super().__init__()
-        if not hidden_units or min(hidden_units) < 1:
-            raise InputError(f"A tower needs at least one layer of positive size. Received: {tuple(hidden_units)}.")
+        last_size(hidden_units)
         self.sizes = [input_size, *hidden_units]
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -29,6 +37,8 @@ class Tower(nn.Module):
             )
             for inputs, outputs in zip(self.sizes[:-1], self.sizes[1:], strict=True)
         )
+        if linear_output:
+            self.layers[-1] = nn.Linear(*self.sizes[-2:])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (B, input_size) -> [x, h^1, ..., h^L]: the input and the output of each layer, h^i of shape (B, size_i)."""
@@ -36,3 +46,10 @@ class Tower(nn.Module):
         for layer in self.layers:
             outputs.append(layer(outputs[-1]))
         return outputs
+
+
+def last_size(hidden_units: tuple[int, ...]) -> int:
+    """Size of a tower's last layer. Raises `InputError` if there is none, or one that is not positive."""
+    if not hidden_units or min(hidden_units) < 1:
+        raise InputError(f"A tower needs at least one layer of positive size. Received: {tuple(hidden_units)}.")
+    return hidden_units[-1]

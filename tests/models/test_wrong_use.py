@@ -1,0 +1,132 @@
+"""What a person can get wrong with a model, and what they are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from zoo import COLUMNS, DIM, ITEM, NAMES, NEURAL, TWO_TOWERS, USER, arrays, build
+
+from model import MODELS
+from preprocessing.deepctr import DenseFeat, SparseFeat
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import FeatureColumns
+
+
+def fit(name: str, x: dict, y) -> None:
+    model = build(name, COLUMNS)
+    model.compile(lr=0.01)
+    model.fit(x, y, batch_size=32, verbose=0)
+
+
+@pytest.mark.parametrize("name", TWO_TOWERS)
+class TestSides:
+    @pytest.mark.parametrize("columns", [None, [], [DenseFeat("user_mean_rating")]])
+    def test_no_user_columns(self, name, columns):
+        with pytest.raises(InputError, match="at least one SparseFeat on the user side"):
+            MODELS[name].model_class(columns, ITEM)
+
+    @pytest.mark.parametrize("columns", [None, [], [DenseFeat("price")]])
+    def test_no_item_columns(self, name, columns):
+        with pytest.raises(InputError, match="at least one SparseFeat on the item side"):
+            MODELS[name].model_class(USER, columns)
+
+    def test_one_feature_on_both_sides(self, name):
+        with pytest.raises(InputError, match="named 'gender'"):
+            MODELS[name].model_class(USER, [*ITEM, USER[1]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestColumns:
+    def test_one_name_with_two_sizes(self, name):
+        with pytest.raises(InputError, match="named 'gender'"):
+            build(name, FeatureColumns([*USER, SparseFeat("gender", 7, DIM)], ITEM))
+
+    def test_one_table_with_two_sizes(self, name):
+        other = SparseFeat("seen", 99, DIM, embedding_name="movie_id")
+        with pytest.raises(InputError, match="share the embedding table 'movie_id'"):
+            build(name, FeatureColumns([*USER, other], ITEM))
+
+    def test_empty_vocabulary(self, name):
+        with pytest.raises(InputError, match="vocabulary_size=0"):
+            build(name, FeatureColumns([*USER, SparseFeat("age", 0, DIM)], ITEM))
+
+    def test_something_else_than_a_column(self, name):
+        with pytest.raises(InputError, match="must be SparseFeat"):
+            build(name, FeatureColumns([*USER, "age"], ITEM))
+
+
+@pytest.mark.parametrize("name", [name for name in NEURAL if name != "lr"])
+def test_embedding_sizes_must_agree(name):
+    with pytest.raises(InputError, match="share one embedding_dim"):
+        build(name, FeatureColumns([*USER, SparseFeat("age", 8, DIM + 1)], ITEM))
+
+
+@pytest.mark.parametrize("name", [name for name in NEURAL if "dnn_hidden_units" in MODELS[name].arguments])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dnn_hidden_units": ()}, "at least one layer"),
+        ({"dnn_hidden_units": (16, 0)}, "at least one layer"),
+        ({"dnn_dropout": 1.0}, "Dropout"),
+        ({"task": "regression"}, "task='binary'"),
+    ],
+)
+def test_wrong_tower(name, arguments, message):
+    with pytest.raises(InputError, match=message):
+        build(name, COLUMNS, **arguments)
+
+
+@pytest.mark.parametrize("name", ["int_tower", "hit"])
+def test_heads_that_do_not_fit(name):
+    heads = {"int_tower": "user_head", "hit": "num_heads"}[name]
+    for arguments in ({heads: 0}, {heads: -1}, {"field_dim": 0}):
+        with pytest.raises(InputError, match="at least 1"):
+            build(name, COLUMNS, **arguments)
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestInput:
+    def test_missing_feature(self, name):
+        x, y = arrays()
+        del x["movie_id"]
+        with pytest.raises(InputError, match="'movie_id' is missing"):
+            fit(name, x, y)
+
+    @pytest.mark.parametrize(
+        ("feature", "value"),
+        [
+            ("gender", np.zeros((64, 2), dtype=int)),
+            ("genres", np.zeros(64, dtype=int)),
+            ("picture", np.zeros((64, 3))),
+            ("user_mean_rating", np.zeros((64, 2))),
+        ],
+    )
+    def test_wrong_shape(self, name, feature, value):
+        x, y = arrays()
+        with pytest.raises(InputError, match=f"'{feature}' must have shape"):
+            fit(name, x | {feature: value}, y)
+
+    @pytest.mark.parametrize(("feature", "value"), [("user_id", 65), ("user_id", -1), ("genres", 6), ("liked", 11)])
+    def test_id_beyond_the_vocabulary(self, name, feature, value):
+        x, y = arrays()
+        x[feature][5] = value
+        with pytest.raises(InputError, match=f"'{feature}' has ids from"):
+            fit(name, x, y)
+
+    @pytest.mark.parametrize("label", [2, -1, 0.5, np.nan])
+    def test_label_outside_0_and_1(self, name, label):
+        x, y = arrays()
+        y = y.astype(float)
+        y[3] = label
+        with pytest.raises(InputError, match="Labels must be 0 or 1"):
+            fit(name, x, y)
+
+    def test_fit_before_compile(self, name):
+        with pytest.raises(InputError, match="compile"):
+            build(name, COLUMNS).fit(*arrays())
+
+    def test_predict_with_a_missing_feature(self, name):
+        x, _ = arrays()
+        del x["genres"]
+        with pytest.raises(InputError, match="'genres' is missing"):
+            build(name, COLUMNS).predict(x)

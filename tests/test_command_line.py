@@ -1,0 +1,405 @@
+"""The scripts: their options, their errors, one run from raw files to a loaded model, and what importing does."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import train_movielens_IntTower
+import train_movielens_whole_models
+from experiment.main import Interrupted, run
+from experiment.options import parse_options, run_folder
+from model import MODELS, find_model, load_model
+from preprocessing.dataset import Dataset
+from preprocessing.errors import InputError
+from preprocessing.movielens import read
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder as GroupLens packs it: 30 users, 20 movies, 400 ratings of which some are 3."""
+    place = tmp_path_factory.mktemp("ml-tiny")
+    rng = np.random.default_rng(0)
+    genres = ["Action", "Comedy", "Drama", "War"]
+    users = [f"{u}::{'MF'[u % 2]}::{(1, 18, 25, 35)[u % 4]}::{u % 21}::{10000 + u}" for u in range(1, 31)]
+    movies = [f"{10 * m}::Film {m} (19{60 + m})::{'|'.join(genres[: 1 + m % 4])}" for m in range(1, 21)]
+    pairs = rng.permutation(30 * 20)[:400]
+    ratings = [
+        f"{1 + pair % 30}::{10 * (1 + pair // 30)}::{rng.integers(1, 6)}::{978_300_000 + int(rng.integers(0, 10**6))}"
+        for pair in pairs
+    ]
+    for name, lines in (("users.dat", users), ("movies.dat", movies), ("ratings.dat", ratings)):
+        (place / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
+    return place
+
+
+def script(monkeypatch, main, *argv) -> int:
+    """Runs a script's `main` in this process as its last lines do. -> exit status"""
+    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, argv)])
+    try:
+        run(main)
+    except SystemExit as exit_:
+        return exit_.code
+    return 0
+
+
+WHOLE, INT_TOWER = train_movielens_whole_models.main, train_movielens_IntTower.main
+
+
+class TestBadInput:
+    """Exit status 2, one or two lines on standard error, no traceback, and nothing written."""
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["--model_name", "int_towre"], f"Unknown model 'int_towre'. Known: {', '.join(MODELS)}."),
+            ([], "--model_name"),
+            (["--model_name", "lr", "--protocol", "honest"], "published"),
+            (["--model_name", "lr", "--device", "gpu"], "Unknown device 'gpu'. Known: auto, cpu, cuda, cuda:N."),
+            (["--model_name", "lr", "--device", "mps"], "Unknown device 'mps'"),
+            (["--model_name", "lr", "--device", "cuda:99"], "Device 'cuda:99' is not there"),
+            (["--model_name", "lr", "--precision", "fp16"], "fp32"),
+            (["--model_name", "lr", "--epoch", "0"], "0 is out of range, it must be at least 1"),
+            (["--model_name", "lr", "--epoch", "-3"], "at least 1"),
+            (["--model_name", "lr", "--epoch", "1.5"], "'1.5' is not a whole number"),
+            (["--model_name", "lr", "--epoch", "many"], "'many' is not a whole number"),
+            (["--model_name", "lr", "--batch_size", "1"], "at least 2"),
+            (["--model_name", "lr", "--batch_size", "0"], "at least 2"),
+            (["--model_name", "dssm", "--dropout", "1"], "1 is out of range, it must be at least 0 and below 1"),
+            (["--model_name", "dssm", "--dropout", "-0.1"], "at least 0"),
+            (["--model_name", "dssm", "--dropout", "nan"], "nan is out of range"),
+            (["--model_name", "lr", "--lr", "0"], "0 is out of range, it must be above 0"),
+            (["--model_name", "lr", "--lr=-1e-3"], "above 0"),
+            (["--model_name", "lr", "--lr", "inf"], "inf is out of range"),
+            (["--model_name", "lr", "--lr", "nan"], "nan is out of range"),
+            (["--model_name", "lr", "--lr", "fast"], "'fast' is not a number"),
+            (["--model_name", "lr", "--lr_schedule", "cosine"], "linear"),
+            (["--model_name", "lr", "--patience", "0"], "at least 1"),
+            (["--model_name", "dssm", "--embedding_dim", "0"], "at least 1"),
+            (["--model_name", "lr", "--max_rows", "0"], "at least 1"),
+            (["--model_name", "lr", "--seed", "-1"], "at least 0"),
+            (["--model_name", "lr", "--seed", "99999999999999999999"], "at most 4294967295"),
+            (["--model_name", "lr", "--batchsize", "64"], "--batchsize"),
+            (["--model_name", "lr", "--quit"], "--quit"),
+            (["--model_name", "lr", "--epochs", "3"], "--epochs"),
+            (["--model_name", "lr", "--prot", "holdout"], "--prot"),
+            (["--model_name", "lr", "ml-1m"], "ml-1m"),
+            (["--model_name", "lr", "--fe_score", "last"], "--fe_score has no effect on lr. Leave it out."),
+            (["--model_name", "dssm", "--fe_score", "last"], "--fe_score has no effect on dssm"),
+            (["--model_name", "lr", "--dropout", "0.3"], "--dropout has no effect on lr"),
+            (["--model_name", "lr", "--embedding_dim", "8"], "--embedding_dim has no effect on lr"),
+            (["--model_name", "int_tower", "--fe_score", "first"], "last"),
+            (["--model_name", "int_tower", "--set", "cir_wieght=0.1"], "Received 'cir_wieght=0.1'. Known: cir_temp"),
+            (["--model_name", "int_tower", "--set", "cir_weight"], "--set expects NAME=VALUE"),
+            (["--model_name", "int_tower", "--set", "seed=3"], "--set expects NAME=VALUE"),
+            (["--model_name", "lr", "--set", "user_head=3"], "with an argument of lr. Received 'user_head=3'"),
+            (
+                ["--model_name", "int_tower", "--set", "cir_weight=much"],
+                "cir_weight of int_tower must be of type float",
+            ),
+            (["--model_name", "int_tower", "--set", "cir_weight=NaN"], "cir_weight of int_tower must be of type float"),
+            (["--model_name", "int_tower", "--set", "user_head=2.5"], "user_head of int_tower must be of type int"),
+            (["--model_name", "int_tower", "--set", "user_head=true"], "user_head of int_tower must be of type int"),
+            (["--model_name", "int_tower", "--set", "light_se=perhaps"], "light_se of int_tower must be of type bool"),
+            (["--model_name", "int_tower", "--set", "light_se=1"], "light_se of int_tower must be of type bool"),
+            (["--model_name", "int_tower", "--set", "dnn_hidden_units=300"], "must be of type tuple[int, ...]"),
+            (["--model_name", "int_tower", "--set", "dnn_hidden_units=[300,0.5]"], "must be of type tuple[int, ...]"),
+            (["--model_name", "int_tower", "--set", "fe_input=3"], "fe_input of int_tower must be of type str"),
+            (["--model_name", "lr", "--data_path", "no/such/place"], "'no/such/place'"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_is_refused(self, argv, message, monkeypatch, capsys, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        assert script(monkeypatch, WHOLE, *argv) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert 1 <= len(err.splitlines()) <= 2
+        assert message in err
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["--set", "fe_input=both"], "fe_input must be one of post, pre. Received: 'both'"),
+            (["--set", "dnn_hidden_units=[]"], "at least one layer"),
+            (["--set", "user_head=0"], "user_head=0"),
+            (["--set", "cir_temperature=0"], "cir_temperature"),
+            (["--set", "l2_reg_embedding=-1"], "l2_reg_embedding must be a number of at least 0"),
+            (["--set", "init_std=-1"], "init_std"),
+            (["--set", "unknown_rate=1"], "unknown_rate"),
+            (["--set", "user_filed_size=9"], "user_filed_size=9"),
+            (["--max_rows", "1"], "one class only"),
+            (["--resume"], "nothing to resume"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_is_refused_once_the_data_is_read(self, argv, message, folder, monkeypatch, capsys, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        common = ["--data_path", folder, "--out", tmp_path / "run", "--quiet"]
+        assert script(monkeypatch, INT_TOWER, *common, *argv) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("error: ")
+        assert message in err
+        assert 1 <= len(err.splitlines()) <= 2
+        assert not (tmp_path / "run" / "result.json").exists()
+
+    def test_out_below_a_file(self, folder, monkeypatch, capsys, tmp_path):
+        (tmp_path / "file").write_text("mine")
+        argv = ["--model_name", "lr", "--data_path", folder, "--out", tmp_path / "file" / "run", "--quiet"]
+        assert script(monkeypatch, WHOLE, *argv) == 2
+        assert "cannot be written" in capsys.readouterr().err
+        assert (tmp_path / "file").read_text() == "mine"
+
+    def test_diverged_training(self, folder, monkeypatch, capsys, tmp_path):
+        argv = ["--model_name", "lr", "--data_path", folder, "--out", tmp_path / "run", "--quiet", "--lr", "1e39"]
+        assert script(monkeypatch, WHOLE, *argv) == 2
+        err = capsys.readouterr().err
+        assert "Lower the learning rate (--lr)" in err
+        assert not (tmp_path / "run" / "result.json").exists()
+
+    def test_script_of_one_model_takes_no_other(self, monkeypatch, capsys):
+        assert script(monkeypatch, INT_TOWER, "--model_name", "dssm") == 2
+        assert "--model_name" in capsys.readouterr().err
+
+
+class TestEndOfAScript:
+    def test_ctrl_c_in_training_says_what_was_saved(self, capsys):
+        def main():
+            raise Interrupted("2 epochs are saved.")
+
+        with pytest.raises(SystemExit) as exit_:
+            run(main)
+        assert exit_.value.code == 130
+        assert capsys.readouterr().err == "\n2 epochs are saved.\n"
+
+    def test_ctrl_c_elsewhere_says_that_nothing_was_saved(self, capsys):
+        def main():
+            raise KeyboardInterrupt
+
+        with pytest.raises(SystemExit) as exit_:
+            run(main)
+        assert exit_.value.code == 130
+        assert "Nothing was saved" in capsys.readouterr().err
+
+    def test_errors_of_the_program_are_not_hidden(self):
+        def main():
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            run(main)
+
+    @pytest.mark.parametrize("main", [WHOLE, INT_TOWER])
+    def test_help_lists_options_and_defaults(self, main, monkeypatch, capsys):
+        assert script(monkeypatch, main, "--help") == 0
+        out = capsys.readouterr().out
+        for option in ("--data_path", "--protocol", "--seed", "--epoch", "--resume", "--quiet", "--set", "--out"):
+            assert option in out
+        assert "int_tower: embedding_dim=32" in out
+
+
+class TestOptions:
+    def test_names_of_models_ignore_case_and_dashes(self):
+        for name in ("IntTower", "int-tower", "INT_TOWER", "inttower"):
+            assert find_model(name) == "int_tower"
+            assert parse_options("movielens", None, ["--model_name", name]).model_name == "int_tower"
+
+    def test_every_model_has_an_entry_that_parses(self):
+        for name in MODELS:
+            assert parse_options("movielens", None, ["--model_name", name]).model_name == name
+
+    def test_random_seed_is_seed(self):
+        assert parse_options("movielens", "lr", ["--random_seed", "7"]).seed == 7
+        assert parse_options("movielens", "lr", []).seed == 1023
+
+    def test_given_values_win_over_defaults(self):
+        argv = ["--epoch", "3", "--batch_size", "99", "--lr", "0.5", "--dropout", "0.25", "--patience", "2"]
+        options = parse_options("movielens", "int_tower", argv)
+        assert (options.epochs, options.batch_size, options.lr, options.dropout, options.patience) == (
+            3,
+            99,
+            0.5,
+            0.25,
+            2,
+        )
+        assert "dnn_dropout" not in options.model_arguments
+
+    def test_dropout_zero_is_given(self):
+        assert parse_options("movielens", "int_tower", ["--dropout", "0"]).dropout == 0.0
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("light_se=False", False),
+            ("light_se=true", True),
+            ("dnn_hidden_units=[64,32]", (64, 32)),
+            ("cir_weight=1", 1),
+            ("cir_weight=1e-3", 1e-3),
+            ("fe_input=pre", "pre"),
+            ("user_filed_size=null", None),
+            ("l2_reg_dnn=0.5", 0.5),
+        ],
+    )
+    def test_set(self, text, value):
+        arguments = parse_options("movielens", "int_tower", ["--set", text]).model_arguments
+        assert arguments[text.partition("=")[0]] == value
+
+    @pytest.mark.parametrize(("text", "value"), [("gamma=learned", "learned"), ("gamma=5", 5), ("gamma=2.5", 2.5)])
+    def test_set_of_a_choice_of_types(self, text, value):
+        assert parse_options("movielens", "dssm", ["--set", text]).model_arguments["gamma"] == value
+
+    def test_every_documented_argument_can_be_set_to_its_default(self):
+        """What `_suits` refuses must never be what a constructor has as default."""
+        for name, entry in MODELS.items():
+            for model_class in entry.model_class.__mro__[:-1]:
+                for parameter in inspect.signature(model_class.__init__).parameters.values():
+                    skipped = parameter.name in ("device", "seed", "task", "dnn_dropout")
+                    if parameter.kind is parameter.KEYWORD_ONLY and parameter.name in entry.arguments and not skipped:
+                        text = json.dumps(parameter.default)
+                        options = parse_options("movielens", name, ["--set", f"{parameter.name}={text}"])
+                        assert options.model_arguments[parameter.name] == parameter.default
+
+    def test_run_folder_by_default(self):
+        options = parse_options("movielens", "int_tower", ["--protocol", "holdout", "--seed", "4"])
+        assert run_folder(options, "ml-1m", "int_tower") == Path("runs", "ml-1m", "int_tower", "holdout-seed4")
+
+    def test_config_names_what_decides_the_result(self):
+        config = parse_options("movielens", "int_tower", ["--out", "somewhere", "--quiet"]).config
+        assert {"protocol", "seed", "epochs", "batch_size", "lr", "lr_schedule", "embedding_dim", "max_rows"} <= set(
+            config
+        )
+        assert not {"out", "quiet", "resume", "data_path"} & set(config)
+
+    def test_fe_score_is_an_argument_of_int_tower(self):
+        assert parse_options("movielens", "int_tower", ["--fe_score", "last"]).model_arguments["fe_score"] == "last"
+
+    def test_no_gpu_is_cpu(self):
+        assert parse_options("movielens", "lr", ["--device", "auto"]).device in ("cpu", "cuda")
+        assert parse_options("movielens", "lr", ["--device", "cpu"]).device == "cpu"
+        if not torch.cuda.is_available():
+            with pytest.raises(InputError, match="0 CUDA devices"):
+                parse_options("movielens", "lr", ["--device", "cuda"])
+
+
+class TestMaxRows:
+    def test_only_the_first_rows_under_a_name_that_says_so(self, folder, monkeypatch, capsys, tmp_path):
+        argv = ["--model_name", "lr", "--data_path", folder, "--out", tmp_path, "--max_rows", "200", "--epoch", "1"]
+        assert script(monkeypatch, WHOLE, *argv, "--quiet", "--protocol", "temporal") == 0
+        result = json.loads((tmp_path / "result.json").read_text())
+        assert result["dataset"] == "movielens-first200"
+        assert sum(result["rows"].values()) == 200
+        assert "movielens-first200, 200 interactions" in capsys.readouterr().out
+
+
+class TestWholeScript:
+    """`train_movielens_IntTower.py` as a newcomer starts it, in a process of its own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def finished(cls, folder, tmp_path_factory):
+        place = tmp_path_factory.mktemp("work")
+        argv = ["--data_path", folder, "--epoch", "2", "--batch_size", "64", "--protocol", "holdout", "--device", "cpu"]
+        environment = os.environ | {"MPLBACKEND": "TkAgg", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, ROOT / "train_movielens_IntTower.py", *map(str, argv)],
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        return place / "runs" / "movielens" / "int_tower" / "holdout-seed1023", done
+
+    def test_leaves_the_documented_files(self, finished):
+        out, _ = finished
+        assert sorted(path.name for path in out.iterdir()) == [
+            *("config.json", "curves.png", "history.csv", "model.safetensors", "result.json"),
+        ]
+        assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+        assert len(pd.read_csv(out / "history.csv")) == 2
+
+    def test_result(self, finished, folder):
+        out, _ = finished
+        result = json.loads((out / "result.json").read_text())
+        raw = read(folder)
+        assert (result["dataset"], result["data_sha256"]) == ("movielens", raw.fingerprint)
+        assert (result["model"], result["protocol"], result["leaks_labels"]) == ("int_tower", "holdout", False)
+        assert sum(result["rows"].values()) == len(raw)
+        assert result["epochs"] == 2
+        assert result["paper"] is None  # these are not the data of the paper
+
+    def test_loaded_model_scores_as_reported(self, finished, folder):
+        out, _ = finished
+        result = json.loads((out / "result.json").read_text())
+        data = Dataset.build(read(folder), "holdout", 1023)
+        model = load_model(out)
+        assert model.num_parameters == result["parameters"]
+        assert model.evaluate(data.test) == pytest.approx(result["test"], abs=1e-6)
+
+    def test_prints_data_protocol_and_a_table_last(self, finished):
+        out, done = finished
+        lines = done.stdout.splitlines()
+        assert lines[0].startswith("Data: movielens, ")
+        assert lines[1].startswith("Protocol: holdout, seed 1023")
+        table = lines.index("Test results on movielens, protocol holdout, seed 1023")
+        assert lines[table + 1].split()[:4] == ["model", "AUC", "logloss", "GAUC"]
+        assert lines[table + 3].startswith("IntTower")
+        assert lines[-1] == f"Run folder: {out.relative_to(out.parents[3])}"
+
+    def test_shows_losses_while_training_and_no_warning(self, finished):
+        _, done = finished
+        assert "epoch 1/2" in done.stderr
+        assert "Warning" not in done.stderr
+
+
+class TestImporting:
+    def test_every_package_prints_nothing_starts_no_thread_and_opens_no_socket(self):
+        code = """
+import socket, sys, threading, warnings
+events = []
+
+class Refused(socket.socket):
+    def __init__(self, *arguments, **keywords):
+        events.append("socket")
+        raise OSError("no network here")
+
+def refuse(*arguments, **keywords):
+    events.append("name")
+    raise OSError("no network here")
+
+def start(thread):
+    events.append(f"thread {thread.name}")
+
+socket.socket, socket.getaddrinfo, socket.create_connection = Refused, refuse, refuse
+threading.Thread.start = start
+
+import importlib, pkgutil
+import benchmarks, experiment, model, preprocessing, training
+for package in (preprocessing, training, model, experiment):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+import train_movielens_IntTower, train_movielens_whole_models
+if events or threading.active_count() != 1:
+    sys.exit(f"{events} {threading.enumerate()}")
+"""
+        done = subprocess.run(
+            [sys.executable, "-W", "error::UserWarning", "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
