@@ -119,7 +119,7 @@ class TestFeScore:
 class TestFEBlock:
     @pytest.mark.parametrize(("user_heads", "item_heads"), [(1, 1), (2, 5), (4, 1)])
     def test_is_projection_then_maxsim(self, user_heads, item_heads):
-        block = FEBlock([7, 5, 3], 3, user_heads, item_heads, field_dim=4)
+        block = FEBlock([7, 5, 3], 3, user_heads, item_heads, field_dim=4).requires_grad_(False)
         layers, item = [randn(6, 7), randn(6, 5), randn(6, 3)], randn(6, 3, seed=1)
         levels = [p.weight @ layer.T for p, layer in zip(block.user_projections, layers, strict=True)]
         expected = slow_fe_score(
@@ -340,6 +340,24 @@ class TestFeatureEmbedding:
         fields, dense = layer(features(as_bags))
         torch.testing.assert_close(fields, self.slow(layer, features(as_bags)))
         assert dense.tolist() == [[0.5, 1.0, 2.0], [1.0, 3.0, 4.0], [-1.0, 5.0, 6.0]]
+
+    @pytest.mark.parametrize("as_bags", [True, False], ids=["bags", "padded"])
+    @pytest.mark.parametrize("combiner", ["mean", "sum", "max"])
+    def test_gradient_of_a_list_equals_a_loop(self, combiner, as_bags):
+        rng = np.random.default_rng(0)
+        lists = [rng.integers(0, 9, rng.integers(0, 6)).tolist() for _ in range(30)]
+        layer = FeatureEmbedding([VarLenSparseFeat(SparseFeat("genres", 9, 3), 0, combiner)], init_std=1.0)
+        weight, upstream = layer.weight.detach().clone().requires_grad_(), randn(30, 3)
+        pooled, _ = layer({"genres": bags(lists) if as_bags else padded(lists, 6)})
+        (pooled[:, 0] * upstream).sum().backward()
+        for row, entry in enumerate(lists):
+            known = [weight[value] for value in entry if value != 0]
+            if known:
+                stacked = torch.stack(known)
+                result = stacked.amax(dim=0) if combiner == "max" else getattr(stacked, combiner)(dim=0)
+                torch.testing.assert_close(pooled[row, 0], result)
+                (result * upstream[row]).sum().backward()
+        torch.testing.assert_close(layer.weight.grad, weight.grad, atol=1e-5, rtol=1e-5)
 
     def test_sizes(self):
         layer = FeatureEmbedding(COLUMNS)

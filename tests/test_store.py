@@ -203,6 +203,7 @@ class Trap:
         return (open, (str(self.path), "w"))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 class TestCheckpoints:
     identity = {"model": "int_tower", "protocol": "holdout", "seed": 3, "model_arguments": {"user_head": 2}}  # noqa: RUF012
 

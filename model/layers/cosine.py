@@ -11,7 +11,10 @@ from preprocessing.errors import InputError
 
 
 class CosineScore(nn.Module):
-    """logit = gamma * <u, v> for vectors of length 1.
+    """logit = gamma * <u, v> + bias for vectors of length 1.
+
+    The published code has the bias, too (deepctr-torch's prediction layer). With gamma = 1 it matters: where most labels
+    are positive, 0.73 is below what most rows deserve, and without a bias they all end up there, in no order.
 
     gamma: a fixed positive number, or "learned": then it starts at 1 and is trained with the towers.
     """
@@ -24,8 +27,9 @@ class CosineScore(nn.Module):
             self.log_gamma = nn.Parameter(torch.zeros(()))
         else:
             self.register_buffer("log_gamma", torch.tensor(math.log(gamma)), persistent=False)
+        self.bias = nn.Parameter(torch.zeros(()))
 
     def forward(self, users: Tensor, items: Tensor, aligned: bool) -> Tensor:
         """(U, d) and (N, d) -> (U, N), or of aligned rows -> (B,)"""
         cosine = (users * items).sum(dim=1) if aligned else users @ items.T
-        return self.log_gamma.exp() * cosine
+        return self.log_gamma.exp() * cosine + self.bias
