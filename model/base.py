@@ -196,6 +196,8 @@ class CTRModel(nn.Module):
             train, validation = self._set_apart(train, validation_split)
         if patience is not None and validation is None:
             raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
+        if state is None:
+            torch.manual_seed(self.seed)  # of dropout: the result must not depend on what was built or drawn before
         self.history = History()
         hooks = CallbackList([*(callbacks or []), self.history])
         hooks.set_model(self)

@@ -19,7 +19,7 @@ FUSED = ("adam", "adagrad", "sgd")  # one kernel a step for all parameters
 
 
 def make_optimizer(model: nn.Module, optimizer: str | torch.optim.Optimizer, lr: float | None) -> torch.optim.Optimizer:
-    """The named optimiser over the model's parameters, or the given one as it is.
+    """The named optimiser over the model's parameters, or the given one as it is, with its own weight decay alone.
 
     The loss's term l2 * sum(w^2) has the gradient 2 l2 w, which is what weight decay of 2 l2 adds: the same update,
     without a pass over every table in the forward and backward steps. `model.l2_of(name)` gives l2 for a parameter.

@@ -13,8 +13,8 @@ from preprocessing.errors import InputError
 class CosineScore(nn.Module):
     """logit = gamma * <u, v> + bias for vectors of length 1.
 
-    The published code has the bias, too (deepctr-torch's prediction layer). With gamma = 1 it matters: where most labels
-    are positive, 0.73 is below what most rows deserve, and without a bias they all end up there, in no order.
+    The published code has the bias, too (deepctr-torch's prediction layer). With gamma = 1 it matters: where most
+    labels are positive, 0.73 is below what most rows deserve, and without a bias they all end up there, in no order.
 
     gamma: a fixed positive number, or "learned": then it starts at 1 and is trained with the towers.
     """

@@ -198,11 +198,15 @@ class TestDAT:
 
 
 class TestCosineScore:
-    def test_fixed_gamma_is_a_scaled_cosine_without_parameters(self):
-        score = CosineScore(3.0)
+    def test_is_a_scaled_cosine_plus_bias(self):
+        score = CosineScore(3.0).requires_grad_(False)
+        score.bias.fill_(0.25)
         users, items = torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-        assert score(users, items, aligned=False).tolist() == [pytest.approx([1.8, 2.4])]
-        assert not list(score.parameters())
+        assert score(users, items, aligned=False).tolist() == [pytest.approx([1.8 + 0.25, 2.4 + 0.25])]
+
+    def test_fixed_gamma_is_not_trained(self):
+        assert [name for name, _ in CosineScore(3.0).named_parameters()] == ["bias"]
+        assert "log_gamma" in dict(CosineScore("learned").named_parameters())
 
     def test_published_gamma_bounds_the_probability(self):
         ends = torch.sigmoid(CosineScore(1)(torch.tensor([[1.0], [-1.0]]), torch.ones(2, 1), aligned=True))
