@@ -168,8 +168,8 @@ def _model_arguments(name: str, given: dict) -> dict:
             if argument not in known:
                 raise InputError(f"--{option} has no effect on {name}. Leave it out.")
             arguments[argument] = given[option]
-    if given["embedding_dim"] is not None and name == "lr":
-        raise InputError("--embedding_dim has no effect on lr, whose weights are single numbers. Leave it out.")
+    if given["embedding_dim"] is not None and name in ("lr", "gbdt"):
+        raise InputError(f"--embedding_dim has no effect on {name}, which has no embeddings. Leave it out.")
     for entry in given["set"]:
         argument, separator, text = entry.partition("=")
         if not separator or argument not in known - SCRIPT_ARGUMENTS:

@@ -138,7 +138,11 @@ class Dataset:
         }
 
     def feature_columns(self, embedding_dim: int = 32, history: bool = False) -> FeatureColumns:
-        """deepctr-torch columns of both sides; `history` adds the user's liked items, which share the item table."""
+        """deepctr-torch columns of both sides; `history` adds the user's liked items.
+
+        The history's ids are the items' and its column names their table: a ranking model shares it, a two-tower model
+        keeps one a side, so that neither tower needs the other's.
+        """
 
         def sparse(name: str) -> SparseFeat:
             return SparseFeat(name, len(self.vocabularies[name]), embedding_dim)

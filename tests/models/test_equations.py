@@ -96,11 +96,9 @@ class TestAttention:
 
 class TestMVKE:
     def test_gate_and_score_equal_a_loop(self, data):
-        model = build("mvke", columns_of(data)).eval()
-        features = batch_of(model, data.test, slice(0, 5))
-        users, items, logits = model.encode_user(features), model.encode_item(features), model(features)
-        kernels = model.attention.kernels.detach()
-        assert users.shape == (5, 3, 8)
+        model = build("mvke", columns_of(data)).requires_grad_(False)
+        users, items = randn(5, 3, 8), randn(5, 8, seed=1)  # further apart than those of fresh towers
+        logits, kernels = model.score_aligned(users, items), model.attention.kernels
         for row in range(5):
             gate = softmax([dot(items[row], kernel) for kernel in kernels])
             user = weighted(gate, list(users[row]))
@@ -129,9 +127,9 @@ class TestMVKE:
 
 class TestPolyEncoder:
     def test_score_equals_a_loop(self, data):
-        model = build("poly_encoder", columns_of(data)).eval()
-        features = batch_of(model, data.test, slice(0, 5))
-        users, items, logits = model.encode_user(features), model.encode_item(features), model(features)
+        model = build("poly_encoder", columns_of(data)).requires_grad_(False)
+        users, items = randn(5, 3, 8), randn(5, 8, seed=1)  # further apart than those of fresh towers
+        logits = model.score_aligned(users, items)
         for row in range(5):
             weights = softmax([dot(items[row], vector) for vector in users[row]])
             user = weighted(weights, list(users[row]))
@@ -171,12 +169,14 @@ class TestDAT:
 
     def test_augmented_vectors_are_learned_and_repeatable(self, data):
         """The published code drew them at random in every forward pass, in evaluation too."""
-        model = build("dat", columns_of(data)).eval()
+        model = build("dat", columns_of(data)).eval().requires_grad_(False)
         features = batch_of(model, data.test)
         assert torch.equal(model(features), model(features))
-        before = model(features).detach()
-        model.user_augmented_embedding.weight.data += 1.0
-        assert not torch.allclose(model(features), before)
+        sides = (model.encode_user, model.user_augmented_embedding), (model.encode_item, model.item_augmented_embedding)
+        for encode, table in sides:
+            before = encode(features)
+            table.weight += 1.0
+            assert not torch.allclose(encode(features), before)
 
     def test_positive_pairs_come_closer(self, data):
         model = build("dat", columns_of(data))
