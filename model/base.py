@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ class Output:
     latent: dict[str, Any] = field(default_factory=dict)
 
 
-class CTRModel(nn.Module):
+class CTRModel(nn.Module, ABC):
     """A model of the click probability, with deepctr-torch's compile / fit / predict / evaluate.
 
     A subclass implements `output`, and `losses` if it learns from more than clicks.
@@ -88,9 +89,9 @@ class CTRModel(nn.Module):
 
     # -- what a model is ----------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def output(self, features: Features) -> Output:
         """features: name -> (B,) or (B, k) tensors or `Bags`. Everything that `losses` needs, from one forward pass."""
-        raise NotImplementedError(f"{type(self).__name__} must implement output(features) -> Output")
 
     def forward(self, features: Features) -> Tensor:
         """-> logits (B,)"""
@@ -304,17 +305,17 @@ class TwoTower(CTRModel):
         self.user_columns, self.item_columns = list(user_columns), list(item_columns)
         self.user_id, self.item_id = id_column(user_columns), id_column(item_columns)
 
+    @abstractmethod
     def encode_user(self, features: Features) -> Tensor | list[Tensor]:
         """What one request computes once, from the user's features alone."""
-        raise NotImplementedError(f"{type(self).__name__} must implement encode_user(features)")
 
+    @abstractmethod
     def encode_item(self, features: Features) -> Tensor | list[Tensor]:
         """What the item index stores, from the item's features alone."""
-        raise NotImplementedError(f"{type(self).__name__} must implement encode_item(features)")
 
+    @abstractmethod
     def score_aligned(self, users, items) -> Tensor:
         """Logits of user row b with item row b: (B,)."""
-        raise NotImplementedError(f"{type(self).__name__} must implement score_aligned(users, items)")
 
     def score(self, users, items, aligned: bool = False) -> Tensor:
         """Logits of every user with every item (U, N), or of aligned rows (B,).
