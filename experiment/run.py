@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
-from model import MODELS, name_of
+from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from preprocessing.dataset import Dataset
 from training.report import closing_table, make_result
@@ -22,7 +22,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
     name = name_of(model)
-    title, paper = (MODELS[name].title, MODELS[name].paper.get(data.name)) if name in MODELS else (name, None)
+    entry = MODELS.get(name, ModelEntry(title=name, path=""))
     config = _plain(options.config | {"model_name": name, "model_arguments": model.settings})
     identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
     folder = RunFolder(run_folder(options, data.name, name), identity, options.resume)
@@ -56,8 +56,9 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
         dataset=data,
         model_name=name,
         scores=scores,
-        paper=paper,
+        paper=entry.paper.get(data.name),
         parameters=model.num_parameters,
+        paper_parameters=entry.paper_parameters.get(data.name),
         history=folder.state.history,
         best_epoch=folder.state.best_epoch,
         seconds={
@@ -68,7 +69,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
         config=config,
     )
     folder.finish(model, result, folder.state.history, extra)
-    print(closing_table(result, title))
+    print(closing_table(result, entry.title))
     print(f"Run folder: {folder.path}")
     return result
 
