@@ -30,7 +30,7 @@ TOWERS: dict[str, dict] = {
     "amazon": {"dnn_dropout": 0.3},
     "taobao": {"dnn_dropout": 0.5},
 }
-# Ranking models gain .001 to .002 of validation AUC by batch norm, which two-tower models have anyway (`docs/tuning.md`).
+# Ranking models gain validation AUC by batch norm, which two-tower models have anyway (`docs/tuning.md`).
 RANKING = TOWERS | {"movielens": TOWERS["movielens"] | {"dnn_use_bn": True}}
 # The gradient of a cosine is small, and the same l2 outweighs it.
 COSINE = TOWERS | {"movielens": TOWERS["movielens"] | {"l2_reg_embedding": 1e-5}}
