@@ -48,13 +48,14 @@ class Options:
     out: str | None
     resume: bool
     quiet: bool
+    checkpoint_minutes: float
     published_eval_mode: bool
     model_arguments: dict
 
     @property
     def config(self) -> dict:
         """What decides the result, for `result.json`: all but places, appearances and the model's arguments."""
-        apart = ("data_path", "out", "resume", "quiet", "dropout", "model_arguments")
+        apart = ("data_path", "out", "resume", "quiet", "checkpoint_minutes", "dropout", "model_arguments")
         return {name: value for name, value in asdict(self).items() if name not in apart}
 
 
@@ -84,7 +85,7 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         model_arguments=arguments,
         device=_device(given["device"]),
         **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
-        **{key: given[key] for key in ("resume", "quiet", "published_eval_mode")},
+        **{key: given[key] for key in ("resume", "quiet", "checkpoint_minutes", "published_eval_mode")},
     )
 
 
@@ -129,6 +130,13 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--max_rows", type=_number(int, 1), metavar="N", help="only the first N interactions in time order")
     add("--out", metavar="DIR", help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>")
     add("--resume", action="store_true", help="continue the interrupted run in --out")
+    add(
+        "--checkpoint_minutes",
+        type=_number(float, 0, low_open=True),
+        default=5.0,
+        metavar="X",
+        help="time between checkpoints inside an epoch (default 5); one is written after every epoch anyway",
+    )
     add("--quiet", action="store_true", help="no progress bars")
     return parser
 

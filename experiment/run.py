@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict
 
@@ -22,10 +23,19 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
     name = name_of(model)
-    entry = MODELS.get(name, ModelEntry(title=name, path=""))
     config = _plain(options.config | {"model_name": name, "model_arguments": model.settings})
     identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
-    folder = RunFolder(run_folder(options, data.name, name), identity, options.resume)
+    with RunFolder(run_folder(options, data.name, name), identity, options.resume) as folder:
+        if folder.notice:
+            print(f"warning: {folder.notice}", file=sys.stderr, flush=True)
+        return _train(model, data, options, preprocess_seconds, folder, config)
+
+
+def _train(
+    model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float, folder: RunFolder, config: dict
+) -> dict:
+    name = config["model_name"]
+    entry = MODELS.get(name, ModelEntry(title=name, path=""))
     extra = {
         "model": name,
         "dataset": data.name,
@@ -44,6 +54,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
             precision=options.precision,
             published_eval_mode=options.published_eval_mode,
             lr_schedule=options.lr_schedule,
+            checkpoint_minutes=options.checkpoint_minutes,
             verbose=0 if options.quiet else 1,
             state=folder.state,
             on_epoch=folder.save_state,

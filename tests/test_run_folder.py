@@ -253,7 +253,7 @@ class TestInterruptedRun:
 
     def test_in_the_middle_of_the_second_epoch(self, tmp_path):
         message = self.interrupt(tmp_path)
-        assert "1 epoch" in message
+        assert "as it was after epoch 1" in message
         assert "--resume" in message
         assert str(tmp_path) in message
         assert set(content(tmp_path)) == RESULTS - {"result.json"} | {"checkpoint.pt"}
@@ -268,7 +268,7 @@ class TestInterruptedRun:
 
     def test_in_the_first_epoch_says_that_nothing_was_saved(self, tmp_path):
         message = self.interrupt(tmp_path, at_step=1)
-        assert message == "Interrupted before the first epoch ended. Nothing was saved."
+        assert message == "Interrupted before the first checkpoint. Nothing was saved."
         assert content(tmp_path) == {}
 
     @pytest.mark.parametrize("at_step", [STEPS, 2 * STEPS + 1])
@@ -287,13 +287,13 @@ class TestInterruptedRun:
     def test_interrupted_again_while_resuming(self, tmp_path):
         self.interrupt(tmp_path)
         message = self.interrupt(tmp_path, "--resume", at_step=1)
-        assert "1 epoch" in message
+        assert "after epoch 1" in message
         assert timeless(Run(tmp_path, "--epoch", 4, "--resume")()) == timeless(Run(tmp_path / "w", "--epoch", 4)())
 
     def test_while_the_test_rows_are_scored(self, tmp_path, monkeypatch):
         run = Run(tmp_path, "--epoch", 2)
         monkeypatch.setattr(run.model, "evaluate", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(Interrupted, match=r"2 epochs are saved.*--resume"):
+        with pytest.raises(Interrupted, match=r"after epoch 2 is saved.*--resume"):
             run()
         assert "result.json" not in content(tmp_path)
         assert timeless(Run(tmp_path, "--epoch", 2, "--resume")()) == timeless(Run(tmp_path / "w", "--epoch", 2)())
@@ -311,7 +311,7 @@ class TestInterruptedRun:
             (["--seed", 7], {}, "seed: 1023, now 7"),
             (["--protocol", "temporal"], {}, "protocol: 'published', now 'temporal'"),
             (["--lr", 0.5], {}, "lr: 0.01, now 0.5"),
-            (["--dropout", 0.7], {}, "dnn_dropout': 0.7"),
+            (["--dropout", 0.7], {}, "dnn_dropout: 0.0, now 0.7"),
             ([], {"model_name": "lr"}, "model_name: 'int_tower', now 'lr'"),
             ([], {"raw": dataclasses.replace(random_raw(), fingerprint="1" * 64)}, "data_sha256"),
             ([], {"raw": dataclasses.replace(random_raw(), name="other")}, "dataset: 'by-hand', now 'other'"),
@@ -339,7 +339,7 @@ class TestEarlierResult:
         return content(tmp_path)
 
     def test_survives_an_interrupted_run(self, tmp_path, earlier):
-        with pytest.raises(Interrupted, match="1 epoch"):
+        with pytest.raises(Interrupted, match="after epoch 1"):
             Run(tmp_path, "--epoch", 4, stop=KeyboardInterrupt(), at_step=STEPS + 1)()
         after = content(tmp_path)
         assert after.pop("checkpoint.pt")
