@@ -12,6 +12,7 @@ from experiment.main import run
 from experiment.options import Parser
 from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.jobs import grid
+from leaderboard.report import write_report
 from leaderboard.runner import Runner
 from model import MODELS, find_model
 from preprocessing.download import load_movielens
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 1023, 1024, ...")
     parser.add_argument("--ablations", action="store_true", help="run the ablations instead of the grid")
+    parser.add_argument("--report", action="store_true", help="make tables and pictures from results/, run nothing")
     parser.add_argument("--data_path", metavar="PATH", help="as the training scripts take it")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time, which share the cores")
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="of the run folders")
@@ -34,6 +36,10 @@ def main() -> None:
         if getattr(options, name) < 1:
             raise InputError(f"--{name} must be at least 1. Received: {getattr(options, name)}.")
 
+    if options.report:
+        for path in write_report(Path(__file__).parent):
+            print(path)
+        return
     raw = load_movielens(options.data_path)
     protocols = list(PROTOCOLS) if "all" in options.protocols else options.protocols
     models = list(MODELS) if "all" in options.models else [find_model(name) for name in options.models]

@@ -9,12 +9,25 @@ from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
 
 @dataclass(frozen=True)
 class Ablation:
-    """A question. variants: name -> what is added to the model's command line; the defaults are compared with all."""
+    """A question.
+
+    variants: name -> what is added to the model's command line; all are compared with the default settings.
+    default_heads: of the default settings, if the variants are numbers of heads.
+    """
 
     title: str
     question: str
     model: str
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    default_heads: int | None = None
+
+    @property
+    def sweeps_heads(self) -> bool:
+        return self.default_heads is not None
+
+    def heads(self) -> dict[int, str]:
+        """Number of heads -> variant, the default settings among them."""
+        return {self.default_heads: ""} | {int(name.removeprefix("heads_")): name for name in self.variants}
 
 
 def _set(**arguments) -> tuple[str, ...]:
@@ -38,6 +51,7 @@ ABLATIONS = [
         "How many heads does IntTower need?",
         "int_tower",
         {f"heads_{n}": _set(user_head=n, item_head=n) for n in (1, 2, 8, 16, 32)},
+        default_heads=4,
     ),
     Ablation(
         "CIR's weight and temperature",
@@ -63,6 +77,7 @@ ABLATIONS = [
         "How many heads does HIT need?",
         "hit",
         {f"heads_{n}": _set(num_heads=n) for n in (1, 3, 4, 5, 6)},
+        default_heads=2,
     ),
     Ablation(
         "HIT's generation loss",

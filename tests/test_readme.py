@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from benchmarks.readme_tables import filled
 from experiment.options import parse_options
+from leaderboard.report import filled, full_report
+from leaderboard.statistics import load_runs
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
@@ -23,14 +23,12 @@ def test_every_model_and_protocol_is_listed():
 
 
 def test_its_tables_are_those_of_the_models_and_results():
-    assert filled(README) == README, "run: python -m benchmarks.readme_tables"
+    assert filled(README, load_runs(ROOT / "results" / "ml-1m")) == README, "run: python benchmark.py --report"
 
 
-def test_a_result_file_changes_the_table(tmp_path):
-    run = tmp_path / "ml-1m" / "holdout" / "dat" / "seed1023.json"
-    run.parent.mkdir(parents=True)
-    run.write_text(json.dumps({"test": {"auc": 0.87654, "logloss": 0.34321, "gauc": 0.8}}))
-    assert "| DAT | .8712 / .4556 |  | .8765 / .3432 / .8000 |  |" in filled(README, tmp_path).splitlines()
+def test_the_full_report_is_that_of_the_results():
+    full = (ROOT / "results" / "README.md").read_text()
+    assert full_report(load_runs(ROOT / "results" / "ml-1m"), "ml-1m") == full, "run: python benchmark.py --report"
 
 
 @pytest.mark.parametrize("command", re.findall(r"^python (train_\w+\.py)(.*)$", README, flags=re.MULTILINE))
