@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboard import tables
+from leaderboard.architecture import draw_architectures
 from leaderboard.figures import draw_all
 from leaderboard.statistics import load_runs
 from model import MODELS
@@ -76,4 +77,5 @@ def write_report(root: Path, dataset: str = DATASET) -> list[Path]:
     readme, full = root / "README.md", root / "results" / "README.md"
     write_atomic(readme, filled(readme.read_text(), runs, dataset))
     write_atomic(full, full_report(runs, dataset))
-    return [readme, full, *draw_all(runs, tables.ablations_with_runs(runs), dataset, root / "figure")]
+    pictures = draw_all(runs, tables.ablations_with_runs(runs), dataset, root / "figure")
+    return [readme, full, *pictures, *draw_architectures(root / "figure")]

@@ -11,8 +11,11 @@ import pytest
 from helpers import random_raw
 
 from experiment.options import parse_options
+from leaderboard import tables
 from leaderboard.ablations import ABLATIONS, ablation_jobs
+from leaderboard.figures import draw_all
 from leaderboard.jobs import SCRIPTS, Job, grid
+from leaderboard.report import filled, full_report
 from leaderboard.runner import Runner, code_version
 from leaderboard.statistics import Difference, Estimate, compare, load_runs, relative_improvement
 from model import MODELS, build_model
@@ -177,3 +180,76 @@ class TestStatistics:
         assert sorted(runs["variant"].unique()) == ["", "no_x"]
         assert runs["auc"].eq(0.8).all()
         assert isinstance(compare(runs[runs.variant == ""], "lr", "dssm"), Difference)
+
+
+@pytest.fixture
+def many_runs() -> pd.DataFrame:
+    """Three seeds of every model under every protocol, and two of every ablation under `holdout`."""
+    grid_of_all = grid("movielens", list(MODELS), list(PROTOCOLS), 3)
+    jobs = [*grid_of_all, *ablation_jobs("movielens", ["holdout"], 2, ABLATIONS)]
+    return pd.DataFrame(
+        {
+            **{name: getattr(job, name) for name in ("protocol", "model", "seed", "variant")},
+            "auc": 0.8 + place % 97 / 1000,
+            "logloss": 0.3,
+            "gauc": 0.7,
+            "sources": "x",
+            "parameters": 1_234_567,
+            "best_epoch": 3,
+            "train_seconds": 9.6,
+        }
+        for place, job in enumerate(jobs)
+    )
+
+
+class TestReport:
+    def test_every_run_model_is_listed_under_every_protocol(self, many_runs):
+        for protocol in PROTOCOLS:
+            lines = tables.leaderboard(many_runs, protocol, "ml-1m").splitlines()
+            assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == {
+                entry.title for entry in MODELS.values()
+            }
+
+    def test_best_model_comes_first(self, many_runs):
+        lines = tables.leaderboard(many_runs, "holdout", "ml-1m").splitlines()[2:]
+        aucs = [line.split(" | ")[2] for line in lines]
+        assert aucs == sorted(aucs, reverse=True)
+
+    def test_the_paper_is_compared_under_its_own_protocol_alone(self, many_runs):
+        published, honest = (tables.leaderboard(many_runs, name, "ml-1m") for name in ("published", "holdout"))
+        place = published.splitlines()[0].split(" | ").index("difference")
+        assert all(line.split(" | ")[place] == "" for line in honest.splitlines()[2:])
+        assert sum(line.split(" | ")[place] != "" for line in published.splitlines()[2:]) == 12  # all but GBDT
+
+    def test_models_without_runs_are_left_out(self, many_runs):
+        assert "DAT" not in tables.overview(many_runs[many_runs["model"] != "dat"], "ml-1m")
+
+    def test_ablations_show_every_variant_beside_the_defaults(self, many_runs):
+        report = full_report(many_runs, "ml-1m")
+        for ablation in ABLATIONS:
+            assert f"## {ablation.title}" in report
+            assert ablation.question in report
+            for variant in ablation.variants:
+                assert f"| {variant.replace('_', ' ')} |" in report
+
+    def test_results_of_several_versions_of_the_code_are_called_that(self, many_runs):
+        assert "of one version" in full_report(many_runs, "ml-1m")
+        mixed = many_runs.assign(sources=["x"] * 5 + ["y"] * (len(many_runs) - 5))
+        assert "of 2 versions" in full_report(mixed, "ml-1m")
+
+    def test_text_outside_the_markers_stays(self, many_runs):
+        text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter"
+        new = filled(text, many_runs)
+        assert new.startswith("before\n<!-- results -->\n|")
+        assert new.endswith("|\n<!-- /results -->\nafter")
+        assert filled(new, many_runs) == new
+
+    def test_every_picture_is_drawn_on_light_and_on_dark(self, many_runs, tmp_path):
+        names = {path.name for path in draw_all(many_runs, ABLATIONS, "ml-1m", tmp_path)}
+        expected = ("leaderboard", "protocols", "ablations", "heads")
+        assert names == {f"{name}-{theme}.png" for name in expected for theme in ("light", "dark")}
+        assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+    def test_pictures_of_a_single_run(self, many_runs, tmp_path):
+        names = {path.name for path in draw_all(many_runs.head(1), [], "ml-1m", tmp_path)}
+        assert names == {"leaderboard-light.png", "leaderboard-dark.png"}
