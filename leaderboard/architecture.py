@@ -53,7 +53,7 @@ class Sketch:
 
 
 def int_tower(figure: Figure, theme: Theme) -> None:
-    """Light-SE below each tower, FE-Block over every user layer and the last item layer, CIR between the last layers."""
+    """Light-SE below each tower, FE-Block over all user layers and the last item layer, CIR of both last layers."""
     sketch = Sketch(figure, theme, 7.4)
     for side, index, x, _ in SIDES:
         sketch.box(x, 0.5, f"{side}'s features")
