@@ -52,7 +52,6 @@ class TestRefusal:
         history = fit(small_model("lr", dataset), dataset, "bf16_forced").history
         assert len(history["loss"]) == 2
 
-    @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
     def test_on_a_gpu_without_bf16_arithmetic(self, dataset, monkeypatch):
         model = small_model("dssm", dataset, **WIDE)
         model.device = torch.device("cuda")
