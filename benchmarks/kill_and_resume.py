@@ -16,6 +16,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -103,7 +104,10 @@ def content(out: Path) -> dict:
 
 
 def kill_once(setup: Setup, out: Path, after: float, in_writing: bool, delay: float) -> str:
-    """Kills a run `after` seconds of training; in_writing: `delay` after it begins the next file. -> what it left"""
+    """Kills a run `after` seconds of training; in_writing: `delay` after it begins the next file. -> what it left
+
+    A run that was faster is started again, to be killed earlier.
+    """
     child = setup.start(out)
     deadline = _training_begins(child, out) + after
     while time.monotonic() < deadline and not _ended(child):
@@ -117,7 +121,8 @@ def kill_once(setup: Setup, out: Path, after: float, in_writing: bool, delay: fl
         os.waitpid(child, 0)
     names = {path.name for path in out.iterdir()} if out.exists() else set()
     if RESULT in names and not names & {CURRENT, PREVIOUS}:
-        return "finished"
+        shutil.rmtree(out)
+        return kill_once(setup, out, 0.7 * after, in_writing, delay)
     if any(name.endswith(".tmp") for name in names):
         return "half a file"
     return "checkpoint" if names & {CURRENT, PREVIOUS} else "nothing"

@@ -17,7 +17,8 @@ import torch
 from model import MODELS, default_settings, find_model
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
-from training.trainer import LR_SCHEDULES, PRECISIONS
+from training.precision import PRECISIONS
+from training.trainer import LR_SCHEDULES
 
 # Constructor arguments that have an option of their own, or none.
 SCRIPT_ARGUMENTS = {"device", "seed", "task", "dnn_dropout"}
@@ -117,7 +118,12 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--embedding_dim", type=_number(int, 1), metavar="N", help="size of a feature's embedding")
     add("--patience", type=_number(int, 1), metavar="N", help="epochs without a better validation AUC before stopping")
     add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:N")
-    add("--precision", default="fp32", choices=PRECISIONS, help="fp32 (default) or bf16")
+    add(
+        "--precision",
+        default="fp32",
+        choices=PRECISIONS,
+        help="fp32 (default), bf16 (refused where it would be slower), bf16_forced",
+    )
     add("--fe_score", choices=("all", "last"), help="levels of IntTower's FE-Block that are scored")
     add(
         "--set",

@@ -575,18 +575,6 @@ class TestLearningRate:
         assert sorted(set(rates)) == [0.0625, 0.125, 0.25]
 
 
-class TestPrecision:
-    def test_bf16_keeps_weights_and_metrics_in_single_precision(self, dataset):
-        models = [small_model("int_tower", dataset, dnn_dropout=0.0) for _ in range(2)]
-        histories = [
-            fit(model, dataset, precision=precision).history
-            for model, precision in zip(models, ("fp32", "bf16"), strict=True)
-        ]
-        assert {parameter.dtype for parameter in models[1].parameters()} == {torch.float32}
-        assert histories[0]["loss"] != histories[1]["loss"]
-        assert histories[1]["loss"] == pytest.approx(histories[0]["loss"], rel=0.02)
-
-
 class TestSwitchesOfIntTower:
     """Each changes the parameters or the scores; none is there for show."""
 

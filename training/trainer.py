@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ from preprocessing.errors import InputError
 from training.checkpoint import EpochProgress, TrainingState
 from training.guard import Guard
 from training.metrics import metrics
+from training.precision import autocast, check_precision
 
-PRECISIONS = ("fp32", "bf16")
 LR_SCHEDULES = ("constant", "linear")
 
 
@@ -28,7 +27,7 @@ class TrainOptions:
 
     patience: epochs without a better validation AUC before stopping; None trains all epochs. Either way the weights of
         the best validation epoch are restored at the end.
-    precision: "bf16" runs the forward pass under autocast; losses and metrics stay float32.
+    precision: "bf16" runs the forward pass under autocast (`training.precision`); losses and metrics stay float32.
     published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
         evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
     lr_schedule: "constant", or "linear", which lets the learning rate fall to 0 over all epochs.
@@ -54,8 +53,6 @@ class TrainOptions:
             raise InputError(f"The number of epochs must be at least 1. Received: {self.epochs}.")
         if self.patience is not None and self.patience < 1:
             raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"Unknown precision '{self.precision}'. Known: {', '.join(PRECISIONS)}.")
         if self.lr_schedule not in LR_SCHEDULES:
             raise InputError(f"Unknown lr_schedule '{self.lr_schedule}'. Known: {', '.join(LR_SCHEDULES)}.")
         if not self.checkpoint_minutes > 0:
@@ -84,6 +81,7 @@ class Trainer:
         options, model = self.options, self.model
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
+        check_precision(model, options.precision)
         train = train.to(model.device)
         validation = None if validation is None else validation.to(model.device)
         if state is None:
@@ -205,11 +203,6 @@ def _epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
     shown = {name: value for name, value in logs.items() if name not in ("seconds", "rows_per_second")}
     values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
     return f"epoch {epoch}/{epochs}  {logs['seconds']:.1f} s  {logs['rows_per_second']:,.0f} rows/s  {values}"
-
-
-def autocast(model: nn.Module, precision: str) -> contextlib.AbstractContextManager:
-    """The context of one forward pass in this precision."""
-    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def score_split(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> dict[str, float]:
