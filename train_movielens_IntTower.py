@@ -38,7 +38,13 @@ def main() -> None:
         seed=seed,
         **options.model_arguments,
     )
-    model.compile("adam", "binary_crossentropy", metrics=["auc", "logloss", "gauc"], lr=options.lr)
+    model.compile(
+        "adam",
+        "binary_crossentropy",
+        metrics=["auc", "logloss", "gauc"],
+        lr=options.lr,
+        embedding_optimizer=options.embedding_optimizer,
+    )
 
     # Fit with early stopping on validation AUC, score the test rows once, write the run folder, print the table.
     train_and_report(model, data, options, seconds)

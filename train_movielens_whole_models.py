@@ -24,7 +24,13 @@ def main() -> None:
     columns = data.feature_columns(options.embedding_dim, history=MODELS[options.model_name].history)
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     model = build_model(options.model_name, columns, device=options.device, seed=options.seed, **arguments)
-    model.compile("adam", "binary_crossentropy", metrics=["auc", "logloss", "gauc"], lr=options.lr)
+    model.compile(
+        "adam",
+        "binary_crossentropy",
+        metrics=["auc", "logloss", "gauc"],
+        lr=options.lr,
+        embedding_optimizer=options.embedding_optimizer,
+    )
 
     train_and_report(model, data, options, seconds)
 

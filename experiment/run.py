@@ -9,9 +9,15 @@ from experiment.main import Interrupted
 from experiment.options import Options, run_folder
 from model import MODELS, name_of
 from model.base import CTRModel
+from model.layers.tables import table_size
 from preprocessing.dataset import Dataset
 from training.report import closing_table, make_result
 from training.run_folder import RunFolder
+
+UPDATES = {
+    "dense": "all updated in each step (--embedding_optimizer dense)",
+    "rowwise": "of which a step updates those of its batch (--embedding_optimizer rowwise)",
+}
 
 
 def train_and_report(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> dict:
@@ -23,7 +29,8 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     """
     name = name_of(model)
     title, paper = (MODELS[name].title, MODELS[name].paper.get(data.name)) if name in MODELS else (name, None)
-    config = _plain(options.config | {"model_name": name, "model_arguments": model.settings})
+    actual = {"model_name": name, "model_arguments": model.settings, "embedding_optimizer": model.embedding_optimizer}
+    config = _plain(options.config | actual)
     identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
     folder = RunFolder(run_folder(options, data.name, name), identity, options.resume)
     extra = {
@@ -33,6 +40,8 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
         "columns": {"schema": asdict(data.schema)},
         **data.encoding_json(),
     }
+    if model.embedding_optimizer:
+        print(f"Embeddings: {table_size(model):,} numbers, {UPDATES[model.embedding_optimizer]}")
     start = time.perf_counter()
     try:
         model.fit(
