@@ -143,8 +143,8 @@ class CTRModel(nn.Module, ABC):
         """Chooses the optimiser.
 
         metrics: which of auc, logloss, gauc `evaluate` returns (default: all that apply).
-        embedding_optimizer: "dense" updates all rows of the embedding tables in each step, "rowwise" those of the batch;
-            by default the size of the tables decides (`docs/large_tables.md`).
+        embedding_optimizer: "dense" updates all rows of the embedding tables in each step, "rowwise" those of a
+            batch; by default the size of the tables decides (`docs/large_tables.md`).
         """
         if loss not in ("binary_crossentropy", "logloss"):
             raise InputError(f"The click loss is 'binary_crossentropy'. Received: {loss!r}.")

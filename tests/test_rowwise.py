@@ -261,5 +261,5 @@ class TestChoice:
             model.compile(optimizer, embedding_optimizer="rowwise")
 
     def test_unknown_choice(self, dataset):
-        with pytest.raises(InputError, match="one of dense, rowwise. Received: 'sparse'"):
+        with pytest.raises(InputError, match=r"one of dense, rowwise\. Received: 'sparse'"):
             model_of("dssm", dataset, "sparse")

@@ -58,9 +58,7 @@ class FeatureEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std))
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
-        self.row_gradients = (
-            False  # whether the gradient is sparse, for optimisers that update rows (`layers/tables.py`)
-        )
+        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`layers/tables.py`)
 
     @property
     def num_fields(self) -> int:
