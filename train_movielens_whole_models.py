@@ -8,13 +8,15 @@ from experiment.run import train_and_report
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
+from training.distributed import main_first
 
 
 def main() -> None:
     options = parse_options("movielens")
 
     start = time.perf_counter()
-    raw = load_movielens(options.data_path, quiet=options.quiet)
+    with main_first():  # under torchrun: one process downloads
+        raw = load_movielens(options.data_path, quiet=options.quiet)
     if options.max_rows:
         raw = raw.first(options.max_rows)
     data = Dataset.build(raw, options.protocol, options.seed)

@@ -14,6 +14,7 @@ from typing import Union, get_args, get_origin, get_type_hints
 
 import torch
 
+from experiment import processes
 from model import MODELS, default_settings, find_model
 from model.layers.tables import EMBEDDING_OPTIMIZERS
 from preprocessing.errors import InputError
@@ -177,6 +178,8 @@ def _model_arguments(name: str, given: dict) -> dict:
             if argument not in known:
                 raise InputError(f"--{option} has no effect on {name}. Leave it out.")
             arguments[argument] = given[option]
+    if name == "gbdt" and processes.local_rank() is not None:
+        raise InputError("gbdt trains in one process. Start the script without torchrun.")
     if given["embedding_optimizer"] is not None and name == "gbdt":
         raise InputError("--embedding_optimizer has no effect on gbdt, which has no embeddings. Leave it out.")
     if given["embedding_dim"] is not None and name in ("lr", "gbdt"):
@@ -222,6 +225,12 @@ def _value(text: str):
 
 
 def _device(name: str) -> str:
+    """The device that is meant. Under torchrun each process has its own, by its rank on this machine."""
+    place = processes.local_rank()
+    if place is not None and name.startswith("cuda:"):
+        raise InputError(f"Under torchrun each process has a GPU of its own. Received: --device {name}. Use cuda.")
+    if place is not None and (name == "cuda" or (name == "auto" and torch.cuda.is_available())):
+        name = f"cuda:{place}"
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

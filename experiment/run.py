@@ -7,10 +7,12 @@ from dataclasses import asdict
 
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
+from experiment.processes import ReadOnlyFolder, waiting_for_the_cause
 from model import MODELS, name_of
 from model.base import CTRModel
 from model.layers.tables import table_size
 from preprocessing.dataset import Dataset
+from training import distributed
 from training.report import closing_table, make_result
 from training.run_folder import RunFolder
 
@@ -32,7 +34,11 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     actual = {"model_name": name, "model_arguments": model.settings, "embedding_optimizer": model.embedding_optimizer}
     config = _plain(options.config | actual)
     identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
-    folder = RunFolder(run_folder(options, data.name, name), identity, options.resume)
+    group = distributed.current()
+    identity = group.once(lambda: identity)  # devices differ
+    folder = (RunFolder if group.is_main else ReadOnlyFolder)(
+        run_folder(options, data.name, name), identity, options.resume
+    )
     extra = {
         "model": name,
         "dataset": data.name,
@@ -44,21 +50,22 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
         print(f"Embeddings: {table_size(model):,} numbers, {UPDATES[model.embedding_optimizer]}")
     start = time.perf_counter()
     try:
-        model.fit(
-            data.train,
-            validation_data=data.validation,
-            batch_size=options.batch_size,
-            epochs=options.epochs,
-            patience=options.patience,
-            precision=options.precision,
-            published_eval_mode=options.published_eval_mode,
-            lr_schedule=options.lr_schedule,
-            verbose=0 if options.quiet else 1,
-            state=folder.state,
-            on_epoch=folder.save_state,
-        )
-        trained = time.perf_counter()
-        scores = {"validation": model.evaluate(data.validation), "test": model.evaluate(data.test)}
+        with waiting_for_the_cause():
+            model.fit(
+                data.train,
+                validation_data=data.validation,
+                batch_size=options.batch_size,
+                epochs=options.epochs,
+                patience=options.patience,
+                precision=options.precision,
+                published_eval_mode=options.published_eval_mode,
+                lr_schedule=options.lr_schedule,
+                verbose=0 if options.quiet else 1,
+                state=folder.state,
+                on_epoch=folder.save_state,
+            )
+            trained = time.perf_counter()
+            scores = {"validation": model.evaluate(data.validation), "test": model.evaluate(data.test)}
     except KeyboardInterrupt:
         raise Interrupted(folder.interrupted(model, extra)) from None
     result = make_result(

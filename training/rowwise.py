@@ -130,3 +130,10 @@ class Together:
     def load_state_dict(self, state: dict) -> None:
         for part, saved in zip(self.parts, state["parts"], strict=True):
             part.load_state_dict(saved)
+
+
+def row_parameters(optimizer: torch.optim.Optimizer | Together) -> list[torch.nn.Parameter]:
+    """The tables that an optimiser updates row by row."""
+    parts = optimizer.parts if isinstance(optimizer, Together) else [optimizer]
+    groups = [group for part in parts if isinstance(part, RowOptimizer) for group in part.param_groups]
+    return [table for group in groups for table in group["params"]]

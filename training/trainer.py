@@ -13,8 +13,10 @@ from tqdm import tqdm
 
 from preprocessing.deepctr import CallbackList
 from preprocessing.errors import InputError
+from training import distributed
 from training.checkpoint import TrainingState
 from training.metrics import metrics
+from training.rowwise import row_parameters
 
 PRECISIONS = ("fp32", "bf16")
 LR_SCHEDULES = ("constant", "linear")
@@ -56,6 +58,20 @@ class TrainOptions:
             raise InputError(f"Unknown lr_schedule '{self.lr_schedule}'. Known: {', '.join(LR_SCHEDULES)}.")
 
 
+class Objective(nn.Module):
+    """A model and its losses as one forward pass."""
+
+    def __init__(self, model: nn.Module, precision: str):
+        super().__init__()
+        self.model, self.precision = model, precision
+
+    def forward(self, features, labels: Tensor):
+        """-> the model's output, and its losses by name"""
+        with autocast(self.model, self.precision):
+            output = self.model.output(features)
+        return output, self.model.losses(features, labels, output)
+
+
 class Trainer:
     """Trains a model on a source of batches (`preprocessing.dataset.Split`, `preprocessing.arrays.Arrays`).
 
@@ -67,6 +83,8 @@ class Trainer:
         self.optimizer = optimizer
         self.options = options
         self.on_epoch = on_epoch
+        self.group = distributed.current()
+        self.tables = row_parameters(optimizer)
 
     def fit(self, train, validation, callbacks: CallbackList, state: TrainingState | None = None) -> TrainingState:
         """Trains until the last epoch or early stopping, and leaves the best epoch's weights in the model.
@@ -77,12 +95,14 @@ class Trainer:
         options, model = self.options, self.model
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
+        self.group.check(options.batch_size)
         train = train.to(model.device)
         validation = None if validation is None else validation.to(model.device)
         if state is None:
             state = TrainingState(epoch=options.initial_epoch, best_epoch=options.initial_epoch)
         else:
             state.restore(model, self.optimizer)
+        self.objective = self.group.wrap(Objective(model, options.precision), self.tables)
         callbacks.on_train_begin()
         model.stop_training = False
         while state.epoch < options.epochs and not state.exhausted(options.patience):
@@ -94,7 +114,7 @@ class Trainer:
                 result = score_split(model, validation, precision=options.precision)
                 logs |= {f"val_{name}": value for name, value in result.items()}
             state.record(logs, model, self.optimizer)
-            if options.verbose == 2:
+            if options.verbose == 2 and self.group.is_main:
                 print(_epoch_line(state.epoch, options.epochs, logs))
             if self.on_epoch is not None:
                 self.on_epoch(state)
@@ -113,7 +133,7 @@ class Trainer:
         start = time.perf_counter()
         model, count = self.model, len(train)
         labels = train.labels
-        logits = torch.empty(count, device=labels.device)
+        logits = torch.full((count,), -torch.inf, device=labels.device)
         sums: dict[str, Tensor] = {}
         order = self._order(count, epoch, labels.device)
         if count % self.options.batch_size == 1:
@@ -121,20 +141,21 @@ class Trainer:
         seen = 0
         for rows in _progress(order.split(self.options.batch_size), sums, epoch, self.options):
             self._set_lr(epoch + seen / count)
+            self.group.seed(model.seed, epoch, seen)
             seen += len(rows)
-            target = labels[rows]
-            with autocast(model, self.options.precision):
-                features = train.batch(rows, model.feature_names)
-                output = model.output(features)
-            losses = model.losses(features, target, output)
-            loss = torch.stack(list(losses.values())).sum()
+            share, weight = self.group.share(rows)
+            output, losses = self.objective(train.batch(share, model.feature_names), labels[share])
+            loss = weight * torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            self.group.exchange(self.tables)
             self.optimizer.step()
             with torch.no_grad():
-                logits[rows] = output.logits.detach().float()
+                logits[share] = output.logits.detach().float()
                 for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value.detach() * len(rows)
+                    sums[name] = sums.get(name, 0.0) + value.detach() * (weight * len(rows))
+        self.group.agree_on_buffers(model)
+        sums, logits = self.group.mean(sums), self.group.merge(logits)
         return self._summary(sums, labels[order], logits[order], time.perf_counter() - start)
 
     def _set_lr(self, epochs_done: float) -> None:
@@ -159,14 +180,17 @@ class Trainer:
                 f"The loss is {logs['loss']}: {means}. Lower the learning rate (--lr), or look for extreme dense "
                 "features."
             )
-        logs |= metrics(labels.cpu().numpy(), logits.cpu().numpy())
+        logs |= self.group.once(lambda: metrics(labels.cpu().numpy(), logits.cpu().numpy()))
         return logs | {"seconds": seconds, "rows_per_second": len(labels) / seconds}
 
 
 def _progress(batches: Sequence[Tensor], sums: dict[str, Tensor], epoch: int, options: TrainOptions):
     """The batches, with a bar that shows the running mean of each loss; read a few times a second only."""
     bar = tqdm(
-        total=len(batches), disable=options.verbose != 1, desc=f"epoch {epoch + 1}/{options.epochs}", leave=False
+        total=len(batches),
+        disable=options.verbose != 1 or not distributed.current().is_main,
+        desc=f"epoch {epoch + 1}/{options.epochs}",
+        leave=False,
     )
     with bar:
         seen = 0
@@ -190,9 +214,10 @@ def autocast(model: nn.Module, precision: str) -> contextlib.AbstractContextMana
 
 def score_split(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> dict[str, float]:
     """Metrics over all rows of a source, scored once. The model's mode is restored afterwards."""
-    logits = predict_logits(model, source, batch_size, precision)
+    group = distributed.current()
+    logits = group.score(source, lambda part: predict_logits(model, part, batch_size, precision))
     users = None if source.users is None else source.users.cpu().numpy()
-    return metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users)
+    return group.once(lambda: metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users))
 
 
 @torch.no_grad()
