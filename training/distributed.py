@@ -79,8 +79,8 @@ class Group:
 class Ranks(Group):
     """One of the processes that torchrun started."""
 
-    def __init__(self):
-        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+    def __init__(self, rank: int, size: int):
+        self.rank, self.size = rank, size
 
     def check(self, batch_size: int) -> None:
         if batch_size < MIN_ROWS * self.size:
@@ -169,7 +169,7 @@ class Ranks(Group):
 
 def current() -> Group:
     """The group of this process."""
-    return Ranks() if dist.is_available() and dist.is_initialized() else Group()
+    return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Group()
 
 
 @contextlib.contextmanager
