@@ -8,6 +8,7 @@ from experiment.run import train_and_report
 from model.IntTower import IntTower
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
+from training.distributed import main_first
 
 
 def main() -> None:
@@ -15,7 +16,8 @@ def main() -> None:
 
     # Raw files -> users, items and interactions, split under the protocol and encoded.
     start = time.perf_counter()
-    raw = load_movielens(options.data_path, quiet=options.quiet)
+    with main_first():  # under torchrun: one process downloads
+        raw = load_movielens(options.data_path, quiet=options.quiet)
     if options.max_rows:
         raw = raw.first(options.max_rows)
     data = Dataset.build(raw, options.protocol, options.seed)
@@ -38,7 +40,13 @@ def main() -> None:
         seed=seed,
         **options.model_arguments,
     )
-    model.compile("adam", "binary_crossentropy", metrics=["auc", "logloss", "gauc"], lr=options.lr)
+    model.compile(
+        "adam",
+        "binary_crossentropy",
+        metrics=["auc", "logloss", "gauc"],
+        lr=options.lr,
+        embedding_optimizer=options.embedding_optimizer,
+    )
 
     # Fit with early stopping on validation AUC, score the test rows once, write the run folder, print the table.
     train_and_report(model, data, options, seconds)

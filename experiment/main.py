@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from experiment.processes import joined
 from preprocessing.errors import InputError
 
 
@@ -15,7 +16,8 @@ class Interrupted(KeyboardInterrupt):
 def run(main: Callable[[], None]) -> None:
     """Runs a script's `main` and turns its errors into messages and exit statuses."""
     try:
-        main()
+        with joined():
+            main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -14,7 +14,9 @@ from typing import Union, get_args, get_origin, get_type_hints
 
 import torch
 
+from experiment import processes
 from model import MODELS, default_settings, find_model
+from model.layers.tables import EMBEDDING_OPTIMIZERS
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from training.precision import PRECISIONS
@@ -29,7 +31,8 @@ TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patie
 class Options:
     """Everything that a script needs to know.
 
-    dropout: of the towers, None for a model without. model_arguments: all other arguments for its constructor.
+    dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
+    model_arguments: all other arguments for its constructor.
     """
 
     model_name: str
@@ -41,6 +44,7 @@ class Options:
     batch_size: int
     lr: float
     lr_schedule: str
+    embedding_optimizer: str | None
     epochs: int
     patience: int
     device: str
@@ -86,6 +90,7 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         model_arguments=arguments,
         device=_device(given["device"]),
         **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
+        embedding_optimizer=given["embedding_optimizer"],
         **{key: given[key] for key in ("resume", "quiet", "checkpoint_minutes", "published_eval_mode")},
     )
 
@@ -112,6 +117,11 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--batch_size", type=_number(int, 2), metavar="N", help="rows a training step")
     add("--lr", type=_number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
     add("--lr_schedule", choices=LR_SCHEDULES, help="constant, or linear: falls to 0 over all epochs")
+    add(
+        "--embedding_optimizer",
+        choices=EMBEDDING_OPTIMIZERS,
+        help="dense updates all rows of the embedding tables in each step, rowwise those of the batch; default by size",
+    )
     add(
         "--dropout", type=_number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers"
     )
@@ -182,6 +192,10 @@ def _model_arguments(name: str, given: dict) -> dict:
             if argument not in known:
                 raise InputError(f"--{option} has no effect on {name}. Leave it out.")
             arguments[argument] = given[option]
+    if name == "gbdt" and processes.local_rank() is not None:
+        raise InputError("gbdt trains in one process. Start the script without torchrun.")
+    if given["embedding_optimizer"] is not None and name == "gbdt":
+        raise InputError("--embedding_optimizer has no effect on gbdt, which has no embeddings. Leave it out.")
     if given["embedding_dim"] is not None and name in ("lr", "gbdt"):
         raise InputError(f"--embedding_dim has no effect on {name}, which has no embeddings. Leave it out.")
     for entry in given["set"]:
@@ -225,6 +239,12 @@ def _value(text: str):
 
 
 def _device(name: str) -> str:
+    """The device that is meant. Under torchrun each process has its own, by its rank on this machine."""
+    place = processes.local_rank()
+    if place is not None and name.startswith("cuda:"):
+        raise InputError(f"Under torchrun each process has a GPU of its own. Received: --device {name}. Use cuda.")
+    if place is not None and (name == "cuda" or (name == "auto" and torch.cuda.is_available())):
+        name = f"cuda:{place}"
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -8,11 +8,19 @@ from dataclasses import asdict
 
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
+from experiment.processes import waiting_for_the_cause
 from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
+from model.layers.tables import table_size
 from preprocessing.dataset import Dataset
+from training import distributed
 from training.report import closing_table, make_result
-from training.run_folder import RunFolder
+from training.run_folder import ReadOnlyFolder, RunFolder
+
+UPDATES = {
+    "dense": "all updated in each step (--embedding_optimizer dense)",
+    "rowwise": "of which a step updates those of its batch (--embedding_optimizer rowwise)",
+}
 
 
 def train_and_report(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> dict:
@@ -23,9 +31,13 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
     name = name_of(model)
-    config = _plain(options.config | {"model_name": name, "model_arguments": model.settings})
+    actual = {"model_name": name, "model_arguments": model.settings, "embedding_optimizer": model.embedding_optimizer}
+    config = _plain(options.config | actual)
+    group = distributed.current()
     identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
-    with RunFolder(run_folder(options, data.name, name), identity, options.resume) as folder:
+    identity = group.once(lambda: identity)  # devices differ
+    kind = RunFolder if group.is_main else ReadOnlyFolder
+    with kind(run_folder(options, data.name, name), identity, options.resume) as folder:
         if folder.notice:
             print(f"warning: {folder.notice}", file=sys.stderr, flush=True)
         return _train(model, data, options, preprocess_seconds, folder, config)
@@ -43,24 +55,27 @@ def _train(
         "columns": {"schema": asdict(data.schema)},
         **data.encoding_json(),
     }
+    if model.embedding_optimizer:
+        print(f"Embeddings: {table_size(model):,} numbers, {UPDATES[model.embedding_optimizer]}")
     start = time.perf_counter()
     try:
-        model.fit(
-            data.train,
-            validation_data=data.validation,
-            batch_size=options.batch_size,
-            epochs=options.epochs,
-            patience=options.patience,
-            precision=options.precision,
-            published_eval_mode=options.published_eval_mode,
-            lr_schedule=options.lr_schedule,
-            checkpoint_minutes=options.checkpoint_minutes,
-            verbose=0 if options.quiet else 1,
-            state=folder.state,
-            on_epoch=folder.save_state,
-        )
-        trained = time.perf_counter()
-        scores = {"validation": model.evaluate(data.validation), "test": model.evaluate(data.test)}
+        with waiting_for_the_cause():
+            model.fit(
+                data.train,
+                validation_data=data.validation,
+                batch_size=options.batch_size,
+                epochs=options.epochs,
+                patience=options.patience,
+                precision=options.precision,
+                published_eval_mode=options.published_eval_mode,
+                lr_schedule=options.lr_schedule,
+                checkpoint_minutes=options.checkpoint_minutes,
+                verbose=0 if options.quiet else 1,
+                state=folder.state,
+                on_epoch=folder.save_state,
+            )
+            trained = time.perf_counter()
+            scores = {"validation": model.evaluate(data.validation), "test": model.evaluate(data.test)}
     except KeyboardInterrupt:
         raise Interrupted(folder.interrupted(model, extra)) from None
     result = make_result(

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from preprocessing.arrays import Arrays
 from preprocessing.dataset import Features, Split
 from preprocessing.deepctr import Callback, CallbackList, History
@@ -136,8 +137,15 @@ class CTRModel(nn.Module, ABC):
         loss: str = "binary_crossentropy",
         metrics: list[str] | None = None,
         lr: float | None = None,
+        *,
+        embedding_optimizer: str | None = None,
     ) -> None:
-        """Chooses the optimiser. metrics: which of auc, logloss, gauc `evaluate` returns (default: all that apply)."""
+        """Chooses the optimiser.
+
+        metrics: which of auc, logloss, gauc `evaluate` returns (default: all that apply).
+        embedding_optimizer: "dense" updates all rows of the embedding tables in each step, "rowwise" those of a
+            batch; by default the size of the tables decides (`docs/large_tables.md`).
+        """
         if loss not in ("binary_crossentropy", "logloss"):
             raise InputError(f"The click loss is 'binary_crossentropy'. Received: {loss!r}.")
         known = {"auc", "logloss", "binary_crossentropy", "gauc"}
@@ -145,11 +153,13 @@ class CTRModel(nn.Module, ABC):
             raise InputError(f"Unknown metrics {sorted(set(metrics) - known)}. Known: {', '.join(sorted(known))}.")
         self.metrics_names = metrics
         self.to(self.device)
+        self.embedding_optimizer = choose_embedding_optimizer(self, embedding_optimizer, optimizer)
         self.optim = self.make_optimizer(optimizer, lr)
 
     def make_optimizer(self, optimizer: str | torch.optim.Optimizer, lr: float | None):
         """What `train_on` takes its steps with."""
-        return make_optimizer(self, optimizer, lr)
+        tables = set_row_gradients(self, self.embedding_optimizer == "rowwise")
+        return make_optimizer(self, optimizer, lr, tables)
 
     def fit(
         self,

@@ -66,6 +66,12 @@ class Run:
         return train_and_report(self.model, self.data, self.options, preprocess_seconds=0.5)
 
 
+def closing_lines(capsys) -> list[str]:
+    """What was printed, from the title of the closing table on."""
+    lines = capsys.readouterr().out.splitlines()
+    return lines[next(place for place, line in enumerate(lines) if line.startswith("Test results")) :]
+
+
 STEPS = 3  # 192 training rows in batches of 64
 
 
@@ -166,7 +172,7 @@ class TestEditedScript:
         run, result = self.train(tmp_path, DSSM)
         assert result["model"] == result["config"]["model_name"] == "dssm"
         assert result["config"]["model_arguments"]["dnn_hidden_units"] == [6]
-        assert capsys.readouterr().out.splitlines()[3].startswith("DSSM")
+        assert closing_lines(capsys)[3].startswith("DSSM")
         assert np.array_equal(load_model(tmp_path).predict(run.data.test), run.model.predict(run.data.test))
 
     def test_model_of_ones_own(self, tmp_path, capsys):
@@ -175,14 +181,14 @@ class TestEditedScript:
 
         run, result = self.train(tmp_path, Mine)
         assert (result["model"], result["paper"]) == ("Mine", None)
-        assert capsys.readouterr().out.splitlines()[3].startswith("Mine")
+        assert closing_lines(capsys)[3].startswith("Mine")
         assert np.array_equal(Mine.load(tmp_path).predict(run.data.test), run.model.predict(run.data.test))
 
 
 class TestClosingTable:
     def printed(self, capsys, tmp_path, *argv, **keywords) -> tuple[dict, list[str]]:
         result = Run(tmp_path / "run", "--epoch", 1, *argv, **keywords)()
-        return result, capsys.readouterr().out.splitlines()
+        return result, closing_lines(capsys)
 
     def test_names_data_protocol_and_seed_and_defines_gauc(self, capsys, tmp_path):
         result, lines = self.printed(capsys, tmp_path, "--protocol", "temporal", "--seed", 5)

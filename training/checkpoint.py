@@ -14,8 +14,9 @@ from preprocessing.errors import InputError
 class EpochProgress:
     """An epoch under way: how much of it is done, and what its metrics are made of so far.
 
-    logits: (n,) by row number, final for the rows that are done.
+    logits: (n,) by row number, -inf for the rows that are not done.
     rows: how many of the epoch's order are done. seconds: how long they took. sums: loss name -> sum over them.
+    Each of several processes knows the logits of its own rows, and sums whose mean over the processes is meant.
     """
 
     logits: Tensor
@@ -23,13 +24,21 @@ class EpochProgress:
     seconds: float = 0.0
     sums: dict[str, Tensor] = field(default_factory=dict)
 
+    @classmethod
+    def start(cls, count: int) -> EpochProgress:
+        """Nothing of an epoch over `count` rows."""
+        return cls(torch.full((count,), -torch.inf))
+
     @torch.no_grad()
-    def add(self, rows: Tensor, losses: dict[str, Tensor], logits: Tensor) -> None:
-        """rows: (B,) row numbers; losses: batch means; logits: (B,)."""
-        self.rows += len(rows)
-        self.logits[rows] = logits.detach().float()
+    def add(self, count: int, share: Tensor, weight: float, losses: dict[str, Tensor], logits: Tensor) -> None:
+        """A batch of `count` rows. share: (B,) row numbers, those that this process computed; logits: (B,).
+
+        losses: means over the share; weight: of the share in the batch (`training.distributed.Group.share`).
+        """
+        self.rows += count
+        self.logits[share] = logits.detach().float()
         for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.detach() * len(rows)
+            self.sums[name] = self.sums.get(name, 0.0) + value.detach() * (weight * count)
 
     def to(self, device: torch.device) -> EpochProgress:
         sums = {name: value.to(device) for name, value in self.sums.items()}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from preprocessing.errors import InputError
+from training.rowwise import ROW_OPTIMIZERS, Together
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {
     "adam": (torch.optim.Adam, 1e-3),
@@ -18,8 +19,15 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {
 FUSED = ("adam", "adagrad", "sgd")  # one kernel a step for all parameters
 
 
-def make_optimizer(model: nn.Module, optimizer: str | torch.optim.Optimizer, lr: float | None) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module,
+    optimizer: str | torch.optim.Optimizer,
+    lr: float | None,
+    tables: Sequence[nn.Parameter] = (),
+) -> torch.optim.Optimizer | Together:
     """The named optimiser over the model's parameters, or the given one as it is, with its own weight decay alone.
+
+    tables: parameters with sparse gradients, which its row-wise form updates (`training.rowwise`).
 
     The loss's term l2 * sum(w^2) has the gradient 2 l2 w, which is what weight decay of 2 l2 adds: the same update,
     without a pass over every table in the forward and backward steps. `model.l2_of(name)` gives l2 for a parameter.
@@ -36,8 +44,15 @@ def make_optimizer(model: nn.Module, optimizer: str | torch.optim.Optimizer, lr:
     lr = default_lr if lr is None else lr
     if not lr > 0 or lr == float("inf"):
         raise InputError(f"The learning rate must be a positive number. Received: {lr}.")
-    groups: dict[float, list[nn.Parameter]] = {}
+    by_row = {id(table) for table in tables}
+    dense: dict[float, list[nn.Parameter]] = {}
+    rowwise: dict[float, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        groups = rowwise if id(parameter) in by_row else dense
         groups.setdefault(2.0 * model.l2_of(name), []).append(parameter)
-    parameters = [{"params": members, "weight_decay": decay} for decay, members in groups.items()]
-    return make(parameters, lr=lr, **({"fused": True} if optimizer in FUSED else {}))
+    towers = make(_with_decay(dense), lr=lr, **({"fused": True} if optimizer in FUSED else {}))
+    return Together(towers, ROW_OPTIMIZERS[optimizer](_with_decay(rowwise), lr=lr)) if rowwise else towers
+
+
+def _with_decay(groups: dict[float, list[nn.Parameter]]) -> list[dict]:
+    return [{"params": members, "weight_decay": decay} for decay, members in groups.items()]

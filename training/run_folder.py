@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -34,8 +35,7 @@ class RunFolder:
         self.state: TrainingState | None = None
         self.notice: str | None = None
         self._saved = ""  # where the newest checkpoint stands; the state itself moves on
-        self._require_writable()
-        self._lock = _FolderLock(path)
+        self._lock = self._claim()
         try:
             if resume:
                 self.state, self.notice = self.checkpoints.load()
@@ -46,14 +46,21 @@ class RunFolder:
                     "or use another --out."
                 )
         except BaseException:
-            self._lock.release()
+            self._lock.close()
             raise
 
     def __enter__(self) -> RunFolder:
         return self
 
     def __exit__(self, *_) -> None:
-        self._lock.release()
+        self._lock.close()
+
+    def _claim(self) -> contextlib.ExitStack:
+        """What to close when the run ends, so that another may write to the folder."""
+        self._require_writable()
+        claim = contextlib.ExitStack()
+        claim.callback(_FolderLock(self.path).release)
+        return claim
 
     def _require_writable(self) -> None:
         try:
@@ -100,6 +107,22 @@ class RunFolder:
         save_model(model, self.path, extra)
         write_atomic(self.path / "history.csv", table)
         write_atomic(self.path / "curves.png", picture)
+
+
+class ReadOnlyFolder(RunFolder):
+    """The run folder as all processes of torchrun but the main one see it: they resume from it and write nothing."""
+
+    def _claim(self) -> contextlib.ExitStack:
+        return contextlib.ExitStack()
+
+    def save_state(self, state: TrainingState) -> None:
+        self.state = state
+
+    def finish(self, *_) -> None:
+        pass
+
+    def interrupted(self, *_) -> str:
+        return ""
 
 
 class _FolderLock:

@@ -13,10 +13,12 @@ from tqdm import tqdm
 
 from preprocessing.deepctr import CallbackList
 from preprocessing.errors import InputError
+from training import distributed
 from training.checkpoint import EpochProgress, TrainingState
 from training.guard import Guard
 from training.metrics import metrics
 from training.precision import autocast, check_precision
+from training.rowwise import row_parameters
 
 LR_SCHEDULES = ("constant", "linear")
 
@@ -59,6 +61,20 @@ class TrainOptions:
             raise InputError(f"checkpoint_minutes must be positive. Received: {self.checkpoint_minutes}.")
 
 
+class Objective(nn.Module):
+    """A model and its losses as one forward pass."""
+
+    def __init__(self, model: nn.Module, precision: str):
+        super().__init__()
+        self.model, self.precision = model, precision
+
+    def forward(self, features, labels: Tensor):
+        """-> the model's output, and its losses by name"""
+        with autocast(self.model, self.precision):
+            output = self.model.output(features)
+        return output, self.model.losses(features, labels, output)
+
+
 class Trainer:
     """Trains a model on a source of batches (`preprocessing.dataset.Split`, `preprocessing.arrays.Arrays`).
 
@@ -70,6 +86,8 @@ class Trainer:
         self.optimizer = optimizer
         self.options = options
         self.on_epoch = on_epoch
+        self.group = distributed.current()
+        self.tables = row_parameters(optimizer)
         self._saved_at = 0.0
 
     def fit(self, train, validation, callbacks: CallbackList, state: TrainingState | None = None) -> TrainingState:
@@ -82,12 +100,14 @@ class Trainer:
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
         check_precision(model, options.precision)
+        self.group.check(options.batch_size)
         train = train.to(model.device)
         validation = None if validation is None else validation.to(model.device)
         if state is None:
             state = TrainingState(epoch=options.initial_epoch, best_epoch=options.initial_epoch)
         else:
             state.restore(model, self.optimizer)
+        self.objective = self.group.wrap(Objective(model, options.precision), self.tables)
         callbacks.on_train_begin()
         model.stop_training = False
         self._saved_at = time.monotonic()
@@ -100,7 +120,7 @@ class Trainer:
                 result = score_split(model, validation, precision=options.precision)
                 logs |= {f"val_{name}": value for name, value in result.items()}
             state.record(logs, model, self.optimizer)
-            if options.verbose == 2:
+            if options.verbose == 2 and self.group.is_main:
                 print(_epoch_line(state.epoch, options.epochs, logs))
             self._save(state)
             callbacks.on_epoch_end(state.epoch - 1, logs)
@@ -122,31 +142,37 @@ class Trainer:
         order = self._order(len(train), epoch, labels.device)
         if len(order) % self.options.batch_size == 1:
             order = order[:-1]  # a single left-over row has no batch statistics
-        progress = state.progress or EpochProgress(torch.zeros(len(train)))
-        progress = progress.to(labels.device)
+        progress = (state.progress or EpochProgress.start(len(train))).to(labels.device)
         guard = Guard(model, train, self.options.precision, epoch)
         start = time.perf_counter() - progress.seconds
         for rows in _progress(order, progress, epoch, self.options):
+            step = progress.rows // self.options.batch_size + 1
             self._set_lr(epoch + progress.rows / len(train))
-            target = labels[rows]
-            with autocast(model, self.options.precision):
-                features = train.batch(rows, model.feature_names)
-                output = model.output(features)
-            losses = model.losses(features, target, output)
-            loss = torch.stack(list(losses.values())).sum()
+            self.group.seed(model.seed, epoch, progress.rows)
+            share, weight = self.group.share(rows)
+            output, losses = self.objective(train.batch(share, model.feature_names), labels[share])
+            loss = weight * torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            guard.watch(progress.rows // self.options.batch_size + 1, rows, losses)
+            self.group.exchange(self.tables)
+            guard.watch(step, share, losses)
             self.optimizer.step()
-            progress.add(rows, losses, output.logits)
-            if self._save_is_due():
+            progress.add(len(rows), share, weight, losses, output.logits)
+            if self.group.agree(step, self._save_is_due):
                 guard.check()
+                self._merge(progress)
                 progress.seconds = time.perf_counter() - start
                 state.progress = progress
                 state.capture(model, self.optimizer)
                 self._save(state)
         guard.check()
+        self.group.agree_on_buffers(model)
+        self._merge(progress)
         return _summary(progress, labels[order], progress.logits[order], time.perf_counter() - start)
+
+    def _merge(self, progress: EpochProgress) -> None:
+        """Tells every process what the others have computed."""
+        progress.sums, progress.logits = self.group.mean(progress.sums), self.group.merge(progress.logits)
 
     def _save_is_due(self) -> bool:
         waited = time.monotonic() - self._saved_at
@@ -176,7 +202,7 @@ def _summary(progress: EpochProgress, labels: Tensor, logits: Tensor, seconds: f
     """labels, logits: of the rows of the epoch."""
     means = {name: float(total) / len(labels) for name, total in progress.sums.items()}
     logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
-    logs |= metrics(labels.cpu().numpy(), logits.cpu().numpy())
+    logs |= distributed.current().once(lambda: metrics(labels.cpu().numpy(), logits.cpu().numpy()))
     return logs | {"seconds": seconds, "rows_per_second": len(labels) / seconds}
 
 
@@ -185,7 +211,7 @@ def _progress(order: Tensor, progress: EpochProgress, epoch: int, options: Train
     bar = tqdm(
         total=math.ceil(len(order) / options.batch_size),
         initial=progress.rows // options.batch_size,
-        disable=options.verbose != 1,
+        disable=options.verbose != 1 or not distributed.current().is_main,
         desc=f"epoch {epoch + 1}/{options.epochs}",
         leave=False,
     )
@@ -207,9 +233,10 @@ def _epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
 
 def score_split(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> dict[str, float]:
     """Metrics over all rows of a source, scored once. The model's mode is restored afterwards."""
-    logits = predict_logits(model, source, batch_size, precision)
+    group = distributed.current()
+    logits = group.score(source, lambda part: predict_logits(model, part, batch_size, precision))
     users = None if source.users is None else source.users.cpu().numpy()
-    return metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users)
+    return group.once(lambda: metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users))
 
 
 @torch.no_grad()

@@ -58,6 +58,7 @@ class FeatureEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std))
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
+        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`layers/tables.py`)
 
     @property
     def num_fields(self) -> int:
@@ -81,14 +82,16 @@ class FeatureEmbedding(nn.Module):
     def forward(self, features: Features) -> tuple[Tensor, Tensor]:
         """name -> (B,) ids, (B, maxlen) padded ids, `Bags` or dense values -> fields (B, F, D) and dense (B, dense)."""
         parts = []
+        by_row = self.row_gradients and torch.is_grad_enabled()
         if self.sparse:
             ids = torch.stack([features[column.name] for column in self.sparse], dim=1)  # (B, sparse fields)
             if self.training and self.unknown_rate:
                 ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.unknown_rate, UNKNOWN)
-            parts.append(F.embedding(ids + self.starts, self.weight))  # (B, sparse fields, D)
+            parts.append(F.embedding(ids + self.starts, self.weight, sparse=by_row))  # (B, sparse fields, D)
         for column in self.lists:
             start = self.start[column.embedding_name]
-            parts.append(pool_lists(features[column.name], self.weight, start, column.combiner).unsqueeze(1))
+            pooled = pool_lists(features[column.name], self.weight, start, column.combiner, by_row)
+            parts.append(pooled.unsqueeze(1))
         if not parts:  # dense features alone
             parts.append(self.weight.new_empty(len(features[self.dense[0].name]), 0, self.dim))
         fields = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)  # (B, F, D)

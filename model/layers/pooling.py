@@ -10,20 +10,25 @@ from torch import Tensor
 from preprocessing.lists import Bags
 
 
-def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str) -> Tensor:
+def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gradients: bool = False) -> Tensor:
     """One vector a list: the mean, sum or maximum of its ids' embeddings; 0 for an empty list.
 
     ids: `Bags`, or (B, maxlen) padded with 0. Id 0, unknown or padding, does not count.
     table: (rows, D), in which id i has row start + i.  Returns (B, D).
+    row_gradients: makes the gradient of the table sparse.
 
     >>> bags = Bags(torch.tensor([1, 2, 0, 2], dtype=torch.int32), torch.tensor([0, 3, 4], dtype=torch.int32))
     >>> pool_lists(bags, torch.tensor([[9.0], [2.0], [4.0]]), 0, "mean").tolist()  # (2 + 4) / 2 and 4
     [[3.0], [4.0]]
     """
     bags = _without_zeros(ids)
+    values = bags.values + start
+    if row_gradients:  # of the distinct ids' rows, which stand in for the table from here on
+        rows, places = values.unique(return_inverse=True)
+        table, values = F.embedding(rows, table, sparse=True), places.to(bags.offsets.dtype)
     if mode == "max" or table.device.type != "cpu":
-        return F.embedding_bag(bags.values + start, table, bags.offsets, mode=mode, include_last_offset=True)
-    sums = _BagSum.apply(table, bags.values + start, bags.offsets)
+        return F.embedding_bag(values, table, bags.offsets, mode=mode, include_last_offset=True)
+    sums = _BagSum.apply(table, values, bags.offsets)
     return sums if mode == "sum" else sums / bags.offsets.diff().clamp(min=1).unsqueeze(1)
 
 

@@ -1,0 +1,107 @@
+"""What `test_distributed.py` has two processes do: torchrun starts this file. Not a test itself.
+
+    torchrun --nproc_per_node=2 tests/ranks.py PLACE [FAILURE]
+
+Each process leaves what it computed in PLACE/<rank>.pt. FAILURE makes process 1 fail on its way.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+from helpers import random_raw
+from zoo import NEURAL, build, columns_of
+
+from experiment.main import run
+from model import MODELS
+from preprocessing.dataset import Dataset
+from preprocessing.errors import InputError
+from training.checkpoint_file import Checkpoints
+from training.distributed import current
+
+EPOCHS = 3
+OFF = {"int_tower": {"cir_weight": 0.0}, "hit": {"generation_loss": "none"}}  # terms that compare rows of a batch
+
+
+def exact(name: str, data: Dataset, embedding_optimizer: str):
+    """A model whose step is a sum over rows: no dropout, no batch statistics, no in-batch terms."""
+    normalised = {"dnn_use_bn": False} if "dnn_use_bn" in MODELS[name].arguments else {}
+    model = build(name, columns_of(data), **normalised, **OFF.get(name, {}))
+    model.compile("adam", lr=1e-3, embedding_optimizer=embedding_optimizer)
+    return model
+
+
+def fit(model, data: Dataset, epochs: int = 1, **options) -> dict:
+    """Batches of 63 of 192 rows: the last has 3, too few for two processes. -> the history without times"""
+    options = {"batch_size": 63, "validation_data": data.validation, "verbose": 0} | options
+    history = model.fit(data.train, epochs=epochs, **options).history
+    return {key: value for key, value in history.items() if key not in ("seconds", "rows_per_second")}
+
+
+def noisy(data: Dataset, embedding_optimizer: str):
+    """A model with everything that needs random numbers or the rows of a batch."""
+    model = build("int_tower", columns_of(data), dnn_dropout=0.3, unknown_rate=0.1)
+    model.compile("adam", lr=0.01, embedding_optimizer=embedding_optimizer)
+    return model
+
+
+def resumed(data: Dataset, embedding_optimizer: str, folder: Path):
+    """Trained for one epoch, then by a new model from the checkpoint to the end."""
+    folder.mkdir(exist_ok=True)
+    checkpoints = Checkpoints(folder, {})
+
+    def stop(state):
+        if current().is_main:
+            checkpoints.save(state)
+        current().wait()
+        raise KeyboardInterrupt
+
+    try:
+        fit(noisy(data, embedding_optimizer), data, EPOCHS, on_epoch=stop)
+    except KeyboardInterrupt:
+        torch.manual_seed(999)
+    model = noisy(data, embedding_optimizer)
+    fit(model, data, EPOCHS, state=checkpoints.load()[0])
+    return model
+
+
+def fail(how: str) -> None:
+    """Process 1 fails; the others would train for minutes."""
+    if current().rank == 1:
+        time.sleep(0.5)  # the other has begun
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "input":
+            raise InputError("This row is wrong.")
+        raise ZeroDivisionError("by accident")
+
+
+def main() -> None:
+    place, data = Path(sys.argv[1]), Dataset.build(random_raw(), "holdout", 0)
+    if len(sys.argv) > 2:
+        how = sys.argv[2]
+        if how == "everywhere":
+            raise InputError("Not this way.")
+        fail(how)
+        fit(exact("dssm", data, "dense"), data, 10_000)
+    found = {}
+    for name in NEURAL:
+        for update in ("dense", "rowwise"):
+            model = exact(name, data, update)
+            before = model.evaluate(data.test)
+            found[name, update] = {"before": before, "history": fit(model, data), "weights": model.state_dict()}
+    for update in ("dense", "rowwise"):
+        whole = noisy(data, update)
+        history = fit(whole, data, EPOCHS)
+        again = resumed(data, update, place / update)
+        found[update] = {"history": history, "whole": whole.state_dict(), "resumed": again.state_dict()}
+    torch.save(found, place / f"rank{current().rank}.pt")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,211 @@
+"""Two processes under torchrun train what one trains, speak with one voice, and end together."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import ranks
+import torch
+from helpers import random_raw
+from hypothesis import given
+from hypothesis import strategies as st
+from zoo import NEURAL
+
+from preprocessing.dataset import Dataset
+from preprocessing.errors import InputError
+from preprocessing.synthetic import synthetic_movielens
+from training.distributed import Group, Ranks
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def torchrun(*argv, processes: int = 2) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "models")))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    return subprocess.run(
+        [*command, *map(str, argv)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+class TestShares:
+    @given(st.integers(1, 60), st.integers(1, 5))
+    def test_weighted_means_of_all_processes_average_to_the_mean_of_the_batch(self, count, size):
+        batch = torch.arange(100, 100 + count)
+        values = torch.linspace(-3, 5, 200, dtype=torch.float64) ** 3
+        shares = [Ranks(rank, size).share(batch) for rank in range(size)]
+        average = sum(weight * values[rows].mean() for rows, weight in shares) / size
+        assert average.item() == pytest.approx(values[batch].mean().item(), rel=1e-9)
+        assert set(torch.cat([rows for rows, _ in shares]).tolist()) == set(batch.tolist())
+
+    @given(st.integers(1, 60), st.integers(2, 5))
+    def test_no_process_computes_batch_statistics_of_one_row_unless_the_batch_has_one(self, count, size):
+        shares = [Ranks(rank, size).share(torch.arange(count))[0] for rank in range(size)]
+        assert min(map(len, shares)) >= min(2, count)
+        if count >= 2 * size:
+            assert sum(map(len, shares)) == count
+            assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+    def test_process_alone_has_the_whole_batch(self):
+        batch = torch.arange(7)
+        rows, weight = Group().share(batch)
+        assert rows is batch
+        assert weight == 1.0
+
+    def test_batch_too_small_to_share(self):
+        with pytest.raises(InputError, match="A batch of 5 rows cannot be shared out to 3 processes"):
+            Ranks(0, 3).check(5)
+        Ranks(0, 3).check(6)
+        Group().check(2)
+
+    def test_each_process_has_random_numbers_of_its_own_by_step(self):
+        def draw(rank, *numbers):
+            Ranks(rank, 2).seed(*numbers)
+            return torch.rand(3).tolist()
+
+        draws = [draw(rank, 7, epoch, seen) for rank in (0, 1) for epoch in (0, 1) for seen in (0, 64)]
+        assert len({tuple(each) for each in draws}) == len(draws)
+        assert draw(1, 7, 0, 64) == draw(1, 7, 0, 64)
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return Dataset.build(random_raw(), "holdout", 0)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory) -> list[dict]:
+    """What each of two processes computed in `ranks.py`."""
+    place = tmp_path_factory.mktemp("ranks")
+    done = torchrun(ROOT / "tests" / "ranks.py", place)
+    assert done.returncode == 0, done.stderr
+    return [torch.load(place / f"rank{rank}.pt") for rank in (0, 1)]
+
+
+def assert_close(left: dict, right: dict, tolerance: float) -> None:
+    assert left.keys() == right.keys()
+    far = {name: float((left[name] - right[name]).abs().max()) for name in left}
+    assert max(far.values()) <= tolerance, far
+
+
+class TestTwoProcesses:
+    @pytest.mark.parametrize("update", ["dense", "rowwise"])
+    @pytest.mark.parametrize("name", NEURAL)
+    def test_train_the_weights_of_one(self, name, update, found, data):
+        alone = ranks.exact(name, data, update)
+        start = {key: value.clone() for key, value in alone.state_dict().items()}
+        history = ranks.fit(alone, data)
+        together = found[0][name, update]
+        assert_close(together["weights"], alone.state_dict(), 1e-5)
+        assert any(float((start[key] - value).abs().max()) > 1e-3 for key, value in alone.state_dict().items())
+        for key, values in history.items():
+            assert together["history"][key] == pytest.approx(values, abs=1e-4), key
+
+    @pytest.mark.parametrize("name", NEURAL)
+    def test_measure_what_one_measures(self, name, found, data):
+        assert found[0][name, "dense"]["before"] == pytest.approx(
+            ranks.exact(name, data, "dense").evaluate(data.test), abs=1e-6
+        )
+
+    def test_hold_the_same_to_the_bit(self, found):
+        for key in found[0]:
+            left, right = (each[key] for each in found)
+            assert left["history"] == right["history"]
+            for part in ("weights", "whole", "resumed"):
+                if part in left:
+                    assert all(torch.equal(value, right[part][name]) for name, value in left[part].items()), key
+
+    @pytest.mark.parametrize("update", ["dense", "rowwise"])
+    def test_resumed_equal_uninterrupted_to_the_bit(self, update, found):
+        whole, resumed = found[0][update]["whole"], found[0][update]["resumed"]
+        assert [name for name, value in whole.items() if not torch.equal(value, resumed[name])] == []
+
+
+def error_lines(done: subprocess.CompletedProcess) -> list[str]:
+    """Lines that begin with `error:`; torchrun's table repeats them behind a name."""
+    return [line for line in done.stderr.splitlines() if line.startswith("error:")]
+
+
+class TestFailures:
+    """One message, and the end of all processes."""
+
+    def test_killed_process_is_named(self, tmp_path):
+        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "killed")
+        assert done.returncode != 0
+        (line,) = error_lines(done)
+        assert line.startswith("error: process 1 (pid ")
+        assert "of 2 was killed or crashed, so all stop." in line
+        assert "Traceback" not in done.stderr[: done.stderr.index("error:")]
+
+    def test_wrong_input_of_one_process_is_told_once(self, tmp_path):
+        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "input")
+        assert done.returncode != 0
+        assert error_lines(done) == ["error: This row is wrong."]
+        assert "This was process 1 of 2" in done.stderr
+
+    def test_wrong_input_of_all_processes_is_told_once(self, tmp_path):
+        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "everywhere")
+        assert done.returncode != 0
+        assert error_lines(done) == ["error: Not this way."]
+
+    def test_error_of_the_program_is_shown_and_named(self, tmp_path):
+        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "bug")
+        assert done.returncode != 0
+        assert error_lines(done) == ["error: process 1 of 2 (counted from 0) failed, so all stop."]
+        assert "ZeroDivisionError: by accident" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A small folder as GroupLens packs it."""
+    place = tmp_path_factory.mktemp("ml-tiny")
+    raw = synthetic_movielens(users=30, movies=20, interactions=400)
+    movies = raw.items[["movie_id", "title", "genres"]]
+    ratings = pd.DataFrame(
+        {
+            "user": raw.users["user_id"].to_numpy()[raw.user],
+            "movie": raw.items["movie_id"].to_numpy()[raw.item],
+            "rating": 1 + 4 * raw.label.astype(int),
+            "time": raw.timestamp,
+        }
+    )
+    users = raw.users[["user_id", "gender", "age", "occupation", "zipcode"]]
+    for name, table in (("users.dat", users), ("movies.dat", movies), ("ratings.dat", ratings)):
+        lines = ("::".join(map(str, row)) for row in table.itertuples(index=False))
+        (place / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
+    return place
+
+
+class TestScript:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def finished(cls, folder, tmp_path_factory):
+        out = tmp_path_factory.mktemp("run")
+        argv = ["--model_name", "dssm", "--data_path", folder, "--protocol", "holdout", "--epoch", "2", "--out", out]
+        done = torchrun("train_movielens_whole_models.py", *argv, "--batch_size", "64", "--device", "cpu")
+        assert done.returncode == 0, done.stderr
+        return out, done
+
+    def test_files_are_written_once_and_whole(self, finished):
+        out, _ = finished
+        names = sorted(path.name for path in out.iterdir())
+        assert names == ["config.json", "curves.png", "history.csv", "model.safetensors", "result.json"]
+        assert json.loads((out / "result.json").read_text())["epochs"] == 2
+
+    def test_only_the_main_process_speaks(self, finished):
+        _, done = finished
+        assert done.stdout.count("Data: movielens") == 1
+        assert done.stdout.count("Run folder: ") == 1
+        assert "epoch 1/2" in done.stderr
+        assert "Warning" not in done.stderr
+
+    def test_trees_train_in_one_process(self, folder, tmp_path):
+        done = torchrun("train_movielens_whole_models.py", "--model_name", "gbdt", "--data_path", folder, processes=1)
+        assert done.returncode != 0
+        assert error_lines(done) == ["error: gbdt trains in one process. Start the script without torchrun."]
