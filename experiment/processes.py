@@ -23,8 +23,6 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from preprocessing.errors import InputError
-from training.checkpoint import TrainingState
-from training.run_folder import RunFolder
 
 PATIENCE = 5.0  # seconds that a process which lost the others waits to learn why
 
@@ -145,19 +143,3 @@ def waiting_for_the_cause() -> Iterator[None]:
         if local_rank() is not None:
             time.sleep(PATIENCE)  # which the signal's KeyboardInterrupt ends
         raise
-
-
-class ReadOnlyFolder(RunFolder):
-    """The run folder as all processes but the main one see it: they resume from it and write nothing."""
-
-    def _require_writable(self) -> None:
-        pass
-
-    def save_state(self, state: TrainingState) -> None:
-        self.state, self.saved_epochs = state, state.epoch
-
-    def finish(self, *_) -> None:
-        pass
-
-    def interrupted(self, *_) -> str:
-        return ""

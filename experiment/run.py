@@ -7,12 +7,13 @@ from dataclasses import asdict
 
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
-from experiment.processes import ReadOnlyFolder, waiting_for_the_cause
+from experiment.processes import waiting_for_the_cause
 from model import MODELS, name_of
 from model.base import CTRModel
 from model.layers.tables import table_size
 from preprocessing.dataset import Dataset
 from training import distributed
+from training.checkpoint import TrainingState
 from training.report import closing_table, make_result
 from training.run_folder import RunFolder
 
@@ -94,3 +95,19 @@ def _plain(value):
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+class ReadOnlyFolder(RunFolder):
+    """The run folder as all processes but the main one see it: they resume from it and write nothing."""
+
+    def _require_writable(self) -> None:
+        pass
+
+    def save_state(self, state: TrainingState) -> None:
+        self.state, self.saved_epochs = state, state.epoch
+
+    def finish(self, *_) -> None:
+        pass
+
+    def interrupted(self, *_) -> str:
+        return ""
