@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import NEURAL
 
+from experiment import processes
+from experiment.options import parse_options
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.synthetic import synthetic_movielens
@@ -25,13 +30,24 @@ from training.distributed import Group, Ranks
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def torchrun(*argv) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+def start(*argv) -> subprocess.Popen:
+    """`torchrun --nproc_per_node=2 ...`"""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *map(str, argv)]
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "models")))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-    return subprocess.run(
-        [*command, *map(str, argv)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+
+
+def torchrun(*argv) -> subprocess.CompletedProcess:
+    """The same, waited for."""
+    with start(*argv) as job:
+        try:
+            out, err = job.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            job.terminate()  # which ends its processes, too
+            raise
+    return subprocess.CompletedProcess(job.args, job.returncode, out, err)
 
 
 class TestShares:
@@ -179,6 +195,29 @@ def folder(tmp_path_factory) -> Path:
     return place
 
 
+class TestDevices:
+    """Each process takes the GPU of its number on the machine."""
+
+    @pytest.fixture(autouse=True)
+    def second_of_two_gpus(self, monkeypatch):
+        monkeypatch.setattr(processes, "local_rank", lambda: 1)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    @pytest.mark.parametrize(("asked", "expected"), [("auto", "cuda:1"), ("cuda", "cuda:1"), ("cpu", "cpu")])
+    def test_by_number(self, asked, expected):
+        assert parse_options("movielens", "lr", ["--device", asked]).device == expected
+
+    def test_no_other(self):
+        with pytest.raises(InputError, match="Received: --device cuda:0"):
+            parse_options("movielens", "lr", ["--device", "cuda:0"])
+
+    def test_too_few(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        with pytest.raises(InputError, match="more processes than the 1 CUDA devices"):
+            parse_options("movielens", "lr", [])
+
+
 class TestScript:
     @pytest.fixture(scope="class")
     @classmethod
@@ -201,6 +240,22 @@ class TestScript:
         assert done.stdout.count("Run folder: ") == 1
         assert "epoch 1/2" in done.stderr
         assert "Warning" not in done.stderr
+
+    def test_ctrl_c_says_what_was_saved_once(self, folder, tmp_path):
+        argv = ["--model_name", "dssm", "--data_path", folder, "--protocol", "holdout", "--device", "cpu", "--quiet"]
+        argv += ["--epoch", 10_000, "--patience", 10_000, "--batch_size", 64, "--out", tmp_path / "run"]
+        job = start("train_movielens_whole_models.py", *argv)
+        checkpoint = tmp_path / "run" / "checkpoint.pt"
+        for _ in range(600):
+            if checkpoint.exists() or job.poll() is not None:
+                break
+            time.sleep(0.1)
+        job.send_signal(signal.SIGINT)
+        _, err = job.communicate(timeout=60)
+        assert len(re.findall(r"Interrupted\. \d+ epochs are saved in .* with --resume to continue", err)) == 1
+        assert checkpoint.exists()
+        assert (tmp_path / "run" / "model.safetensors").exists()
+        assert not (tmp_path / "run" / "result.json").exists()
 
     def test_wrong_input_of_all_processes_is_told_once(self):
         done = torchrun("train_movielens_whole_models.py", "--model_name", "gbdt")
