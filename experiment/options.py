@@ -239,12 +239,17 @@ def _value(text: str):
 
 
 def _device(name: str) -> str:
-    """The device that is meant. Under torchrun each process has its own, by its rank on this machine."""
+    """The device that is meant. Under torchrun each process has its own, by its number on this machine."""
     place = processes.local_rank()
-    if place is not None and name.startswith("cuda:"):
-        raise InputError(f"Under torchrun each process has a GPU of its own. Received: --device {name}. Use cuda.")
-    if place is not None and (name == "cuda" or (name == "auto" and torch.cuda.is_available())):
-        name = f"cuda:{place}"
+    if place is not None and torch.cuda.is_available() and name != "cpu":
+        if name not in ("auto", "cuda"):
+            raise InputError(f"Under torchrun each process takes the GPU of its number. Received: --device {name}.")
+        if place >= torch.cuda.device_count():
+            raise InputError(
+                f"There are more processes than the {torch.cuda.device_count()} CUDA devices of this machine. "
+                "Lower --nproc_per_node, or use --device cpu."
+            )
+        return f"cuda:{place}"
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -1,16 +1,13 @@
 """What `test_distributed.py` has two processes do: torchrun starts this file. Not a test itself.
 
-    torchrun --nproc_per_node=2 tests/ranks.py PLACE [FAILURE]
+    torchrun --nproc_per_node=2 tests/ranks.py PLACE
 
-Each process leaves what it computed in PLACE/<rank>.pt. FAILURE makes process 1 fail on its way.
+Each process leaves what it computed in PLACE/rank<number>.pt.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -20,7 +17,6 @@ from zoo import NEURAL, build, columns_of
 from experiment.main import run
 from model import MODELS
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
 from training.checkpoint_file import Checkpoints
 from training.distributed import current
 
@@ -70,25 +66,8 @@ def resumed(data: Dataset, embedding_optimizer: str, folder: Path):
     return model
 
 
-def fail(how: str) -> None:
-    """Process 1 fails; the others would train for minutes."""
-    if current().rank == 1:
-        time.sleep(0.5)  # the other has begun
-        if how == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if how == "input":
-            raise InputError("This row is wrong.")
-        raise ZeroDivisionError("by accident")
-
-
 def main() -> None:
     place, data = Path(sys.argv[1]), Dataset.build(random_raw(), "holdout", 0)
-    if len(sys.argv) > 2:
-        how = sys.argv[2]
-        if how == "everywhere":
-            raise InputError("Not this way.")
-        fail(how)
-        fit(exact("dssm", data, "dense"), data, 10_000)
     found = {}
     for name in NEURAL:
         for update in ("dense", "rowwise"):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import NEURAL
 
+from experiment import processes
+from experiment.options import parse_options
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.synthetic import synthetic_movielens
@@ -25,13 +30,24 @@ from training.distributed import Group, Ranks
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def torchrun(*argv, processes: int = 2) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+def start(*argv) -> subprocess.Popen:
+    """`torchrun --nproc_per_node=2 ...`"""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *map(str, argv)]
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "models")))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-    return subprocess.run(
-        [*command, *map(str, argv)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+
+
+def torchrun(*argv) -> subprocess.CompletedProcess:
+    """The same, waited for."""
+    with start(*argv) as job:
+        try:
+            out, err = job.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            job.terminate()  # which ends its processes, too
+            raise
+    return subprocess.CompletedProcess(job.args, job.returncode, out, err)
 
 
 class TestShares:
@@ -135,30 +151,27 @@ def error_lines(done: subprocess.CompletedProcess) -> list[str]:
 class TestFailures:
     """One message, and the end of all processes."""
 
-    def test_killed_process_is_named(self, tmp_path):
-        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "killed")
+    def failing(self, how: str) -> subprocess.CompletedProcess:
+        done = torchrun(ROOT / "tests" / "failing_rank.py", how)
         assert done.returncode != 0
+        return done
+
+    def test_killed_process_is_named(self):
+        done = self.failing("killed")
         (line,) = error_lines(done)
         assert line.startswith("error: process 1 (pid ")
         assert "of 2 was killed or crashed, so all stop." in line
         assert "Traceback" not in done.stderr[: done.stderr.index("error:")]
 
-    def test_wrong_input_of_one_process_is_told_once(self, tmp_path):
-        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "input")
-        assert done.returncode != 0
+    def test_wrong_input_of_one_process_is_told_once(self):
+        done = self.failing("input")
         assert error_lines(done) == ["error: This row is wrong."]
         assert "This was process 1 of 2" in done.stderr
 
-    def test_wrong_input_of_all_processes_is_told_once(self, tmp_path):
-        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "everywhere")
-        assert done.returncode != 0
-        assert error_lines(done) == ["error: Not this way."]
-
-    def test_error_of_the_program_is_shown_and_named(self, tmp_path):
-        done = torchrun(ROOT / "tests" / "ranks.py", tmp_path, "bug")
-        assert done.returncode != 0
+    def test_error_of_the_program_is_shown_and_named(self):
+        done = self.failing("bug")
         assert error_lines(done) == ["error: process 1 of 2 (counted from 0) failed, so all stop."]
-        assert "ZeroDivisionError: by accident" in done.stderr
+        assert done.stderr.count("\nZeroDivisionError: by accident") == 1
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +193,29 @@ def folder(tmp_path_factory) -> Path:
         lines = ("::".join(map(str, row)) for row in table.itertuples(index=False))
         (place / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
     return place
+
+
+class TestDevices:
+    """Each process takes the GPU of its number on the machine."""
+
+    @pytest.fixture(autouse=True)
+    def second_of_two_gpus(self, monkeypatch):
+        monkeypatch.setattr(processes, "local_rank", lambda: 1)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    @pytest.mark.parametrize(("asked", "expected"), [("auto", "cuda:1"), ("cuda", "cuda:1"), ("cpu", "cpu")])
+    def test_by_number(self, asked, expected):
+        assert parse_options("movielens", "lr", ["--device", asked]).device == expected
+
+    def test_no_other(self):
+        with pytest.raises(InputError, match="Received: --device cuda:0"):
+            parse_options("movielens", "lr", ["--device", "cuda:0"])
+
+    def test_too_few(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        with pytest.raises(InputError, match="more processes than the 1 CUDA devices"):
+            parse_options("movielens", "lr", [])
 
 
 class TestScript:
@@ -205,7 +241,23 @@ class TestScript:
         assert "epoch 1/2" in done.stderr
         assert "Warning" not in done.stderr
 
-    def test_trees_train_in_one_process(self, folder, tmp_path):
-        done = torchrun("train_movielens_whole_models.py", "--model_name", "gbdt", "--data_path", folder, processes=1)
+    def test_ctrl_c_says_what_was_saved_once(self, folder, tmp_path):
+        argv = ["--model_name", "dssm", "--data_path", folder, "--protocol", "holdout", "--device", "cpu", "--quiet"]
+        argv += ["--epoch", 10_000, "--patience", 10_000, "--batch_size", 64, "--out", tmp_path / "run"]
+        job = start("train_movielens_whole_models.py", *argv)
+        checkpoint = tmp_path / "run" / "checkpoint.pt"
+        for _ in range(600):
+            if checkpoint.exists() or job.poll() is not None:
+                break
+            time.sleep(0.1)
+        job.send_signal(signal.SIGINT)
+        _, err = job.communicate(timeout=60)
+        assert len(re.findall(r"Interrupted\. The run as it was .* is saved in .* with --resume to continue", err)) == 1
+        assert checkpoint.exists()
+        assert (tmp_path / "run" / "model.safetensors").exists()
+        assert not (tmp_path / "run" / "result.json").exists()
+
+    def test_wrong_input_of_all_processes_is_told_once(self):
+        done = torchrun("train_movielens_whole_models.py", "--model_name", "gbdt")
         assert done.returncode != 0
         assert error_lines(done) == ["error: gbdt trains in one process. Start the script without torchrun."]

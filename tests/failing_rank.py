@@ -1,0 +1,33 @@
+"""How processes fail together, for `test_distributed.py`: torchrun starts this file. Not a test itself.
+
+    torchrun --nproc_per_node=2 tests/failing_rank.py killed|input|bug
+
+Process 1 fails; process 0 would go on for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from experiment.main import run
+from preprocessing.errors import InputError
+from training.distributed import current
+
+
+def main() -> None:
+    group, how = current(), sys.argv[1]
+    while group.rank == 0:
+        group.wait()
+    for _ in range(10):
+        group.wait()
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "input":
+        raise InputError("This row is wrong.")
+    raise ZeroDivisionError("by accident")
+
+
+if __name__ == "__main__":
+    run(main)
