@@ -1,0 +1,62 @@
+"""Raw files, plain or gzipped: finding, hashing and reading them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from preprocessing.errors import InputError
+
+BLOCK_BYTES = 1 << 20
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """`name` or its gzipped form in `folder`. The given spelling wins; a name that ends in .gz may be unpacked."""
+    other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
+    return next((folder / entry for entry in (name, other) if (folder / entry).is_file()), None)
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """sha256 over the files' sha256, in this order."""
+    return hashlib.sha256("".join(map(sha256_of, paths)).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    return digest.hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content, unpacked if the name ends in .gz. Raises `InputError` for a damaged or unreadable file."""
+    try:
+        if path.suffix != ".gz":
+            return path.read_bytes()
+        with gzip.open(path) as file:
+            return file.read()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is no complete gzip file ({error}). Get it again.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def read_text(path: Path, needed: str, encoding: str = "utf-8") -> bytes:
+    """The content as `TextTable` takes it: UTF-8, without byte order mark and trailing blank lines.
+
+    encoding: of the file; content that is not in it is taken as latin-1. needed: what to give instead of an empty file.
+    """
+    text = read_bytes(path).removeprefix(b"\xef\xbb\xbf").rstrip()
+    if not text:
+        raise InputError(f"{path} is empty. Give {needed}.")
+    try:
+        return text if text.isascii() else text.decode(encoding).encode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1").encode()
