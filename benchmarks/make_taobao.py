@@ -1,13 +1,13 @@
 """Generates raw_sample.csv, ad_feature.csv and user_profile.csv in Alibaba's formats, of any size, with planted clicks.
 
-    python -m benchmarks.make_taobao FOLDER                          the published size, 1.1 GB
-    python -m benchmarks.make_taobao FOLDER --scale 0.01 --gzip      a hundredth of it, gzipped
+    python -m benchmarks.make_taobao FOLDER                                        the published size, 1.1 GB
+    python -m benchmarks.make_taobao FOLDER --rows 300000 --profiles 10000 --ads 8000 --gzip
 
 The marginal counts are those of the published files: rows, levels of every feature, shares of empty values, the click
-rate, eight days from 2017-05-06 in China. So are the quirks: a trailing space in a header, NULL brands, empty levels,
-users without a profile; and a few ads without a feature row. Clicks follow `benchmarks.planted`: a user's taste shows in
-gender and age, an ad's style in its category, and a click is likelier at one of the two positions. The probability of
-each row stands in planted_probability.npy, from which the best possible AUC follows.
+rate, eight days from 2017-05-06 in China. So are the quirks: a trailing space in a header, NULL and empty brands, empty
+levels, users without a profile; and a few ads without a feature row. Clicks follow `benchmarks.planted`: a user's taste
+shows in gender and age, an ad's style in its category, and a click is likelier at one of the two positions. The
+probability of each row stands in planted_probability.npy, from which the best possible AUC follows.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from pyarrow import csv as arrow_csv
 from benchmarks.planted import Skewed, hint, planted_probability
 from preprocessing.taobao import PLANTED, PUBLISHED_ROWS
 
-USERS_OF_THE_LOG = 1_141_729
+USERS_PER_PROFILE = 1_141_729 / 1_061_768
 ADS_WITHOUT_FEATURES = 0.001  # share
-CATEGORIES, CAMPAIGNS, CUSTOMERS, BRANDS = 6_769, 423_436, 255_875, 99_815
-NULL_BRANDS, EMPTY_PVALUES, EMPTY_CLASSES = 0.291, 0.542, 0.325
+CATEGORIES_PER_AD, CAMPAIGNS_PER_AD, CUSTOMERS_PER_AD, BRANDS_PER_AD = (
+    count / 846_811 for count in (6_769, 423_436, 255_875, 99_815)
+)
+NULL_BRANDS, EMPTY_BRANDS, EMPTY_PVALUES, EMPTY_CLASSES = 0.28, 0.01, 0.542, 0.325
 CLICK_RATE = 0.0514
 PIDS, PID_FACTOR = ("430548_1007", "430539_1007"), (0.85, 1.15)
 FIRST_SECOND, DAYS = 1_494_000_000, 8  # 2017-05-06 00:00 in China
@@ -36,23 +38,26 @@ CHUNK_ROWS = 1_000_000
 
 
 def make_taobao(
-    folder: Path, scale: float = 1.0, seed: int = 0, compress: bool = False, click_rate: float = CLICK_RATE
+    folder: Path,
+    rows: int = PUBLISHED_ROWS["raw_sample.csv"],
+    profiles: int = PUBLISHED_ROWS["user_profile.csv"],
+    ads: int = PUBLISHED_ROWS["ad_feature.csv"],
+    seed: int = 0,
+    compress: bool = False,
+    click_rate: float = CLICK_RATE,
 ) -> Path:
     """Writes the three files and the planted probabilities into `folder`. Equal arguments give equal files."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    rows, profiles, ads = (
-        max(10, round(PUBLISHED_ROWS[name] * scale)) for name in ("raw_sample.csv", "user_profile.csv", "ad_feature.csv")
-    )
-    users = max(profiles, round(USERS_OF_THE_LOG * scale))
+    users = round(profiles * USERS_PER_PROFILE)
     all_ads = ads + max(1, round(ads * ADS_WITHOUT_FEATURES))
     taste = rng.integers(0, 2, users)
-    category = rng.integers(0, max(2, round(CATEGORIES * scale**0.5)), all_ads)
+    category = rng.integers(0, max(2, round(CATEGORIES_PER_AD * ads)), all_ads)
     style = hint(rng, category % 2)
     good = rng.random(all_ads) < 0.5
     user_ids, ad_ids = rng.permutation(users) + 1, rng.permutation(all_ads) + 1
     _write(folder / "user_profile.csv", compress, [_profiles(rng, user_ids[:profiles], taste[:profiles])])
-    _write(folder / "ad_feature.csv", compress, [_ads(rng, ad_ids[:ads], category[:ads], scale)])
+    _write(folder / "ad_feature.csv", compress, [_ads(rng, ad_ids[:ads], category[:ads])])
     planted = np.lib.format.open_memmap(folder / PLANTED, mode="w+", dtype=np.float32, shape=(rows,))
     activity, popularity = Skewed(rng, users, 1.0), Skewed(rng, all_ads, 1.5)
 
@@ -96,16 +101,21 @@ def _profiles(rng: np.random.Generator, ids: np.ndarray, taste: np.ndarray) -> d
     }
 
 
-def _ads(rng: np.random.Generator, ids: np.ndarray, category: np.ndarray, scale: float) -> dict:
+def _ads(rng: np.random.Generator, ids: np.ndarray, category: np.ndarray) -> dict:
     count = len(ids)
-    brand = pa.array(rng.integers(1, max(2, round(BRANDS * scale)) + 1, count)).cast(pa.string())
-    null = pa.array(rng.random(count) < NULL_BRANDS)
+
+    def levels(per_ad: float) -> np.ndarray:
+        return rng.integers(1, max(2, round(per_ad * count)) + 1, count)
+
+    kind = rng.random(count)
+    brand = pa.array(levels(BRANDS_PER_AD)).cast(pa.string())
+    brand = pc.if_else(pa.array(kind < NULL_BRANDS), "NULL", brand)
     return {
         "adgroup_id": ids,
         "cate_id": category + 1,
-        "campaign_id": rng.integers(1, max(2, round(CAMPAIGNS * scale)) + 1, count),
-        "customer": rng.integers(1, max(2, round(CUSTOMERS * scale)) + 1, count),
-        "brand": pc.if_else(null, "NULL", brand),
+        "campaign_id": levels(CAMPAIGNS_PER_AD),
+        "customer": levels(CUSTOMERS_PER_AD),
+        "brand": pc.if_else(pa.array(kind > 1 - EMPTY_BRANDS), "", brand),
         "price": np.round(np.exp(rng.normal(5, 1.5, count)), 2),
     }
 
@@ -128,13 +138,13 @@ def _write(path: Path, compress: bool, chunks: Iterable[dict]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the published numbers of rows")
+    for name in ("raw_sample.csv", "user_profile.csv", "ad_feature.csv"):
+        option = {"raw_sample.csv": "--rows", "user_profile.csv": "--profiles", "ad_feature.csv": "--ads"}[name]
+        parser.add_argument(option, type=int, default=PUBLISHED_ROWS[name], metavar="N", help=f"lines of {name}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--click_rate", type=float, default=CLICK_RATE, help="at most 0.4")
-    parser.add_argument("--gzip", action="store_true", help="write .csv.gz")
-    options = parser.parse_args()
-    make_taobao(options.folder, options.scale, options.seed, options.gzip, options.click_rate)
-    print(f"Written to {options.folder}")
+    parser.add_argument("--gzip", dest="compress", action="store_true", help="write .csv.gz")
+    print(f"Written to {make_taobao(**vars(parser.parse_args()))}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from preprocessing.errors import InputError
 
@@ -31,21 +34,29 @@ def sha256_of(path: Path) -> str:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     return digest.hexdigest()
 
 
-def read_bytes(path: Path) -> bytes:
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
     """The content, unpacked if the name ends in .gz. Raises `InputError` for a damaged or unreadable file."""
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as file:
-            return file.read()
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is no complete gzip file ({error}). Get it again.") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The number, from 1, and the text of each line that is not blank."""
+    with open_binary(path) as file:
+        for number, line in enumerate(io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n"), start=1):
+            text = line.strip()
+            if text:
+                yield number, text
 
 
 def read_text(path: Path, needed: str, encoding: str = "utf-8") -> bytes:
@@ -53,7 +64,8 @@ def read_text(path: Path, needed: str, encoding: str = "utf-8") -> bytes:
 
     encoding: of the file; content that is not in it is taken as latin-1. needed: what to give instead of an empty file.
     """
-    text = read_bytes(path).removeprefix(b"\xef\xbb\xbf").rstrip()
+    with open_binary(path) as file:
+        text = file.read().removeprefix(b"\xef\xbb\xbf").rstrip()
     if not text:
         raise InputError(f"{path} is empty. Give {needed}.")
     try:

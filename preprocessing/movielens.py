@@ -94,20 +94,8 @@ def _read_one_file(path: Path) -> RawData:
     table = TextTable.with_header(path, read_text(path, NEEDED), _fields(ONE_FILE_COLUMNS), NEEDED, HOME_PAGE)
     frame = table.parse()
     name = "ml-1m" if len(frame) == ML_1M_RATINGS else "movielens"
-    users, movies = _distinct(table, frame, USER_COLUMNS), _distinct(table, frame, MOVIE_COLUMNS)
+    users, movies = table.entities(frame, USER_COLUMNS), table.entities(frame, MOVIE_COLUMNS)
     return _assemble(name, sha256_of(path), table, frame, users, movies)
-
-
-def _distinct(table: TextTable, frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """One row a distinct value of the first column. Raises `InputError` where lines contradict each other."""
-    key, *attributes = columns
-    entities = frame.loc[~frame[key].duplicated(), list(columns)]
-    first = pd.Index(entities[key]).get_indexer(frame[key])
-    for name in attributes:
-        value = frame[name] if FIELDS[name].kind == INTEGER else frame[name].cat.codes
-        same = value.to_numpy() == value[entities.index].to_numpy()[first]
-        table.require(same, f"the {key} has another {name} on an earlier line")
-    return entities
 
 
 def _assemble(

@@ -186,6 +186,22 @@ class TextTable:
         if len(wrong):
             raise self._error(*next(islice(self._lines(), wrong[0], None)), problem, len(wrong))
 
+    def entities(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+        """One row a distinct value of the first of these columns; the others describe it.
+
+        Raises `InputError` where lines contradict each other.
+        """
+        key, *attributes = columns
+        entities = frame.loc[~frame[key].duplicated(), list(columns)]
+        first = pd.Index(entities[key]).get_indexer(frame[key])
+        for name in attributes:
+            is_text = isinstance(frame[name].dtype, pd.CategoricalDtype)
+            value = (frame[name].cat.codes if is_text else frame[name]).to_numpy()
+            expected = value[entities.index][first]
+            same = (value == expected) | (pd.isna(value) & pd.isna(expected))
+            self.require(same, f"the {key} has another {name} on an earlier line")
+        return entities
+
     def _error(self, number: int, line: str, problem: str, count: int) -> InputError:
         return InputError(
             f"{self.path}, line {number}: {problem}. Received: {line[:80]!a}. Lines affected: {count}.\n"
