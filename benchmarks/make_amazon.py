@@ -4,8 +4,8 @@
     python -m benchmarks.make_amazon FOLDER --reviews 20000 --users 1000 --items 400 --meta 3000
 
 Reviews are JSON objects, metadata Python literals, with all the entries that the originals have and texts of their
-length; about four of five reviews are positive, times are whole days from 1999 to 2014, prices and descriptions are often
-missing, and a few reviewed items have no metadata. Every user and item has about five reviews or more, some far
+length; about four of five reviews are positive, times are whole days from 1999 to 2014, prices and descriptions are
+often missing, and a few reviewed items have no metadata. Every user and item has about five reviews or more, some far
 more. The absence of a positive follows `benchmarks.planted`: an item's style shows in its categories, a user's taste in
 nothing but what they liked. The probability of each review to be a positive stands in planted_probability.npy.
 """
@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.planted import Skewed, hint, planted_probability
-from preprocessing.amazon import META, PLANTED, PUBLISHED_ROWS, REVIEWS
+from preprocessing.amazon import META, PUBLISHED_ROWS, REVIEWS
+from preprocessing.files import PLANTED
 
 USERS, ITEMS = 192_403, 63_001
 CORE = 5
@@ -29,8 +30,20 @@ NO_PRICE, NO_DESCRIPTION, NO_META = 0.22, 0.15, 0.0005  # shares
 FIRST_DAY, DAYS = 10_623, 5_600  # since 1970: February 1999 to June 2014
 SECTIONS = ("Computers & Accessories", "Camera & Photo", "Audio & Video", "Accessories & Supplies", "Bob's Picks")
 CHUNK_ROWS = 50_000
-WORDS = "the a it I my and with for great cable sound don't isn't works \"premium\" 1/2 off café best ever broke".split(
-    " "
+WORDS = (
+    "a",
+    "it",
+    "and",
+    "great",
+    "cable",
+    "sound",
+    "don't",
+    "works",
+    '"premium"',
+    "1/2",
+    "café",
+    "\u201cbest\u201d",
+    "ever",
 )
 LETTERS = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
@@ -116,7 +129,7 @@ def _write_meta(
     order = order[(order >= items) | (rng.random(count) >= NO_META)]
     with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as file:
         for row in order.tolist():
-            luck = rng.random(4)
+            luck = rng.random(4).tolist()
             entry = {"asin": str(ids[row]), "imUrl": f"http://images.example.com/{row}.jpg"}
             if luck[0] >= NO_DESCRIPTION:
                 entry["description"] = descriptions[int(luck[1] * 1000)]

@@ -23,7 +23,8 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from benchmarks.planted import Skewed, hint, planted_probability
-from preprocessing.taobao import PLANTED, PUBLISHED_ROWS
+from preprocessing.files import PLANTED
+from preprocessing.taobao import PUBLISHED_ROWS
 
 USERS_PER_PROFILE = 1_141_729 / 1_061_768
 ADS_WITHOUT_FEATURES = 0.001  # share

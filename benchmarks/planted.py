@@ -2,8 +2,9 @@
 
     P(positive) = rate * FACTOR[taste = style][quality] / mean(FACTOR)
 
-A data set of mostly positives plants its negatives so. Half of all items are to any user's taste, so that a user alone says nothing about a label and an item little, its
-quality. Features of either side hint at the taste and the style, and tell the truth in `HINT` of all cases.
+Half of all items are to any user's taste, so that a user alone says nothing about a label and an item little, its
+quality. Features of either side hint at the taste and the style, and tell the truth in `HINT` of all cases. A data set
+of mostly positives plants its negatives so.
 """
 
 from __future__ import annotations

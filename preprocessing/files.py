@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from preprocessing.errors import InputError
 
 BLOCK_BYTES = 1 << 20
+# Beside generated files (`benchmarks`): the probability that each row's label was drawn with.
+PLANTED = "planted_probability.npy"
 
 
 def find_file(folder: Path, name: str) -> Path | None:
@@ -72,3 +76,14 @@ def read_text(path: Path, needed: str, encoding: str = "utf-8") -> bytes:
         return text if text.isascii() else text.decode(encoding).encode()
     except UnicodeDecodeError:
         return text.decode("latin-1").encode()
+
+
+def read_planted(path: Path, rows: int) -> np.ndarray:
+    """(rows,) float32, mapped from the file. Raises `InputError` if it does not belong to so many rows."""
+    try:
+        planted = np.load(path, mmap_mode="c")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no array ({error}). Delete it, or generate the data again.") from None
+    if planted.shape != (rows,) or planted.dtype.kind != "f":
+        raise InputError(f"{path} holds {planted.dtype} {planted.shape} for {rows} rows. Delete it, or generate again.")
+    return planted

@@ -32,9 +32,8 @@ _LIST = rf"\[(?:{_ATOM}(?:, {_ATOM})*)?\]"
 _LISTS = rf"\[{_LIST}(?:, {_LIST})*\]"
 _INNER = rf"{_STRING}: (?:{_ATOM}|{_LIST})"
 _DICT = rf"\{{(?:{_INNER}(?:, {_INNER})*)?\}}"
-_ENTRY = re.compile(
-    rf"""(?:'([^'"\\\x00-\x1f]*)'|"([^'"\\\x00-\x1f]*)"): ({_ATOM}|{_LIST}|{_LISTS}|{_DICT})(, |\}}$)"""
-)
+_KEY = r"""(?:'([^'"\\\x00-\x1f]*)'|"([^'"\\\x00-\x1f]*)")"""
+_ENTRY = re.compile(rf"{_KEY}: ({_ATOM}|{_LIST}|{_LISTS}|{_DICT})(, |\}}$)")
 
 # Everything that `ast.literal_eval` raises for text that is no literal or is too deeply nested.
 _NOT_A_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)

@@ -1,7 +1,7 @@
 """Alibaba's display advertising data (Tianchi data set 56): raw_sample.csv, ad_feature.csv, user_profile.csv.
 
-An impression is a positive if it was clicked. Missing values are a category of their own, `MISSING`; so are all features
-of a user without a profile and of an ad without a feature row, but an ad's price, which is filled with a mean.
+An impression is a positive if it was clicked. Missing values are a category of their own, `MISSING`; so are all
+features of a user without a profile and of an ad without a feature row, but an ad's price, which is filled with a mean.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from preprocessing.errors import InputError
-from preprocessing.files import find_file, fingerprint, read_text
+from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text
 from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, MISSING, NUMBER, Field, TextTable
 
@@ -54,8 +54,6 @@ AD_FIELDS = (
 PROFILE_FIELDS = (Field("userid", INTEGER), *(Field(name, INTEGER, optional=True) for name in PROFILE))
 FILES = {"raw_sample.csv": SAMPLE_FIELDS, "ad_feature.csv": AD_FIELDS, "user_profile.csv": PROFILE_FIELDS}
 PUBLISHED_ROWS = {"raw_sample.csv": 26_557_961, "ad_feature.csv": 846_811, "user_profile.csv": 1_061_768}
-# Beside generated files (`benchmarks.make_taobao`): the probability that each row of raw_sample.csv was drawn with.
-PLANTED = "planted_probability.npy"
 
 HOME_PAGE = "https://tianchi.aliyun.com/dataset/dataDetail?dataId=56"
 NEEDED = f"a folder with {', '.join(FILES)}, plain or gzipped (.gz)"
@@ -98,11 +96,8 @@ def read(path: Path) -> RawData:
     tables["raw_sample.csv"].require(right, "nonclk and clk must be 0 and 1, or 1 and 0")
     users, user, new_users = _with_unknown(frames["user_profile.csv"], "userid", sample["user"].to_numpy())
     items, item, new_items = _with_unknown(frames["ad_feature.csv"], "adgroup_id", sample["adgroup_id"].to_numpy())
-    planted = np.load(files[3], mmap_mode="c") if len(files) > 3 else None
-    if planted is not None and planted.shape != (len(sample),):
-        raise InputError(f"{files[3]} has shape {planted.shape} for {len(sample)} rows of raw_sample.csv. Delete it.")
     return RawData(
-        name=_name({name: len(frame) for name, frame in frames.items()}, planted is not None),
+        name=_name({name: len(frame) for name, frame in frames.items()}, len(files) > len(FILES)),
         fingerprint=fingerprint(files),
         schema=SCHEMA,
         users=users,
@@ -112,7 +107,7 @@ def read(path: Path) -> RawData:
         label=clicked.astype(np.float32),
         timestamp=sample["time_stamp"].to_numpy(),
         interactions={"pid": sample["pid"].array},
-        best_score=planted,
+        best_score=read_planted(files[-1], len(sample)) if len(files) > len(FILES) else None,
         counts=tuple(
             RowCount(places[name].name, len(frames[name]), len(frames[name]), notes=notes)
             for name, notes in {
