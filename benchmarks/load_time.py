@@ -21,8 +21,8 @@ from pathlib import Path
 from preprocessing.protocol import PROTOCOLS
 
 
-def measure(name: str, folder: Path, protocol: str, cache: Path) -> tuple[float, float, float, float]:
-    """-> seconds to import, to read and to build the data set; peak memory of this process in GB"""
+def measure(name: str, folder: Path, protocol: str, cache: Path) -> tuple[float, ...]:
+    """-> seconds to import, to read and to build the data set; of them on a processor; peak memory in GB"""
     start = time.perf_counter()
     from preprocessing.dataset import Dataset
     from preprocessing.load import load_amazon, load_taobao
@@ -34,7 +34,7 @@ def measure(name: str, folder: Path, protocol: str, cache: Path) -> tuple[float,
     Dataset.build(raw, protocol, seed=0)
     built = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return imported - start, read - imported, built - read, peak / 1e9
+    return imported - start, read - imported, built - read, time.process_time(), peak / 1e9
 
 
 def main() -> None:
@@ -43,16 +43,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--protocol", choices=PROTOCOLS, default="published")
     options = parser.parse_args()
-    print("             read    build   read + build   peak memory   import")
+    print("             read    build   read + build   peak memory   import   processor time of all threads")
     with tempfile.TemporaryDirectory(dir=options.folder) as cache:
         for case in ("cold", "from cache"):
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
                 arguments = (options.dataset, options.folder, options.protocol, Path(cache))
-                imported, read, build, peak = process.submit(measure, *arguments).result()
-            print(
-                f"{case:10} {read:5.1f} s  {build:5.1f} s {read + build:12.1f} s {peak:10.2f} GB {imported:7.1f} s",
-                flush=True,
-            )
+                imported, read, build, processor, peak = process.submit(measure, *arguments).result()
+            row = f"{case:10} {read:5.1f} s  {build:5.1f} s {read + build:12.1f} s {peak:10.2f} GB"
+            print(f"{row} {imported:7.1f} s {processor:8.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from preprocessing.encoding import MinMaxScaler, Vocabulary
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, FeatureColumns, kind_of
 from preprocessing.feature_table import Encoder, FeatureTable, label_features
+from preprocessing.frames import raw_from_frames
 from preprocessing.lists import Bags
 from preprocessing.protocol import Protocol, make_protocol
 from preprocessing.raw import RawData, RowCount, Schema
@@ -71,6 +72,23 @@ class Dataset:
             scalers=encoder.scalers,
         )
 
+    @classmethod
+    def from_frames(
+        cls,
+        users: pd.DataFrame | None,
+        items: pd.DataFrame | None,
+        interactions: pd.DataFrame,
+        *,
+        protocol: str = "holdout",
+        seed: int = 0,
+        **names,
+    ) -> Dataset:
+        """A data set of one's own. names: `user_id`, `item_id`, `label` and others, see `raw_from_frames`."""
+        raw = raw_from_frames(users, items, interactions, **names)
+        if protocol == "temporal" and not names.get("timestamp"):
+            raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
+        return cls.build(raw, protocol, seed)
+
     @property
     def name(self) -> str:
         return self.raw.name
@@ -104,11 +122,11 @@ class Dataset:
             counts.append(RowCount("protocol", len(self.raw), sum(splits.values()), gone))
         return "\n".join(
             [
-                *map(str, counts),
                 f"Data: {self.name}, {len(self.raw):,} interactions of {len(self.raw.users):,} users and "
                 f"{len(self.raw.items):,} items",
                 f"Protocol: {self.protocol.name}, seed {self.seed}: "
                 f"{', '.join(f'{count:,} {name}' for name, count in splits.items())} rows",
+                *(f"  {count}" for count in counts),
             ]
         )
 

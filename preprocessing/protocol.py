@@ -39,6 +39,7 @@ class Protocol:
     splits: dict[str, np.ndarray]
     views: list[View]
     smoothing: float
+    leak: str | None = None  # how labels reach features or splits that should not know them, in words
 
     @property
     def leaks_labels(self) -> bool:
@@ -63,7 +64,18 @@ def make_protocol(name: str, raw: RawData, seed: int) -> Protocol:
         splits,
         views=_views(name, splits, raw.schema, seed) if raw.schema.reads_labels else [],
         smoothing=0.0 if name == "published" else SMOOTHING,
+        leak=_leak(raw.schema) if name == "published" else None,
     )
+
+
+def _leak(schema: Schema) -> str:
+    how = {
+        "split": "the labels of the split they are used in, the scored row included",
+        "all": "the labels of all rows before the split, the scored one included",
+    }[schema.published_statistics]
+    if schema.reads_labels:
+        return f"a user's and an item's mean rating are computed from {how}"
+    return "users are dropped for having no positive among all rows, those of the test split included"
 
 
 def _views(name: str, splits: dict[str, np.ndarray], schema: Schema, seed: int) -> list[View]:
