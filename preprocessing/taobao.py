@@ -152,8 +152,9 @@ def _with_unknown(entities: pd.DataFrame, key: str, ids: np.ndarray) -> tuple[pd
     lacking = np.flatnonzero(rows < 0)
     codes, new_ids = pd.factorize(ids[lacking], sort=True)
     rows[lacking] = known + codes
-    empty = {name: np.nan if entities[name].dtype.kind == "f" else MISSING for name in entities.columns}
-    more = pd.DataFrame(empty | {key: new_ids}, columns=entities.columns)
+    fill = {name: np.nan if kind.kind == "f" else MISSING for name, kind in entities.dtypes.items()}
+    more = {name: np.full(len(new_ids), fill[name], kind) for name, kind in entities.dtypes.items()}
+    more = pd.DataFrame(more | {key: new_ids})
     table = pd.concat([entities, more], ignore_index=True) if len(more) else entities
     return table.astype({name: np.int32 for name in table if _fits(table[name])}), rows, known
 

@@ -21,7 +21,7 @@ from preprocessing.errors import InputError
 
 INTEGER, NUMBER, TEXT = "integer", "number", "text"
 PATTERNS = {
-    INTEGER: re.compile(r" *[+-]?[0-9]{1,18} *"),
+    INTEGER: re.compile(r" *[+-]?[0-9]{1,19} *"),
     NUMBER: re.compile(r" *[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})? *"),
 }
 MISSING_TEXTS = ("", "NULL")
@@ -46,8 +46,8 @@ class Field:
         if self.kind == TEXT or (self.optional and value in MISSING_TEXTS):
             return None
         if PATTERNS[self.kind].fullmatch(value):
-            number = float(value)
-            if np.isfinite(number) and not (self.optional and self.kind == INTEGER and number < 0):
+            low = 0 if self.optional else -(2**63)
+            if np.isfinite(float(value)) if self.kind == NUMBER else low <= int(value) < 2**63:
                 return None
         article = "an" if self.kind == INTEGER else "a finite"
         text = self.wanted or f"{article} {self.kind}" + (" of at least 0, empty or NULL" if self.optional else "")
