@@ -55,6 +55,7 @@ def make_amazon(
     items: int = ITEMS,
     meta: int = PUBLISHED_ROWS[META],
     seed: int = 0,
+    negative_rate: float = NEGATIVE_RATE,
 ) -> Path:
     """Writes both files and the planted probabilities into `folder`. Equal arguments give equal files."""
     rng = np.random.default_rng(seed)
@@ -63,7 +64,7 @@ def make_amazon(
     style, good = hint(rng, category[:items] % 2), rng.random(items) < 0.5
     user, item = _pairs(rng, reviews, users, items)
     taste = rng.integers(0, 2, users)
-    probability = 1 - planted_probability(taste[user] != style[item], ~good[item], NEGATIVE_RATE)
+    probability = 1 - planted_probability(taste[user] != style[item], ~good[item], negative_rate)
     liked = rng.random(len(user)) < probability
     stars = np.where(liked, 4 + (rng.random(len(user)) < 0.75), rng.integers(1, 4, len(user)))
     user_ids, item_ids = _ids(rng, "A", 13, users), _ids(rng, "B00", 7, max(items, meta))
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=ITEMS, metavar="N", help="with reviews")
     parser.add_argument("--meta", type=int, default=PUBLISHED_ROWS[META], metavar="N", help="lines of metadata")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--negative_rate", type=float, default=NEGATIVE_RATE, help="at most 0.45")
     print(f"Written to {make_amazon(**vars(parser.parse_args()))}")
 
 

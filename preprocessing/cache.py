@@ -11,6 +11,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -112,8 +113,8 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
             content["files"] = {file.name: sha256_of(file) for file in sorted(complete.iterdir())}
             document = {"content": content, "sha256": _digest(content)}
             (complete / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
-            if place.exists():  # stale or damaged
-                place.rename(Path(temporary) / "old")
+            with suppress(FileNotFoundError):
+                place.rename(Path(temporary) / "old")  # stale or damaged
             try:
                 complete.rename(place)
             except OSError:
