@@ -12,10 +12,7 @@ import torch
 
 from preprocessing.dataset import Dataset
 
-LEAK = (
-    "The published protocol leaks test labels: a user's and an item's mean rating are computed from the labels of the "
-    "split they are used in, the scored row included. For an honest number: --protocol holdout or --protocol temporal."
-)
+LEAK = "The published protocol leaks test labels: {}. For an honest number: --protocol holdout or --protocol temporal."
 GAUC_NOTE = "GAUC: AUC per user, weighted by the user's impressions; users of one class left out."
 PACKAGES = ("torch", "deepctr-torch", "pandas", "numpy", "scikit-learn")
 
@@ -41,6 +38,7 @@ def make_result(
         "data_sha256": dataset.raw.fingerprint,
         "protocol": dataset.protocol.name,
         "leaks_labels": dataset.protocol.leaks_labels,
+        **({"leak": dataset.protocol.leak} if dataset.protocol.leak else {}),
         "model": model_name,
         "seed": dataset.seed,
         "rows": {split: len(dataset.split(split)) for split in dataset.protocol.splits},
@@ -89,7 +87,7 @@ def closing_table(result: dict, title: str) -> str:
         _parameters_line(result),
     ]
     if result["leaks_labels"]:
-        lines.append(LEAK)
+        lines.append(LEAK.format(result["leak"]))
         if result["test"]["auc"] > result.get("best_possible_auc", 1.0):
             lines.append("An AUC above the best possible one is what this leak looks like.")
     elif paper:
