@@ -1,0 +1,195 @@
+"""`PreRanker`: from a run folder with an item index to ranked candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from serving.features import Raw, concatenate
+from serving.index import Snapshot
+from serving.manifest import signature
+from serving.scorers import Levels
+from serving.state import State
+from serving.update import delete_items, upsert_items
+
+User = Any  # an id, or raw features by name
+USER_CHUNK = 16  # users scored at once
+OVERFETCH = (4, 256)  # of k: how many of the best by rounded scores are scored exactly, at least so many more
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best items of one request, best first.
+
+    items: ids. scores: click probabilities, as `predict` gives them. logits: what they were ranked by.
+    """
+
+    items: np.ndarray
+    scores: np.ndarray
+    logits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class PreRanker:
+    """Answers requests from a run folder's model and item index.
+
+    A user is an id that the index knows, or a dict of raw features ({"gender": "F", "age": 25, ...}); in a dict with a
+    known id, the other features stand instead of the stored ones. A list asks for many users at once. Before each
+    request the index is looked at: an upsert, a delete or a new build by any process is what the next request sees.
+
+    One request with few candidates reads these alone, in float32. A request without candidates scores all items in the
+    precision of the index and, where that is not float32, the best of them again in float32.
+    """
+
+    def __init__(self, state: State):
+        self.state = state
+
+    @classmethod
+    def load(cls, run: str | Path) -> PreRanker:
+        """Raises `InputError` for a folder without a trained two-tower model, without index, or with one that is older
+        than the model, cut or altered."""
+        return cls(State.load(Path(run)))
+
+    def rank(
+        self, user: User | Sequence[User], candidates: Sequence | None = None, k: int = 100, levels: Levels = None
+    ) -> Ranking | list[Ranking]:
+        """The k best of all items, or of the candidates; all of them where there are fewer, each once.
+
+        candidates: item ids, the same for every user. levels: IntTower's levels: "all", "last" or numbers from 1.
+        Raises `InputError` for an unknown user or item, no candidates, or k below 1.
+        """
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+            raise InputError(f"k must be a whole number of at least 1. Received: {k!r}.")
+        state = self._current()
+        items = state.items
+        if candidates is None:
+            if not len(items):
+                raise InputError("The index holds no items: all were deleted. Add some, or build it again.")
+            rows = None
+        else:
+            rows = np.unique(_candidate_rows(items, candidates))
+        many, users = _as_list(user)
+        rankings: list[Ranking] = []
+        for first in range(0, len(users), USER_CHUNK):
+            query = self._query(state, users[first : first + USER_CHUNK], levels)
+            rankings += self._best(state, query, rows, int(k))
+        return rankings if many else rankings[0]
+
+    def score(self, user: User | Sequence[User], candidates: Sequence, levels: Levels = None) -> np.ndarray:
+        """Click probabilities of the candidates in the order given, (n,) float64, or (users, n) for a list of users."""
+        state = self._current()
+        rows = _candidate_rows(state.items, candidates)
+        vectors = state.items.vectors(rows)
+        many, users = _as_list(user)
+        with torch.inference_mode():
+            logits = [
+                state.scorer.score_rows(self._query(state, users[first : first + USER_CHUNK], levels), vectors)
+                for first in range(0, len(users), USER_CHUNK)
+            ]
+        scores = torch.sigmoid(torch.cat(logits).double()).numpy()
+        return scores if many else scores[0]
+
+    def upsert(self, items: Sequence[Raw]) -> int:
+        """Adds items or replaces them, by raw features with their id. Returns the index's generation.
+
+        A feature that is not given keeps its value for an item that is there; for a new one only its statistic may be
+        left out. Texts to show (title, ...) may stand beside the features.
+        """
+        return upsert_items(self._current(), items)
+
+    def delete(self, ids: Sequence) -> int:
+        """Removes items. Returns the index's generation. Raises `InputError` for an unknown one."""
+        return delete_items(self._current(), ids)
+
+    def _current(self) -> State:
+        """The state that the manifest names now. Replaced as a whole: a request works on one state from start to end."""
+        state = self.state
+        if signature(state.run) != state.signature:
+            state = self.state = state.refreshed()
+        return state
+
+    def _query(self, state: State, users: list[User], levels: Levels) -> Any:
+        if any(isinstance(user, Mapping) for user in users):
+            features = concatenate([_features(state, user) for user in users])
+        else:
+            features = state.known_users(users)
+        with torch.inference_mode():
+            return state.scorer.query(state.model.encode_user(features), levels)
+
+    def _best(self, state: State, query: Any, rows: np.ndarray | None, k: int) -> list[Ranking]:
+        items, scorer = state.items, state.scorer
+        with torch.inference_mode():
+            if rows is not None:
+                return _rankings(items, scorer.score_rows(query, items.vectors(rows)), rows, k)
+            if scorer.reads_rows:
+                logits = _without(scorer.score_rows(query, items.all_vectors()), items.gone)
+                return _rankings(items, logits, None, min(k, len(items)))
+            logits = _without(scorer.score_all(query, items.columns), items.gone)
+            if items.delta is not None:
+                logits = torch.cat([logits, scorer.score_rows(query, items.delta_vectors)], dim=1)
+            k = min(k, len(items))
+            if items.columns.exact:
+                return _rankings(items, logits, None, k)
+            fetched = min(max(OVERFETCH[0] * k, k + OVERFETCH[1]), len(items))
+            best = torch.topk(logits, fetched, sorted=False).indices.numpy()
+            rankings = []
+            for one, chosen in enumerate(best):
+                exact = scorer.score_rows(query[one : one + 1], items.vectors(chosen))
+                rankings += _rankings(items, exact, chosen, k)
+            return rankings
+
+
+def _features(state: State, user: User) -> Features:
+    """Of one user; given features stand before stored ones, and those before what stands for a new user."""
+    if not isinstance(user, Mapping):
+        return state.known_users([user])
+    row = state.find_users([user.get(state.encoder.schema["user_id"])])
+    stored = state.stored(row) if row[0] >= 0 else {}
+    return state.encoder.user(user, state.new_user | stored)
+
+
+def _rankings(items: Snapshot, logits: Tensor, rows: np.ndarray | None, k: int) -> list[Ranking]:
+    """logits (U, n) of these rows, or of all. Equal logits stand in the order of rows."""
+    best, places = torch.topk(logits, min(k, logits.shape[1]), sorted=False)
+    rankings = []
+    for values, place in zip(best.double().numpy(), places.numpy(), strict=True):
+        chosen = place if rows is None else rows[place]
+        order = np.lexsort((chosen, -values))
+        values, chosen = values[order], chosen[order]
+        rankings.append(Ranking(items.ids(chosen), 1.0 / (1.0 + np.exp(-values)), values))
+    return rankings
+
+
+def _without(logits: Tensor, gone: np.ndarray) -> Tensor:
+    if len(gone):
+        logits[:, torch.from_numpy(gone)] = float("-inf")
+    return logits
+
+
+def _candidate_rows(items: Snapshot, candidates: Sequence) -> np.ndarray:
+    if len(candidates) == 0:
+        raise InputError("The list of candidates is empty. Leave it out to rank all items.")
+    rows = items.find(candidates)
+    unknown = np.flatnonzero(rows < 0)
+    if len(unknown):
+        some = ", ".join(repr(candidates[place]) for place in unknown[:5].tolist())
+        raise InputError(f"{len(unknown)} of {len(rows)} candidates are not in the index: {some}. Leave them out.")
+    return rows
+
+
+def _as_list(user: User | Sequence[User]) -> tuple[bool, list[User]]:
+    many = isinstance(user, (list, tuple, np.ndarray))
+    users = list(user) if many else [user]
+    if not users:
+        raise InputError("The list of users is empty.")
+    return many, users
