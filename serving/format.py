@@ -136,9 +136,10 @@ class SectionFile:
         self._whole.update(self._places)
 
     def _check(self, blocks: np.ndarray) -> None:
-        pending = np.unique(blocks[~self._checked[blocks]])
+        pending = blocks[~self._checked[blocks]]
         if not len(pending):
             return
+        pending = np.unique(pending)
         with memoryview(self._content) as content:
             for block, expected in zip(pending.tolist(), self._sums[pending].tolist(), strict=True):
                 start = self._header + block * BLOCK

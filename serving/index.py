@@ -99,6 +99,11 @@ class Snapshot:
         return self.base.texts
 
     @property
+    def columns_exact(self) -> bool:
+        """Whether `columns` hold the very numbers of `vectors`."""
+        return self.base.file.meta["precision"] == "float32"
+
+    @property
     def columns(self) -> Columns:
         """The base's items as `Scorer.score_all` takes them; checked whole when first used."""
         file = self.base.file

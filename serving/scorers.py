@@ -152,7 +152,7 @@ class KernelsScorer(CodesScorer):
     def query(self, users, levels: Levels = None) -> Tensor:
         _no_levels(levels)
         kernels = self.model.attention.kernels
-        return torch.cat([users, kernels.expand(len(users), -1, -1)], dim=1)  # (U, 2 K, d)
+        return torch.cat([users, kernels.expand(users.shape[0], -1, -1)], dim=1)  # (U, 2 K, d)
 
     def parts(self, products: Tensor) -> Tensor:
         experts, kernels = products[:, 0].float().chunk(2, dim=2)  # (G, U, K, n) each

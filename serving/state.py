@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from model import load_model
 from model.base import TwoTower
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
-from serving.features import RawEncoder
+from serving.features import RawEncoder, concatenate
 from serving.fold import for_inference
 from serving.format import SectionFile
 from serving.index import Snapshot
@@ -74,6 +76,20 @@ class State:
         if manifest.model != self.manifest.model:
             return State.load(self.run)
         return replace(self, signature=seen, manifest=manifest, users=users, items=items)
+
+    def request(self, users: list) -> Features:
+        """What the user tower reads for these users, a batch. Raises `InputError` for whatever cannot be one."""
+        if any(isinstance(user, Mapping) for user in users):
+            return concatenate([self._one(user) for user in users])
+        return self.known_users(users)
+
+    def _one(self, user: Any) -> Features:
+        """Given features stand before stored ones, and those before what stands for a new user."""
+        if not isinstance(user, Mapping):
+            return self.known_users([user])
+        row = self.find_users([user.get(self.encoder.schema["user_id"])])
+        stored = self.stored(row) if row[0] >= 0 else {}
+        return self.encoder.user(user, self.new_user | stored)
 
     def find_users(self, users: list) -> np.ndarray:
         """(n,) rows of user ids, -1 for whatever is no id of a known user."""
