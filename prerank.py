@@ -2,7 +2,7 @@
 
 python prerank.py build RUN                      encode all items, write the index into the run folder
 python prerank.py rank RUN --user 42 --top 10    rank them for a user
-python prerank.py upsert RUN --items FILE        add or replace items, no rebuild
+python prerank.py upsert RUN --items JSON        add or replace items, no rebuild
 python prerank.py delete RUN --items FILE        remove items
 python prerank.py export RUN --format onnx       user tower, item tower and scorer for other runtimes
 """
@@ -42,8 +42,8 @@ def build(options: argparse.Namespace) -> None:
     manifest = build_index(options.run, model, data, options.precision)
     size = (index_folder(options.run) / manifest.base).stat().st_size
     print(
-        f"Index of {len(data.raw.items):,} items of {data.name} in {index_folder(options.run)}: {size / 2**20:.1f} MiB, "
-        f"{options.precision}, {size / len(data.raw.items):,.0f} bytes an item, {time.perf_counter() - start:.1f} s"
+        f"Index of {len(data.raw.items):,} items of {data.name} in {index_folder(options.run)}: "
+        f"{size / 2**20:.1f} MiB, {options.precision}, {size / len(data.raw.items):,.0f} bytes an item, {time.perf_counter() - start:.1f} s"
     )
 
 
@@ -58,7 +58,9 @@ def rank(options: argparse.Namespace) -> None:
         items = ranking.items.tolist()
         explanation = explain(ranker, user, items, options.levels)
         texts = ranker.state.items.texts
-        labels = [str(row.get(texts[0]) if texts else item) for row, item in zip(rows_of(ranker, ranking), items, strict=True)]
+        labels = [
+            str(row.get(texts[0]) if texts else item) for row, item in zip(rows_of(ranker, ranking), items, strict=True)
+        ]
         picture = options.run / f"explain-{options.user if options.features is None else 'features'}.png"
         write_atomic(picture, heat_map(explanation, labels, f"What matched: {user_line(ranker, user)}"))
     if options.json:
@@ -83,7 +85,7 @@ def rank(options: argparse.Namespace) -> None:
 
 
 def upsert(options: argparse.Namespace) -> None:
-    items = _json(options.items.read_text() if options.items.is_file() else str(options.items), "--items")
+    items = _json(options.items, "--items")
     items = items if isinstance(items, list) else [items]
     if not all(isinstance(item, dict) for item in items):
         raise InputError("--items must hold a JSON object an item, or a list of them.")
@@ -105,8 +107,7 @@ def export(options: argparse.Namespace) -> None:
 
 def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:
     if options.features is not None:
-        path = Path(options.features)
-        features = _json(path.read_text() if path.is_file() else options.features, "--features")
+        features = _json(options.features, "--features")
         if not isinstance(features, dict):
             raise InputError(f"--features must be a JSON object of raw features. Received: {options.features!r}.")
         return features
@@ -131,11 +132,14 @@ def _id(given: str, text: bool, place: str) -> int | str:
         raise InputError(f"{place}: an id is a whole number here. Received: {given!r}.") from None
 
 
-def _json(text: str, place: str) -> Any:
+def _json(given: str, place: str) -> Any:
+    """JSON as it stands, or from a file."""
     try:
-        return json.loads(text)
+        return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text())
+    except OSError as error:
+        raise InputError(f"{place}: {given} cannot be read: {error.strerror}. Give JSON, or a file of it.") from None
     except ValueError as error:
-        raise InputError(f"{place} must be JSON, or a file that holds it ({error}). Received: {text[:60]!r}.") from None
+        raise InputError(f"{place} must be JSON, or a file of it ({error}). Received: {given[:60]!r}.") from None
 
 
 def _levels(text: str) -> str | list[int]:
@@ -148,9 +152,7 @@ def _levels(text: str) -> str | list[int]:
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="build|rank|upsert|delete|export")
 
     def command(action, text: str) -> argparse.ArgumentParser:
@@ -161,7 +163,9 @@ def _parser() -> Parser:
 
     one = command(build, "encode all items of the run's data and write the index")
     one.add_argument("--data_path", metavar="PATH", help="the data of the run, if it was trained with --data_path")
-    one.add_argument("--precision", choices=PRECISIONS, default="float32", help="of scoring everything; default float32")
+    one.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="of scoring everything; default float32"
+    )
     one = command(rank, "the best items for a user")
     asked = one.add_mutually_exclusive_group(required=True)
     asked.add_argument("--user", metavar="ID", help="a user of the data set")
@@ -172,7 +176,9 @@ def _parser() -> Parser:
     one.add_argument("--explain", action="store_true", help="draw what matched into the run folder")
     one.add_argument("--json", action="store_true", help="print JSON")
     one = command(upsert, "add items, or replace items with the same id")
-    one.add_argument("--items", type=Path, required=True, metavar="FILE", help="JSON: a list of objects of raw features")
+    one.add_argument(
+        "--items", required=True, metavar="JSON", help="a list of objects of raw features, or a file of it"
+    )
     one = command(delete, "remove items")
     one.add_argument("--items", type=Path, required=True, metavar="FILE", help="one item id a line")
     one = command(export, "write user tower, item tower and scorer, checked against torch")

@@ -110,9 +110,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--batch_size", type=number(int, 2), metavar="N", help="rows a training step")
     add("--lr", type=number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
     add("--lr_schedule", choices=LR_SCHEDULES, help="constant, or linear: falls to 0 over all epochs")
-    add(
-        "--dropout", type=number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers"
-    )
+    add("--dropout", type=number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers")
     add("--embedding_dim", type=number(int, 1), metavar="N", help="size of a feature's embedding")
     add("--patience", type=number(int, 1), metavar="N", help="epochs without a better validation AUC before stopping")
     add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:N")
@@ -138,9 +136,7 @@ def _defaults_text(dataset: str, names: list[str]) -> str:
     return "\n".join(["defaults on this data set:", *lines])
 
 
-def number(
-    kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False
-) -> Callable:
+def number(kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False) -> Callable:
     """A converter for argparse that also checks the range."""
 
     def convert(text: str):

@@ -42,7 +42,7 @@ def blocks_shape(count: int, heads: int, dim: int) -> tuple[int, int, int, int]:
 
 
 def head_scales(rows: np.ndarray, heads: int) -> np.ndarray:
-    """(N, H * d) -> (H,) float32, the scale with which the largest value of a head becomes 127; 1 for a head of zeros."""
+    """(N, H * d) -> (H,) float32: with it the largest value of a head becomes 127; 1 for a head of zeros."""
     largest = np.zeros(heads, dtype=np.float32)
     for part in np.array_split(rows, len(rows) // 65536 + 1):
         if len(part):

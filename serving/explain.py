@@ -1,4 +1,4 @@
-"""Why these items: what each level, head, code or expert of the user adds to each item's logit, and the field weights."""
+"""Why these items: what each head, code or expert of the user adds to an item's logit, and the weights of fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from model.layers.light_se import LightSE
 from preprocessing.errors import InputError
 from serving.ranker import PreRanker, User
-from serving.scorers import CodesScorer, DotScorer, KernelsScorer, Levels, MaxSimScorer, PlainScorer, chosen_levels
+from serving.scorers import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, chosen_levels
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Explanation:
     """terms: (items, R) what each of the user's vectors adds to the logit; with the bias they sum to it.
 
     names: of the R vectors. matched: (items, R) the item head that each met best, from 1; None where items have one.
-    field_weights: "user" and "item" -> field -> Light-SE weight (for items the mean over these), empty without Light-SE.
+    field_weights: "user" and "item" -> field -> Light-SE weight (of items the mean), empty without Light-SE.
     """
 
     items: list
@@ -48,7 +48,9 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
         products = (query @ heads).reshape(1, scorer.heads, 1, -1, len(rows))  # (1, H, 1, R, n)
         terms = scorer.parts(products)[0, 0].T.numpy()  # (n, R)
         matched = products[0, :, 0].argmax(0).T.numpy() + 1 if scorer.heads > 1 else None
-    return Explanation(items, _names(scorer, encoded, terms.shape[1], levels), terms, matched, _weights(state, features, rows))
+    return Explanation(
+        items, _names(scorer, encoded, terms.shape[1], levels), terms, matched, _weights(state, features, rows)
+    )
 
 
 def _names(scorer, encoded, count: int, levels: Levels) -> list[str]:
@@ -96,7 +98,7 @@ def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
     image = axis.imshow(terms, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
     axis.set_yticks(range(rows), [label[:40] for label in labels])
     axis.set_xticks(range(columns), explanation.names, rotation=60, ha="right")
-    top.colorbar(image, label="added to the logit")
+    top.colorbar(image, label="added to the logit; number: item head met")
     if matched is not None and columns <= 24:
         for row, column in np.ndindex(rows, columns):
             shade = "white" if abs(terms[row, column]) > 0.6 * limit else "black"

@@ -88,7 +88,10 @@ def export_onnx(run: Path) -> list[Path]:
         "scorer": (Score(model, scorer), [query, vectors], ["query", "item"], "logit"),
     }
     programs = {name: _export(*part) for name, part in parts.items()}
-    sessions = {name: runtime.InferenceSession(program, providers=["CPUExecutionProvider"]) for name, program in programs.items()}
+    sessions = {
+        name: runtime.InferenceSession(program, providers=["CPUExecutionProvider"])
+        for name, program in programs.items()
+    }
     for count in (1, 3, 7):
         _check(model, sessions, count, generator)
     folder = run / FOLDER
@@ -130,7 +133,12 @@ def _export(module: nn.Module, inputs: list[Tensor], names: list[str], output: s
         shapes = ({0: rows}, {0: torch.export.Dim("items")})
     else:
         lengths = iter(torch.export.Dim(f"length_{name}") for name in names)
-        shapes = (tuple({0: rows, 1: next(lengths)} if one.dtype == torch.int64 and one.ndim == 2 else {0: rows} for one in inputs),)
+        shapes = (
+            tuple(
+                {0: rows, 1: next(lengths)} if one.dtype == torch.int64 and one.ndim == 2 else {0: rows}
+                for one in inputs
+            ),
+        )
     with _quiet():
         program = torch.onnx.export(
             module.eval(),

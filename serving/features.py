@@ -1,4 +1,4 @@
-"""Raw values of one user or item -> the features that its tower reads, through the vocabularies and scalers of a run."""
+"""Raw values of a user or item -> the features that its tower reads, by the vocabularies and scalers of a run."""
 
 from __future__ import annotations
 

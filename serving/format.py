@@ -1,11 +1,11 @@
 """Files of named arrays that open at once, are read where they are touched, and never serve a damaged byte.
 
-    header    magic, version, lengths | JSON: sections and meta | CRC-32 of every data block | padding | CRC-32 of all this
+    header    magic, version, lengths | JSON: sections and meta | CRC-32 of every block | padding | CRC-32 of all this
     data      the sections, each on a block boundary, in blocks of 4096 bytes (a page)
 
 Opening checks the header alone, which holds the checksums of the blocks. A block is checked the first time a process
-touches it, so that a gigabyte opens in a millisecond and a reader pays for what it reads. Small files are checked whole.
-A file is complete or absent, and never changed once it has its name.
+touches it, so that a gigabyte opens in a millisecond and a reader pays for what it reads. A small file is checked
+whole. A file is complete or absent, and never changed once it has its name.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The item index: a base that is built once, a small delta of later changes, and the snapshot of both that scores.
 
-    RUN/index/manifest.json    which files make up the index, and for which model; replaced atomically
-    RUN/index/base-*.idx       items: keys, texts, features, rows (N, H * d) float32, blocks in the chosen precision
-    RUN/index/delta-*.idx      items added or replaced since, as rows, and the keys of all that the base no longer speaks for
-    RUN/index/users-*.idx      the known users
+RUN/index/manifest.json    which files make up the index, and for which model; replaced atomically
+RUN/index/base-*.idx       items: keys, texts, features, rows (N, H * d) float32, blocks in the chosen precision
+RUN/index/delta-*.idx      items added or replaced since, and the keys that the base no longer speaks for
+RUN/index/users-*.idx      the known users
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class PreRanker:
         return delete_items(self._current(), ids)
 
     def _current(self) -> State:
-        """The state that the manifest names now. Replaced as a whole: a request works on one state from start to end."""
+        """The state that the manifest names now. A request works on one state from start to end."""
         state = self.state
         if signature(state.run) != state.signature:
             state = self.state = state.refreshed()

@@ -41,7 +41,9 @@ def user_line(ranker: PreRanker, user: User) -> str:
     state = ranker.state
     features = state.request([user])
     names = [column.name for column in state.model.user_columns if column.name in features]
-    sparse = [name for name in names if not hasattr(features[name], "offsets") and not features[name].is_floating_point()]
+    sparse = [
+        name for name in names if not hasattr(features[name], "offsets") and not features[name].is_floating_point()
+    ]
     values = {name: state.encoder.decode(name, int(features[name][0])) for name in sparse}
     values[state.encoder.schema["user_id"]] = _id_of(ranker, user)
     return ", ".join(f"{name} {'unknown' if value is None else value}" for name, value in values.items())
@@ -51,7 +53,9 @@ def rows_of(ranker: PreRanker, ranking: Ranking) -> list[dict[str, Any]]:
     """One dict an item: id, score, logit, texts."""
     scores = [{"score": score, "logit": logit} for score, logit in zip(ranking.scores, ranking.logits, strict=True)]
     shown = items_with_texts(ranker, ranking.items.tolist())
-    return [item | {name: float(value) for name, value in score.items()} for item, score in zip(shown, scores, strict=True)]
+    return [
+        item | {name: float(value) for name, value in score.items()} for item, score in zip(shown, scores, strict=True)
+    ]
 
 
 def table(ranker: PreRanker, ranking: Ranking, liked: list[dict[str, Any]]) -> str:

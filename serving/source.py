@@ -92,7 +92,7 @@ def item_entities(data: Dataset, model: TwoTower) -> Entities:
             "an item has no one vector. Train with the feature on the user's side."
         )
     frame = data.raw.items
-    shown = [name for name in frame if name != schema.item_id and (frame[name].map(type) == str).all()]
+    shown = [name for name in frame if name != schema.item_id and all(isinstance(value, str) for value in frame[name])]
     return Entities(
         frame[schema.item_id].to_numpy(),
         FeatureTable({k: v for k, v in values.items() if k in names}, {k: v for k, v in lists.items() if k in names}),

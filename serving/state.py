@@ -29,7 +29,7 @@ SAMPLE = 8  # users and items on which the scorer is checked
 
 @dataclass(frozen=True)
 class State:
-    """signature: of the manifest that named these files. new_user, new_item: what stands in for a feature nobody gave."""
+    """signature: of the manifest that named these files. new_user, new_item: stand in for features nobody gave."""
 
     run: Path
     signature: tuple[int, ...]
@@ -119,7 +119,7 @@ class State:
         missing = [column.name for column in self.model.user_columns if column.name not in features]
         if missing:
             raise InputError(
-                f"The model reads {', '.join(missing)} of a request. Give them beside the user's id, as features by name."
+                f"The model reads {', '.join(missing)} of a request. Give them beside the user's id, by name."
             )
         return features
 
@@ -129,8 +129,8 @@ def load_two_tower(run: Path) -> TwoTower:
     model = load_model(run)
     if not isinstance(model, TwoTower):
         raise InputError(
-            f"{run} holds {type(model).__name__}, a ranking model: it reads user and item together, so that no item can "
-            "be encoded ahead of time. Use a two-tower model."
+            f"{run} holds {type(model).__name__}, a ranking model: it reads user and item together, so that no item "
+            "can be encoded ahead of time. Use a two-tower model."
         )
     return model
 

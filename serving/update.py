@@ -35,9 +35,7 @@ def build_index(run: Path, model: TwoTower, data: Dataset, precision: str = "flo
     return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
 
 
-def write_index(
-    run: Path, model: TwoTower, users: Entities, items: Entities, precision: str, meta: dict
-) -> Manifest:
+def write_index(run: Path, model: TwoTower, users: Entities, items: Entities, precision: str, meta: dict) -> Manifest:
     """Readers see the index that was there before until the new one is complete."""
     checksum = model_checksum(run)
     names = [column.name for column in model.item_columns]
