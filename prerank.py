@@ -43,7 +43,8 @@ def build(options: argparse.Namespace) -> None:
     size = (index_folder(options.run) / manifest.base).stat().st_size
     print(
         f"Index of {len(data.raw.items):,} items of {data.name} in {index_folder(options.run)}: "
-        f"{size / 2**20:.1f} MiB, {options.precision}, {size / len(data.raw.items):,.0f} bytes an item, {time.perf_counter() - start:.1f} s"
+        f"{size / 2**20:.1f} MiB, {options.precision}, {size / len(data.raw.items):,.0f} bytes an item, "
+        f"{time.perf_counter() - start:.1f} s"
     )
 
 

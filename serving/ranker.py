@@ -22,7 +22,7 @@ from serving.update import delete_items, upsert_items
 User = Any  # an id, or raw features by name
 USER_CHUNK = 16  # users scored at once
 GATHER_COST = 4  # times that of reading an item in its block
-OVERFETCH = (4, 256)  # of k: how many of the best by rounded scores are scored exactly, at least so many more
+OVERFETCH, MOST_FETCHED = 4, 256  # times k: how many of the best by rounded scores are scored exactly, and at most
 
 
 @dataclass(frozen=True)
@@ -134,18 +134,29 @@ class PreRanker:
             logits = _all_logits(state, query)
             if items.columns_exact or scorer.reads_rows:
                 return _rankings(items, logits, None, k)
-            fetched = min(max(OVERFETCH[0] * k, k + OVERFETCH[1]), len(items))
-            best = torch.topk(logits, fetched, sorted=False).indices.numpy()
-            return [
-                ranking
-                for one, chosen in enumerate(best)
-                for ranking in _rankings(items, _exact(state, query[one : one + 1], chosen), chosen, k)
-            ]
+            return [_rescored(state, query[one : one + 1], logits[one], k) for one in range(len(logits))]
 
 
 def _exact(state: State, query: Any, rows: np.ndarray) -> Tensor:
     """Logits (U, n) of these rows, in float32."""
     return state.scorer.score_rows(query, state.items.vectors(rows))
+
+
+def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking:
+    """The best by rounded logits (n,), scored exactly: so many that no other can be among the best k.
+
+    The largest error among those that were fetched stands for the error of all others.
+    """
+    fetched = max(OVERFETCH * k, k + 256)
+    while True:
+        count = min(fetched, len(state.items))
+        rounded, places = torch.topk(logits, count, sorted=False)
+        exact = _exact(state, query, places.numpy())  # (1, count)
+        error = (exact[0] - rounded).abs().max()
+        worst = torch.topk(exact[0], k).values.min()
+        if count < fetched or fetched >= MOST_FETCHED * k or worst >= rounded.min() + error:
+            return _rankings(state.items, exact, places.numpy(), k)[0]
+        fetched *= 4
 
 
 def _all_logits(state: State, query: Any) -> Tensor:
