@@ -83,7 +83,8 @@ def in_key_order(entities: Entities) -> Entities:
     order = np.argsort(keys, kind="stable")
     twice = np.flatnonzero(np.diff(keys[order]) == 0)
     if len(twice):
-        raise InputError(f"The id {entities.ids[order[twice[0]]]!r} is there twice. Give each entity one row.")
+        one = entities.ids[order[twice[:1]]].tolist()[0]
+        raise InputError(f"The id {one!r} is there twice. Give each entity one row.")
     return entities if (np.diff(order) == 1).all() else entities.take(order)
 
 
@@ -127,7 +128,7 @@ class EntityTable:
         known = self.file.section("key")
         if not len(known):
             return np.full(len(keys), -1)
-        if known[-1] - known[0] == len(known) - 1 and not self.has_text_ids:  # no gaps, as in most id spaces
+        if int(known[-1]) - int(known[0]) == len(known) - 1:  # no gaps, as in most id spaces
             return np.where((keys >= known[0]) & (keys <= known[-1]), keys - known[0], -1)
         rows = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         return np.where(known[rows] == keys, rows, -1)
