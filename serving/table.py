@@ -69,7 +69,7 @@ def keys_of(ids: Sequence | np.ndarray) -> np.ndarray:
     ([3, 1], [-2230513773753566635])
     """
     array = np.asarray(ids)
-    if array.ndim == 1 and array.dtype.kind in "iu":
+    if array.ndim == 1 and array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64):
         return array.astype(np.int64)
     if array.ndim == 1 and all(isinstance(one, str) for one in ids):
         digests = b"".join(hashlib.blake2b(one.encode(), digest_size=8).digest() for one in array.tolist())
