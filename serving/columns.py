@@ -90,9 +90,8 @@ class Columns:
 
     def queries(self, query: Tensor) -> Tensor:
         """(Q, d) user vectors -> (1 or H, Q, d), as they meet each head."""
-        if self.blocks.dtype == torch.int8:
-            query = query * self.scales[:, None, None]  # (H, Q, d)
-        return query.reshape(-1, *query.shape[-2:]).to(self.compute_dtype)
+        query = query * self.scales[:, None, None] if self.blocks.dtype == torch.int8 else query.unsqueeze(0)
+        return query.to(self.compute_dtype)
 
     def values(self, first: int, last: int) -> Tensor:
         """Blocks first..last-1 in the dtype of the product: (last - first, H, d, n)."""

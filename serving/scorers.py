@@ -79,22 +79,21 @@ class Scorer(ABC):
 
     def score_all(self, query: Tensor, columns: Columns) -> Tensor:
         """query (U, R, d) -> (U, N) with every item, in the precision of the columns."""
-        users, vectors, _ = query.shape
-        blocks, heads, dim, size = columns.blocks.shape
+        users, vectors, dim = query.shape
+        blocks, heads, _, size = columns.blocks.shape
         queries = columns.queries(query.reshape(-1, dim))  # (1 or H, U * R, d)
         row_bytes = queries.element_size() * heads * users * vectors * size
         chunk = min(max(1, CHUNK_BYTES // row_bytes), blocks)
         left = queries.expand(chunk, heads, -1, -1).reshape(chunk * heads, -1, dim)
         products = left.new_empty(chunk * heads, users * vectors, size)
-        logits = torch.empty(users, blocks, size)
+        parts = []
         for first in range(0, blocks, chunk):
-            last = min(first + chunk, blocks)
-            count = (last - first) * heads
-            values = columns.values(first, last).view(count, dim, size)
-            torch.bmm(left[:count], values, out=products[:count])
-            reduced = self.reduce(products[:count].view(-1, heads, users, vectors, size))  # (chunk, U, n)
-            logits[:, first:last] = reduced.transpose(0, 1)
-        return logits.view(users, -1)[:, : columns.count]
+            values = columns.values(first, first + chunk)  # (chunk, H, d, n), fewer at the end
+            count = len(values) * heads
+            torch.bmm(left[:count], values.view(count, dim, size), out=products[:count])
+            parts.append(self.reduce(products[:count].view(-1, heads, users, vectors, size)))  # (chunk, U, n)
+        logits = parts[0] if len(parts) == 1 else torch.cat(parts)  # (blocks, U, n)
+        return logits.transpose(0, 1).reshape(users, -1)[:, : columns.count]
 
 
 class DotScorer(Scorer):
