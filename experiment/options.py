@@ -127,21 +127,19 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         choices=PROTOCOLS,
         help="published (default; the papers' protocol, leaks test labels), holdout, temporal",
     )
-    add("--seed", "--random_seed", type=_number(int, 0, 2**32 - 1), default=1023, metavar="N", help="default 1023")
-    add("--epoch", dest="epochs", type=_number(int, 1), metavar="N", help="passes over the training rows at most")
-    add("--batch_size", type=_number(int, 2), metavar="N", help="rows a training step")
-    add("--lr", type=_number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
+    add("--seed", "--random_seed", type=number(int, 0, 2**32 - 1), default=1023, metavar="N", help="default 1023")
+    add("--epoch", dest="epochs", type=number(int, 1), metavar="N", help="passes over the training rows at most")
+    add("--batch_size", type=number(int, 2), metavar="N", help="rows a training step")
+    add("--lr", type=number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
     add("--lr_schedule", choices=LR_SCHEDULES, help="constant, or linear: falls to 0 over all epochs")
     add(
         "--embedding_optimizer",
         choices=EMBEDDING_OPTIMIZERS,
         help="dense updates all rows of the embedding tables in each step, rowwise those of the batch; default by size",
     )
-    add(
-        "--dropout", type=_number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers"
-    )
-    add("--embedding_dim", type=_number(int, 1), metavar="N", help="size of a feature's embedding")
-    add("--patience", type=_number(int, 1), metavar="N", help="epochs without a better validation AUC before stopping")
+    add("--dropout", type=number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers")
+    add("--embedding_dim", type=number(int, 1), metavar="N", help="size of a feature's embedding")
+    add("--patience", type=number(int, 1), metavar="N", help="epochs without a better validation AUC before stopping")
     add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:N")
     add(
         "--precision",
@@ -158,12 +156,12 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         help="any other argument of the model's constructor, as --set cir_weight=0.1; may be repeated",
     )
     add("--published_eval_mode", action="store_true", help="reproduce the published loop's evaluation-mode defect")
-    add("--max_rows", type=_number(int, 1), metavar="N", help="only the first N interactions in time order")
+    add("--max_rows", type=number(int, 1), metavar="N", help="only the first N interactions in time order")
     add("--out", metavar="DIR", help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>")
     add("--resume", action="store_true", help="continue the interrupted run in --out")
     add(
         "--checkpoint_minutes",
-        type=_number(float, 0, low_open=True),
+        type=number(float, 0, low_open=True),
         default=5.0,
         metavar="X",
         help="time between checkpoints inside an epoch (default 5); one is written after every epoch anyway",
@@ -183,7 +181,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     if "sample_rate" in OWN_OPTIONS[dataset]:
         add(
             "--sample_rate",
-            type=_number(float, 0, 1, low_open=True),
+            type=number(float, 0, 1, low_open=True),
             default=1.0,
             metavar="X",
             help="random share of the interactions that is kept; default 1, published for HIT: 0.3",
@@ -203,9 +201,7 @@ def _defaults_text(dataset: str, names: list[str]) -> str:
     return "\n".join(["defaults on this data set:", *lines])
 
 
-def _number(
-    kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False
-) -> Callable:
+def number(kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False) -> Callable:
     """A converter for argparse that also checks the range."""
 
     def convert(text: str):

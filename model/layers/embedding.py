@@ -98,9 +98,10 @@ class FeatureEmbedding(nn.Module):
         return fields, self._dense(features, fields)
 
     def _dense(self, features: Features, fields: Tensor) -> Tensor:
+        rows = fields.shape[0]  # not len(fields), which an exported program takes for a constant
         if not self.dense:
-            return fields.new_empty(len(fields), 0)
-        values = [features[column.name].reshape(len(fields), -1) for column in self.dense]
+            return fields.new_empty(rows, 0)
+        values = [features[column.name].reshape(rows, -1) for column in self.dense]
         return torch.cat(values, dim=1)  # (B, dense)
 
 

@@ -21,6 +21,8 @@ def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gra
     >>> pool_lists(bags, torch.tensor([[9.0], [2.0], [4.0]]), 0, "mean").tolist()  # (2 + 4) / 2 and 4
     [[3.0], [4.0]]
     """
+    if torch.compiler.is_exporting():
+        return _pool_padded(ids, table, start, mode)
     bags = _without_zeros(ids)
     values = bags.values + start
     if row_gradients:  # of the distinct ids' rows, which stand in for the table from here on
@@ -30,6 +32,16 @@ def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gra
         return F.embedding_bag(values, table, bags.offsets, mode=mode, include_last_offset=True)
     sums = _BagSum.apply(table, values, bags.offsets)
     return sums if mode == "sum" else sums / bags.offsets.diff().clamp(min=1).unsqueeze(1)
+
+
+def _pool_padded(ids: Tensor, table: Tensor, start: int, mode: str) -> Tensor:
+    """The same for padded ids (B, maxlen), in operations that an exported program has."""
+    known = (ids != 0).unsqueeze(2)  # (B, maxlen, 1)
+    vectors = F.embedding(ids + start, table)  # (B, maxlen, D)
+    if mode == "max":
+        return vectors.masked_fill(~known, float("-inf")).amax(1).masked_fill(~known.any(1), 0.0)
+    sums = (vectors * known).sum(1)
+    return sums if mode == "sum" else sums / known.sum(1).clamp(min=1)
 
 
 def _without_zeros(ids: Tensor | Bags) -> Bags:

@@ -1,0 +1,134 @@
+"""Processes rank while another one upserts: no error, no torn read, every answer that of one of two states.
+
+python -m benchmarks.concurrent_upserts RUN [--readers 4] [--seconds 60]
+
+RUN must have an index (prerank.py build). The writer puts a few items into state A and B in turn, as fast as it can: in
+B they have the features of other items. The items are as before at the end.
+Readers compare every answer, ids and scores, with those of A and of B. Exit status 1 if one is neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from experiment.main import run
+from preprocessing.errors import InputError
+from serving.ranker import PreRanker
+
+CHANGED = 5  # items that differ between the states
+USERS, TOP = 4, 50
+TOLERANCE = 1e-6
+START_SECONDS = 120  # at most, until all readers have loaded
+
+
+def raw_items(ranker: PreRanker, ids: list) -> list[dict]:
+    """Items as `upsert` takes them. Scaled features are left out: an item keeps those that it has."""
+    state = ranker.state
+    encoder, result = state.encoder, []
+    for one in ids:
+        table = state.items.entities(state.items.find([one])).features
+        raw = {
+            name: encoder.decode(name, int(value)) for name, value in table.values.items() if value.dtype == torch.int32
+        }
+        raw |= {name: [encoder.decode(name, n) for n in ids.values.tolist()] for name, ids in table.lists.items()}
+        if encoder.schema["item_statistic"] in table.values:
+            raw[encoder.schema["item_statistic"]] = float(table.values[encoder.schema["item_statistic"]])
+        result.append(raw | {encoder.schema["item_id"]: one})
+    return result
+
+
+def answers(ranker: PreRanker, users: list) -> list[tuple[tuple, np.ndarray]]:
+    """What each user is shown: ids and scores."""
+    return [(tuple(ranking.items.tolist()), ranking.scores) for ranking in ranker.rank(users, k=TOP)]
+
+
+def same(one, other) -> bool:
+    return one[0] == other[0] and bool(np.abs(one[1] - other[1]).max() <= TOLERANCE)
+
+
+def read(path: Path, users: list, states: list, seconds: float, ready, results) -> None:
+    """Counts answers of each state, and others; puts (of A, of B, of neither, error) into `results`."""
+    torch.set_num_threads(1)
+    counts, error = [0, 0, 0], None
+    try:
+        ranker = PreRanker.load(path)
+        ready.wait(START_SECONDS)
+        until = time.time() + seconds
+        while time.time() < until:
+            given = answers(ranker, users)
+            # All users of one request are answered from one state, so they are compared as a whole.
+            fits = [all(map(same, given, state)) for state in states]
+            counts[fits.index(True) if any(fits) else 2] += 1
+    except Exception as problem:  # whatever goes wrong in a reader is the finding
+        error = repr(problem)
+    results.put((*counts, error))
+
+
+def measure(path: Path, readers: int, seconds: float) -> dict:
+    ranker = PreRanker.load(path)
+    items = ranker.state.items
+    if len(items) < 2 * CHANGED + 1:
+        raise InputError(f"The index has {len(items)} items, too few to change {CHANGED}.")
+    users = ranker.state.users.ids(np.arange(min(USERS, len(ranker.state.users)))).tolist()
+    best = ranker.rank(users[0], k=2 * CHANGED + 1).items.tolist()
+    before = raw_items(ranker, best)
+    key = ranker.state.encoder.schema["item_id"]
+    # State B: the first items have the features of the next ones.
+    swapped = [other | {key: one[key]} for one, other in zip(before[:CHANGED], before[CHANGED:-1], strict=True)]
+    states = [answers(ranker, users)]
+    context = multiprocessing.get_context("spawn")
+    results, ready, writes = context.Queue(), context.Barrier(readers + 1), 0
+    ranker.upsert(swapped)
+    states.append(answers(ranker, users))
+    if all(map(same, *states)):
+        raise InputError("The two states do not differ: the model gives these items equal scores. Train it longer.")
+    processes = [
+        context.Process(target=read, args=(path, users, states, seconds, ready, results)) for _ in range(readers)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        ready.wait(START_SECONDS)
+        until = time.time() + seconds
+        while time.time() < until:
+            ranker.upsert(before[:CHANGED] if writes % 2 == 0 else swapped)
+            writes += 1
+    finally:
+        ranker.upsert(before[:CHANGED])
+        found = [results.get(timeout=60) for _ in processes]
+        for process in processes:
+            process.join()
+    of_a, of_b, neither, errors = zip(*found, strict=True)
+    return {
+        "seconds": seconds,
+        "readers": readers,
+        "upserts": writes,
+        "answers_a": sum(of_a),
+        "answers_b": sum(of_b),
+        "answers_of_neither": sum(neither),
+        "errors": [error for error in errors if error],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--readers", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    found = measure(options.run, options.readers, options.seconds)
+    print("\n".join(f"{name}: {value}" for name, value in found.items()))
+    if found["errors"] or found["answers_of_neither"]:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run(main)

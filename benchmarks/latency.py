@@ -1,0 +1,289 @@
+"""What a request costs: scoring alone beside the published way, whole requests, an index of a million items.
+
+    python -m benchmarks.latency scoring     one user, 10,000 candidates: ours, published, plain torch, faiss, peak
+    python -m benchmarks.latency requests    features to the top 100: models x items x threads x users x precisions
+    python -m benchmarks.latency million     HIT, a million items: build, open, memory of a reader
+    python -m benchmarks.latency plot        AUC (results/, or run folders) against latency (a file of `requests`)
+
+Models have their full size and random weights (`benchmarks.generated_run`). Each part prints a table; --json FILE keeps
+it. Contenders are timed in turn; ratios are of medians of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.generated_run import make_model, make_run, request_features
+from benchmarks.latency_plot import plot
+from benchmarks.timing import percentiles, seconds, sgemm_peak
+from experiment.main import run
+from model import MODELS
+from model.base import TwoTower
+from preprocessing import utils
+from serving.columns import STORED, Columns, blocks_shape, fill_blocks, head_scales
+from serving.manifest import index_folder
+from serving.ranker import PreRanker
+from serving.scorers import SCORERS, Scorer, item_heads
+
+TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
+RANKING = ("deep_fm", "auto_int")
+HEADS = {"int_tower": {}, "int_tower 32 heads": {"user_head": 32, "item_head": 32}}
+SHAPES = {name: (name, {}) for name in TWO_TOWERS} | {title: ("int_tower", more) for title, more in HEADS.items()}
+PRECISIONS = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}
+TOP = 100
+
+
+# -- scoring alone ----------------------------------------------------------------------------------------------------
+
+
+def random_user(model: TwoTower, scorer: Scorer) -> Tensor | list[Tensor]:
+    """What `encode_user` returns for one user, at random."""
+    size = scorer.heads * scorer.dim
+    if model.__class__.__name__ == "IntTower":
+        return [torch.randn(1, model.fe_block.user_heads * scorer.dim) for _ in model.levels]
+    if model.__class__.__name__ in ("MVKE", "PolyEncoder"):
+        count = len(model.attention.kernels) if model.__class__.__name__ == "MVKE" else len(model.codes.codes)
+        return torch.randn(1, count, scorer.dim)
+    return torch.randn(1, size)
+
+
+def scoring_contenders(model: TwoTower, count: int) -> tuple[dict[str, Callable[[], object]], float]:
+    """Ways to score `count` items for one user, and the FLOPs of their matrix product."""
+    heads = item_heads(model)
+    with torch.inference_mode():
+        width = vector_width(model)
+        scorer = SCORERS[type(model)](model, heads, width // heads)
+        rows, user = torch.randn(count, width), random_user(model, scorer)
+        query = scorer.query(user)
+    scales = head_scales(rows.numpy(), heads)
+    actions: dict[str, Callable[[], object]] = {}
+    for precision, dtype in PRECISIONS.items():
+        blocks = np.zeros(blocks_shape(count, heads, scorer.dim), dtype=STORED[precision])
+        assert blocks.dtype == np.dtype(dtype)
+        fill_blocks(blocks, rows.numpy(), scales)
+        columns = Columns.of(blocks, scales, count)
+        actions[precision] = lambda columns=columns: scorer.score_all(query, columns)
+    actions["plain torch"] = lambda: scorer.score_rows(query, rows)
+    if heads > 1:
+        levels = user if isinstance(user, list) else [user]
+        block = model.fe_block
+        dims = [block.field_dim] * len(levels)
+        actions["published"] = lambda: utils.fe_score(
+            [level.repeat(count, 1) for level in levels], [rows], block.user_heads, block.item_heads, dims, dims
+        )
+    else:
+        actions["published"] = lambda: model.score_aligned(user.expand(count, *user.shape[1:]), rows)
+    if heads == 1 and query.shape[1] == 1 and (search := faiss_search(rows, query[0])) is not None:
+        actions["faiss top 100"] = search
+    single, vector = torch.randn(count, 32), torch.randn(32)
+    actions["one 32-dim dot"] = lambda: torch.mv(single, vector)
+    return actions, 2.0 * query.shape[1] * width * count
+
+
+def vector_width(model: TwoTower) -> int:
+    block = getattr(model, "fe_block", None)
+    return block.item_heads * block.field_dim if block is not None else model.item_side.output_size
+
+
+def faiss_search(rows: Tensor, query: Tensor) -> Callable[[], object] | None:
+    """None where faiss is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        return None
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    index = faiss.IndexFlatIP(rows.shape[1])
+    index.add(rows.numpy())
+    return lambda: index.search(query.numpy(), TOP)
+
+
+def scoring(options: argparse.Namespace) -> list[dict]:
+    table = []
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        for title, (name, arguments) in SHAPES.items():
+            actions, flops = scoring_contenders(make_model(name, 1000, **arguments), options.items[0])
+            with torch.inference_mode():
+                peak = sgemm_peak()
+                times = seconds(actions, options.seconds)
+            published = float(np.median(times["published"]))
+            for way, values in times.items():
+                median = float(np.median(values))
+                entry = {"model": title, "way": way, "items": options.items[0], "threads": threads}
+                entry |= percentiles(values) | {"times_faster": round(published / median, 2)}
+                if way == "float32":
+                    entry |= {"share_of_peak": round(flops / median / peak, 3), "sgemm_gflops": round(peak / 1e9, 1)}
+                table.append(entry)
+    return table
+
+
+# -- whole requests ---------------------------------------------------------------------------------------------------
+
+
+def requests(options: argparse.Namespace) -> list[dict]:
+    table = []
+    for items in options.items:
+        for title in options.models:
+            name, arguments = SHAPES.get(title, (title, {}))
+            for precision in options.precisions if name in TWO_TOWERS else ("float32",):
+                with tempfile.TemporaryDirectory() as folder:
+                    cases = request_cases(Path(folder), name, items, precision, arguments, options)
+                    for case, (action, users, more) in cases.items():
+                        for threads in options.threads:
+                            torch.set_num_threads(threads)
+                            times = seconds({"request": action}, options.seconds, most=2000)["request"]
+                            rate = round(users / float(times.mean()), 1)
+                            entry = {"model": title, "case": case, "items": items, "precision": precision}
+                            entry |= {"threads": threads, "users": users} | percentiles(times)
+                            table.append(entry | {"requests_per_second": rate} | more)
+                            print(json.dumps(table[-1]), file=sys.stderr, flush=True)
+    return table
+
+
+def request_cases(
+    folder: Path, name: str, items: int, precision: str, arguments: dict, options: argparse.Namespace
+) -> dict[str, tuple[Callable[[], object], int, dict]]:
+    """case -> (action, users a request, what else is known)"""
+    if name not in TWO_TOWERS:
+        return {"all candidates": (ranking_request(name, items), 1, {})}
+    make_run(folder, name, items, precision, **arguments)
+    ranker = PreRanker.load(folder)
+    features = request_features(MODELS[name].history)
+    size = {"bytes_per_item": round(next(index_folder(folder).glob("base-*")).stat().st_size / items)}
+    some = np.random.default_rng(1).permutation(items)[:1000] + 1
+    cases = {
+        "features to top 100": (lambda: ranker.rank(features), 1, size),
+        "known user to top 100": (lambda: ranker.rank(7), 1, size),
+        "1,000 candidates": (lambda: ranker.rank(features, some), 1, size),
+    }
+    if name == "int_tower":
+        cases["last level"] = (lambda: ranker.rank(features, levels="last"), 1, size)
+    for users in options.users:
+        if users > 1:
+            cases[f"{users} users"] = (lambda users=users: ranker.rank(list(range(1, users + 1))), users, size)
+    return cases
+
+
+@torch.inference_mode()
+def ranking_request(name: str, items: int) -> Callable[[], object]:
+    """A ranking model on the same candidates: every candidate is a row, the user's features repeated."""
+    model, generator = make_model(name, items), torch.Generator().manual_seed(0)
+    features = {}
+    for column in model.columns:
+        size, one = getattr(column, "vocabulary_size", 0), column in model.columns[: len(model.columns) - 3]
+        count = 1 if one else items
+        shape = (count, 3) if hasattr(column, "sparsefeat") else (count,)
+        value = torch.randint(1, size, shape, generator=generator) if size else torch.rand(count, generator=generator)
+        features[column.name] = value.repeat(items // count, *[1] * (value.ndim - 1))
+
+    @torch.inference_mode()
+    def action() -> object:
+        parts = torch.arange(items).split(8192)
+        logits = [model({name: value[part] for name, value in features.items()}) for part in parts]
+        return torch.topk(torch.cat(logits), min(TOP, items))
+
+    return action
+
+
+# -- a million items --------------------------------------------------------------------------------------------------
+
+READER = """
+import resource, sys, time, numpy as np, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from serving.format import SectionFile
+from serving.manifest import index_folder
+from serving.ranker import PreRanker
+
+def rss():
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:])
+    return int(lines["Rss"].split()[0]) * 1024
+
+run = Path(sys.argv[1])
+start = time.perf_counter()
+file = SectionFile(next(index_folder(run).glob("base-*")))
+opened, size = time.perf_counter() - start, file.size
+del file
+ranker = PreRanker.load(run)
+some = np.random.default_rng(0).permutation(int(sys.argv[2]))[:1000] + 1
+model = rss()
+start = time.perf_counter()
+ranker.rank(7, some)
+print(opened, time.perf_counter() - start, rss() - model, size)
+"""
+
+
+def million(options: argparse.Namespace) -> list[dict]:
+    torch.set_num_threads(options.threads[0])
+    items = max(options.items)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        start = time.perf_counter()
+        make_run(Path(folder), "hit", items, options.precisions[0])
+        built = time.perf_counter() - start
+        argv = [sys.executable, "-c", READER, folder, str(items)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        opened, first, resident, size = map(float, done.stdout.split())
+    return [
+        {
+            "model": "hit",
+            "items": items,
+            "precision": options.precisions[0],
+            "build_s": round(built, 1),
+            "open_ms": round(opened * 1e3, 2),
+            "first_1000_candidates_ms": round(first * 1e3, 2),
+            "reader_index_MiB": round(resident / 2**20, 1),
+            "file_MiB": round(size / 2**20, 1),
+            "build_peak_MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10),
+        }
+    ]
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+def print_table(rows: list[dict]) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("scoring", "requests", "million", "plot"))
+    parser.add_argument("--items", nargs="+", type=int, help="default 10,000; of `million` 1,000,000")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1])
+    parser.add_argument("--users", nargs="+", type=int, default=[1, 8, 64], help="users a request")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["float32"])
+    parser.add_argument("--models", nargs="+", choices=[*SHAPES, *RANKING], default=[*SHAPES, *RANKING])
+    parser.add_argument("--seconds", type=float, default=3.0, help="of measuring a case")
+    parser.add_argument("--json", type=Path, help="write the table here; for `plot`: a table of `requests`")
+    parser.add_argument("--folder", type=Path, help="where generated run folders are written and deleted")
+    parser.add_argument("--results", type=Path, nargs="+", default=[Path("results"), Path("runs")])
+    parser.add_argument("--protocol", default="holdout")
+    options = parser.parse_args()
+    options.items = options.items or ([1_000_000] if options.part == "million" else [10_000])
+    if options.part == "plot":
+        print(f"Written: {plot(options.json, options.results, options.protocol)}")
+        return
+    table = {"scoring": scoring, "requests": requests, "million": million}[options.part](options)
+    print_table(table)
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,191 @@
+"""From a trained run to ranked candidates.
+
+python prerank.py build RUN                      encode all items, write the index into the run folder
+python prerank.py rank RUN --user 42 --top 10    rank them for a user
+python prerank.py upsert RUN --items JSON        add or replace items, no rebuild
+python prerank.py delete RUN --items FILE        remove items
+python prerank.py export RUN --format onnx       user tower, item tower and scorer for other runtimes
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from experiment.main import run
+from experiment.options import Parser, number
+from preprocessing.errors import InputError
+from serving.columns import PRECISIONS
+from serving.explain import explain, heat_map
+from serving.export import FORMATS, export_onnx
+from serving.manifest import index_folder
+from serving.ranker import PreRanker
+from serving.report import liked_before, rows_of, table, user_line
+from serving.source import load_dataset
+from serving.state import load_two_tower
+from serving.update import build_index
+from training.store import write_atomic
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    options.action(options)
+
+
+def build(options: argparse.Namespace) -> None:
+    start = time.perf_counter()
+    model = load_two_tower(options.run)
+    data = load_dataset(options.run, options.data_path)
+    manifest = build_index(options.run, model, data, options.precision)
+    size = (index_folder(options.run) / manifest.base).stat().st_size
+    print(
+        f"Index of {len(data.raw.items):,} items of {data.name} in {index_folder(options.run)}: "
+        f"{size / 2**20:.1f} MiB, {options.precision}, {size / len(data.raw.items):,.0f} bytes an item, "
+        f"{time.perf_counter() - start:.1f} s"
+    )
+
+
+def rank(options: argparse.Namespace) -> None:
+    ranker = PreRanker.load(options.run)
+    user = _user(ranker, options)
+    candidates = None if options.candidates is None else _ids(options.candidates, ranker.state.items.base.has_text_ids)
+    ranking = ranker.rank(user, candidates, options.top, options.levels)
+    liked = liked_before(ranker, user)
+    picture = explanation = None
+    if options.explain:
+        items = ranking.items.tolist()
+        explanation = explain(ranker, user, items, options.levels)
+        texts = ranker.state.items.texts
+        labels = [
+            str(row.get(texts[0]) if texts else item) for row, item in zip(rows_of(ranker, ranking), items, strict=True)
+        ]
+        picture = options.run / f"explain-{options.user if options.features is None else 'features'}.png"
+        write_atomic(picture, heat_map(explanation, labels, f"What matched: {user_line(ranker, user)}"))
+    if options.json:
+        answer = {
+            "run": str(options.run),
+            "generation": ranker.state.manifest.generation,
+            "user": user,
+            "items": rows_of(ranker, ranking),
+            "liked_before": liked,
+        }
+        if explanation is not None:
+            answer["explanation"] = explanation.as_json() | {"picture": str(picture)}
+        print(json.dumps(answer, indent=1))
+        return
+    print(f"User: {user_line(ranker, user)}")
+    print(f"Best {len(ranking)} of {len(ranker.state.items) if candidates is None else len(set(candidates)):,} items")
+    print(table(ranker, ranking, liked))
+    if explanation is not None:
+        for side, weights in explanation.field_weights.items():
+            print(f"Light-SE, {side}: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
+        print(f"Heat map: {picture}")
+
+
+def upsert(options: argparse.Namespace) -> None:
+    items = _json(options.items, "--items")
+    items = items if isinstance(items, list) else [items]
+    if not all(isinstance(item, dict) for item in items):
+        raise InputError("--items must hold a JSON object an item, or a list of them.")
+    generation = PreRanker.load(options.run).upsert(items)
+    print(f"{len(items):,} items added or replaced, generation {generation}")
+
+
+def delete(options: argparse.Namespace) -> None:
+    ranker = PreRanker.load(options.run)
+    ids = _ids(options.items, ranker.state.items.base.has_text_ids)
+    generation = ranker.delete(ids)
+    print(f"{len(ids):,} items deleted, generation {generation}")
+
+
+def export(options: argparse.Namespace) -> None:
+    paths = export_onnx(options.run)
+    print("Written and checked against torch: " + ", ".join(map(str, paths)))
+
+
+def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:
+    if options.features is not None:
+        features = _json(options.features, "--features")
+        if not isinstance(features, dict):
+            raise InputError(f"--features must be a JSON object of raw features. Received: {options.features!r}.")
+        return features
+    return _id(options.user, ranker.state.users.has_text_ids, "--user")
+
+
+def _ids(path: Path, text: bool) -> list:
+    """One id a line."""
+    try:
+        lines = path.read_text().split()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. Give a file with one item id a line.") from None
+    return [_id(line, text, str(path)) for line in lines]
+
+
+def _id(given: str, text: bool, place: str) -> int | str:
+    if text:
+        return given
+    try:
+        return int(given)
+    except ValueError:
+        raise InputError(f"{place}: an id is a whole number here. Received: {given!r}.") from None
+
+
+def _json(given: str, place: str) -> Any:
+    """JSON as it stands, or from a file."""
+    try:
+        return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text())
+    except OSError as error:
+        raise InputError(f"{place}: {given} cannot be read: {error.strerror}. Give JSON, or a file of it.") from None
+    except ValueError as error:
+        raise InputError(f"{place} must be JSON, or a file of it ({error}). Received: {given[:60]!r}.") from None
+
+
+def _levels(text: str) -> str | list[int]:
+    if text in ("all", "last"):
+        return text
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not all, last or numbers like 1,3") from None
+
+
+def _parser() -> Parser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="build|rank|upsert|delete|export")
+
+    def command(action, text: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(action.__name__, help=text, description=text, allow_abbrev=False)
+        one.add_argument("run", type=Path, metavar="RUN", help="run folder of a two-tower model")
+        one.set_defaults(action=action)
+        return one
+
+    one = command(build, "encode all items of the run's data and write the index")
+    one.add_argument("--data_path", metavar="PATH", help="the data of the run, if it was trained with --data_path")
+    one.add_argument(
+        "--precision", choices=PRECISIONS, default="float32", help="of scoring everything; default float32"
+    )
+    one = command(rank, "the best items for a user")
+    asked = one.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--user", metavar="ID", help="a user of the data set")
+    asked.add_argument("--features", metavar="JSON", help="raw features of any user, as JSON or a file of it")
+    one.add_argument("--top", type=number(int, 1), default=10, metavar="K", help="how many items; default 10")
+    one.add_argument("--candidates", type=Path, metavar="FILE", help="rank these items alone, one id a line")
+    one.add_argument("--levels", type=_levels, metavar="L", help="IntTower: all (default), last, or numbers like 1,3")
+    one.add_argument("--explain", action="store_true", help="draw what matched into the run folder")
+    one.add_argument("--json", action="store_true", help="print JSON")
+    one = command(upsert, "add items, or replace items with the same id")
+    one.add_argument(
+        "--items", required=True, metavar="JSON", help="a list of objects of raw features, or a file of it"
+    )
+    one = command(delete, "remove items")
+    one.add_argument("--items", type=Path, required=True, metavar="FILE", help="one item id a line")
+    one = command(export, "write user tower, item tower and scorer, checked against torch")
+    one.add_argument("--format", choices=FORMATS, default="onnx")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

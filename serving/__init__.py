@@ -1,0 +1,1 @@
+"""The pre-ranking engine: an item index on disk, and the ranker that answers from it. Builds on the models."""

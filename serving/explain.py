@@ -1,0 +1,117 @@
+"""Why these items: what each head, code or expert of the user adds to an item's logit, and the weights of fields."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from model.layers.light_se import LightSE
+from preprocessing.errors import InputError
+from serving.ranker import PreRanker, User
+from serving.scorers import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, chosen_levels
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """terms: (items, R) what each of the user's vectors adds to the logit; with the bias they sum to it.
+
+    names: of the R vectors. matched: (items, R) the item head that each met best, from 1; None where items have one.
+    field_weights: "user" and "item" -> field -> Light-SE weight (of items the mean), empty without Light-SE.
+    """
+
+    items: list
+    names: list[str]
+    terms: np.ndarray
+    matched: np.ndarray | None
+    field_weights: dict[str, dict[str, float]]
+
+    def as_json(self) -> dict:
+        matched = None if self.matched is None else self.matched.tolist()
+        return {**vars(self), "terms": self.terms.tolist(), "matched": matched}
+
+
+def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -> Explanation:
+    """Raises `InputError` for a model without heads to tell apart: DSSM, DAT, or one with a score of its own."""
+    state = ranker.state
+    scorer, model = state.scorer, state.model
+    if isinstance(scorer, (DotScorer, PlainScorer)):
+        raise InputError(f"{type(model).__name__} has no heads to explain. Leave --explain out.")
+    rows = state.items.find(items)
+    features = state.request([user])
+    with torch.inference_mode():
+        encoded = model.encode_user(features)
+        query = scorer.query(encoded, levels)  # (1, R, d)
+        heads = state.items.vectors(rows).view(len(rows), scorer.heads, scorer.dim).permute(1, 2, 0)  # (H, d, n)
+        products = (query @ heads).reshape(1, scorer.heads, 1, -1, len(rows))  # (1, H, 1, R, n)
+        terms = scorer.parts(products)[0, 0].T.numpy()  # (n, R)
+        matched = products[0, :, 0].argmax(0).T.numpy() + 1 if scorer.heads > 1 else None
+    return Explanation(
+        items, _names(scorer, encoded, terms.shape[1], levels), terms, matched, _weights(state, features, rows)
+    )
+
+
+def _names(scorer, encoded, count: int, levels: Levels) -> list[str]:
+    if isinstance(scorer, KernelsScorer):
+        return [f"expert {number}" for number in range(1, count + 1)]
+    if isinstance(scorer, CodesScorer):
+        return [f"code {number}" for number in range(1, count + 1)]
+    if not isinstance(encoded, list):
+        return [f"head {number}" for number in range(1, count + 1)]
+    chosen = chosen_levels(levels, len(encoded))
+    heads = count // len(chosen)
+    return [f"level {level + 1}, head {number}" for level in chosen for number in range(1, heads + 1)]
+
+
+def _weights(state, features, rows: np.ndarray) -> dict[str, dict[str, float]]:
+    model, result = state.model, {}
+    for side, columns in (("user", model.user_columns), ("item", model.item_columns)):
+        light_se = getattr(model, f"{side}_light_se", None)
+        if not isinstance(light_se, LightSE):
+            continue
+        if side == "item":
+            table = state.items.entities(rows).features
+            features = {column.name: table.batch(column.name, torch.arange(len(rows))) for column in columns}
+        embedding = getattr(model, f"{side}_embedding")
+        with torch.inference_mode():
+            weights = light_se.weights(embedding(features)[0]).mean(0).tolist()
+        fields = [column.name for column in embedding.sparse + embedding.lists]
+        result[side] = dict(zip(fields, weights, strict=True))
+    return result
+
+
+def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
+    """A picture: items by the user's vectors, the number of the item head matched in each cell; field weights below."""
+    # Slow to import, and only needed here. Not pyplot, which may ask for a display.
+    from matplotlib.figure import Figure
+
+    terms, matched = explanation.terms, explanation.matched
+    rows, columns = terms.shape
+    weighed = bool(explanation.field_weights)
+    height = 2.0 + 0.3 * rows + (2.2 if weighed else 0)
+    figure = Figure(figsize=(max(7.0, 4.0 + 0.42 * columns), height), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[2.0 + 0.3 * rows, 2.2]) if weighed else (figure, None)
+    axis = top.subplots()
+    limit = float(np.abs(terms).max()) or 1.0
+    image = axis.imshow(terms, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
+    axis.set_yticks(range(rows), [label[:40] for label in labels])
+    axis.set_xticks(range(columns), explanation.names, rotation=60, ha="right")
+    top.colorbar(image, label="added to the logit; number: item head met")
+    if matched is not None and columns <= 24:
+        for row, column in np.ndindex(rows, columns):
+            shade = "white" if abs(terms[row, column]) > 0.6 * limit else "black"
+            axis.text(column, row, str(matched[row, column]), ha="center", va="center", color=shade, fontsize=8)
+    axis.set_title(title)
+    if bottom is not None:
+        for panel, (side, weights) in zip(
+            np.atleast_1d(bottom.subplots(1, len(explanation.field_weights))),
+            explanation.field_weights.items(),
+            strict=True,
+        ):
+            panel.barh(list(weights), list(weights.values()))
+            panel.set_title(f"Light-SE, {side}")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    return picture.getvalue()

@@ -1,0 +1,141 @@
+"""Raw values of a user or item -> the features that its tower reads, by the vocabularies and scalers of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from model.base import TwoTower
+from preprocessing.dataset import Features, FeatureTable
+from preprocessing.deepctr import DenseFeat, SparseFeat
+from preprocessing.encoding import UNKNOWN, MinMaxScaler
+from preprocessing.errors import InputError
+from preprocessing.feature_columns import Column
+from preprocessing.lists import Bags
+from serving.table import Entities, as_lists
+
+Raw = Mapping[str, Any]
+
+
+class RawEncoder:
+    """config: `config.json` of a run of the training scripts. Raises `InputError` where it lacks the encodings."""
+
+    def __init__(self, model: TwoTower, config: dict):
+        try:
+            self.schema: dict = config["columns"]["schema"]
+            self._values: dict[str, list] = config["vocabularies"]
+            self._scalers = {name: MinMaxScaler(**bounds) for name, bounds in config["scalers"].items()}
+        except (KeyError, TypeError):
+            raise InputError(
+                "config.json of this run lacks columns, vocabularies or scalers. Train with one of the scripts."
+            ) from None
+        self.user_columns, self.item_columns = model.user_columns, model.item_columns
+        self._ids: dict[str, dict] = {}
+
+    def user(self, raw: Raw, stored: Features) -> Features:
+        """One user. stored: features that stand in for those that `raw` does not name."""
+        self._check_names("user", raw, self.user_columns, ())
+        return self._encode("user", raw, stored, self.user_columns, empty=self.schema["history"])
+
+    def item(self, raw: Raw, stored: Features, texts: list[str]) -> Features:
+        """One item. texts: names that may stand beside the features, to be shown."""
+        self._check_names("item", raw, self.item_columns, texts)
+        return self._encode("item", raw, stored, self.item_columns)
+
+    def history_ids(self, encoded: np.ndarray) -> list:
+        """Encoded item ids as they stand in a history -> item ids, unknown ones left out."""
+        values = self._values[self.schema["item_id"]]
+        return [values[number - 1] for number in encoded.tolist() if number != UNKNOWN]
+
+    def decode(self, name: str, number: int) -> Any:
+        """The raw value of a sparse feature, None for an unknown one."""
+        return None if number == UNKNOWN else self._values[name][number - 1]
+
+    def _check_names(self, side: str, raw: Raw, columns: list[Column], others) -> None:
+        known = [column.name for column in columns]
+        unknown = [name for name in raw if name not in known and name not in others]
+        if unknown:
+            listed = ", ".join([*known, *(name for name in others if name not in known)])
+            raise InputError(f"Unknown {side} feature {', '.join(map(repr, unknown))}. This model reads: {listed}.")
+
+    def _encode(
+        self, side: str, raw: Raw, stored: Features, columns: list[Column], empty: str | None = None
+    ) -> Features:
+        features: Features = {}
+        for column in columns:
+            if column.name in raw:
+                features[column.name] = self._feature(column, raw[column.name])
+            elif column.name in stored:
+                features[column.name] = stored[column.name]
+            elif column.name == empty:
+                features[column.name] = self._feature(column, [])
+            else:
+                raise InputError(
+                    f"The {side} feature '{column.name}' is missing. Give {', '.join(c.name for c in columns)}; "
+                    "null stands for an unknown value of a sparse feature."
+                )
+        return features
+
+    def _feature(self, column: Column, value: Any) -> torch.Tensor | Bags:
+        """-> (1,) id or value, or one bag"""
+        if isinstance(column, DenseFeat):
+            return torch.from_numpy(self._number(column.name, value))
+        if isinstance(column, SparseFeat):
+            return torch.tensor([self._id(column.name, column.name, value)], dtype=torch.int32)
+        if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+            raise InputError(f"Feature '{column.name}' must be a list. Received: {value!r}.")
+        vocabulary = self.schema["item_id"] if column.name == self.schema["history"] else column.name
+        ids = [self._id(column.name, vocabulary, one) for one in value]
+        return Bags(torch.tensor(ids, dtype=torch.int32), torch.tensor([0, len(ids)], dtype=torch.int32))
+
+    def _number(self, name: str, value: Any) -> np.ndarray:
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+            raise InputError(f"Feature '{name}' must be a number. Received: {value!r}.")
+        number = np.array([value], dtype=np.float64)
+        if name in self._scalers and np.isfinite(number[0]):
+            number = self._scalers[name].transform(name, number)
+        with np.errstate(over="ignore"):
+            number = number.astype(np.float32)
+        if not np.isfinite(number[0]):
+            raise InputError(f"Feature '{name}' must be a finite number. Received: {value!r}.")
+        return number
+
+    def _id(self, name: str, vocabulary: str, value: Any) -> int:
+        """The id of a value, `UNKNOWN` for one that training has not seen, or for None."""
+        if value is None:
+            return UNKNOWN
+        if vocabulary not in self._ids:
+            self._ids[vocabulary] = {known: place for place, known in enumerate(self._values[vocabulary], start=1)}
+        ids = self._ids[vocabulary]
+        expected = type(next(iter(ids), value))
+        plain = value.item() if isinstance(value, np.generic) else value
+        if type(plain) is not expected:
+            raise InputError(
+                f"Feature '{name}' must be of type {expected.__name__}, as in training. Received: {value!r}."
+            )
+        return ids.get(plain, UNKNOWN)
+
+
+def stack(ids: list, rows: list[Features], texts: dict[str, list[str]]) -> Entities:
+    """Features of one entity each -> entities."""
+    values, lists = {}, {}
+    for name, first in rows[0].items():
+        if isinstance(first, Bags):
+            lengths = torch.tensor([0, *(len(row[name].values) for row in rows)])
+            joined = Bags(torch.cat([row[name].values for row in rows]), lengths.cumsum(0).int())
+            lists[name] = as_lists(joined)
+        else:
+            values[name] = torch.cat([row[name] for row in rows])
+    return Entities(np.asarray(ids), FeatureTable(values, lists), texts)
+
+
+def concatenate(rows: list[Features]) -> Features:
+    """Features of one user each -> one batch."""
+    if len(rows) == 1:
+        return rows[0]
+    table = stack(list(range(len(rows))), rows, {}).features
+    everyone = torch.arange(len(rows))
+    return {name: table.batch(name, everyone) for name in rows[0]}

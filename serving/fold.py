@@ -1,0 +1,40 @@
+"""A model for inference alone: batch norms folded into the linear maps before them.
+
+W' = diag(g / sqrt(v + eps)) W,    b' = (b - m) g / sqrt(v + eps) + beta        of BN(W x + b), in evaluation mode
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from model.base import TwoTower
+from model.layers.tower import Tower
+
+
+def for_inference(model: TwoTower) -> TwoTower:
+    """A copy in evaluation mode whose layers are linear maps and ReLUs, equal up to rounding. Cannot be trained."""
+    arguments = model.arguments
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    copied.__dict__["arguments"] = arguments
+    for module in copied.modules():
+        if isinstance(module, Tower):
+            module.layers = nn.ModuleList(_folded(layer) for layer in module.layers)
+    return copied
+
+
+def _folded(layer: nn.Module) -> nn.Module:
+    """A layer of a `Tower`: a linear map alone, or with batch norm, ReLU and dropout behind it."""
+    if not isinstance(layer, nn.Sequential):
+        return layer
+    linear, norm = layer[0], layer[1]
+    if not isinstance(norm, nn.BatchNorm1d):
+        return nn.Sequential(linear, nn.ReLU(inplace=True))
+    scale = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).detach()
+    bias = 0.0 if linear.bias is None else linear.bias.double()
+    folded = nn.Linear(linear.in_features, linear.out_features)
+    folded.weight = nn.Parameter((linear.weight.double() * scale[:, None]).float(), requires_grad=False)
+    folded.bias = nn.Parameter(((bias - norm.running_mean.double()) * scale + norm.bias.double()).float(), False)
+    return nn.Sequential(folded, nn.ReLU(inplace=True))

@@ -1,0 +1,172 @@
+"""The item index: a base that is built once, a small delta of later changes, and the snapshot of both that scores.
+
+RUN/index/manifest.json    which files make up the index, and for which model; replaced atomically
+RUN/index/base-*.idx       items: keys, texts, features, rows (N, H * d) float32, blocks in the chosen precision
+RUN/index/delta-*.idx      items added or replaced since, and the keys that the base no longer speaks for
+RUN/index/users-*.idx      the known users
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from serving.columns import STORED, Columns, blocks_shape, check_precision, fill_blocks, head_scales
+from serving.format import SectionFile, create
+from serving.table import Entities, EntityTable, in_key_order, keys_of, sections_of
+
+ENCODE_ROWS = 8192
+Encode = Callable[[Features], Tensor]  # item features -> (B, H * d)
+
+
+def encode(entities: Entities, encode_item: Encode, names: list[str], rows: np.ndarray | None = None) -> np.ndarray:
+    """Item vectors (n, H * d) float32, a batch at a time; into `rows` where it is given."""
+    parts = []
+    for part in torch.arange(len(entities)).split(ENCODE_ROWS):
+        vectors = encode_item({name: entities.features.batch(name, part) for name in names}).float().numpy()
+        if not np.isfinite(vectors).all():
+            raise InputError("The model gives NaN or infinite item vectors. Train it again.")
+        if rows is None:
+            parts.append(vectors)
+        else:
+            rows[int(part[0]) : int(part[-1]) + 1] = vectors
+    return rows if rows is not None else np.concatenate(parts)
+
+
+def write_base(
+    path: Path, items: Entities, encode_item: Encode, names: list[str], heads: int, precision: str, meta: dict
+) -> None:
+    """Builds the base file from items. names: the features that `encode_item` reads."""
+    check_precision(precision)
+    if not len(items):
+        raise InputError("There is no item to build an index of.")
+    items = in_key_order(items)
+    width = encode(items.take(np.arange(1)), encode_item, names).shape[1]
+    sections, content, table = sections_of(items)
+    sections["rows"] = ("<f4", (len(items), width))
+    sections["blocks"] = (STORED[precision], blocks_shape(len(items), heads, width // heads))
+    sections["scales"] = ("<f4", (heads,))
+    with create(path, sections, meta | table | {"precision": precision}) as arrays:
+        for name, array in content.items():
+            arrays[name][...] = array
+        encode(items, encode_item, names, arrays["rows"])
+        arrays["scales"][...] = head_scales(arrays["rows"], heads) if precision == "int8" else 1
+        fill_blocks(arrays["blocks"], arrays["rows"], arrays["scales"])
+
+
+def write_delta(path: Path, items: Entities, rows: np.ndarray, gone: np.ndarray) -> None:
+    """items: in key order, rows: their vectors (n, H * d). gone: keys of the base that it no longer speaks for."""
+    sections, content, table = sections_of(items)
+    content |= {"rows": rows, "gone": gone}
+    sections |= {"rows": ("<f4", rows.shape), "gone": ("<i8", gone.shape)}
+    with create(path, sections, table) as arrays:
+        for name, array in content.items():
+            arrays[name][...] = array
+
+
+class Snapshot:
+    """All items at one moment: the base's in rows 0..N-1, the delta's behind them. Never changes.
+
+    Raises `InputError` for a file that is missing or damaged.
+    """
+
+    def __init__(self, base: SectionFile, delta: SectionFile | None):
+        self.base, self.size = EntityTable(base), base.shape("key")[0]
+        self.delta = None if delta is None else EntityTable(delta)
+        self.width = base.shape("rows")[1]
+        self.gone = np.zeros(0, dtype=np.int64)  # rows of the base
+        if delta is not None:
+            gone = self.base.find(delta.section("gone"))
+            self.gone = gone[gone >= 0]
+
+    def __len__(self) -> int:
+        """Items that can be ranked."""
+        return self.size - len(self.gone) + (0 if self.delta is None else len(self.delta))
+
+    @property
+    def places(self) -> int:
+        """Rows, those of items that are gone included."""
+        return self.size + (0 if self.delta is None else len(self.delta))
+
+    @property
+    def texts(self) -> list[str]:
+        return self.base.texts
+
+    @property
+    def columns_exact(self) -> bool:
+        """Whether `columns` hold the very numbers of `vectors`."""
+        return self.base.file.meta["precision"] == "float32"
+
+    @property
+    def columns(self) -> Columns:
+        """The base's items as `Scorer.score_all` takes them; checked whole when first used."""
+        file = self.base.file
+        return Columns.of(file.section("blocks"), file.section("scales"), self.size)
+
+    def find(self, ids) -> np.ndarray:
+        """(n,) int64 rows of ids, -1 for an unknown one."""
+        array = np.asarray(ids)
+        if array.ndim != 1 or (array.dtype.kind in "iu") == self.base.has_text_ids:
+            raise InputError(
+                f"Item ids must be a list of {'strings' if self.base.has_text_ids else 'whole numbers'}. "
+                f"Received: {str(ids)[:80]}."
+            )
+        return self.find_keys(keys_of(ids))
+
+    def find_keys(self, keys: np.ndarray) -> np.ndarray:
+        """The same for keys."""
+        rows = self.base.find(keys)
+        if self.delta is None:
+            return rows
+        if len(self.gone):
+            rows[np.isin(rows, self.gone)] = -1
+        newer = self.delta.find(keys)
+        return np.where(newer >= 0, self.size + newer, rows)
+
+    def vectors(self, rows: np.ndarray) -> Tensor:
+        """(n,) rows -> (n, H * d) float32, a copy of these alone."""
+        return torch.from_numpy(self._both(rows, lambda table, part: table.file.rows("rows", part)))
+
+    def all_vectors(self) -> Tensor:
+        """(places, H * d) float32, those of items that are gone included."""
+        base = torch.from_numpy(self.base.file.section("rows"))
+        return base if self.delta is None else torch.cat([base, self.delta_vectors])
+
+    @property
+    def delta_vectors(self) -> Tensor:
+        """(M, H * d) float32"""
+        return torch.from_numpy(self.delta.file.section("rows"))
+
+    def ids(self, rows: np.ndarray) -> np.ndarray:
+        return self._both(rows, lambda table, part: table.ids(part))
+
+    def text(self, name: str, rows: np.ndarray) -> list[str]:
+        return self._both(rows, lambda table, part: np.array(table.text(name, part), dtype=object)).tolist()
+
+    def entities(self, rows: np.ndarray) -> Entities:
+        """Rows of the base before rows of the delta; what else is asked for is in this order, too."""
+        rows = np.sort(rows)
+        parts = [self.base.entities(rows[rows < self.size])]
+        if self.delta is not None:
+            parts.append(self.delta.entities(rows[rows >= self.size] - self.size))
+        return Entities.join(parts)
+
+    def live(self) -> np.ndarray:
+        """(len,) int64: all rows but those of items that are gone."""
+        return np.delete(np.arange(self.places), self.gone)
+
+    def _both(self, rows: np.ndarray, read: Callable[[EntityTable, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Reads rows of the base and of the delta, in the order asked for."""
+        if self.delta is None:
+            return read(self.base, rows)
+        newer = rows >= self.size
+        old, new = read(self.base, rows[~newer]), read(self.delta, rows[newer] - self.size)
+        result = np.empty((len(rows), *old.shape[1:]), dtype=old.dtype)
+        result[~newer], result[newer] = old, new
+        return result

@@ -1,0 +1,159 @@
+"""What a ranker works with at one moment: the model, the known users and the items, all of one generation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model import load_model
+from model.base import TwoTower
+from preprocessing.dataset import Features
+from preprocessing.errors import InputError
+from serving.features import RawEncoder, concatenate
+from serving.fold import for_inference
+from serving.format import SectionFile
+from serving.index import Snapshot
+from serving.manifest import Manifest, index_folder, model_checksum, read_manifest, signature
+from serving.scorers import Scorer, make_scorer
+from serving.table import EntityTable, keys_of
+from training.store import read_config
+
+ATTEMPTS = 20  # to open what the manifest names, while writers replace both
+SAMPLE = 8  # users and items on which the scorer is checked
+
+
+@dataclass(frozen=True)
+class State:
+    """signature: of the manifest that named these files. new_user, new_item: stand in for features nobody gave."""
+
+    run: Path
+    signature: tuple[int, ...]
+    manifest: Manifest
+    model: TwoTower
+    encoder: RawEncoder
+    scorer: Scorer
+    users: EntityTable
+    items: Snapshot
+    new_user: Features
+    new_item: Features
+
+    @classmethod
+    def load(cls, run: Path) -> State:
+        trained = load_two_tower(run)
+        config, checksum = read_config(run), model_checksum(run)
+        seen, manifest, users, items = _open(run, None)
+        if manifest.model != checksum:
+            raise InputError(
+                f"The item index of {run} is older than its model. Build it again: python prerank.py build {run}"
+            )
+        model = for_inference(trained)
+        names = [column.name for column in model.user_columns]
+        with torch.inference_mode():
+            sample = model.encode_user(users.features(np.arange(min(SAMPLE, len(users))), names))
+            scorer = make_scorer(model, sample, items.vectors(np.arange(min(SAMPLE, items.places))))
+        means = items.base.file.meta
+        return cls(
+            run=run,
+            signature=seen,
+            manifest=manifest,
+            model=model,
+            encoder=RawEncoder(model, config),
+            scorer=scorer,
+            users=users,
+            items=items,
+            new_user=_constants(means["new_user"]),
+            new_item=_constants(means["new_item"]),
+        )
+
+    def refreshed(self) -> State:
+        """The state that the manifest names now: with another delta, or all anew after another build."""
+        seen, manifest, users, items = _open(self.run, self)
+        if manifest.model != self.manifest.model:
+            return State.load(self.run)
+        return replace(self, signature=seen, manifest=manifest, users=users, items=items)
+
+    def request(self, users: list) -> Features:
+        """What the user tower reads for these users, a batch. Raises `InputError` for whatever cannot be one."""
+        if any(isinstance(user, Mapping) for user in users):
+            return concatenate([self._one(user) for user in users])
+        return self.known_users(users)
+
+    def _one(self, user: Any) -> Features:
+        """Given features stand before stored ones, and those before what stands for a new user."""
+        if not isinstance(user, Mapping):
+            return self.known_users([user])
+        row = self.find_users([user.get(self.encoder.schema["user_id"])])
+        stored = self.stored(row) if row[0] >= 0 else {}
+        return self.encoder.user(user, self.new_user | stored)
+
+    def find_users(self, users: list) -> np.ndarray:
+        """(n,) rows of user ids, -1 for whatever is no id of a known user."""
+        kinds = str if self.users.has_text_ids else (int, np.integer)
+        fitting = [isinstance(user, kinds) and not isinstance(user, bool) for user in users]
+        if all(fitting):
+            return self.users.find(keys_of(users))
+        rows = np.full(len(users), -1)
+        if any(fitting):
+            rows[fitting] = self.users.find(keys_of([user for user, fits in zip(users, fitting, strict=True) if fits]))
+        return rows
+
+    def stored(self, rows: np.ndarray) -> Features:
+        """(n,) rows of users -> what the index knows of what the user tower reads."""
+        return self.users.features(rows, [column.name for column in self.model.user_columns])
+
+    def known_users(self, users: list) -> Features:
+        """A batch, from ids. Raises `InputError` for an unknown one, or where the model reads more than is stored."""
+        rows = self.find_users(users)
+        unknown = np.flatnonzero(rows < 0)
+        if len(unknown):
+            raise InputError(
+                f"Unknown user {users[unknown[0]]!r}: the index knows {len(self.users):,} users. "
+                "Give features by name for anybody else."
+            )
+        features = self.stored(rows)
+        missing = [column.name for column in self.model.user_columns if column.name not in features]
+        if missing:
+            raise InputError(
+                f"The model reads {', '.join(missing)} of a request. Give them beside the user's id, by name."
+            )
+        return features
+
+
+def load_two_tower(run: Path) -> TwoTower:
+    """The model of a run. Raises `InputError` for a ranking model."""
+    model = load_model(run)
+    if not isinstance(model, TwoTower):
+        raise InputError(
+            f"{run} holds {type(model).__name__}, a ranking model: it reads user and item together, so that no item "
+            "can be encoded ahead of time. Use a two-tower model."
+        )
+    return model
+
+
+def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, EntityTable, Snapshot]:
+    """Opens what the manifest names; files of `before` that it still names are not opened again."""
+    for _ in range(ATTEMPTS):
+        seen = signature(run)
+        manifest = read_manifest(run)
+        folder = index_folder(run)
+        try:
+            if before is not None and before.manifest.base == manifest.base:
+                base = before.items.base.file
+            else:
+                base = SectionFile(folder / manifest.base)
+            same_users = before is not None and before.manifest.users == manifest.users
+            users = before.users if same_users else EntityTable(SectionFile(folder / manifest.users))
+            delta = SectionFile(folder / manifest.delta) if manifest.delta else None
+        except FileNotFoundError:  # replaced between reading the manifest and opening the file
+            continue
+        return seen, manifest, users, Snapshot(base, delta)
+    raise InputError(f"{index_folder(run)} lacks files that its manifest names. Build the index again.")
+
+
+def _constants(values: dict[str, float]) -> Features:
+    return {name: torch.tensor([value], dtype=torch.float32) for name, value in values.items()}

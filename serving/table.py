@@ -1,0 +1,174 @@
+"""Users or items on disk: ids, encoded features, and texts to show, one row an entity in the order of its key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from preprocessing.dataset import Features, FeatureTable
+from preprocessing.errors import InputError
+from preprocessing.lists import Bags, Lists
+from serving.format import SectionFile, Sections
+
+
+@dataclass(frozen=True)
+class Entities:
+    """What is known of users or items ahead of time.
+
+    ids: (n,) whole numbers or strings, distinct. features: encoded, one row an entity.
+    texts: what to show, by name, one string an entity (title, genres).
+    """
+
+    ids: np.ndarray
+    features: FeatureTable
+    texts: dict[str, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Entities:
+        """Only these rows, in this order."""
+        place = torch.from_numpy(np.asarray(rows, dtype=np.int64))
+        bags = {name: lists.batch(place) for name, lists in self.features.lists.items()}
+        values = {name: value[place] for name, value in self.features.values.items()}
+        lists = {name: as_lists(bag) for name, bag in bags.items()}
+        texts = {name: [text[row] for row in rows] for name, text in self.texts.items()}
+        return Entities(self.ids[rows], FeatureTable(values, lists), texts)
+
+    @staticmethod
+    def join(parts: list[Entities]) -> Entities:
+        """One after the other; all have the same features."""
+        tables = [part.features for part in parts]
+        values = {name: torch.cat([table.values[name] for table in tables]) for name in tables[0].values}
+        lists = {name: _join_lists([table.lists[name] for table in tables]) for name in tables[0].lists}
+        texts = {name: [text for part in parts for text in part.texts[name]] for name in parts[0].texts}
+        return Entities(np.concatenate([part.ids for part in parts]), FeatureTable(values, lists), texts)
+
+
+def as_lists(bags: Bags) -> Lists:
+    """The same lists, each a row."""
+    bounds = bags.offsets.long()
+    return Lists(bags.values, bounds[:-1], bounds[1:])
+
+
+def _join_lists(parts: list[Lists]) -> Lists:
+    bags = [part.batch(torch.arange(len(part))) for part in parts]
+    lengths = torch.cat([bag.offsets.diff() for bag in bags]).long()
+    ends = lengths.cumsum(0)
+    return Lists(torch.cat([bag.values for bag in bags]), ends - lengths, ends)
+
+
+def keys_of(ids: Sequence | np.ndarray) -> np.ndarray:
+    """(n,) int64, by which ids are sorted and found: whole numbers are their own, strings have a 64-bit hash.
+
+    >>> keys_of([3, 1]).tolist(), keys_of(["b00"]).tolist()
+    ([3, 1], [-2230513773753566635])
+    """
+    array = np.asarray(ids)
+    if array.ndim == 1 and array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64):
+        return array.astype(np.int64)
+    if array.ndim == 1 and all(isinstance(one, str) for one in ids):
+        digests = b"".join(hashlib.blake2b(one.encode(), digest_size=8).digest() for one in array.tolist())
+        return np.frombuffer(digests, dtype="<i8").astype(np.int64)
+    raise InputError(f"Ids must be whole numbers or strings, all of one kind. Received: {str(ids)[:80]}.")
+
+
+def in_key_order(entities: Entities) -> Entities:
+    """Raises `InputError` for an id that is there twice."""
+    keys = keys_of(entities.ids)
+    order = np.argsort(keys, kind="stable")
+    twice = np.flatnonzero(np.diff(keys[order]) == 0)
+    if len(twice):
+        one = entities.ids[order[twice[:1]]].tolist()[0]
+        raise InputError(f"The id {one!r} is there twice. Give each entity one row.")
+    return entities if (np.diff(order) == 1).all() else entities.take(order)
+
+
+def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], dict]:
+    """Sections, contents and meta of entities in key order, for `format.create`."""
+    content = {"key": keys_of(entities.ids)}
+    names = {"value": list(entities.features.values), "list": list(entities.features.lists)}
+    strings = dict(entities.texts)
+    if entities.ids.dtype.kind not in "iu":
+        strings["id"] = entities.ids.tolist()
+    for name, value in entities.features.values.items():
+        content[f"value.{name}"] = value.numpy()
+    for name, lists in entities.features.lists.items():
+        bags = lists.batch(torch.arange(len(lists)))
+        content[f"list.{name}"] = bags.values.numpy()
+        content[f"list.{name}.offsets"] = np.append(0, (lists.end - lists.start).cumsum(0).numpy())
+    for name, texts in strings.items():
+        encoded = [text.encode() for text in texts]
+        content[f"text.{name}"] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        content[f"text.{name}.offsets"] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    meta = {"values": names["value"], "lists": names["list"], "texts": list(entities.texts), "strings": "id" in strings}
+    return {name: (array.dtype.str, array.shape) for name, array in content.items()}, content, meta
+
+
+class EntityTable:
+    """Entities in a `SectionFile`, read row by row."""
+
+    def __init__(self, file: SectionFile):
+        self.file = file
+        self.texts: list[str] = file.meta["texts"]
+
+    def __len__(self) -> int:
+        return self.file.shape("key")[0]
+
+    @property
+    def has_text_ids(self) -> bool:
+        return self.file.meta["strings"]
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """(n,) keys -> (n,) int64 rows, -1 where there is none."""
+        known = self.file.section("key")
+        if not len(known):
+            return np.full(len(keys), -1)
+        if int(known[-1]) - int(known[0]) == len(known) - 1:  # no gaps, as in most id spaces
+            return np.where((keys >= known[0]) & (keys <= known[-1]), keys - known[0], -1)
+        rows = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        return np.where(known[rows] == keys, rows, -1)
+
+    def ids(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) whole numbers, or strings as objects."""
+        if self.has_text_ids:
+            return np.array(self.text("id", rows), dtype=object)
+        return self.file.rows("key", rows)
+
+    def text(self, name: str, rows: np.ndarray) -> list[str]:
+        pieces, lengths = self._slices(f"text.{name}", rows)
+        ends = np.cumsum(lengths)
+        content = pieces.tobytes()
+        return [content[start:end].decode() for start, end in zip(ends - lengths, ends, strict=True)]
+
+    def features(self, rows: np.ndarray, names: list[str]) -> Features:
+        """name -> (n,) ids or values, or `Bags`; only of the names that are there."""
+        features: Features = {}
+        for name in names:
+            if name in self.file.meta["values"]:
+                features[name] = torch.from_numpy(self.file.rows(f"value.{name}", rows))
+            elif name in self.file.meta["lists"]:
+                values, lengths = self._slices(f"list.{name}", rows)
+                offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
+                features[name] = Bags(torch.from_numpy(values), torch.from_numpy(offsets))
+        return features
+
+    def entities(self, rows: np.ndarray) -> Entities:
+        """These rows as they were before they were written."""
+        values, lists = self.file.meta["values"], self.file.meta["lists"]
+        features = self.features(rows, [*values, *lists])
+        table = FeatureTable(
+            {name: features[name] for name in values}, {name: as_lists(features[name]) for name in lists}
+        )
+        return Entities(self.ids(rows), table, {name: self.text(name, rows) for name in self.texts})
+
+    def _slices(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pieces of these rows end to end, and the length of each."""
+        start, end = self.file.rows(f"{name}.offsets", rows), self.file.rows(f"{name}.offsets", rows + 1)
+        length = end - start
+        shift = np.repeat(start - (np.cumsum(length) - length), length)
+        return self.file.rows(name, shift + np.arange(len(shift))), length

@@ -1,0 +1,139 @@
+"""Writing an index: the first build, and items that come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from model.base import TwoTower
+from preprocessing.dataset import Dataset
+from preprocessing.errors import InputError
+from serving.features import Raw, stack
+from serving.format import SectionFile, create
+from serving.index import Snapshot, encode, write_base, write_delta
+from serving.manifest import Manifest, index_folder, model_checksum, read_manifest, write_manifest, writing
+from serving.scorers import item_heads
+from serving.source import defaults, item_entities, user_entities
+from serving.table import Entities, in_key_order, keys_of, sections_of
+
+if TYPE_CHECKING:
+    from serving.state import State
+
+# A delta is rewritten by every change and scored from float32 rows: it may grow to the larger of these, then the base
+# is written anew with it.
+DELTA_ITEMS, DELTA_SHARE = 1024, 0.02
+
+
+def build_index(run: Path, model: TwoTower, data: Dataset, precision: str = "float32") -> Manifest:
+    """Encodes all items of a data set by a run's model and writes its index, with the users of the data set."""
+    meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
+    return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
+
+
+def write_index(run: Path, model: TwoTower, users: Entities, items: Entities, precision: str, meta: dict) -> Manifest:
+    """Readers see the index that was there before until the new one is complete."""
+    checksum = model_checksum(run)
+    names = [column.name for column in model.item_columns]
+    with writing(run) as folder, torch.inference_mode():
+        generation = _last_generation(run) + 1
+        manifest = Manifest(generation, checksum, f"base-{generation}.idx", f"users-{generation}.idx")
+        sections, content, table = sections_of(in_key_order(users))
+        with create(folder / manifest.users, sections, table) as arrays:
+            for name, array in content.items():
+                arrays[name][...] = array
+        write_base(folder / manifest.base, items, model.encode_item, names, item_heads(model), precision, meta)
+        write_manifest(run, manifest)
+    return manifest
+
+
+def upsert_items(state: State, rows: Sequence[Raw]) -> int:
+    """Adds or replaces items by raw features. Returns the new generation."""
+    if not rows:
+        raise InputError("There is no item to add.")
+    with writing(state.run), torch.inference_mode():
+        manifest, current = _current(state)
+        changed = in_key_order(_encoded(state, current, rows))
+        return _write(state, manifest, current, changed, keys_of(changed.ids))
+
+
+def delete_items(state: State, ids: Sequence) -> int:
+    """Removes items by id. Returns the new generation."""
+    if len(ids) == 0:
+        raise InputError("There is no item to delete.")
+    with writing(state.run), torch.inference_mode():
+        manifest, current = _current(state)
+        unknown = [one for one, row in zip(ids, current.find(ids), strict=True) if row < 0]
+        if unknown:
+            raise InputError(f"{len(unknown)} items to delete are not in the index: {unknown[:5]}.")
+        return _write(state, manifest, current, None, keys_of(ids))
+
+
+def _current(state: State) -> tuple[Manifest, Snapshot]:
+    """What is on disk now. Raises `InputError` where it belongs to another model than the writer's."""
+    manifest = read_manifest(state.run)
+    if manifest.model != state.manifest.model:
+        raise InputError(f"The index of {state.run} was built anew for another model. Load it again.")
+    folder = index_folder(state.run)
+    delta = SectionFile(folder / manifest.delta) if manifest.delta else None
+    return manifest, Snapshot(SectionFile(folder / manifest.base), delta)
+
+
+def _encoded(state: State, current: Snapshot, rows: Sequence[Raw]) -> Entities:
+    """Raw items as entities, what is not given taken from the item that is there."""
+    encoder, name = state.encoder, state.encoder.schema["item_id"]
+    missing = [raw for raw in rows if raw.get(name) is None]
+    if missing:
+        raise InputError(f"An item lacks its id '{name}'. Received: {str(dict(missing[0]))[:80]}.")
+    ids = [raw[name] for raw in rows]
+    found = current.find(ids)
+    columns = [column.name for column in encoder.item_columns]
+    features, texts = [], {text: [] for text in current.texts}
+    for raw, row in zip(rows, found.tolist(), strict=True):
+        old = current.entities(np.array([row])) if row >= 0 else None
+        stored = {} if old is None else {one: old.features.batch(one, torch.tensor([0])) for one in columns}
+        features.append(encoder.item(raw, state.new_item | stored, current.texts))
+        for text in texts:
+            texts[text].append(_text(raw[text]) if text in raw else old.texts[text][0] if old else "")
+    return stack(ids, features, texts)
+
+
+def _text(value) -> str:
+    """What to show of a text, or of a list feature of the same name."""
+    return value if isinstance(value, str) else "|".join(map(str, value or []))
+
+
+def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entities | None, keys: np.ndarray) -> int:
+    """The next generation. changed: items to put in, or None. keys: of all items that change or go."""
+    folder, generation = index_folder(state.run), manifest.generation + 1
+    kept = current.live()[~np.isin(current.live(), current.find_keys(keys))]
+    in_delta = kept[kept >= current.size]
+    names = [column.name for column in state.model.item_columns]
+    if len(in_delta) + (len(changed) if changed else 0) > max(DELTA_ITEMS, DELTA_SHARE * current.size):
+        items = Entities.join([current.entities(kept), *([changed] if changed else [])])
+        old = current.base.file.meta
+        meta = {name: old[name] for name in ("new_user", "new_item")}
+        manifest = replace(manifest, generation=generation, base=f"base-{generation}.idx", delta=None)
+        base, heads = folder / manifest.base, item_heads(state.model)
+        write_base(base, items, state.model.encode_item, names, heads, old["precision"], meta)
+    else:
+        items, vectors = current.entities(in_delta), current.vectors(in_delta).numpy()
+        if changed:
+            items = Entities.join([items, changed])
+            vectors = np.concatenate([vectors, encode(changed, state.model.encode_item, names)])
+        order = np.argsort(keys_of(items.ids))
+        gone = keys if current.delta is None else np.union1d(keys, current.delta.file.section("gone"))
+        manifest = replace(manifest, generation=generation, delta=f"delta-{generation}.idx")
+        write_delta(folder / manifest.delta, items.take(order), vectors[order], gone)
+    write_manifest(state.run, manifest)
+    return generation
+
+
+def _last_generation(run: Path) -> int:
+    """Of the index that is there, whatever its state; file names never come twice, so that no reader mixes two."""
+    files = [path.stem.partition("-")[2] for path in index_folder(run).glob("*-*.idx")]
+    return max((int(number) for number in files if number.isdigit()), default=0)

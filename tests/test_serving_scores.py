@@ -1,0 +1,190 @@
+"""What the ranker answers is what the model predicts: for any user, candidates, levels, precision and batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker_of
+
+from preprocessing import utils
+from preprocessing.errors import InputError
+from serving.columns import Columns, blocks_shape, fill_blocks, head_scales
+from serving.fold import for_inference
+from serving.scorers import PlainScorer, make_scorer
+
+
+@pytest.fixture(scope="module")
+def data():
+    return dataset()
+
+
+@pytest.fixture(scope="module")
+def served(data, tmp_path_factory) -> dict:
+    """name -> (ranker, reference)"""
+    result = {}
+    for name in TWO_TOWERS:
+        model = random_model(name, data)
+        result[name] = ranker_of(tmp_path_factory.mktemp(name), model, data), Reference(model, data)
+    return result
+
+
+@pytest.mark.parametrize("name", TWO_TOWERS)
+class TestEqualsPredict:
+    @given(draws=st.data())
+    def test_scores_of_any_user_and_candidates(self, name, served, draws):
+        ranker, reference = served[name]
+        user = draws.draw(st.sampled_from(reference.users))
+        items = draws.draw(st.lists(st.sampled_from(reference.items), min_size=1, max_size=20))
+        assert ranker.score(user, items) == pytest.approx(reference(user, items), abs=1e-5)
+
+    @given(draws=st.data())
+    def test_ranking_of_any_candidates(self, name, served, draws):
+        ranker, reference = served[name]
+        user = draws.draw(st.sampled_from(reference.users))
+        items = draws.draw(st.lists(st.sampled_from(reference.items), min_size=1, max_size=20))
+        k = draws.draw(st.integers(1, 25))
+        ranking = ranker.rank(user, items, k=k)
+        distinct = list(dict.fromkeys(items))
+        expected = dict(zip(distinct, reference(user, distinct), strict=True))
+        assert len(ranking) == min(k, len(distinct))
+        assert len(set(ranking.items.tolist())) == len(ranking)
+        assert ranking.scores == pytest.approx([expected[item] for item in ranking.items.tolist()], abs=1e-5)
+        left = [score for item, score in expected.items() if item not in ranking.items]
+        assert (np.diff(ranking.scores) <= 0).all()
+        assert max(left, default=0.0) <= ranking.scores[-1] + 1e-5
+
+    def test_reference_tells_users_and_items_apart(self, name, served):
+        """Else equal scores would mean nothing."""
+        _, reference = served[name]
+        scores = np.array([reference(user, reference.items) for user in reference.users])
+        assert scores.std(axis=0).min() > 1e-4
+        assert scores.std(axis=1).min() > 1e-4
+
+    def test_all_items_are_ranked_without_candidates(self, name, served, data):
+        ranker, _ = served[name]
+        ranking = ranker.rank(107, k=1000)
+        ids = data.raw.items["movie_id"].tolist()
+        assert sorted(ranking.items.tolist()) == sorted(ids)
+        scores = dict(zip(ids, ranker.score(107, ids), strict=True))
+        assert ranking.scores == pytest.approx([scores[item] for item in ranking.items.tolist()], abs=1e-6)
+
+    def test_many_users_as_each_alone(self, name, served):
+        ranker, reference = served[name]
+        users = reference.users * 4  # more than one chunk of users
+        together = ranker.score(users, reference.items)
+        alone = np.array([ranker.score(user, reference.items) for user in users])
+        assert together == pytest.approx(alone, abs=1e-6)
+        for user, ranking in zip(users, ranker.rank(users, k=3), strict=True):
+            assert ranking.scores == pytest.approx(ranker.rank(user, k=3).scores, abs=1e-6)
+
+    def test_folded_batch_norms(self, name, data):
+        model = random_model(name, data)
+        folded = for_inference(model)
+        batch = data.test.batch(torch.arange(len(data.test)), model.feature_names)
+        assert torch.allclose(folded(batch), model(batch), atol=1e-5)
+        assert not any(isinstance(module, torch.nn.BatchNorm1d) for module in folded.modules())
+        assert any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
+
+
+class TestLevels:
+    @pytest.mark.parametrize(("levels", "places"), [("last", [1]), ([1], [0]), ([2, 1], [0, 1]), ("all", [0, 1])])
+    def test_are_those_of_fe_score(self, levels, places, data, served):
+        ranker, reference = served["int_tower"]
+        model = reference.model
+        user, items = reference.users[0], reference.items
+        names = [column.name for column in model.user_columns]
+        x = {name: torch.from_numpy(array[[reference.user_row[user]]]) for name, array in reference.arrays.items()}
+        y = {
+            name: torch.from_numpy(array[[reference.item_row[item] for item in items]])
+            for name, array in reference.arrays.items()
+            if name not in names
+        }
+        with torch.no_grad():
+            users = [model.encode_user(x)[place].expand(len(items), -1) for place in places]
+            dims = [model.fe_block.field_dim] * len(places)
+            score = utils.fe_score(users, [model.encode_item(y)], 2, 3, dims, dims) + model.bias
+        assert ranker.score(user, items, levels=levels) == pytest.approx(torch.sigmoid(score).numpy(), abs=1e-5)
+
+    @pytest.mark.parametrize("levels", ["first", [], [0], [3], [1, 1], [1.0]])
+    def test_others_are_refused(self, levels, served):
+        with pytest.raises(InputError, match="levels must be"):
+            served["int_tower"][0].rank(107, levels=levels)
+
+    def test_a_model_without_levels_has_none_to_choose(self, served):
+        with pytest.raises(InputError, match="Only IntTower has levels"):
+            served["hit"][0].rank(107, levels="last")
+
+
+@pytest.mark.parametrize("name", ["int_tower", "hit"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_edited_fe_score_is_what_counts(name, precision, data, tmp_path, monkeypatch):
+    def last_level_mean(user_rep, item_rep, user_heads, item_heads, user_dims, item_dims):
+        users = user_rep[-1].reshape(-1, user_heads, user_dims[-1])
+        items = item_rep[-1].reshape(-1, item_heads, item_dims[-1])
+        return (users @ items.transpose(1, 2)).mean(dim=(1, 2))
+
+    monkeypatch.setattr(utils, "fe_score", last_level_mean)
+    model = random_model(name, data)
+    ranker, reference = ranker_of(tmp_path, model, data, precision), Reference(model, data)
+    assert isinstance(ranker.state.scorer, PlainScorer)
+    user = reference.users[0]
+    assert ranker.score(user, reference.items) == pytest.approx(reference(user, reference.items), abs=1e-5)
+    ranking = ranker.rank(user, k=5)
+    assert ranking.scores == pytest.approx(reference(user, ranking.items.tolist()), abs=1e-5)
+    ranker.delete(ranking.items[:1].tolist())
+    assert ranker.rank(user, k=4).items.tolist() == ranking.items[1:].tolist()
+
+
+class TestPrecision:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def large(cls):
+        """Nearly every item has an embedding of its own: equal items would make the best hundred arbitrary."""
+        return dataset("published", rows=60_000, users=30, items=10_000)
+
+    @pytest.mark.parametrize("name", TWO_TOWERS)
+    def test_rounded_indexes_keep_the_best_hundred_of_ten_thousand(self, name, large, tmp_path):
+        model = random_model(name, large)
+        users = large.raw.users["user_id"].tolist()
+        exact = ranker_of(tmp_path / "float32", model, large).rank(users)
+        for precision in ("bfloat16", "int8"):
+            rounded = ranker_of(tmp_path / precision, model, large, precision).rank(users)
+            kept = [len(set(a.items.tolist()) & set(b.items.tolist())) for a, b in zip(exact, rounded, strict=True)]
+            assert np.mean(kept) >= 99.9
+            for a, b in zip(exact, rounded, strict=True):
+                assert b.scores == pytest.approx(a.scores, abs=1e-5)  # rescored in float32
+
+
+class TestBlocks:
+    @pytest.mark.parametrize("name", TWO_TOWERS)
+    @pytest.mark.parametrize("count", [1, 639, 640, 641, 3000])
+    def test_any_number_of_items_in_blocks_scores_as_rows_do(self, name, count, data, monkeypatch):
+        monkeypatch.setattr("serving.scorers.CHUNK_BYTES", 1 << 16)  # several chunks, the last one smaller
+        model = random_model(name, data)
+        batch = data.test.batch(torch.arange(5), model.feature_names)
+        with torch.inference_mode():
+            users, width = model.encode_user(batch), model.encode_item(batch).shape[1]
+            rows = torch.randn(count, width, generator=torch.Generator().manual_seed(1))
+            scorer = make_scorer(model, users, rows[:8])
+            assert not isinstance(scorer, PlainScorer)
+            query = scorer.query(users)
+            expected = scorer.score_rows(query, rows)
+            assert torch.allclose(expected, model.score(users, rows), atol=1e-4)
+            for dtype, tolerance in (("<f4", 1e-4), ("<u2", 0.5), ("|i1", 0.5)):
+                scales = head_scales(rows.numpy(), scorer.heads)
+                blocks = np.zeros(blocks_shape(count, scorer.heads, scorer.dim), dtype=dtype)
+                fill_blocks(blocks, rows.numpy(), scales)
+                scores = scorer.score_all(query, Columns.of(blocks, scales, count))
+                assert scores.shape == (5, count)
+                assert torch.allclose(scores, expected, atol=tolerance), dtype
+
+    def test_int8_uses_its_whole_range(self):
+        rows = np.array([[1.0, -4.0, 0.0, 0.0], [2.0, 0.5, 0.0, 0.0]], dtype=np.float32)
+        scales = head_scales(rows, heads=2)
+        assert scales.tolist() == pytest.approx([4.0 / 127, 1.0])
+        blocks = np.zeros(blocks_shape(2, 2, 2), dtype=np.int8)
+        fill_blocks(blocks, rows, scales)
+        assert blocks[0, 0, :, :2].tolist() == [[32, 64], [-127, 16]]
