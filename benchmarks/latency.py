@@ -199,31 +199,6 @@ def ranking_request(name: str, items: int) -> Callable[[], object]:
 
 # -- a million items --------------------------------------------------------------------------------------------------
 
-READER = """
-import resource, sys, time, numpy as np, torch
-from pathlib import Path
-torch.set_num_threads(1)
-from serving.format import SectionFile
-from serving.manifest import index_folder
-from serving.ranker import PreRanker
-
-def rss():
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:])
-    return int(lines["Rss"].split()[0]) * 1024
-
-run = Path(sys.argv[1])
-start = time.perf_counter()
-file = SectionFile(next(index_folder(run).glob("base-*")))
-opened, size = time.perf_counter() - start, file.size
-del file
-ranker = PreRanker.load(run)
-some = np.random.default_rng(0).permutation(int(sys.argv[2]))[:1000] + 1
-model = rss()
-start = time.perf_counter()
-ranker.rank(7, some)
-print(opened, time.perf_counter() - start, rss() - model, size)
-"""
-
 
 def million(options: argparse.Namespace) -> list[dict]:
     torch.set_num_threads(options.threads[0])
@@ -232,7 +207,7 @@ def million(options: argparse.Namespace) -> list[dict]:
         start = time.perf_counter()
         make_run(Path(folder), "hit", items, options.precisions[0])
         built = time.perf_counter() - start
-        argv = [sys.executable, "-c", READER, folder, str(items)]
+        argv = [sys.executable, "-m", "benchmarks.index_reader", folder, str(items)]
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         opened, first, resident, size = map(float, done.stdout.split())
     return [

@@ -15,6 +15,7 @@ import math
 import mmap
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from preprocessing.errors import InputError
 MAGIC, VERSION = b"PRERANK\n", 1
 BLOCK = 4096
 CHECK_WHOLE = 4 << 20  # bytes: checked within a few milliseconds
+# Rows of a larger section are read and not mapped: a fault on a mapped row can make two megabytes around it resident.
+MAPPED = 64 << 20
 PREFIX = struct.Struct("<8sIIIQ")  # magic, version, bytes of the header, bytes of its JSON, bytes of the file
 CRC = struct.Struct("<I")
 
@@ -73,12 +76,13 @@ class SectionFile:
 
     def __init__(self, path: Path):
         self.path = path
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < BLOCK:
-                self._damaged("it is cut off")
-            # Copy on write: torch wants writable memory, and no byte of the file may change.
-            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        size = os.fstat(self._file).st_size
+        if size < BLOCK:
+            self._damaged("it is cut off")
+        # Copy on write: torch wants writable memory, and no byte of the file may change.
+        self._content = mmap.mmap(self._file, 0, access=mmap.ACCESS_COPY)
         magic, version, self._header, json_size, expected = PREFIX.unpack_from(self._content)
         if magic != MAGIC:
             self._damaged("it does not begin as an index does")
@@ -122,13 +126,18 @@ class SectionFile:
     def rows(self, name: str, rows: np.ndarray) -> np.ndarray:
         """A copy of some rows of a section, of which only these are read and checked. rows: (n,) int64."""
         array = _view(self._content, self._header, self._places[name])
-        if name not in self._whole and array.nbytes:
-            size = array.nbytes // len(array)
-            start = self._places[name]["offset"] + rows * size  # (n,), bytes
+        if not array.nbytes:
+            return array[rows]
+        size = array.nbytes // len(array)
+        start = self._places[name]["offset"] + rows * size  # (n,), bytes
+        if name not in self._whole:
             first, last = start // BLOCK, (start + size - 1) // BLOCK
             span = np.arange(size // BLOCK + 2)
             self._check(np.minimum(first[:, None] + span, last[:, None]).ravel())
-        return array[rows]
+        if array.nbytes <= MAPPED or size <= array.itemsize:
+            return array[rows]
+        content = bytearray().join(os.pread(self._file, size, self._header + place) for place in start.tolist())
+        return np.frombuffer(content, array.dtype).reshape(len(rows), *array.shape[1:])
 
     def verify(self) -> None:
         """Checks every byte. Raises `InputError` at the first block that was altered."""
@@ -140,11 +149,10 @@ class SectionFile:
         if not len(pending):
             return
         pending = np.unique(pending)
-        with memoryview(self._content) as content:
-            for block, expected in zip(pending.tolist(), self._sums[pending].tolist(), strict=True):
-                start = self._header + block * BLOCK
-                if zlib.crc32(content[start : start + BLOCK]) != expected:
-                    self._damaged(f"its bytes {start} to {start + BLOCK - 1} were altered")
+        for block, expected in zip(pending.tolist(), self._sums[pending].tolist(), strict=True):
+            start = self._header + block * BLOCK
+            if zlib.crc32(os.pread(self._file, BLOCK, start)) != expected:
+                self._damaged(f"its bytes {start} to {start + BLOCK - 1} were altered")
         self._checked[pending] = True
 
     def _damaged(self, problem: str) -> None:

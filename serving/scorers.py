@@ -65,7 +65,7 @@ class Scorer(ABC):
         """Products (G, H, U, R, n) -> logits (G, U, n) float32: sums are float32, whatever the products are."""
         parts = self.parts(products)
         summed = parts[:, :, 0].float() if parts.shape[2] == 1 else parts.sum(2, dtype=torch.float32)
-        return summed.add_(self.bias)
+        return summed + self.bias  # not in place: `parts` may be a view of products that the next chunk overwrites
 
     def score_rows(self, query: Tensor, rows: Tensor) -> Tensor:
         """query (U, R, d), item vectors (N, H * d) float32 -> (U, N), exact."""

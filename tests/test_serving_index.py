@@ -40,10 +40,12 @@ def flip(path: Path, place: int, bit: int) -> None:
     path.write_bytes(content)
 
 
-@pytest.fixture
-def lazily(monkeypatch):
-    """Small files as large ones: checked where they are touched."""
+@pytest.fixture(params=["mapped", "read"])
+def lazily(request, monkeypatch):
+    """Small files as large ones: checked where they are touched, and with rows that are read instead of mapped."""
     monkeypatch.setattr("serving.format.CHECK_WHOLE", 0)
+    if request.param == "read":
+        monkeypatch.setattr("serving.format.MAPPED", 0)
 
 
 class TestFormat:
@@ -185,6 +187,7 @@ class TestDamage:
     def test_200_random_bytes(self, kind, whole, run, monkeypatch):
         if not whole:
             monkeypatch.setattr("serving.format.CHECK_WHOLE", 0)
+            monkeypatch.setattr("serving.format.MAPPED", 0)
         expected = self.answer(run)
         path = next((run / "index").glob(f"{kind}-*.idx"))
         size, rng, refused = path.stat().st_size, np.random.default_rng(0), 0
