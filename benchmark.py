@@ -11,8 +11,9 @@ from pathlib import Path
 from experiment.main import run
 from experiment.options import Parser
 from leaderboard.ablations import ABLATIONS, ablation_jobs
-from leaderboard.jobs import grid
-from leaderboard.report import write_report
+from leaderboard.audit import write_audit
+from leaderboard.jobs import FIRST_SEED, grid
+from leaderboard.report import AUDIT, write_report
 from leaderboard.runner import Runner
 from model import MODELS, find_model
 from preprocessing.download import load_movielens
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 1023, 1024, ...")
     parser.add_argument("--ablations", action="store_true", help="run the ablations instead of the grid")
+    parser.add_argument("--audit", action="store_true", help="measure what the leaking features alone reach")
     parser.add_argument("--report", action="store_true", help="make tables and pictures from results/, run nothing")
     parser.add_argument("--data_path", metavar="PATH", help="as the training scripts take it")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time, which share the cores")
@@ -42,13 +44,18 @@ def main() -> None:
         return
     raw = load_movielens(options.data_path)
     protocols = list(PROTOCOLS) if "all" in options.protocols else options.protocols
+    results = options.results / raw.name
+    if options.audit:
+        for entry in write_audit(raw, protocols, FIRST_SEED, results / AUDIT):
+            print(entry["protocol"], *(f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items()), sep="  ")
+        return
     models = list(MODELS) if "all" in options.models else [find_model(name) for name in options.models]
     if options.ablations:
         chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
         jobs = ablation_jobs("movielens", protocols, options.seeds, chosen)
     else:
         jobs = grid("movielens", models, protocols, options.seeds)
-    runner = Runner(options.results / raw.name, options.runs / raw.name, options.data_path, options.workers)
+    runner = Runner(results, options.runs / raw.name, options.data_path, options.workers)
     runner.run(jobs)
     print(f"{len(jobs)} results in {runner.results}")
 

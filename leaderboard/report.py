@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +21,12 @@ from training.report import GAUC_NOTE
 from training.store import write_atomic
 
 DATASET = "ml-1m"
+AUDIT = "audit.json"
+AUDIT_NOTE = (
+    "Test AUC of a logistic regression on two numbers, the mean label of the row's user and of its item, and of one "
+    "bit: whether the row's item is among its user's liked items (`python benchmark.py --audit`). In brackets: how much "
+    "of a model's AUC above .5 the two numbers reach."
+)
 
 
 def models_table() -> str:
@@ -31,17 +39,40 @@ def models_table() -> str:
     return "\n".join(["| `--model_name` | model | kind |", "|---|---|---|", *rows])
 
 
-def filled(text: str, runs: pd.DataFrame, dataset: str = DATASET) -> str:
+@dataclass(frozen=True)
+class Results:
+    """What `results/` holds of one data set. runs: see `load_runs`. audit: see `leaderboard.audit`."""
+
+    dataset: str
+    runs: pd.DataFrame
+    audit: list[dict] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, folder: Path) -> Results:
+        """Raises `InputError` without results."""
+        runs = load_runs(folder)
+        if runs.empty:
+            raise InputError(f"There is no result in {folder}. Run benchmark.py without --report.")
+        audit = folder / AUDIT
+        return cls(folder.name, runs, json.loads(audit.read_text()) if audit.exists() else [])
+
+
+def filled(text: str, results: Results) -> str:
     """A text with what stands between its markers, `<!-- name -->` and `<!-- /name -->`, made anew."""
-    parts = {"models": models_table(), "results": tables.overview(runs, dataset)}
+    parts = {
+        "models": models_table(),
+        "results": tables.overview(results.runs, results.dataset),
+        "audit": tables.audit(results.audit, results.runs),
+    }
     for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
         text = re.sub(pattern, lambda found, part=part: found[1] + part + found[2], text, flags=re.DOTALL)
     return text
 
 
-def full_report(runs: pd.DataFrame, dataset: str) -> str:
+def full_report(results: Results) -> str:
     """`results/README.md`."""
+    runs, dataset = results.runs, results.dataset
     parts = [
         f"# Results on {dataset}",
         "Made by `python benchmark.py --report` from the files beside it; each file holds the command that repeats it.",
@@ -52,6 +83,8 @@ def full_report(runs: pd.DataFrame, dataset: str) -> str:
         if ((runs["protocol"] == protocol) & (runs["variant"] == "")).any():
             parts += [f"## {tables.PROTOCOL_TITLES[protocol]}", tables.leaderboard(runs, protocol, dataset)]
     parts += ["## From protocol to protocol", tables.steps(runs)]
+    if results.audit:
+        parts += ["## What the label leak is worth", AUDIT_NOTE, tables.audit(results.audit, runs)]
     for ablation in tables.ablations_with_runs(runs):
         protocols = [name for name in PROTOCOLS if name in set(runs[runs["variant"] != ""]["protocol"])]
         table = tables.ablation_table(runs, ablation, protocols)
@@ -69,13 +102,9 @@ def _provenance(runs: pd.DataFrame) -> str:
 
 def write_report(root: Path, dataset: str = DATASET) -> list[Path]:
     """Writes the tables of the README, `results/README.md` and the pictures. Raises `InputError` without results."""
-    runs = load_runs(root / "results" / dataset)
-    if runs.empty:
-        raise InputError(
-            f"There is no result in {root / 'results' / dataset}. Run benchmark.py without --report first."
-        )
+    results = Results.load(root / "results" / dataset)
     readme, full = root / "README.md", root / "results" / "README.md"
-    write_atomic(readme, filled(readme.read_text(), runs, dataset))
-    write_atomic(full, full_report(runs, dataset))
-    pictures = draw_all(runs, tables.ablations_with_runs(runs), dataset, root / "figure")
+    write_atomic(readme, filled(readme.read_text(), results))
+    write_atomic(full, full_report(results))
+    pictures = draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, root / "figure")
     return [readme, full, *pictures, *draw_architectures(root / "figure")]

@@ -147,5 +147,21 @@ def steps(runs: pd.DataFrame) -> str:
     return markdown(heads, rows)
 
 
+def audit(entries: list[dict], runs: pd.DataFrame) -> str:
+    """What label statistics alone reach, beside the models, and how much of the models' AUC above .5 that is."""
+    shown = [name for name in (BASELINE, "int_tower", "hit") if name in set(runs["model"])]
+    rows = []
+    for entry in entries:
+        probes = entry["test_auc"]
+        cells = [f"`{entry['protocol']}`", number(probes["two_statistics"]), number(probes["membership"])]
+        for name in shown:
+            auc = Estimate.of(of(runs, entry["protocol"], name)["auc"]).mean
+            share = (probes["two_statistics"] - 0.5) / (auc - 0.5)
+            cells.append("" if math.isnan(auc) else f"{number(auc)} ({share:.0%})")
+        rows.append(cells)
+    heads = ["protocol", "two statistics", "membership in the history", *(MODELS[name].title for name in shown)]
+    return markdown(heads, rows)
+
+
 def _signed(value: float) -> str:
     return "" if math.isnan(value) else f"{'+' if value >= 0 else ''}{number(value)}"

@@ -6,16 +6,19 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import random_raw
 
 from experiment.options import parse_options
 from leaderboard import tables
 from leaderboard.ablations import ABLATIONS, ablation_jobs
+from leaderboard.audit import audit, membership
 from leaderboard.figures import draw_all
 from leaderboard.jobs import SCRIPTS, Job, grid
-from leaderboard.report import filled, full_report
+from leaderboard.report import Results, filled, full_report
 from leaderboard.runner import Runner, code_version
 from leaderboard.statistics import Difference, Estimate, compare, load_runs, relative_improvement
 from model import MODELS, build_model
@@ -225,7 +228,7 @@ class TestReport:
         assert "DAT" not in tables.overview(many_runs[many_runs["model"] != "dat"], "ml-1m")
 
     def test_ablations_show_every_variant_beside_the_defaults(self, many_runs):
-        report = full_report(many_runs, "ml-1m")
+        report = full_report(Results("ml-1m", many_runs))
         for ablation in ABLATIONS:
             assert f"## {ablation.title}" in report
             assert ablation.question in report
@@ -233,16 +236,17 @@ class TestReport:
                 assert f"| {variant.replace('_', ' ')} |" in report
 
     def test_results_of_several_versions_of_the_code_are_called_that(self, many_runs):
-        assert "of one version" in full_report(many_runs, "ml-1m")
+        assert "of one version" in full_report(Results("ml-1m", many_runs))
         mixed = many_runs.assign(sources=["x"] * 5 + ["y"] * (len(many_runs) - 5))
-        assert "of 2 versions" in full_report(mixed, "ml-1m")
+        assert "of 2 versions" in full_report(Results("ml-1m", mixed))
 
     def test_text_outside_the_markers_stays(self, many_runs):
         text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter"
-        new = filled(text, many_runs)
+        results = Results("ml-1m", many_runs)
+        new = filled(text, results)
         assert new.startswith("before\n<!-- results -->\n|")
         assert new.endswith("|\n<!-- /results -->\nafter")
-        assert filled(new, many_runs) == new
+        assert filled(new, results) == new
 
     def test_every_picture_is_drawn_on_light_and_on_dark(self, many_runs, tmp_path):
         names = {path.name for path in draw_all(many_runs, ABLATIONS, "ml-1m", tmp_path)}
@@ -253,3 +257,34 @@ class TestReport:
     def test_pictures_of_a_single_run(self, many_runs, tmp_path):
         names = {path.name for path in draw_all(many_runs.head(1), [], "ml-1m", tmp_path)}
         assert names == {"leaderboard-light.png", "leaderboard-dark.png"}
+
+
+class TestAudit:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def audits():
+        raw = random_raw(rows=600, users=20, items=60)
+        first = np.unique(raw.user.astype(np.int64) * 60 + raw.item, return_index=True)[1]
+        raw = raw.take(np.sort(first))  # nobody rates a movie twice
+        return raw, {protocol: audit(raw, protocol, 1)["test_auc"] for protocol in PROTOCOLS}
+
+    def test_membership_in_the_history_is_the_label_where_the_protocol_leaks(self, audits):
+        assert audits[1]["published"]["membership"] == 1.0
+
+    @pytest.mark.parametrize("protocol", ["holdout", "temporal"])
+    def test_membership_says_nothing_where_it_does_not(self, audits, protocol):
+        assert audits[1][protocol]["membership"] == 0.5
+
+    def test_membership_by_a_plain_loop(self, audits):
+        split = Dataset.build(audits[0], "published", 1).test
+        batch = split.batch(torch.arange(len(split)), ["movie_id", "liked_movies"])
+        history, items = batch["liked_movies"], batch["movie_id"].tolist()
+        expected = [
+            item in history.values[start:end].tolist()
+            for item, start, end in zip(items, history.offsets[:-1], history.offsets[1:], strict=True)
+        ]
+        assert membership(split).tolist() == expected
+        assert 0 < sum(expected) < len(expected)
+
+    def test_leaking_statistics_reach_more_than_honest_ones(self, audits):
+        assert audits[1]["published"]["two_statistics"] > audits[1]["holdout"]["two_statistics"]
