@@ -96,6 +96,12 @@ def read(path: Path) -> RawData:
     tables["raw_sample.csv"].require(right, "nonclk and clk must be 0 and 1, or 1 and 0")
     users, user, new_users = _with_unknown(frames["user_profile.csv"], "userid", sample["user"].to_numpy())
     items, item, new_items = _with_unknown(frames["ad_feature.csv"], "adgroup_id", sample["adgroup_id"].to_numpy())
+    notes = {
+        "raw_sample.csv": (
+            _note(new_users, user, "users without a profile"),
+            _note(new_items, item, "ads without a feature row"),
+        )
+    }
     return RawData(
         name=_name({name: len(frame) for name, frame in frames.items()}, len(files) > len(FILES)),
         fingerprint=fingerprint(files),
@@ -109,15 +115,8 @@ def read(path: Path) -> RawData:
         interactions={"pid": sample["pid"].array},
         best_score=read_planted(files[-1], len(sample)) if len(files) > len(FILES) else None,
         counts=tuple(
-            RowCount(places[name].name, len(frames[name]), len(frames[name]), notes=notes)
-            for name, notes in {
-                "raw_sample.csv": (
-                    _note(new_users, user, "users without a profile"),
-                    _note(new_items, item, "ads without a feature row"),
-                ),
-                "ad_feature.csv": (),
-                "user_profile.csv": (),
-            }.items()
+            RowCount(places[name].name, len(frames[name]), len(frames[name]), notes=notes.get(name, ()))
+            for name in FILES
         ),
     )
 
@@ -165,9 +164,10 @@ def _fits(column: pd.Series) -> bool:
 
 
 def _note(first_new: int, rows: np.ndarray, what: str) -> str:
+    """How many rows are those of entities from number `first_new` on, and of how many of these."""
     new = rows >= first_new
     count = int(rows.max()) + 1 - first_new if new.any() else 0
-    return f"{int(new.sum()):,} of them of {count:,} {what}"
+    return f"{int(new.sum()):,} of {count:,} {what}"
 
 
 def _name(rows: dict[str, int], generated: bool) -> str:

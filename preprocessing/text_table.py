@@ -122,7 +122,8 @@ class TextTable:
         lines = content.count(b"\n") + 1 - self.header_lines
         if len(table) != lines or not all(map(_plainly_right, self.fields, table.columns)):
             return None
-        return pd.DataFrame(dict(zip(self.columns, map(_to_pandas, self.fields, table.columns), strict=True)))
+        columns = dict(zip(self.columns, map(_to_pandas, self.fields, table.columns), strict=True))
+        return pd.DataFrame(columns, copy=False)
 
     def _parse_by_line(self) -> pd.DataFrame:
         chunks, rows, wrong, first = [], [], 0, None

@@ -93,8 +93,8 @@ class TestSmallFiles:
             ("user_profile.csv", 2, 2),
         ]
         text = str(small.counts[0])
-        assert "1 of them of 1 users without a profile" in text
-        assert "1 of them of 1 ads without a feature row" in text
+        assert "1 of 1 users without a profile" in text
+        assert "1 of 1 ads without a feature row" in text
 
     def test_gzipped_files_hold_the_same(self, small, tmp_path):
         packed = read(write(tmp_path / "packed", compress=True))
