@@ -1,9 +1,11 @@
-"""Training speed of our loop beside deepctr-torch 0.3.0's own `fit`, on the same rows, model size, batch and threads.
+"""Training speed of our loop beside deepctr-torch 0.3.0 and torch-rechub 0.9: same rows, model size, batch and threads.
 
-    python -m benchmarks.training_speed --data_path ... [--models int_tower deep_fm ...]
+    python -m benchmarks.training_speed [--data_path ...] [--models int_tower deep_fm ...] [--json FILE] [--write]
 
-Both train the same number of rows in turn, several times; rows/s are medians, the ratio is of medians. "share of peak"
-is the model's FLOPs (forward and backward matrix products) a second over the fastest float32 product seen in this run.
+All train the same rows in turn, several times; rows/s are medians, ratios are of medians, against the faster of the two
+libraries. `int_tower` and `hit` are compared with the published computations on deepctr-torch (CIR off in both).
+"share of peak" is the model's FLOPs (forward and backward matrix products) a second over the fastest float32 product of
+this run. bf16 is ours in bf16 over the faster library in float32.
 """
 
 from __future__ import annotations
@@ -17,55 +19,32 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.published_int_tower import PublishedIntTower
+from benchmarks.peers import DROPOUT, EMBEDDING, HIDDEN, Rows, deepctr_epoch, rechub_epoch
+from benchmarks.sections import machine, table, write_section
 from experiment.main import run
 from model import MODELS, build_model
 from model.base import CTRModel
 from preprocessing.dataset import Dataset, Split
-from preprocessing.deepctr import VarLenSparseFeat
 from preprocessing.download import load_movielens
-from preprocessing.feature_columns import Column, FeatureColumns
-from preprocessing.lists import Bags
+from training.precision import why_not_bf16
 
-DROPOUT = 0.3
-HIDDEN = (300, 300, 128)
-
-
-def deepctr_contender(name: str, columns: FeatureColumns):
-    """The same model under deepctr-torch: the published IntTower, or deepctr-torch's own ranking model."""
-    from deepctr_torch import models
-
-    if name == "int_tower":
-        return PublishedIntTower(columns.user, columns.item, heads=4, field_dim=64, dropout=DROPOUT)
-    common = {"dnn_hidden_units": HIDDEN, "dnn_dropout": DROPOUT, "dnn_use_bn": True}
-    return {
-        "deep_fm": lambda: models.DeepFM(columns.all, columns.all, **common),
-        "wide_and_deep": lambda: models.WDL(columns.all, columns.all, **common),
-        "dcn": lambda: models.DCN(columns.all, columns.all, cross_num=2, **common),
-        "auto_int": lambda: models.AutoInt(columns.all, columns.all, att_layer_num=3, att_head_num=2, **common),
-    }[name]()
+# (model, batch size): the papers' batch sizes.
+PAIRS = [(name, 2048) for name in ("dssm", "deep_fm", "wide_and_deep", "dcn", "auto_int", "int_tower", "hit")]
+PAIRS += [("hit", 128)]
 
 
-def padded(columns: list[Column], split: Split) -> tuple[list[Column], dict[str, np.ndarray]]:
-    """Columns and arrays as deepctr-torch takes them: lists padded with 0 to the longest."""
-    features = split.batch(torch.arange(len(split)), [column.name for column in columns])
-    result, arrays = [], {}
-    for column in columns:
-        value = features[column.name]
-        if isinstance(value, Bags):
-            lengths = value.offsets.diff().long()
-            table = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.int64)
-            place = torch.arange(len(value.values)) - value.offsets[:-1].long().repeat_interleave(lengths)
-            table[torch.arange(len(lengths)).repeat_interleave(lengths), place] = value.values.long()
-            column = VarLenSparseFeat(column.sparsefeat, maxlen=table.shape[1], combiner="mean")
-            value = table
-        result.append(column)
-        arrays[column.name] = value.numpy()
-    return result, arrays
+def our_model(name: str, data: Dataset) -> CTRModel:
+    """The model in the sizes that all contenders have, compiled."""
+    wanted = {"dnn_dropout": DROPOUT, "dnn_use_bn": True, "cir_weight": 0.0}
+    if name != "hit":
+        wanted["dnn_hidden_units"] = HIDDEN
+    columns = data.feature_columns(EMBEDDING, history=MODELS[name].history)
+    model = build_model(name, columns, **{key: wanted[key] for key in wanted if key in MODELS[name].arguments})
+    model.compile("adam")
+    return model
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -91,59 +70,86 @@ def flops_per_row(model: CTRModel, split: Split, rows: int = 2048) -> float:
     return counter.get_total_flops() / rows
 
 
-def compare(name: str, data: Dataset, rows: int, batch_size: int, repeats: int, peak: float) -> dict:
-    """Rows/s of both, in turn."""
-    split = data.train.take(torch.arange(min(rows, len(data.train))))
-    columns = data.feature_columns(history=MODELS[name].history)
-    ours = build_model(
-        name,
-        columns,
-        **({"dnn_dropout": DROPOUT, "cir_weight": 0.0} if name == "int_tower" else {"dnn_dropout": DROPOUT}),
-    )
-    ours.compile("adam")
-    user, user_arrays = padded(columns.user, split)
-    item, item_arrays = padded(columns.item, split)
-    theirs = deepctr_contender(name, FeatureColumns(user, item))
-    theirs.compile("adam", "binary_crossentropy", metrics=["auc", "accuracy", "logloss"])
-    arrays, labels = user_arrays | item_arrays, split.labels.numpy()
-    times: dict[str, list[float]] = {"ours": [], "deepctr": []}
+def compare(name: str, batch_size: int, split: Split, repeats: int) -> dict:
+    """Medians of rows/s, all contenders in turn."""
+    models = {"fp32": our_model(name, split.dataset), "bf16": our_model(name, split.dataset)}
+    rows = Rows.of(split, split.dataset.feature_columns(EMBEDDING, history=MODELS[name].history))
+    actions = {
+        precision: lambda precision=precision: models[precision].fit(
+            split, batch_size=batch_size, precision=precision, verbose=0
+        )
+        for precision in models
+    }
+    if why_not_bf16(models["bf16"]):
+        del actions["bf16"]
+    actions |= {"deepctr": deepctr_epoch(name, rows, batch_size), "rechub": rechub_epoch(name, rows, batch_size)}
+    times = {side: [] for side, action in actions.items() if action is not None}
+    peak = 0.0
     for _ in range(repeats):
-        times["ours"].append(seconds_of(lambda: ours.fit(split, batch_size=batch_size, verbose=0)))
-        times["deepctr"].append(seconds_of(lambda: theirs.fit(arrays, labels, batch_size=batch_size, verbose=2)))
+        for side in times:
+            times[side].append(seconds_of(actions[side]))
+        peak = max(peak, sgemm_peak())
     speed = {side: len(split) / statistics.median(values) for side, values in times.items()}
-    flops = flops_per_row(ours, split)
+    peer = max(speed[side] for side in ("deepctr", "rechub") if side in speed)
     return {
         "model": name,
-        "rows_per_second": round(speed["ours"]),
-        "deepctr_rows_per_second": round(speed["deepctr"]),
-        "ratio": round(speed["ours"] / speed["deepctr"], 2),
-        "mflops_per_row": round(flops / 1e6, 2),
-        "share_of_peak": round(flops * speed["ours"] / peak, 3),
+        "batch": batch_size,
+        "rows_per_second": {side: round(value) for side, value in speed.items()},
+        "ratio": round(speed["fp32"] / peer, 2),
+        "ratio_bf16": round(speed["bf16"] / peer, 2) if "bf16" in speed else None,
+        "flops_per_row": flops_per_row(models["fp32"], split, batch_size),
+        "sgemm": peak,
     }
 
 
+def markdown(results: list[dict], peak: float) -> str:
+    rows = []
+    for result in results:
+        speed = result["rows_per_second"]
+        share = result["flops_per_row"] * speed["fp32"] / peak
+        rows.append(
+            {
+                "model": result["model"],
+                "batch": result["batch"],
+                "ours, rows/s": speed["fp32"],
+                "bf16": speed.get("bf16"),
+                "deepctr-torch": speed.get("deepctr"),
+                "torch-rechub": speed.get("rechub"),
+                "ratio": result["ratio"],
+                "ratio, bf16": result["ratio_bf16"],
+                "MFLOP/row": round(result["flops_per_row"] / 1e6, 2),
+                "share of peak": f"{share:.0%}",
+            }
+        )
+    return table(rows)
+
+
 def main() -> None:
-    known = [name for name in ("int_tower", "deep_fm", "wide_and_deep", "dcn", "auto_int") if name in MODELS]
+    names = list(dict(PAIRS))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_path")
-    parser.add_argument("--models", nargs="+", choices=known, default=known)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--batch_size", type=int, default=2048)
+    parser.add_argument("--models", nargs="+", choices=names, default=names)
+    parser.add_argument("--rows", type=int, default=102_400)
+    parser.add_argument("--history_rows", type=int, default=20_480, help="rows of models whose peer pads the history")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--write", action="store_true", help="write the table to benchmarks/README.md")
     options = parser.parse_args()
     data = Dataset.build(load_movielens(options.data_path), "published", 1023)
-    peak = sgemm_peak()
-    print(f"{data.name}, batch {options.batch_size}, {torch.get_num_threads()} threads, sgemm {peak / 1e9:.0f} GFLOP/s")
-    rows = [compare(name, data, options.rows, options.batch_size, options.repeats, peak) for name in options.models]
-    print(f"{'model':15}{'ours rows/s':>14}{'deepctr rows/s':>16}{'ratio':>8}{'MFLOP/row':>11}{'share of peak':>15}")
-    for row in rows:
-        print(
-            f"{row['model']:15}{row['rows_per_second']:14,}{row['deepctr_rows_per_second']:16,}{row['ratio']:8.2f}"
-            f"{row['mflops_per_row']:11.2f}{row['share_of_peak']:15.0%}"
-        )
+    drawn = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
+    results = []
+    for name, batch_size in PAIRS:
+        if name in options.models:
+            rows = options.history_rows if MODELS[name].history else options.rows
+            results.append(compare(name, batch_size, data.train.take(drawn[:rows]), options.repeats))
+            print(results[-1], flush=True)
+    peak = max(result.pop("sgemm") for result in results)
+    text = f"{data.name}, {machine()}, sgemm {peak / 1e9:.0f} GFLOP/s.\n\n{markdown(results, peak)}"
+    print(text)
     if options.json:
-        options.json.write_text(json.dumps({"sgemm_gflops": round(peak / 1e9), "models": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"sgemm_gflops": round(peak / 1e9), "models": results}, indent=1) + "\n")
+    if options.write:
+        write_section("training_speed", text)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,20 @@ from model import MODELS, default_settings, find_model
 from model.layers.tables import EMBEDDING_OPTIMIZERS
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
-from training.trainer import LR_SCHEDULES, PRECISIONS
+from preprocessing.taobao import PID_PLACEMENTS
+from training.precision import PRECISIONS
+from training.trainer import LR_SCHEDULES
 
 # Constructor arguments that have an option of their own, or none.
 SCRIPT_ARGUMENTS = {"device", "seed", "task", "dnn_dropout"}
+# Which data sets have options of their own, and where --data_path looks.
+OWN_OPTIONS = {"movielens": (), "amazon": ("cache",), "taobao": ("cache", "sample_rate", "pid_placement")}
+DATA_PLACES = {
+    "movielens": "data/, else download, else synthetic",
+    "amazon": "data/amazon-electronics, else download",
+    "taobao": "data/taobao-ads",
+}
+DEFAULT_CACHE = Path("runs", "cache")
 TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 
@@ -32,6 +42,7 @@ class Options:
 
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
     model_arguments: all other arguments for its constructor.
+    cache: folder of parsed tables, or None for none. sample_rate, pid_placement: of Taobao, None elsewhere.
     """
 
     model_name: str
@@ -52,13 +63,18 @@ class Options:
     out: str | None
     resume: bool
     quiet: bool
+    checkpoint_minutes: float
     published_eval_mode: bool
     model_arguments: dict
+    cache: Path | None = None
+    sample_rate: float | None = None
+    pid_placement: str | None = None
 
     @property
     def config(self) -> dict:
         """What decides the result, for `result.json`: all but places, appearances and the model's arguments."""
-        apart = ("data_path", "out", "resume", "quiet", "dropout", "model_arguments")
+        apart = ("data_path", "out", "resume", "quiet", "checkpoint_minutes", "dropout", "model_arguments", "cache")
+        apart += tuple(name for name in ("sample_rate", "pid_placement") if getattr(self, name) is None)
         return {name: value for name, value in asdict(self).items() if name not in apart}
 
 
@@ -89,7 +105,8 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         device=_device(given["device"]),
         **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
         embedding_optimizer=given["embedding_optimizer"],
-        **{key: given[key] for key in ("resume", "quiet", "published_eval_mode")},
+        **{key: given[key] for key in ("resume", "quiet", "checkpoint_minutes", "published_eval_mode")},
+        **{key: given[key] for key in OWN_OPTIONS[dataset]},
     )
 
 
@@ -103,7 +120,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add = parser.add_argument
     if model_name is None:
         add("--model_name", required=True, metavar="NAME", help=f"{' '.join(MODELS)}; case, - and _ do not matter")
-    add("--data_path", metavar="PATH", help="folder or file of the data; default: data/, else download, else synthetic")
+    add("--data_path", metavar="PATH", help=f"folder or file of the data; default: {DATA_PLACES[dataset]}")
     add(
         "--protocol",
         default="published",
@@ -126,7 +143,12 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--embedding_dim", type=_number(int, 1), metavar="N", help="size of a feature's embedding")
     add("--patience", type=_number(int, 1), metavar="N", help="epochs without a better validation AUC before stopping")
     add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:N")
-    add("--precision", default="fp32", choices=PRECISIONS, help="fp32 (default) or bf16")
+    add(
+        "--precision",
+        default="fp32",
+        choices=PRECISIONS,
+        help="fp32 (default), bf16 (refused where it would be slower), bf16_forced",
+    )
     add("--fe_score", choices=("all", "last"), help="levels of IntTower's FE-Block that are scored")
     add(
         "--set",
@@ -139,7 +161,40 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--max_rows", type=_number(int, 1), metavar="N", help="only the first N interactions in time order")
     add("--out", metavar="DIR", help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>")
     add("--resume", action="store_true", help="continue the interrupted run in --out")
+    add(
+        "--checkpoint_minutes",
+        type=_number(float, 0, low_open=True),
+        default=5.0,
+        metavar="X",
+        help="time between checkpoints inside an epoch (default 5); one is written after every epoch anyway",
+    )
     add("--quiet", action="store_true", help="no progress bars")
+    if "cache" in OWN_OPTIONS[dataset]:
+        caching = parser.add_mutually_exclusive_group()
+        caching.add_argument(
+            "--cache_dir",
+            dest="cache",
+            type=Path,
+            default=DEFAULT_CACHE,
+            metavar="DIR",
+            help=f"where parsed tables are kept for the next start; default {DEFAULT_CACHE}",
+        )
+        caching.add_argument("--no_cache", dest="cache", action="store_const", const=None, help="parse every time")
+    if "sample_rate" in OWN_OPTIONS[dataset]:
+        add(
+            "--sample_rate",
+            type=_number(float, 0, 1, low_open=True),
+            default=1.0,
+            metavar="X",
+            help="random share of the interactions that is kept; default 1, published for HIT: 0.3",
+        )
+    if "pid_placement" in OWN_OPTIONS[dataset]:
+        add(
+            "--pid_placement",
+            choices=PID_PLACEMENTS,
+            default="item",
+            help="side of the ad's position: item (default, as published), or request, for one vector an ad",
+        )
     return parser
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict
 
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
 from experiment.processes import waiting_for_the_cause
-from model import MODELS, name_of
+from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from model.layers.tables import table_size
 from preprocessing.dataset import Dataset
 from training import distributed
-from training.checkpoint import TrainingState
 from training.report import closing_table, make_result
-from training.run_folder import RunFolder
+from training.run_folder import ReadOnlyFolder, RunFolder
 
 UPDATES = {
     "dense": "all updated in each step (--embedding_optimizer dense)",
@@ -31,15 +31,23 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
     name = name_of(model)
-    title, paper = (MODELS[name].title, MODELS[name].paper.get(data.name)) if name in MODELS else (name, None)
     actual = {"model_name": name, "model_arguments": model.settings, "embedding_optimizer": model.embedding_optimizer}
     config = _plain(options.config | actual)
-    identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
     group = distributed.current()
+    identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
     identity = group.once(lambda: identity)  # devices differ
-    folder = (RunFolder if group.is_main else ReadOnlyFolder)(
-        run_folder(options, data.name, name), identity, options.resume
-    )
+    kind = RunFolder if group.is_main else ReadOnlyFolder
+    with kind(run_folder(options, data.name, name), identity, options.resume) as folder:
+        if folder.notice:
+            print(f"warning: {folder.notice}", file=sys.stderr, flush=True)
+        return _train(model, data, options, preprocess_seconds, folder, config)
+
+
+def _train(
+    model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float, folder: RunFolder, config: dict
+) -> dict:
+    name = config["model_name"]
+    entry = MODELS.get(name, ModelEntry(title=name, path=""))
     extra = {
         "model": name,
         "dataset": data.name,
@@ -61,6 +69,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
                 precision=options.precision,
                 published_eval_mode=options.published_eval_mode,
                 lr_schedule=options.lr_schedule,
+                checkpoint_minutes=options.checkpoint_minutes,
                 verbose=0 if options.quiet else 1,
                 state=folder.state,
                 on_epoch=folder.save_state,
@@ -73,8 +82,9 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
         dataset=data,
         model_name=name,
         scores=scores,
-        paper=paper,
+        paper=entry.paper.get(data.name),
         parameters=model.num_parameters,
+        paper_parameters=entry.paper_parameters.get(data.name),
         history=folder.state.history,
         best_epoch=folder.state.best_epoch,
         seconds={
@@ -85,7 +95,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
         config=config,
     )
     folder.finish(model, result, folder.state.history, extra)
-    print(closing_table(result, title))
+    print(closing_table(result, entry.title))
     print(f"Run folder: {folder.path}")
     return result
 
@@ -95,19 +105,3 @@ def _plain(value):
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
-
-
-class ReadOnlyFolder(RunFolder):
-    """The run folder as all processes but the main one see it: they resume from it and write nothing."""
-
-    def _require_writable(self) -> None:
-        pass
-
-    def save_state(self, state: TrainingState) -> None:
-        self.state, self.saved_epochs = state, state.epoch
-
-    def finish(self, *_) -> None:
-        pass
-
-    def interrupted(self, *_) -> str:
-        return ""

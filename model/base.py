@@ -178,6 +178,7 @@ class CTRModel(nn.Module, ABC):
         precision: str = "fp32",
         published_eval_mode: bool = False,
         lr_schedule: str = "constant",
+        checkpoint_minutes: float = 5.0,
         state: TrainingState | None = None,
         on_epoch=None,
     ) -> History:
@@ -186,8 +187,9 @@ class CTRModel(nn.Module, ABC):
         x: a `Split` of a data set, or a dict of arrays with labels y, as in deepctr-torch.
         validation_split: share of x set apart at random for validation; validation_data: a `Split` or a tuple (x, y).
         callbacks: of deepctr-torch (`EarlyStopping`, `ModelCheckpoint`, ...).
-        patience, precision, published_eval_mode, lr_schedule: see `TrainOptions`.
-        state, on_epoch: where to continue, and what to call with the state after each epoch (`training.run_folder`).
+        patience, precision, published_eval_mode, lr_schedule, checkpoint_minutes: see `TrainOptions`.
+        state, on_epoch: where to continue, and what to call with the state after each epoch and every
+            `checkpoint_minutes` inside one (`training.run_folder`).
         """
         self._require_compiled("fit")
         options = TrainOptions(
@@ -199,6 +201,7 @@ class CTRModel(nn.Module, ABC):
             shuffle=shuffle,
             published_eval_mode=published_eval_mode,
             lr_schedule=lr_schedule,
+            checkpoint_minutes=checkpoint_minutes,
             verbose=verbose,
         )
         train = self._source(x, y, labelled=True)

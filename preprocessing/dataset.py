@@ -10,46 +10,26 @@ import torch
 from torch import Tensor
 
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.encoding import MinMaxScaler, Vocabulary, require_finite
+from preprocessing.encoding import MinMaxScaler, Vocabulary
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, FeatureColumns, kind_of
-from preprocessing.lists import Bags, Lists
-from preprocessing.protocol import Protocol, liked_items, make_protocol, mean_label
-from preprocessing.raw import Ragged, RawData, Schema
+from preprocessing.feature_table import Encoder, FeatureTable, label_features
+from preprocessing.frames import raw_from_frames
+from preprocessing.lists import Bags
+from preprocessing.protocol import Protocol, make_protocol
+from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.synthetic import best_auc
 
 Features = dict[str, Tensor | Bags]
 
 
 @dataclass(frozen=True)
-class FeatureTable:
-    """Encoded features, one row an entity (or an interaction, for what a protocol computes).
-
-    values: name -> (rows,) int32 ids or float32 dense values.  lists: name -> one list of ids a row.
-    """
-
-    values: dict[str, Tensor]
-    lists: dict[str, Lists]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.values or name in self.lists
-
-    def batch(self, name: str, rows: Tensor) -> Tensor | Bags:
-        return self.values[name][rows] if name in self.values else self.lists[name].batch(rows)
-
-    def to(self, device: torch.device | str) -> FeatureTable:
-        return FeatureTable(
-            {name: value.to(device) for name, value in self.values.items()},
-            {name: value.to(device) for name, value in self.lists.items()},
-        )
-
-
-@dataclass(frozen=True)
 class Dataset:
     """A data set, encoded and split under a protocol. Features of an entity are stored once, not once a row.
 
-    user, item: (n,) int64, rows of `users` and `items`.  label: (n,) float32.  timestamp: (n,) int64.
-    per_row: what the protocol computed for each interaction (label statistics, histories).
+    user, item: (n,) int32, rows of `users` and `items`.  label: (n,) float32.
+    per_row: features of the interactions themselves, and what the protocol computed for each (label statistics,
+        histories). A model may have them on either side; a side with one has several vectors an entity.
     vocabularies, scalers: how values became numbers, by feature name; fitted on training rows.
     """
 
@@ -70,26 +50,44 @@ class Dataset:
         """Splits, computes what the protocol allows, encodes. Raises `InputError` for data that cannot be used."""
         rules = make_protocol(protocol, raw, seed)
         # Published scripts encode before they split; an honest vocabulary knows the training rows only.
-        fitted = np.concatenate(list(rules.splits.values())) if rules.leaks_labels else rules.splits["train"]
-        users, user_vocabularies, user_scalers = _encode(
-            raw.users, {}, raw.schema.user_sparse, raw.schema.user_dense, np.unique(raw.user[fitted])
-        )
-        items, item_vocabularies, item_scalers = _encode(
-            raw.items, raw.item_lists, raw.schema.item_sparse, raw.schema.item_dense, np.unique(raw.item[fitted])
-        )
+        fitted = np.zeros(len(raw), dtype=bool)
+        for rows in rules.splits.values() if rules.leaks_labels else [rules.splits["train"]]:
+            fitted[rows] = True
+        encoder = Encoder(raw.schema)
+        users = encoder.encode(raw.users, raw.user_lists, np.bincount(raw.user, fitted, len(raw.users)))
+        items = encoder.encode(raw.items, raw.item_lists, np.bincount(raw.item, fitted, len(raw.items)))
+        per_row = encoder.encode(raw.interactions, {}, fitted)
+        computed = label_features(raw, rules, items)
         return cls(
             raw=raw,
             protocol=rules,
             seed=seed,
             users=users,
             items=items,
-            per_row=_protocol_features(raw, rules, items),
-            user=torch.from_numpy(raw.user.astype(np.int64)),
-            item=torch.from_numpy(raw.item.astype(np.int64)),
-            label=torch.from_numpy(raw.label.astype(np.float32)),
-            vocabularies=user_vocabularies | item_vocabularies,
-            scalers=user_scalers | item_scalers,
+            per_row=FeatureTable(per_row.values | computed.values, computed.lists),
+            user=torch.from_numpy(raw.user.astype(np.int32, copy=False)),
+            item=torch.from_numpy(raw.item.astype(np.int32, copy=False)),
+            label=torch.from_numpy(raw.label.astype(np.float32, copy=False)),
+            vocabularies=encoder.vocabularies,
+            scalers=encoder.scalers,
         )
+
+    @classmethod
+    def from_frames(
+        cls,
+        users: pd.DataFrame | None,
+        items: pd.DataFrame | None,
+        interactions: pd.DataFrame,
+        *,
+        protocol: str = "holdout",
+        seed: int = 0,
+        **names,
+    ) -> Dataset:
+        """A data set of one's own. names: `user_id`, `item_id`, `label` and others, see `raw_from_frames`."""
+        raw = raw_from_frames(users, items, interactions, **names)
+        if protocol == "temporal" and not names.get("timestamp"):
+            raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
+        return cls.build(raw, protocol, seed)
 
     @property
     def name(self) -> str:
@@ -117,11 +115,19 @@ class Dataset:
 
     def summary(self) -> str:
         """What was loaded and how it was split, for people."""
-        splits = ", ".join(f"{len(rows):,} {name}" for name, rows in self.protocol.splits.items())
-        return (
-            f"Data: {self.name}, {len(self.raw):,} interactions of {len(self.raw.users):,} users and "
-            f"{len(self.raw.items):,} items\n"
-            f"Protocol: {self.protocol.name}, seed {self.seed}: {splits} rows"
+        splits = {name: len(rows) for name, rows in self.protocol.splits.items()}
+        counts = list(self.raw.counts)
+        if sum(splits.values()) < len(self.raw):  # the published protocol alone drops rows
+            gone = {"users without a positive": len(self.raw) - sum(splits.values())}
+            counts.append(RowCount("protocol", len(self.raw), sum(splits.values()), gone))
+        return "\n".join(
+            [
+                f"Data: {self.name}, {len(self.raw):,} interactions of {len(self.raw.users):,} users and "
+                f"{len(self.raw.items):,} items",
+                f"Protocol: {self.protocol.name}, seed {self.seed}: "
+                f"{', '.join(f'{count:,} {name}' for name, count in splits.items())} rows",
+                *(f"  {count}" for count in counts),
+            ]
         )
 
     def best_possible_auc(self, split: str) -> float | None:
@@ -134,7 +140,7 @@ class Dataset:
         """Vocabularies and scalers for `config.json`, so that a saved model can encode raw values."""
         return {
             "vocabularies": {name: vocabulary.tolist() for name, vocabulary in self.vocabularies.items()},
-            "scalers": {name: {"low": scaler.low, "high": scaler.high} for name, scaler in self.scalers.items()},
+            "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
         }
 
     def feature_columns(self, embedding_dim: int = 32, history: bool = False) -> FeatureColumns:
@@ -150,6 +156,7 @@ class Dataset:
         schema = self.schema
         user: list[Column] = [sparse(name) for name in schema.user_sparse]
         item: list[Column] = [sparse(name) for name in schema.item_sparse]
+        user += [VarLenSparseFeat(sparse(name), maxlen=0, combiner="mean") for name in schema.user_lists]
         item += [VarLenSparseFeat(sparse(name), maxlen=0, combiner="mean") for name in schema.item_lists]
         if history and schema.history:
             liked = sparse(schema.item_id)._replace(name=schema.history, embedding_name=schema.item_id)
@@ -204,7 +211,7 @@ class Split:
 
     @property
     def users(self) -> Tensor:
-        """(n,) int64: whose impression a row is, for GAUC."""
+        """(n,) int32: whose impression a row is, for GAUC."""
         return self.dataset.user[self.rows]
 
     def batch(self, rows: Tensor, names: list[str]) -> Features:
@@ -216,18 +223,18 @@ class Split:
 
         Returns (first, group): first: (G,) int64, a row of each group; group: (n,) int64, the group of each row.
         """
-        data, rows = self.dataset, self.rows
-        keys: list[Tensor] = []
+        data = self.dataset
+        keys: dict[str, Tensor] = {}  # an entity's features are all decided by its row
         for name in names:
             if name in data.users:
-                keys.append(data.user[rows])
+                keys["user"] = data.user
             elif name in data.items:
-                keys.append(data.item[rows])
+                keys["item"] = data.item
             elif name in data.per_row.lists:
-                keys += [data.per_row.lists[name].start[rows], data.per_row.lists[name].end[rows]]
+                keys |= {f"{name}.start": data.per_row.lists[name].start, f"{name}.end": data.per_row.lists[name].end}
             else:
-                keys.append(data.per_row.values[name][rows])
-        return group_rows(keys)
+                keys[f"{name}.value"] = data.per_row.values[name]
+        return group_rows([key[self.rows] for key in keys.values()])
 
     def take(self, rows: Tensor) -> Split:
         """Only these rows, in this order. rows: numbers within this split."""
@@ -266,54 +273,10 @@ def group_rows(keys: list[Tensor]) -> tuple[Tensor, Tensor]:
     >>> first.tolist(), group.tolist()
     ([0, 1, 2], [0, 1, 2, 0])
     """
-    group = np.zeros(len(keys[0]), dtype=np.int64)
-    for key in {id(key): key for key in keys}.values():
+    group, _ = pd.factorize(keys[0].cpu().numpy())
+    for key in keys[1:]:
         code, distinct = pd.factorize(key.cpu().numpy())
-        group, _ = pd.factorize(group * len(distinct) + code)
-    _, first = np.unique(group, return_index=True)
-    return torch.from_numpy(first), torch.from_numpy(group)
-
-
-def _encode(
-    frame: pd.DataFrame,
-    lists: dict[str, Ragged],
-    sparse: tuple[str, ...],
-    dense: tuple[str, ...],
-    fitted: np.ndarray,
-) -> tuple[FeatureTable, dict[str, Vocabulary], dict[str, MinMaxScaler]]:
-    """Encodes an entity table with vocabularies and scalers fitted on the rows `fitted`."""
-    vocabularies: dict[str, Vocabulary] = {}
-    scalers: dict[str, MinMaxScaler] = {}
-    values: dict[str, Tensor] = {}
-    encoded: dict[str, Lists] = {}
-    for name in sparse:
-        column = frame[name].to_numpy()
-        vocabularies[name] = Vocabulary.fit(column[fitted])
-        values[name] = torch.from_numpy(vocabularies[name].encode(column))
-    for name in dense:
-        column = frame[name].to_numpy(dtype=np.float64)
-        require_finite(name, column)  # of all rows, before the fit on some, so that the error counts rows of the table
-        scalers[name] = MinMaxScaler.fit(name, column[fitted])
-        values[name] = torch.from_numpy(scalers[name].transform(name, column))
-    for name, ragged in lists.items():
-        seen = np.zeros(len(ragged), dtype=bool)
-        seen[fitted] = True
-        vocabularies[name] = Vocabulary.fit(ragged.values[np.repeat(seen, ragged.lengths)])
-        bounds = torch.from_numpy(ragged.offsets)
-        encoded[name] = Lists(torch.from_numpy(vocabularies[name].encode(ragged.values)), bounds[:-1], bounds[1:])
-    return FeatureTable(values, encoded), vocabularies, scalers
-
-
-def _protocol_features(raw: RawData, rules: Protocol, items: FeatureTable) -> FeatureTable:
-    """Statistics and histories. Mean labels lie in 0..1 and are not scaled: a scaler would carry other rows' labels."""
-    schema = raw.schema
-    values: dict[str, Tensor] = {}
-    lists: dict[str, Lists] = {}
-    for name, entity in ((schema.user_statistic, raw.user), (schema.item_statistic, raw.item)):
-        if name:
-            values[name] = torch.from_numpy(mean_label(rules.views, entity, raw, rules.smoothing))
-    if schema.history:
-        histories = liked_items(rules.views, raw)
-        item_ids = items.values[schema.item_id][torch.from_numpy(histories.items).long()]
-        lists[schema.history] = Lists(item_ids, torch.from_numpy(histories.start), torch.from_numpy(histories.end))
-    return FeatureTable(values, lists)
+        group, _ = pd.factorize(group.astype(np.int64) * len(distinct) + code)
+    # Groups are numbered by first appearance: a new one is where the numbers reach a new maximum.
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(group), prepend=-1))
+    return torch.from_numpy(first), torch.from_numpy(group.astype(np.int64, copy=False))

@@ -24,9 +24,23 @@ class Vocabulary:
         self._index = pd.Index(values)
 
     @classmethod
-    def fit(cls, values) -> Vocabulary:
-        """The distinct values in sorted order, so that equal data gives equal ids."""
-        return cls(pd.Index(values).unique().sort_values())
+    def fit(cls, values, count: np.ndarray | None = None, size: int | None = None) -> Vocabulary:
+        """The distinct values in sorted order, so that equal data gives equal ids.
+
+        count: (n,) how often each of the values, then distinct ones, occurs in training; those that do not are left
+            out.  size: of the embedding table at most: the most frequent values stay, of equally frequent ones the
+            smaller.
+
+        >>> Vocabulary.fit(["b", "c", "a", "d"], count=np.array([2, 0, 2, 1]), size=3).tolist()
+        ['a', 'b']
+        """
+        values = pd.Index(values)
+        if count is not None:
+            values, count = values[count > 0], count[count > 0]
+            if size is not None and len(values) >= size:
+                order = np.lexsort((values.argsort().argsort(), -count))
+                values = values[order[: size - 1]]
+        return cls(values.unique().sort_values())
 
     def __len__(self) -> int:
         """Size of the embedding table, the reserved id included."""
@@ -45,25 +59,44 @@ class Vocabulary:
 class MinMaxScaler:
     """Scales a dense feature so that its training values span 0..1; a constant feature becomes 0.
 
+    fill: what a missing value (NaN) stands for; None where none may be missing.
+
     >>> MinMaxScaler.fit("price", np.array([10.0, 30.0])).transform("price", np.array([20.0, 40.0])).tolist()
     [0.5, 1.5]
     """
 
     low: float
     high: float
+    fill: float | None = None
 
     @classmethod
-    def fit(cls, name: str, values: np.ndarray) -> MinMaxScaler:
-        require_finite(name, values)
-        return cls(float(values.min()), float(values.max()))
+    def fit(cls, name: str, values: np.ndarray, weight: np.ndarray | None = None, fill: bool = False) -> MinMaxScaler:
+        """weight: (n,) how many training rows have each value; all count the same without it.
+
+        fill: whether NaN is a missing value, to be taken as the weighted mean (as 0 where all are missing).
+        """
+        weight = np.ones(len(values)) if weight is None else weight
+        present = ~np.isnan(values) if fill else np.ones(len(values), dtype=bool)
+        require_finite(name, values[present])  # of all, before the fit on some, so that the error counts table rows
+        present &= weight > 0
+        if not present.any():
+            return cls(0.0, 0.0, 0.0 if fill else None)
+        seen = values[present]
+        mean = float(np.average(seen, weights=weight[present])) if fill else None
+        return cls(float(seen.min()), float(seen.max()), mean)
 
     def transform(self, name: str, values: np.ndarray) -> np.ndarray:
         """values: (n,) -> (n,) float32. Raises `InputError` where a value is NaN, infinite or beyond float32."""
+        if self.fill is not None:
+            values = np.where(np.isnan(values), self.fill, values)
         span = self.high - self.low
         with np.errstate(over="ignore"):
             scaled = ((values - self.low) / (span if span > 0 else 1.0)).astype(np.float32)
         require_finite(name, scaled)
         return scaled
+
+    def to_json(self) -> dict[str, float]:
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 def require_finite(name: str, values: np.ndarray) -> None:

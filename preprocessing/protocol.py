@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from preprocessing.errors import InputError
-from preprocessing.raw import RawData
+from preprocessing.raw import RawData, Schema
 
 PROTOCOLS = ("published", "holdout", "temporal")
 SPLITS = ("train", "validation", "test")
 FOLDS = 5
 # Rows of prior that a mean label is smoothed with, where the protocol is honest. The published one does not smooth.
 SMOOTHING = 10.0
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,13 @@ class View:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Row numbers of the splits, and the views that cover each row as a reader exactly once."""
+    """Row numbers of the splits, and the views that cover each row as a reader exactly once (none if no one reads)."""
 
     name: str
     splits: dict[str, np.ndarray]
     views: list[View]
     smoothing: float
+    leak: str | None = None  # how labels reach features or splits that should not know them, in words
 
     @property
     def leaks_labels(self) -> bool:
@@ -52,34 +54,70 @@ def make_protocol(name: str, raw: RawData, seed: int) -> Protocol:
     """
     if name not in PROTOCOLS:
         raise InputError(f"Unknown protocol '{name}'. Known: {', '.join(PROTOCOLS)}.")
-    splits = _split_by_time(raw.timestamp) if name == "temporal" else _split_at_random(len(raw), seed)
+    splits = _split_by_time(raw) if name == "temporal" else _split_at_random(len(raw), seed)
     if name == "published":
-        splits = {split: rows[_has_positive(raw)[raw.user[rows]]] for split, rows in splits.items()}
+        kept = _has_positive(raw)[raw.user]
+        splits = {split: rows[kept[rows]] for split, rows in splits.items()}
     _check_splits(splits, raw.label)
+    return Protocol(
+        name,
+        splits,
+        views=_views(name, splits, raw.schema, seed) if raw.schema.reads_labels else [],
+        smoothing=0.0 if name == "published" else SMOOTHING,
+        leak=_leak(raw.schema) if name == "published" else None,
+    )
+
+
+def _leak(schema: Schema) -> str:
+    how = {
+        "split": "the labels of the split they are used in, the scored row included",
+        "all": "the labels of all rows before the split, the scored one included",
+    }[schema.published_statistics]
+    if schema.reads_labels:
+        return f"a user's and an item's mean rating are computed from {how}"
+    return "users are dropped for having no positive among all rows, those of the test split included"
+
+
+def _views(name: str, splits: dict[str, np.ndarray], schema: Schema, seed: int) -> list[View]:
     train, scored = splits["train"], np.concatenate([splits["validation"], splits["test"]])
+    if name == "published" and schema.published_statistics == "all":
+        rows = np.concatenate([train, scored])
+        return [View(rows, rows)]
     if name == "published":
-        views = [View(rows, rows) for rows in splits.values()]
-    elif name == "holdout":
+        return [View(rows, rows) for rows in splits.values()]
+    if name == "holdout":
         fold = np.random.default_rng([seed, FOLDS]).permutation(len(train)) % FOLDS
-        views = [View(train[fold == k], train[fold != k]) for k in range(FOLDS)] + [View(scored, train)]
-    else:
-        views = [View(train, train, earlier_only=True), View(scored, train)]
-    return Protocol(name, splits, views, smoothing=0.0 if name == "published" else SMOOTHING)
+        return [View(train[fold == k], train[fold != k]) for k in range(FOLDS)] + [View(scored, train)]
+    return [View(train, train, earlier_only=True), View(scored, train)]
 
 
 def _split_at_random(count: int, seed: int) -> dict[str, np.ndarray]:
-    """80 % train, of which 20 % are set apart for validation; 20 % test."""
+    """80 % train, of which 20 % are set apart for validation; 20 % test. Rows of a split are in order."""
     order = np.random.default_rng(seed).permutation(count)
     test = count - int(count * 0.8)
     validation = int((count - test) * 0.2)
-    parts = np.split(order, [test, test + validation])
-    return {"train": np.sort(parts[2]), "validation": np.sort(parts[1]), "test": np.sort(parts[0])}
+    part = np.zeros(count, dtype=np.uint8)  # marking and reading off the marks is faster than sorting
+    part[order[:test]] = 2
+    part[order[test : test + validation]] = 1
+    return {split: np.flatnonzero(part == number) for number, split in enumerate(SPLITS)}
 
 
-def _split_by_time(timestamp: np.ndarray) -> dict[str, np.ndarray]:
-    """First 80 % train, next 10 % validation, last 10 % test; equal times in file order."""
-    order = np.argsort(timestamp, kind="stable")
-    return dict(zip(SPLITS, np.split(order, [int(len(order) * 0.8), int(len(order) * 0.9)]), strict=True))
+def _split_by_time(raw: RawData) -> dict[str, np.ndarray]:
+    """First 80 % train, next 10 % validation, last 10 % test, equal times in file order; or by the last two days."""
+    if raw.schema.day_start is None:
+        order = np.argsort(raw.timestamp, kind="stable")
+        return dict(zip(SPLITS, np.split(order, [int(len(order) * 0.8), int(len(order) * 0.9)]), strict=True))
+    day = (raw.timestamp - raw.schema.day_start) // DAY_SECONDS
+    day -= day.max() - 2 if len(day) else 0
+    splits = {"train": day < 1, "validation": day == 1, "test": day == 2}
+    empty = [split for split, chosen in splits.items() if not chosen.any()]
+    if empty:
+        raise InputError(
+            f"The temporal protocol of '{raw.name}' tests on the last day, validates on the day before and trains on "
+            f"the days before that; {', '.join(empty)} would be empty. Use data of at least three days in a row "
+            "(--sample_rate keeps all days, --max_rows the first) or another protocol."
+        )
+    return {split: np.flatnonzero(chosen) for split, chosen in splits.items()}
 
 
 def _has_positive(raw: RawData) -> np.ndarray:
@@ -89,7 +127,7 @@ def _has_positive(raw: RawData) -> np.ndarray:
 
 def _check_splits(splits: dict[str, np.ndarray], label: np.ndarray) -> None:
     for split, rows in splits.items():
-        positives = int(label[rows].sum())
+        positives = int(np.count_nonzero(label[rows]))
         if positives in (0, len(rows)):
             raise InputError(
                 f"The {split} split has labels of one class only: {positives} positive of {len(rows)} rows. "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+
+from preprocessing.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,19 @@ class Ragged:
 class Schema:
     """Which columns of the entity tables are features, of which kind, on which side.
 
-    Names are those of the papers. `user_statistic` and `item_statistic` name the mean label of a user and of an item,
-    which a protocol computes; `history` names the list of items a user liked, which a protocol cuts. A data set
-    without them leaves them None. `user_static` and `item_static` are the features that HIT's generators read.
+    Names are those of the papers. A sparse or dense feature of a side is a column of that side's entity table or, like
+    the position of an ad, of the interactions (`RawData.interactions`). `user_statistic` and `item_statistic` name the
+    mean label of a user and of an item, which a protocol computes; `history` names the list of items a user liked,
+    which a protocol cuts. A data set without them leaves them None. `user_static` and `item_static` are the features
+    that HIT's generators read.
+
+    fill_mean: dense features in which NaN is a missing value, to be filled with the mean over training interactions
+        (published: over all of them).
+    vocabulary_sizes: how many embedding rows a sparse or list feature may have, the reserved one included, where its
+        most frequent values alone are to get one.
+    published_statistics: the rows that the published protocol's label statistics come from: "split", each split's own,
+        or "all", those before the split.
+    day_start: where the temporal protocol splits by whole days, the second of a UTC day at which a day begins.
     """
 
     user_id: str
@@ -53,11 +66,45 @@ class Schema:
     user_dense: tuple[str, ...] = ()
     item_dense: tuple[str, ...] = ()
     item_lists: tuple[str, ...] = ()
+    user_lists: tuple[str, ...] = ()
     user_statistic: str | None = None
     item_statistic: str | None = None
     history: str | None = None
     user_static: tuple[str, ...] = ()
     item_static: tuple[str, ...] = ()
+    fill_mean: tuple[str, ...] = ()
+    vocabulary_sizes: Mapping[str, int] = field(default_factory=dict)
+    published_statistics: str = "split"
+    day_start: int | None = None
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether any feature is made from labels."""
+        return bool(self.user_statistic or self.item_statistic or self.history)
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """What became of the rows of a file: `read` = `kept` + the dropped ones, by reason. notes: for people."""
+
+    source: str
+    read: int
+    kept: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.read != self.kept + sum(self.dropped.values()):
+            raise ValueError(f"Rows do not add up: {self}")
+
+    def __str__(self) -> str:
+        """
+        >>> print(RowCount("ratings.dat", read=1200, kept=1000, dropped={"rating 3": 200}))
+        ratings.dat: 1,200 rows read, 200 dropped (rating 3), 1,000 kept
+        """
+        parts = [f"{self.read:,} rows read"]
+        parts += [f"{count:,} dropped ({why})" for why, count in self.dropped.items() if count]
+        return f"{self.source}: {', '.join([*parts, f'{self.kept:,} kept', *self.notes])}"
 
 
 @dataclass(frozen=True)
@@ -67,10 +114,12 @@ class RawData:
     name: what every output calls it ("ml-1m", "synthetic-movielens", ...).
     fingerprint: sha256 over the content that was read.
     users, items: one row an entity, with the columns that `schema` names (and others, such as titles, for display).
-    item_lists: list-valued item features by name, one list a row of `items`.
+    user_lists, item_lists: list-valued features by name, one list a row of `users` or `items`.
+    interactions: features of the interactions themselves by name, one value a row; categories as `pd.Categorical`.
     user, item: (n,) int32, row numbers in `users` and `items`, one pair an interaction.
     label: (n,) float32 in {0, 1}.  timestamp: (n,) int64 seconds.
-    best_score: (n,) float64 or None: the planted probability of a positive, for generated data only.
+    best_score: (n,) float or None: the planted probability of a positive, for generated data only.
+    counts: what became of the rows of the files.
     """
 
     name: str
@@ -82,8 +131,11 @@ class RawData:
     item: np.ndarray
     label: np.ndarray
     timestamp: np.ndarray
-    item_lists: dict[str, Ragged] = field(default_factory=dict)
+    item_lists: Mapping[str, Ragged] = field(default_factory=dict)
+    user_lists: Mapping[str, Ragged] = field(default_factory=dict)
+    interactions: Mapping[str, np.ndarray | pd.Categorical] = field(default_factory=dict)
     best_score: np.ndarray | None = None
+    counts: tuple[RowCount, ...] = ()
 
     def __len__(self) -> int:
         return len(self.label)
@@ -96,6 +148,7 @@ class RawData:
             item=self.item[rows],
             label=self.label[rows],
             timestamp=self.timestamp[rows],
+            interactions={name: values[rows] for name, values in self.interactions.items()},
             best_score=None if self.best_score is None else self.best_score[rows],
         )
 
@@ -104,7 +157,20 @@ class RawData:
         if count >= len(self):
             return self
         rows = np.argsort(self.timestamp, kind="stable")[:count]
-        name = f"{self.name}-first{count}"
-        return replace(
-            self.take(rows), name=name, fingerprint=hashlib.sha256(f"{self.fingerprint} {name}".encode()).hexdigest()
-        )
+        return self._part(rows, f"first{count}", "", "later than the first of them")
+
+    def sample(self, share: float, seed: int) -> RawData:
+        """A random share of the interactions, in their order, under a name that says so."""
+        if not 0 < share <= 1:
+            raise InputError(f"The share of interactions to keep must be above 0 and at most 1. Received: {share}.")
+        if share == 1:
+            return self
+        # A stream of its own: the split must not be drawn with the numbers that chose the rows.
+        kept = np.random.default_rng([seed, len(self)]).random(len(self), dtype=np.float32) < share
+        return self._part(np.flatnonzero(kept), f"sample{share:g}", f" seed {seed}", "not in the sample")
+
+    def _part(self, rows: np.ndarray, suffix: str, more: str, why: str) -> RawData:
+        name = f"{self.name}-{suffix}"
+        identity = hashlib.sha256(f"{self.fingerprint} {name}{more}".encode()).hexdigest()
+        count = RowCount("interactions", len(self), len(rows), {why: len(self) - len(rows)})
+        return replace(self.take(rows), name=name, fingerprint=identity, counts=(*self.counts, count))

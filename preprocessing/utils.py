@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch  # noqa: F401 (for the versions of `fe_score` that the README offers)
+import torch
 from torch import Tensor
 
 
@@ -30,5 +30,6 @@ def fe_score(
         users = level.reshape(-1, user_fea_col, user_dim)  # (B, H_u, d)
         items = item_rep[-1].reshape(-1, item_fea_col, item_dim)  # (B, H_v, d)
         similarity = users @ items.transpose(1, 2)  # (B, H_u, H_v)
-        score = score + similarity.max(dim=2).values.sum(dim=1)  # (B,)
+        # Under bf16 the heads are summed in float32: the sum has more digits than its terms.
+        score = score + similarity.max(dim=2).values.sum(dim=1, dtype=torch.promote_types(level.dtype, torch.float32))
     return score

@@ -17,7 +17,7 @@ from zoo import NEURAL, build, columns_of
 from experiment.main import run
 from model import MODELS
 from preprocessing.dataset import Dataset
-from training.checkpoint import load_checkpoint, save_checkpoint
+from training.checkpoint_file import Checkpoints
 from training.distributed import current
 
 EPOCHS = 3
@@ -46,12 +46,14 @@ def noisy(data: Dataset, embedding_optimizer: str):
     return model
 
 
-def resumed(data: Dataset, embedding_optimizer: str, path: Path):
+def resumed(data: Dataset, embedding_optimizer: str, folder: Path):
     """Trained for one epoch, then by a new model from the checkpoint to the end."""
+    folder.mkdir(exist_ok=True)
+    checkpoints = Checkpoints(folder, {})
 
     def stop(state):
         if current().is_main:
-            save_checkpoint(path, state, {})
+            checkpoints.save(state)
         current().wait()
         raise KeyboardInterrupt
 
@@ -60,7 +62,7 @@ def resumed(data: Dataset, embedding_optimizer: str, path: Path):
     except KeyboardInterrupt:
         torch.manual_seed(999)
     model = noisy(data, embedding_optimizer)
-    fit(model, data, EPOCHS, state=load_checkpoint(path, {}))
+    fit(model, data, EPOCHS, state=checkpoints.load()[0])
     return model
 
 
@@ -75,7 +77,7 @@ def main() -> None:
     for update in ("dense", "rowwise"):
         whole = noisy(data, update)
         history = fit(whole, data, EPOCHS)
-        again = resumed(data, update, place / f"{update}.pt")
+        again = resumed(data, update, place / update)
         found[update] = {"history": history, "whole": whole.state_dict(), "resumed": again.state_dict()}
     torch.save(found, place / f"rank{current().rank}.pt")
 

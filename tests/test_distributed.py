@@ -257,7 +257,7 @@ class TestScript:
             time.sleep(0.1)
         job.send_signal(signal.SIGINT)
         _, err = job.communicate(timeout=60)
-        assert len(re.findall(r"Interrupted\. \d+ epochs are saved in .* with --resume to continue", err)) == 1
+        assert len(re.findall(r"Interrupted\. The run as it was .* is saved in .* with --resume to continue", err)) == 1
         assert checkpoint.exists()
         assert (tmp_path / "run" / "model.safetensors").exists()
         assert not (tmp_path / "run" / "result.json").exists()

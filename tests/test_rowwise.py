@@ -18,7 +18,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.deepctr import SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
 from preprocessing.lists import Bags
-from training.checkpoint import load_checkpoint, save_checkpoint
+from training.checkpoint_file import Checkpoints
 from training.rowwise import RowAdagrad, RowAdam, summed_rows
 
 ROWS, DIM = 12, 3
@@ -201,17 +201,17 @@ class TestModels:
     @pytest.mark.parametrize("schedule", ["constant", "linear"])
     @pytest.mark.parametrize("name", MODELS)
     def test_resumed_equals_uninterrupted_to_the_bit(self, name, schedule, dataset, tmp_path):
-        path = tmp_path / "checkpoint.pt"
+        checkpoints = Checkpoints(tmp_path, {})
 
         def stop(state):
             if state.epoch == 2:
-                save_checkpoint(path, state, {})
+                checkpoints.save(state)
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             fit(model_of(name, dataset), dataset, 4, on_epoch=stop, lr_schedule=schedule)
         resumed, whole = model_of(name, dataset), model_of(name, dataset)
-        fit(resumed, dataset, 4, state=load_checkpoint(path, {}), lr_schedule=schedule)
+        fit(resumed, dataset, 4, state=checkpoints.load()[0], lr_schedule=schedule)
         fit(whole, dataset, 4, lr_schedule=schedule)
         assert_same_weights(resumed, whole)
 

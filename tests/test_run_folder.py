@@ -66,6 +66,12 @@ class Run:
         return train_and_report(self.model, self.data, self.options, preprocess_seconds=0.5)
 
 
+def closing_lines(capsys) -> list[str]:
+    """What was printed, from the title of the closing table on."""
+    lines = capsys.readouterr().out.splitlines()
+    return lines[next(place for place, line in enumerate(lines) if line.startswith("Test results")) :]
+
+
 STEPS = 3  # 192 training rows in batches of 64
 
 
@@ -95,7 +101,8 @@ class TestFinishedRun:
         assert result == json.loads(json.dumps(returned))
         assert list(result) == [
             *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "rows", "test", "validation"),
-            *("paper", "parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second", "config", "versions"),
+            *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
+            *("threads", "config", "versions"),
         ]
         assert (result["dataset"], result["protocol"], result["model"]) == ("by-hand", "holdout", "int_tower")
         assert result["rows"] == {"train": 192, "validation": 48, "test": 60}
@@ -165,7 +172,7 @@ class TestEditedScript:
         run, result = self.train(tmp_path, DSSM)
         assert result["model"] == result["config"]["model_name"] == "dssm"
         assert result["config"]["model_arguments"]["dnn_hidden_units"] == [6]
-        assert capsys.readouterr().out.splitlines()[3].startswith("DSSM")
+        assert closing_lines(capsys)[3].startswith("DSSM")
         assert np.array_equal(load_model(tmp_path).predict(run.data.test), run.model.predict(run.data.test))
 
     def test_model_of_ones_own(self, tmp_path, capsys):
@@ -174,14 +181,14 @@ class TestEditedScript:
 
         run, result = self.train(tmp_path, Mine)
         assert (result["model"], result["paper"]) == ("Mine", None)
-        assert capsys.readouterr().out.splitlines()[3].startswith("Mine")
+        assert closing_lines(capsys)[3].startswith("Mine")
         assert np.array_equal(Mine.load(tmp_path).predict(run.data.test), run.model.predict(run.data.test))
 
 
 class TestClosingTable:
     def printed(self, capsys, tmp_path, *argv, **keywords) -> tuple[dict, list[str]]:
         result = Run(tmp_path / "run", "--epoch", 1, *argv, **keywords)()
-        return result, capsys.readouterr().out.splitlines()
+        return result, closing_lines(capsys)
 
     def test_names_data_protocol_and_seed_and_defines_gauc(self, capsys, tmp_path):
         result, lines = self.printed(capsys, tmp_path, "--protocol", "temporal", "--seed", 5)
@@ -204,6 +211,8 @@ class TestClosingTable:
         result, lines = self.printed(capsys, tmp_path, "--protocol", "holdout", raw=raw)
         assert result["paper"] == {"auc": 0.8974, "logloss": 0.3128}
         assert lines[3].endswith("0.8974     0.3128")
+        assert result["paper_parameters"] == 1_180_000
+        assert f"Parameters: {result['parameters']:,}; the paper's model has 1.18 million." in lines
         assert any("under the published protocol, which leaks" in line for line in lines)
 
     def test_best_possible_auc_of_generated_data(self, capsys, tmp_path):
@@ -250,7 +259,7 @@ class TestInterruptedRun:
 
     def test_in_the_middle_of_the_second_epoch(self, tmp_path):
         message = self.interrupt(tmp_path)
-        assert "1 epoch" in message
+        assert "as it was after epoch 1" in message
         assert "--resume" in message
         assert str(tmp_path) in message
         assert set(content(tmp_path)) == RESULTS - {"result.json"} | {"checkpoint.pt"}
@@ -265,7 +274,7 @@ class TestInterruptedRun:
 
     def test_in_the_first_epoch_says_that_nothing_was_saved(self, tmp_path):
         message = self.interrupt(tmp_path, at_step=1)
-        assert message == "Interrupted before the first epoch ended. Nothing was saved."
+        assert message == "Interrupted before the first checkpoint. Nothing was saved."
         assert content(tmp_path) == {}
 
     @pytest.mark.parametrize("at_step", [STEPS, 2 * STEPS + 1])
@@ -284,13 +293,13 @@ class TestInterruptedRun:
     def test_interrupted_again_while_resuming(self, tmp_path):
         self.interrupt(tmp_path)
         message = self.interrupt(tmp_path, "--resume", at_step=1)
-        assert "1 epoch" in message
+        assert "after epoch 1" in message
         assert timeless(Run(tmp_path, "--epoch", 4, "--resume")()) == timeless(Run(tmp_path / "w", "--epoch", 4)())
 
     def test_while_the_test_rows_are_scored(self, tmp_path, monkeypatch):
         run = Run(tmp_path, "--epoch", 2)
         monkeypatch.setattr(run.model, "evaluate", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(Interrupted, match=r"2 epochs are saved.*--resume"):
+        with pytest.raises(Interrupted, match=r"after epoch 2 is saved.*--resume"):
             run()
         assert "result.json" not in content(tmp_path)
         assert timeless(Run(tmp_path, "--epoch", 2, "--resume")()) == timeless(Run(tmp_path / "w", "--epoch", 2)())
@@ -308,7 +317,7 @@ class TestInterruptedRun:
             (["--seed", 7], {}, "seed: 1023, now 7"),
             (["--protocol", "temporal"], {}, "protocol: 'published', now 'temporal'"),
             (["--lr", 0.5], {}, "lr: 0.01, now 0.5"),
-            (["--dropout", 0.7], {}, "dnn_dropout': 0.7"),
+            (["--dropout", 0.7], {}, "dnn_dropout: 0.0, now 0.7"),
             ([], {"model_name": "lr"}, "model_name: 'int_tower', now 'lr'"),
             ([], {"raw": dataclasses.replace(random_raw(), fingerprint="1" * 64)}, "data_sha256"),
             ([], {"raw": dataclasses.replace(random_raw(), name="other")}, "dataset: 'by-hand', now 'other'"),
@@ -336,7 +345,7 @@ class TestEarlierResult:
         return content(tmp_path)
 
     def test_survives_an_interrupted_run(self, tmp_path, earlier):
-        with pytest.raises(Interrupted, match="1 epoch"):
+        with pytest.raises(Interrupted, match="after epoch 1"):
             Run(tmp_path, "--epoch", 4, stop=KeyboardInterrupt(), at_step=STEPS + 1)()
         after = content(tmp_path)
         assert after.pop("checkpoint.pt")

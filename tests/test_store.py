@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 
 import numpy as np
 import pytest
-import torch
 from helpers import assert_same_weights, random_raw, small_model
 
 from model import load_model
@@ -19,7 +17,6 @@ from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.encoding import MinMaxScaler, Vocabulary
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import columns_from_json, columns_to_json
-from training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from training.store import CONFIG, WEIGHTS, write_atomic
 
 
@@ -182,89 +179,10 @@ class TestWritingIsWholeOrNot:
         monkeypatch.setattr(os, "fsync", full_disk)
         with pytest.raises(OSError, match="no space left"):
             write_atomic(path, "new, and longer")
-        with pytest.raises(OSError, match="no space left"):
-            save_checkpoint(path, TrainingState(), {})
         assert path.read_text() == "old"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
     def test_leaves_no_other_file(self, tmp_path):
         write_atomic(tmp_path / "text", "a")
         write_atomic(tmp_path / "bytes", b"b")
-        save_checkpoint(tmp_path / "checkpoint.pt", TrainingState(), {})
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["bytes", "checkpoint.pt", "text"]
-
-
-class Trap:
-    """Unpickling this would write a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-class TestCheckpoints:
-    identity = {"model": "int_tower", "protocol": "holdout", "seed": 3, "model_arguments": {"user_head": 2}}  # noqa: RUF012
-
-    @pytest.fixture
-    def path(self, dataset, tmp_path):
-        path = tmp_path / "checkpoint.pt"
-        model = small_model("int_tower", dataset)
-        model.fit(
-            dataset.train,
-            validation_data=dataset.validation,
-            batch_size=64,
-            verbose=0,
-            on_epoch=lambda state: save_checkpoint(path, state, self.identity),
-        )
-        return path
-
-    def test_come_back(self, path):
-        state = load_checkpoint(path, self.identity)
-        assert (state.epoch, state.best_epoch, len(state.history)) == (1, 1, 1)
-        assert state.history[0]["val_auc"] == state.best_auc
-        assert state.best_weights.keys() == state.weights.keys()
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"model": "dssm"}, "model: 'int_tower', now 'dssm'"),
-            ({"protocol": "temporal"}, "protocol: 'holdout', now 'temporal'"),
-            ({"seed": 4}, "seed: 3, now 4"),
-            ({"model_arguments": {"user_head": 4}}, "user_head': 2}, now {'user_head': 4}"),
-            ({"new": 1}, "new: None, now 1"),
-        ],
-        ids=lambda value: None if isinstance(value, str) else next(iter(value)),
-    )
-    def test_of_another_run_are_refused_naming_the_difference(self, path, change, message):
-        with pytest.raises(InputError, match=f"belongs to another run .*{message}.*Use another --out"):
-            load_checkpoint(path, self.identity | change)
-
-    @pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "other", "list", "identity", "state"])
-    def test_damaged_ones_are_refused(self, path, damage):
-        content = path.read_bytes()
-        if damage in ("empty", "cut", "garbage"):
-            path.write_bytes({"empty": b"", "cut": content[:-500], "garbage": b"\x80" * 999}[damage])
-        else:
-            state = {"state": vars(TrainingState())}
-            saved = {
-                "other": {"weights": torch.zeros(3)},
-                "list": [1, 2],
-                "identity": state | {"identity": [1]},
-                "state": {"state": {"epochs": 3}, "identity": self.identity},
-            }
-            torch.save(saved[damage], path)
-        with pytest.raises(InputError, match=r"checkpoint\.pt cannot be read .* Run without --resume"):
-            load_checkpoint(path, self.identity)
-
-    @pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
-    def test_code_in_them_does_not_run(self, path, tmp_path, save):
-        save({"state": Trap(tmp_path / "sprung"), "identity": {}}, path)
-        with pytest.raises(InputError, match="cannot be read"):
-            load_checkpoint(path, {})
-        assert not (tmp_path / "sprung").exists()
-
-    def test_missing(self, tmp_path):
-        with pytest.raises(InputError, match=r"nothing to resume.*does not exist"):
-            load_checkpoint(tmp_path / "checkpoint.pt", {})
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["bytes", "text"]

@@ -27,7 +27,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.deepctr import Callback
 from preprocessing.errors import InputError
 from training import trainer
-from training.checkpoint import load_checkpoint, save_checkpoint
+from training.checkpoint_file import Checkpoints
 
 MODELS = ("int_tower", "dssm", "lr")
 TWO_TOWERS = ("int_tower", "dssm")
@@ -219,21 +219,22 @@ class TestTwoTowers:
 class TestResumed:
     """A run stopped after epoch k and continued in a new process ends where an uninterrupted one ends, to the bit."""
 
-    def interrupted_and_continued(self, name, dataset, path, stop: int, epochs: int, **options):
+    def interrupted_and_continued(self, name, dataset, folder, stop: int, epochs: int, **options):
         """-> the resumed model and its history"""
         first = small_model(name, dataset, **options.pop("arguments", {}))
         settings = dict(first.settings)
+        checkpoints = Checkpoints(folder, {"seed": 3})
 
         def save(state):
             if state.epoch == stop:
-                save_checkpoint(path, state, {"seed": 3})
+                checkpoints.save(state)
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             fit(first, dataset, epochs, on_epoch=save, **options)
         torch.manual_seed(999)  # a new process
         resumed = small_model(name, dataset, **{key: settings[key] for key in settings})
-        state = load_checkpoint(path, {"seed": 3})
+        state, _ = checkpoints.load()
         fit(resumed, dataset, epochs, state=state, **options)
         return resumed, state.history
 
@@ -244,7 +245,7 @@ class TestResumed:
         arguments = {"unknown_rate": 0.1} if name == "int_tower" else {}
         options = {"lr_schedule": schedule, "patience": 4}
         resumed, history = self.interrupted_and_continued(
-            name, dataset, tmp_path / "checkpoint.pt", stop, epochs=4, arguments=arguments, **options
+            name, dataset, tmp_path, stop, epochs=4, arguments=arguments, **options
         )
         whole, states = small_model(name, dataset, **arguments), []
         fit(whole, dataset, 4, on_epoch=states.append, **options)
@@ -256,7 +257,7 @@ class TestResumed:
         monkeypatch.setattr(trainer, "score_split", lambda *_, **__: {"auc": next(aucs), "logloss": 0.5})
         keep = Keep()
         resumed, history = self.interrupted_and_continued(
-            "int_tower", dataset, tmp_path / "checkpoint.pt", stop=2, epochs=4, callbacks=[keep]
+            "int_tower", dataset, tmp_path, stop=2, epochs=4, callbacks=[keep]
         )
         assert [logs["val_auc"] for logs in history] == [0.9, 0.8, 0.7, 0.6]
         reference = small_model("int_tower", dataset)
@@ -267,17 +268,15 @@ class TestResumed:
     def test_patience_counts_on(self, dataset, tmp_path, monkeypatch):
         aucs = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
         monkeypatch.setattr(trainer, "score_split", lambda *_, **__: {"auc": next(aucs), "logloss": 0.5})
-        _, history = self.interrupted_and_continued(
-            "lr", dataset, tmp_path / "checkpoint.pt", stop=2, epochs=6, patience=3
-        )
+        _, history = self.interrupted_and_continued("lr", dataset, tmp_path, stop=2, epochs=6, patience=3)
         assert len(history) == 4
 
     def test_finished_run_trains_no_further(self, dataset, tmp_path):
         model, states = small_model("lr", dataset), []
-        path = tmp_path / "checkpoint.pt"
-        fit(model, dataset, 2, on_epoch=lambda state: save_checkpoint(path, state, {}))
+        checkpoints = Checkpoints(tmp_path, {})
+        fit(model, dataset, 2, on_epoch=checkpoints.save)
         again = small_model("lr", dataset)
-        fit(again, dataset, 2, state=load_checkpoint(path, {}), on_epoch=states.append)
+        fit(again, dataset, 2, state=checkpoints.load()[0], on_epoch=states.append)
         assert states == []
         assert_same_weights(again, model)
 
@@ -574,38 +573,6 @@ class TestLearningRate:
 
         rates = self.rates(small_model("lr", dataset, lr=0.25), dataset, epochs=3, callbacks=[Halve()])
         assert sorted(set(rates)) == [0.0625, 0.125, 0.25]
-
-
-class TestDivergence:
-    def test_loss_that_is_no_number_is_refused(self, dataset):
-        model = small_model("int_tower", dataset)
-        model.compile("sgd", lr=1e25)
-        with pytest.raises(InputError, match=r"The loss is (nan|inf): \{'ctr'.*Lower the learning rate \(--lr\)"):
-            fit(model, dataset, batch_size=8)
-
-    def test_weights_that_break_in_the_last_step_are_refused(self, dataset):
-        """One step an epoch: its loss is still finite, the validation scores after it are not."""
-        model = small_model("lr", dataset)
-        model.compile("sgd", lr=1e39)
-        with pytest.raises(InputError, match=r"scores are NaN or infinite.*Lower the learning rate"):
-            fit(model, dataset, epochs=1, batch_size=10_000)
-
-    def test_single_training_row(self, dataset):
-        model = small_model("lr", dataset)
-        with pytest.raises(InputError, match=r"at least 2 rows\. Received: 1"):
-            model.fit(dataset.train.take(torch.tensor([0])), verbose=0)
-
-
-class TestPrecision:
-    def test_bf16_keeps_weights_and_metrics_in_single_precision(self, dataset):
-        models = [small_model("int_tower", dataset, dnn_dropout=0.0) for _ in range(2)]
-        histories = [
-            fit(model, dataset, precision=precision).history
-            for model, precision in zip(models, ("fp32", "bf16"), strict=True)
-        ]
-        assert {parameter.dtype for parameter in models[1].parameters()} == {torch.float32}
-        assert histories[0]["loss"] != histories[1]["loss"]
-        assert histories[1]["loss"] == pytest.approx(histories[0]["loss"], rel=0.02)
 
 
 class TestSwitchesOfIntTower:

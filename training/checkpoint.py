@@ -1,43 +1,83 @@
-"""Where a training run stands, in memory and in `checkpoint.pt`."""
+"""Where a training run stands: in memory, at the end of an epoch or inside one."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from preprocessing.errors import InputError
 
 
 @dataclass
+class EpochProgress:
+    """An epoch under way: how much of it is done, and what its metrics are made of so far.
+
+    logits: (n,) by row number, -inf for the rows that are not done.
+    rows: how many of the epoch's order are done. seconds: how long they took. sums: loss name -> sum over them.
+    Each of several processes knows the logits of its own rows, and sums whose mean over the processes is meant.
+    """
+
+    logits: Tensor
+    rows: int = 0
+    seconds: float = 0.0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, count: int) -> EpochProgress:
+        """Nothing of an epoch over `count` rows."""
+        return cls(torch.full((count,), -torch.inf))
+
+    @torch.no_grad()
+    def add(self, count: int, share: Tensor, weight: float, losses: dict[str, Tensor], logits: Tensor) -> None:
+        """A batch of `count` rows. share: (B,) row numbers, those that this process computed; logits: (B,).
+
+        losses: means over the share; weight: of the share in the batch (`training.distributed.Group.share`).
+        """
+        self.rows += count
+        self.logits[share] = logits.detach().float()
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.detach() * (weight * count)
+
+    def to(self, device: torch.device) -> EpochProgress:
+        sums = {name: value.to(device) for name, value in self.sums.items()}
+        return EpochProgress(self.logits.to(device), self.rows, self.seconds, sums)
+
+
+@dataclass
 class TrainingState:
-    """Everything that the next epoch depends on.
+    """Everything that the rest of a run depends on.
 
     epoch: epochs finished. history: one dict of logs an epoch. best_weights: of the best validation epoch so far.
-    weights, optimizer, random: after the last finished epoch.
+    progress: of the epoch under way, None between epochs.
+    weights, optimizer, random: as `capture` found them.
     """
 
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_auc: float = float("-inf")
-    best_weights: dict[str, torch.Tensor] | None = None
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_weights: dict[str, Tensor] | None = None
+    progress: EpochProgress | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict = field(default_factory=dict)
-    random: dict[str, torch.Tensor] = field(default_factory=dict)
+    random: dict[str, Tensor] = field(default_factory=dict)
 
     def record(self, logs: dict[str, float], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Closes an epoch. Without validation the last epoch counts as the best."""
         self.epoch += 1
+        self.progress = None
         self.history.append({"epoch": self.epoch, **logs})
         auc = logs.get("val_auc")
         if auc is None or auc > self.best_auc:
             self.best_epoch = self.epoch
             self.best_auc = self.best_auc if auc is None else auc
             self.best_weights = None if auc is None else _copy(model.state_dict())
+        self.capture(model, optimizer)
+
+    def capture(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Takes in model, optimiser and random numbers as they are now; not copies, so write them at once."""
         self.weights = model.state_dict()
         self.optimizer = optimizer.state_dict()
         self.random = {"cpu": torch.get_rng_state()}
@@ -50,44 +90,24 @@ class TrainingState:
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Puts model, optimiser and random numbers where this state left them."""
-        model.load_state_dict(self.weights)
-        optimizer.load_state_dict(self.optimizer)
+        try:
+            model.load_state_dict(self.weights)
+            optimizer.load_state_dict(self.optimizer)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"The checkpoint does not fit this model ({str(error).splitlines()[0]}). Use another --out."
+            ) from None
         torch.set_rng_state(self.random["cpu"])
         if "cuda" in self.random and torch.cuda.is_available():
             torch.cuda.set_rng_state(self.random["cuda"])
 
-
-def save_checkpoint(path: Path, state: TrainingState, identity: dict) -> None:
-    """Writes the state whole or not at all. identity: what a run must share with this one to continue it."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        torch.save({"identity": identity, "state": vars(state)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    @property
+    def place(self) -> str:
+        """For people: how far the run is."""
+        if self.progress is None:
+            return f"after epoch {self.epoch}"
+        return f"in epoch {self.epoch + 1}, after {self.progress.rows:,} of {len(self.progress.logits):,} rows"
 
 
-def load_checkpoint(path: Path, identity: dict) -> TrainingState:
-    """Reads a state without executing anything in the file.
-
-    Raises `InputError` if there is no checkpoint, if it cannot be read, or if it belongs to another run.
-    """
-    if not path.exists():
-        raise InputError(f"There is nothing to resume: {path} does not exist. Run without --resume.")
-    try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        state, other = TrainingState(**saved["state"]), dict(saved["identity"])
-    except Exception as error:  # a damaged file fails in many ways, all with the same remedy
-        raise InputError(
-            f"The checkpoint {path} cannot be read ({type(error).__name__}). Run without --resume."
-        ) from None
-    different = [
-        f"{key}: {other.get(key)!r}, now {value!r}" for key, value in identity.items() if other.get(key) != value
-    ]
-    if different:
-        raise InputError(f"The checkpoint {path} belongs to another run ({'; '.join(different)}). Use another --out.")
-    return state
-
-
-def _copy(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in weights.items()}

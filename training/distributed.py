@@ -21,6 +21,7 @@ from preprocessing.errors import InputError
 from training.rowwise import summed_rows
 
 MIN_ROWS = 2  # of a process in a batch, for batch statistics
+AGREE_EVERY = 64  # steps
 
 
 class Group:
@@ -61,6 +62,10 @@ class Group:
     def score(self, source, predict: Callable[[Any], Tensor]) -> Tensor:
         """predict: source -> its logits. Returns the logits of all rows, of which each process computes a part."""
         return predict(source)
+
+    def agree(self, step: int, decide: Callable[[], bool]) -> bool:
+        """What the main process decides; where there are others, asked at every 64th step only."""
+        return decide()
 
     def once(self, compute: Callable[[], Any]) -> Any:
         """What the main process computes, or the `InputError` that it raises, in every process."""
@@ -142,6 +147,9 @@ class Ranks(Group):
         if len(rows):
             logits[rows] = predict(source.take(rows))
         return self.merge(logits)
+
+    def agree(self, step: int, decide: Callable[[], bool]) -> bool:
+        return step % AGREE_EVERY == 0 and self.once(decide)
 
     def once(self, compute: Callable[[], Any]) -> Any:
         outcome = [None]

@@ -8,13 +8,11 @@ import platform
 from importlib.metadata import version
 
 import pandas as pd
+import torch
 
 from preprocessing.dataset import Dataset
 
-LEAK = (
-    "The published protocol leaks test labels: a user's and an item's mean rating are computed from the labels of the "
-    "split they are used in, the scored row included. For an honest number: --protocol holdout or --protocol temporal."
-)
+LEAK = "The published protocol leaks test labels: {}. For an honest number: --protocol holdout or --protocol temporal."
 GAUC_NOTE = "GAUC: AUC per user, weighted by the user's impressions; users of one class left out."
 PACKAGES = ("torch", "deepctr-torch", "pandas", "numpy", "scikit-learn")
 
@@ -26,6 +24,7 @@ def make_result(
     scores: dict[str, dict[str, float]],
     paper: tuple[float, float] | None,
     parameters: int,
+    paper_parameters: int | None,
     history: list[dict[str, float]],
     best_epoch: int,
     seconds: dict[str, float],
@@ -39,6 +38,7 @@ def make_result(
         "data_sha256": dataset.raw.fingerprint,
         "protocol": dataset.protocol.name,
         "leaks_labels": dataset.protocol.leaks_labels,
+        **({"leak": dataset.protocol.leak} if dataset.protocol.leak else {}),
         "model": model_name,
         "seed": dataset.seed,
         "rows": {split: len(dataset.split(split)) for split in dataset.protocol.splits},
@@ -47,10 +47,12 @@ def make_result(
         "paper": None if paper is None else {"auc": paper[0], "logloss": paper[1]},
         **({} if best_possible is None else {"best_possible_auc": best_possible}),
         "parameters": parameters,
+        "paper_parameters": paper_parameters,
         "epochs": len(history),
         "best_epoch": best_epoch,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "train_rows_per_second": round(rows / sum(epoch["seconds"] for epoch in history)),
+        "threads": torch.get_num_threads(),
         "config": config,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
@@ -82,14 +84,21 @@ def closing_table(result: dict, title: str) -> str:
         "  ".join("-" * width for width in widths),
         "  ".join(value.ljust(width) for (_, value), width in zip(cells, widths, strict=True)).rstrip(),
         GAUC_NOTE,
+        _parameters_line(result),
     ]
     if result["leaks_labels"]:
-        lines.append(LEAK)
+        lines.append(LEAK.format(result["leak"]))
         if result["test"]["auc"] > result.get("best_possible_auc", 1.0):
             lines.append("An AUC above the best possible one is what this leak looks like.")
     elif paper:
         lines.append("The paper's numbers are under the published protocol, which leaks test labels.")
     return "\n".join(lines)
+
+
+def _parameters_line(result: dict) -> str:
+    published = result["paper_parameters"]
+    beside = f"; the paper's model has {published / 1e6:.2f} million" if published else ""
+    return f"Parameters: {result['parameters']:,}{beside}."
 
 
 def history_csv(history: list[dict[str, float]]) -> str:

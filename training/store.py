@@ -22,11 +22,14 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Writes a whole file or none: readers and crashes see the old content or the new."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # on a full disk it stands in the way of what would fit
 
 
 def save_model(model: nn.Module, folder: Path, extra: dict) -> None:

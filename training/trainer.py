@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +14,12 @@ from tqdm import tqdm
 from preprocessing.deepctr import CallbackList
 from preprocessing.errors import InputError
 from training import distributed
-from training.checkpoint import TrainingState
+from training.checkpoint import EpochProgress, TrainingState
+from training.guard import Guard
 from training.metrics import metrics
+from training.precision import autocast, check_precision
 from training.rowwise import row_parameters
 
-PRECISIONS = ("fp32", "bf16")
 LR_SCHEDULES = ("constant", "linear")
 
 
@@ -28,10 +29,11 @@ class TrainOptions:
 
     patience: epochs without a better validation AUC before stopping; None trains all epochs. Either way the weights of
         the best validation epoch are restored at the end.
-    precision: "bf16" runs the forward pass under autocast; losses and metrics stay float32.
+    precision: "bf16" runs the forward pass under autocast (`training.precision`); losses and metrics stay float32.
     published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
         evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
     lr_schedule: "constant", or "linear", which lets the learning rate fall to 0 over all epochs.
+    checkpoint_minutes: time after which an epoch under way is saved; every finished epoch is.
     verbose: 0 silent, 1 progress bar, 2 one line an epoch.
     """
 
@@ -43,6 +45,7 @@ class TrainOptions:
     shuffle: bool = True
     published_eval_mode: bool = False
     lr_schedule: str = "constant"
+    checkpoint_minutes: float = 5.0
     verbose: int = 1
 
     def __post_init__(self) -> None:
@@ -52,10 +55,10 @@ class TrainOptions:
             raise InputError(f"The number of epochs must be at least 1. Received: {self.epochs}.")
         if self.patience is not None and self.patience < 1:
             raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"Unknown precision '{self.precision}'. Known: {', '.join(PRECISIONS)}.")
         if self.lr_schedule not in LR_SCHEDULES:
             raise InputError(f"Unknown lr_schedule '{self.lr_schedule}'. Known: {', '.join(LR_SCHEDULES)}.")
+        if not self.checkpoint_minutes > 0:
+            raise InputError(f"checkpoint_minutes must be positive. Received: {self.checkpoint_minutes}.")
 
 
 class Objective(nn.Module):
@@ -75,7 +78,7 @@ class Objective(nn.Module):
 class Trainer:
     """Trains a model on a source of batches (`preprocessing.dataset.Split`, `preprocessing.arrays.Arrays`).
 
-    on_epoch: called with the `TrainingState` after every epoch, to save it.
+    on_epoch: called with the `TrainingState` after every epoch, and inside a long one, to save it.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, options: TrainOptions, on_epoch=None):
@@ -85,6 +88,7 @@ class Trainer:
         self.on_epoch = on_epoch
         self.group = distributed.current()
         self.tables = row_parameters(optimizer)
+        self._saved_at = 0.0
 
     def fit(self, train, validation, callbacks: CallbackList, state: TrainingState | None = None) -> TrainingState:
         """Trains until the last epoch or early stopping, and leaves the best epoch's weights in the model.
@@ -95,6 +99,7 @@ class Trainer:
         options, model = self.options, self.model
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
+        check_precision(model, options.precision)
         self.group.check(options.batch_size)
         train = train.to(model.device)
         validation = None if validation is None else validation.to(model.device)
@@ -105,19 +110,19 @@ class Trainer:
         self.objective = self.group.wrap(Objective(model, options.precision), self.tables)
         callbacks.on_train_begin()
         model.stop_training = False
+        self._saved_at = time.monotonic()
         while state.epoch < options.epochs and not state.exhausted(options.patience):
             validated = validation is not None and state.epoch > options.initial_epoch
             model.train(not (options.published_eval_mode and validated))
             callbacks.on_epoch_begin(state.epoch)
-            logs = self._train_epoch(train, state.epoch)
+            logs = self._train_epoch(train, state)
             if validation is not None:
                 result = score_split(model, validation, precision=options.precision)
                 logs |= {f"val_{name}": value for name, value in result.items()}
             state.record(logs, model, self.optimizer)
             if options.verbose == 2 and self.group.is_main:
                 print(_epoch_line(state.epoch, options.epochs, logs))
-            if self.on_epoch is not None:
-                self.on_epoch(state)
+            self._save(state)
             callbacks.on_epoch_end(state.epoch - 1, logs)
             if model.stop_training:
                 break
@@ -128,35 +133,55 @@ class Trainer:
         model.eval()
         return state
 
-    def _train_epoch(self, train, epoch: int) -> dict[str, float]:
-        """One pass over the training rows. Returns the mean of each named loss, and AUC and logloss over these rows."""
-        start = time.perf_counter()
-        model, count = self.model, len(train)
-        labels = train.labels
-        logits = torch.full((count,), -torch.inf, device=labels.device)
-        sums: dict[str, Tensor] = {}
-        order = self._order(count, epoch, labels.device)
-        if count % self.options.batch_size == 1:
+    def _train_epoch(self, train, state: TrainingState) -> dict[str, float]:
+        """The pass over the training rows that the state is at, or the rest of it.
+
+        Returns the mean of each named loss, and AUC and logloss, over all rows of the epoch.
+        """
+        model, epoch, labels = self.model, state.epoch, train.labels
+        order = self._order(len(train), epoch, labels.device)
+        if len(order) % self.options.batch_size == 1:
             order = order[:-1]  # a single left-over row has no batch statistics
-        seen = 0
-        for rows in _progress(order.split(self.options.batch_size), sums, epoch, self.options):
-            self._set_lr(epoch + seen / count)
-            self.group.seed(model.seed, epoch, seen)
-            seen += len(rows)
+        progress = (state.progress or EpochProgress.start(len(train))).to(labels.device)
+        guard = Guard(model, train, self.options.precision, epoch)
+        start = time.perf_counter() - progress.seconds
+        for rows in _progress(order, progress, epoch, self.options):
+            step = progress.rows // self.options.batch_size + 1
+            self._set_lr(epoch + progress.rows / len(train))
+            self.group.seed(model.seed, epoch, progress.rows)
             share, weight = self.group.share(rows)
             output, losses = self.objective(train.batch(share, model.feature_names), labels[share])
             loss = weight * torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.group.exchange(self.tables)
+            guard.watch(step, share, losses)
             self.optimizer.step()
-            with torch.no_grad():
-                logits[share] = output.logits.detach().float()
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value.detach() * (weight * len(rows))
+            progress.add(len(rows), share, weight, losses, output.logits)
+            if self.group.agree(step, self._save_is_due):
+                guard.check()
+                self._merge(progress)
+                progress.seconds = time.perf_counter() - start
+                state.progress = progress
+                state.capture(model, self.optimizer)
+                self._save(state)
+        guard.check()
         self.group.agree_on_buffers(model)
-        sums, logits = self.group.mean(sums), self.group.merge(logits)
-        return self._summary(sums, labels[order], logits[order], time.perf_counter() - start)
+        self._merge(progress)
+        return _summary(progress, labels[order], progress.logits[order], time.perf_counter() - start)
+
+    def _merge(self, progress: EpochProgress) -> None:
+        """Tells every process what the others have computed."""
+        progress.sums, progress.logits = self.group.mean(progress.sums), self.group.merge(progress.logits)
+
+    def _save_is_due(self) -> bool:
+        waited = time.monotonic() - self._saved_at
+        return self.on_epoch is not None and waited >= 60 * self.options.checkpoint_minutes
+
+    def _save(self, state: TrainingState) -> None:
+        if self.on_epoch is not None:
+            self.on_epoch(state)
+        self._saved_at = time.monotonic()
 
     def _set_lr(self, epochs_done: float) -> None:
         """The learning rate at this point of the run, a function of it alone: a resumed run needs no state for it."""
@@ -172,44 +197,38 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.model.seed * 100_003 + epoch)
         return torch.randperm(count, generator=generator).to(device)
 
-    def _summary(self, sums: dict[str, Tensor], labels: Tensor, logits: Tensor, seconds: float) -> dict[str, float]:
-        means = {name: float(total) / len(labels) for name, total in sums.items()}
-        logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
-        if not torch.isfinite(torch.tensor(logs["loss"])):
-            raise InputError(
-                f"The loss is {logs['loss']}: {means}. Lower the learning rate (--lr), or look for extreme dense "
-                "features."
-            )
-        logs |= self.group.once(lambda: metrics(labels.cpu().numpy(), logits.cpu().numpy()))
-        return logs | {"seconds": seconds, "rows_per_second": len(labels) / seconds}
+
+def _summary(progress: EpochProgress, labels: Tensor, logits: Tensor, seconds: float) -> dict[str, float]:
+    """labels, logits: of the rows of the epoch."""
+    means = {name: float(total) / len(labels) for name, total in progress.sums.items()}
+    logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
+    logs |= distributed.current().once(lambda: metrics(labels.cpu().numpy(), logits.cpu().numpy()))
+    return logs | {"seconds": seconds, "rows_per_second": len(labels) / seconds}
 
 
-def _progress(batches: Sequence[Tensor], sums: dict[str, Tensor], epoch: int, options: TrainOptions):
-    """The batches, with a bar that shows the running mean of each loss; read a few times a second only."""
+def _progress(order: Tensor, progress: EpochProgress, epoch: int, options: TrainOptions) -> Iterator[Tensor]:
+    """The batches that are left, with a bar of the running mean of each loss, read a few times a second only."""
     bar = tqdm(
-        total=len(batches),
+        total=math.ceil(len(order) / options.batch_size),
+        initial=progress.rows // options.batch_size,
         disable=options.verbose != 1 or not distributed.current().is_main,
         desc=f"epoch {epoch + 1}/{options.epochs}",
         leave=False,
     )
     with bar:
-        seen = 0
-        for rows in batches:
+        for rows in order[progress.rows :].split(options.batch_size):
+            if len(rows) == 0:
+                return  # `split` of no rows is one empty batch
             yield rows
-            seen += len(rows)
             if bar.update():
-                bar.set_postfix({name: f"{float(total) / seen:.4f}" for name, total in sums.items()}, refresh=False)
+                means = {name: float(total) / progress.rows for name, total in progress.sums.items()}
+                bar.set_postfix({name: f"{mean:.4f}" for name, mean in means.items()}, refresh=False)
 
 
 def _epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
     shown = {name: value for name, value in logs.items() if name not in ("seconds", "rows_per_second")}
     values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
     return f"epoch {epoch}/{epochs}  {logs['seconds']:.1f} s  {logs['rows_per_second']:,.0f} rows/s  {values}"
-
-
-def autocast(model: nn.Module, precision: str) -> contextlib.AbstractContextManager:
-    """The context of one forward pass in this precision."""
-    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def score_split(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> dict[str, float]:

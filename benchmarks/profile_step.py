@@ -1,0 +1,158 @@
+"""Where the time of a training step goes, for each model: by part of the loop, and by kind of operation.
+
+    python -m benchmarks.profile_step [--data_path ...] [--models int_tower hit ...] [--precision bf16] [--write]
+
+Parts are timed in the real `fit`, each without the parts inside it. Kinds are torch's operators, summed over a step under
+torch's profiler and scaled to the time of a step without it; "at peak" is what the matrix products would take at
+the fastest product seen in this run. The difference of a step to that is what keeps a model from the peak, by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.sections import machine, table, write_section
+from benchmarks.training_speed import flops_per_row, our_model, sgemm_peak
+from experiment.main import run
+from model import MODELS
+from model.base import CTRModel
+from model.layers.embedding import FeatureEmbedding
+from preprocessing.dataset import Dataset, Split
+from preprocessing.download import load_movielens
+from training import trainer
+from training.checkpoint import EpochProgress
+from training.guard import Guard
+
+NAMES = [name for name in MODELS if name != "gbdt"]
+# Kind -> beginnings of the names of torch's operators.
+KINDS = {
+    "matrix products": ("mm", "addmm", "bmm", "baddbmm", "mkldnn_linear"),
+    "random numbers": ("random_", "rand", "bernoulli_", "native_dropout"),
+    "batch norm": ("native_batch_norm", "batch_norm"),
+    "embedding gradients": ("embedding_dense_backward", "sort", "bincount"),
+    "lookups and gathers": ("embedding", "_embedding_bag", "index", "index_select", "gather", "repeat_interleave"),
+    "optimiser": ("_fused_",),
+    "softmax and maxima": ("max", "amax", "_log_softmax", "_softmax", "scatter", "exp"),
+    "copies and casts": ("copy_", "_to_copy", "cat", "stack", "clone", "contiguous"),
+}
+OTHER = "element-wise and other"
+
+
+class Stopwatch:
+    """Seconds by part; time spent in a part inside another counts for the inner one alone."""
+
+    def __init__(self):
+        self.seconds: Counter[str] = Counter()
+        self._inside = [0.0]
+
+    def timed(self, part: str, function: Callable) -> Callable:
+        def call(*arguments, **keywords):
+            self._inside.append(0.0)
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                total = time.perf_counter() - start
+                self.seconds[part] += total - self._inside.pop()
+                self._inside[-1] += total
+
+        return call
+
+
+def parts(model: CTRModel, split: Split, batch_size: int, precision: str) -> dict[str, float]:
+    """Milliseconds a step of each part of the loop, in one epoch over the split."""
+    watch = Stopwatch()
+    places = [
+        ("gather", Split, "batch"),
+        ("embedding", FeatureEmbedding, "forward"),
+        ("towers and score", type(model), "output"),
+        ("loss", type(model), "losses"),
+        ("backward", Tensor, "backward"),
+        ("optimiser", type(model.optim), "step"),
+        ("guard", Guard, "watch"),
+        ("guard", Guard, "check"),
+        ("metrics", EpochProgress, "add"),
+        ("metrics", trainer, "_summary"),
+    ]
+    with contextlib.ExitStack() as patches:
+        for part, owner, name in places:
+            patches.enter_context(mock.patch.object(owner, name, watch.timed(part, getattr(owner, name))))
+        fit = watch.timed("rest of the loop", model.fit)
+        fit(split, batch_size=batch_size, precision=precision, verbose=0)
+    steps = len(split) / batch_size
+    return {part: 1e3 * seconds / steps for part, seconds in watch.seconds.items()}
+
+
+def kinds(model: CTRModel, split: Split, batch_size: int, precision: str) -> dict[str, float]:
+    """The share of each kind of operator in a step."""
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        model.fit(split, batch_size=batch_size, precision=precision, verbose=0)
+    times: Counter[str] = Counter()
+    for event in recorded.key_averages():
+        if event.key.startswith("aten::"):
+            times[kind_of(event.key.removeprefix("aten::"))] += event.self_cpu_time_total
+    return {kind: seconds / sum(times.values()) for kind, seconds in times.items()}
+
+
+def kind_of(operator: str) -> str:
+    """
+    >>> kind_of("addmm"), kind_of("embedding_dense_backward"), kind_of("threshold_backward")
+    ('matrix products', 'embedding gradients', 'element-wise and other')
+    """
+    for kind, beginnings in KINDS.items():
+        if operator in beginnings or any(operator.startswith(name) for name in beginnings if len(name) > 4):
+            return kind
+    return OTHER
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_path")
+    parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--rows", type=int, default=2048 * 24)
+    parser.add_argument("--batch_size", type=int, default=2048)
+    parser.add_argument("--precision", choices=("fp32", "bf16_forced"), default="fp32")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="write the tables to benchmarks/README.md")
+    options = parser.parse_args()
+    data = Dataset.build(load_movielens(options.data_path), "published", 1023)
+    split = data.train.take(torch.arange(min(options.rows, len(data.train))))
+    by_part, by_kind, peak = [], [], 0.0
+    for name in options.models:
+        model = our_model(name, data)
+        arguments = (model, split, options.batch_size, options.precision)
+        parts(*arguments)  # warm
+        runs = [parts(*arguments) for _ in range(options.repeats)]
+        step = {part: statistics.median(run[part] for run in runs) for part in runs[0]}
+        share, total = kinds(*arguments), sum(step.values())
+        peak = max(peak, sgemm_peak())
+        ideal = 1e3 * flops_per_row(model, split) * options.batch_size / peak
+        order = [part for part in step if part != "rest of the loop"] + ["rest of the loop"]
+        by_part.append({"model": name, "step, ms": f"{total:.1f}"} | {part: f"{step[part]:.1f}" for part in order})
+        by_kind.append(
+            {"model": name, "step, ms": f"{total:.1f}", "at peak": f"{ideal:.1f}"}
+            | {kind: f"{share.get(kind, 0.0) * total:.1f}" for kind in (*KINDS, OTHER)}
+        )
+        print(by_part[-1], by_kind[-1], sep="\n", flush=True)
+    head = (
+        f"{data.name}, batch {options.batch_size}, {options.precision}, dropout 0.3, {machine()}, "
+        f"sgemm {peak / 1e9:.0f} GFLOP/s. Milliseconds a step:"
+    )
+    text = f"{head}\n\n{table(by_part)}\n\nThe same steps by kind of operation:\n\n{table(by_kind)}"
+    print(text)
+    if options.write:
+        write_section("profile", text)
+
+
+if __name__ == "__main__":
+    run(main)

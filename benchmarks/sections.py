@@ -1,0 +1,47 @@
+"""Tables that a benchmark writes into `benchmarks/README.md`, between its own markers."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+README = Path(__file__).with_name("README.md")
+
+
+def table(rows: list[dict]) -> str:
+    """A Markdown table with the keys of the first row as its head; missing and None become a dash.
+
+    >>> print(table([{"model": "lr", "ms": 1.5}, {"model": "hit"}]))
+    | model | ms |
+    |---|---|
+    | lr | 1.5 |
+    | hit | - |
+    """
+    heads = list(rows[0])
+    lines = [heads, ["---"] * len(heads), *([_cell(row.get(head)) for head in heads] for row in rows)]
+    rule = "|" + "|".join(lines[1]) + "|"
+    return "\n".join("| " + " | ".join(line) + " |" if line is not lines[1] else rule for line in lines)
+
+
+def _cell(value) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def write_section(name: str, text: str, path: Path = README) -> None:
+    """Replaces what stands between `<!-- name -->` and `<!-- /name -->`."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    content = path.read_text()
+    before, after = content[: content.index(begin) + len(begin)], content[content.index(end) :]
+    path.write_text(f"{before}\n{text}\n{after}")
+
+
+def machine() -> str:
+    """What figures depend on besides the code."""
+    capabilities = torch.cpu.get_capabilities()
+    name = capabilities.get("cpu_name", platform.processor())
+    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"

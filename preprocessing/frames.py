@@ -1,0 +1,269 @@
+"""A data set of one's own: two tables and a log, as pandas frames -> `RawData`. `docs/own_data.md` shows its use."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from preprocessing.errors import InputError
+from preprocessing.raw import Ragged, RawData, RowCount, Schema
+
+KINDS = ("sparse", "dense", "list", "ignore")
+SIDES = ("user", "item")
+USER_STATISTIC, ITEM_STATISTIC = "user_mean_label", "item_mean_label"
+
+
+def raw_from_frames(
+    users: pd.DataFrame | None,
+    items: pd.DataFrame | None,
+    interactions: pd.DataFrame,
+    *,
+    user_id: str,
+    item_id: str,
+    label: str,
+    timestamp: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    sides: Mapping[str, str] | None = None,
+    vocabulary_sizes: Mapping[str, int] | None = None,
+    statistics: bool = True,
+    history: bool = True,
+    name: str = "own-data",
+) -> RawData:
+    """Checks and joins the frames.
+
+    users, items: one row an entity, with the id and any features; None if there is nothing to know but the id.
+    interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
+    timestamp: the column with integer seconds or datetimes; without it, histories are in the order of rows.
+    kinds: feature -> "sparse" (a category), "dense" (a number), "list" (of categories) or "ignore". By default floats
+        are dense, columns of lists are lists, and everything else is sparse; the ids are always sparse.
+    sides: feature of `interactions` -> "user" (the default: known when a request comes) or "item".
+    vocabulary_sizes: sparse or list feature -> how many embedding rows it may have at most, the one for unknown values
+        included. The most frequent values of the training rows get one. By default all of them do.
+    statistics, history: whether models get mean labels of users and items, and may get a user's liked items.
+
+    A missing category is an unknown value, a missing number the training mean, a missing list empty.
+    Raises `InputError` for columns that are missing, named twice or of a kind that fits no feature, for ids that are
+    missing, repeated or not in their table, and for labels other than 0 and 1.
+    """
+    kinds, sides, sizes = dict(kinds or {}), dict(sides or {}), dict(vocabulary_sizes or {})
+    apart = [user_id, item_id, label, *([timestamp] if timestamp else [])]
+    _require_columns("interactions", interactions, apart)
+    users = interactions[[user_id]].drop_duplicates() if users is None else users
+    items = interactions[[item_id]].drop_duplicates() if items is None else items
+    user_part, item_part = _entities("users", users, user_id, kinds), _entities("items", items, item_id, kinds)
+    log = _part("interactions", interactions.drop(columns=apart), kinds)
+    if log.lists:
+        raise InputError(f"A feature of an interaction cannot be a list. Received: {', '.join(log.lists)}.")
+    liked = f"liked_{item_id}" if history else None
+    statistic = (USER_STATISTIC, ITEM_STATISTIC) if statistics else (None, None)
+    _require_distinct([*user_part.names, *item_part.names, *log.names, *filter(None, (*statistic, liked))])
+    _require_choices("kinds", kinds, KINDS, {*users, *items, *interactions} - set(apart))
+    _require_choices("sides", sides, SIDES, log.names)
+    _require_sizes(sizes, {*user_part.sparse, *user_part.lists, *item_part.sparse, *item_part.lists, *log.sparse})
+    on_user, on_item = (log.only([x for x in log.names if sides.get(x, "user") == side]) for side in SIDES)
+    raw = RawData(
+        name=name,
+        fingerprint="",
+        schema=Schema(
+            user_id=user_id,
+            item_id=item_id,
+            user_sparse=user_part.sparse + on_user.sparse,
+            item_sparse=item_part.sparse + on_item.sparse,
+            user_dense=user_part.dense + on_user.dense,
+            item_dense=item_part.dense + on_item.dense,
+            user_lists=tuple(user_part.lists),
+            item_lists=tuple(item_part.lists),
+            user_statistic=statistic[0],
+            item_statistic=statistic[1],
+            history=liked,
+            fill_mean=user_part.dense + item_part.dense + log.dense,
+            vocabulary_sizes=sizes,
+        ),
+        users=user_part.table,
+        items=item_part.table,
+        user=_rows("users", users[user_id], interactions[user_id]),
+        item=_rows("items", items[item_id], interactions[item_id]),
+        label=_labels(interactions[label]),
+        timestamp=_seconds(interactions[timestamp]) if timestamp else np.zeros(len(interactions), dtype=np.int64),
+        user_lists=user_part.lists,
+        item_lists=item_part.lists,
+        interactions={feature: log.table[feature].to_numpy() for feature in log.names},
+        counts=tuple(
+            RowCount(table, len(frame), len(frame))
+            for table, frame in (("users", users), ("items", items), ("interactions", interactions))
+        ),
+    )
+    return replace(raw, fingerprint=_fingerprint(raw))
+
+
+@dataclass(frozen=True)
+class Part:
+    """The features of one table. sparse, dense: columns of `table`.  lists: by name."""
+
+    table: pd.DataFrame
+    sparse: tuple[str, ...] = ()
+    dense: tuple[str, ...] = ()
+    lists: dict[str, Ragged] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.sparse, *self.dense, *self.lists)
+
+    def only(self, names: Iterable[str]) -> Part:
+        names = set(names)
+        return Part(self.table, *(tuple(x for x in kind if x in names) for kind in (self.sparse, self.dense)))
+
+
+def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str]) -> Part:
+    """A table with the id as its first feature."""
+    _require_columns(where, frame, [key])
+    for problem, wrong in (("is missing in", frame[key].isna()), ("stands twice in", frame[key].duplicated())):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(f"{key} {problem} {int(wrong.sum())} rows of {where}, the first at row {row}.")
+    part = _part(where, frame.drop(columns=key), kinds)
+    ids = _part(where, frame[[key]], {key: "sparse"})
+    return Part(pd.concat([ids.table, part.table], axis=1), (key, *part.sparse), part.dense, part.lists)
+
+
+def _part(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
+    table, by_kind, lists = {}, {"sparse": [], "dense": []}, {}
+    for name, column in frame.items():
+        kind = kinds.get(name) or _kind_of(where, column)
+        if kind == "list":
+            lists[name] = _ragged(where, column)
+        elif kind == "dense":
+            table[name] = _numbers(where, column)
+        elif kind == "sparse":
+            table[name] = _categories(where, column)
+        if kind in by_kind:
+            by_kind[kind].append(name)
+    return Part(pd.DataFrame(table, index=range(len(frame))), *map(tuple, by_kind.values()), lists)
+
+
+def _kind_of(where: str, column: pd.Series) -> str:
+    if pd.api.types.is_float_dtype(column):
+        return "dense"
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise InputError(
+            f"Column '{column.name}' of {where} holds datetimes. Make a number or a category of it, or say "
+            f"kinds={{'{column.name}': 'ignore'}}."
+        )
+    present = column[column.notna()] if column.dtype == object else column[:0]
+    return "list" if len(present) and isinstance(present.iloc[0], (list, tuple, set, np.ndarray)) else "sparse"
+
+
+def _ragged(where: str, column: pd.Series) -> Ragged:
+    lists = [list(entry) if isinstance(entry, (list, tuple, set, np.ndarray)) else entry for entry in column]
+    lists = [[] if not isinstance(entry, list) and pd.isna(entry) else entry for entry in lists]
+    wrong = [entry for entry in lists if not isinstance(entry, list)]
+    types = {type(value) for entry in lists if isinstance(entry, list) for value in entry}
+    if wrong or len(types) > 1:
+        what = f"{wrong[0]!r}" if wrong else f"entries of types {', '.join(sorted(kind.__name__ for kind in types))}"
+        raise InputError(
+            f"Column '{column.name}' of {where} must hold lists of texts or of integers. Received: {what}."
+        )
+    return Ragged.from_lists(lists)
+
+
+def _numbers(where: str, column: pd.Series) -> np.ndarray:
+    try:
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Column '{column.name}' of {where} must hold numbers to be dense ({error}).") from None
+
+
+def _categories(where: str, column: pd.Series) -> np.ndarray:
+    """Values that can be sorted and hashed: numbers, or texts with None where one is missing."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if column.dtype.kind in "iufb" and isinstance(column.dtype, np.dtype):
+        return column.to_numpy()
+    types = {type(value) for value in column[column.notna()]}
+    if len(types) > 1 or any(issubclass(kind, (list, tuple, set, dict, np.ndarray)) for kind in types):
+        names = ", ".join(sorted(kind.__name__ for kind in types))
+        raise InputError(
+            f"Column '{column.name}' of {where} must hold values of one type to be sparse. Received: {names}."
+        )
+    return column.astype(object).where(column.notna(), None).to_numpy()
+
+
+def _rows(where: str, ids: pd.Series, used: pd.Series) -> np.ndarray:
+    rows = pd.Index(ids).get_indexer(pd.Index(used))
+    unknown = np.flatnonzero(rows < 0)
+    if len(unknown):
+        raise InputError(
+            f"{len(unknown)} interactions have a {ids.name} that is not in {where}, the first at row {unknown[0]}: "
+            f"{used.iloc[unknown[0]]!r} ({used.dtype}; {where} hold {ids.dtype}). Add its row, or drop them."
+        )
+    return rows.astype(np.int32)
+
+
+def _labels(column: pd.Series) -> np.ndarray:
+    wrong = column[~column.isin([0, 1])]
+    if len(wrong):
+        raise InputError(f"Labels must be 0 or 1. Received {len(wrong)} others, the first {wrong.iloc[0]!r}.")
+    return column.to_numpy(dtype=np.float32)
+
+
+def _seconds(column: pd.Series) -> np.ndarray:
+    if column.isna().any():
+        raise InputError(f"{int(column.isna().sum())} interactions have no {column.name}. Fill or drop them.")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        utc = column.dt.tz_convert(None) if column.dt.tz else column
+        return utc.to_numpy("datetime64[s]").astype(np.int64)
+    if not pd.api.types.is_integer_dtype(column):
+        raise InputError(f"{column.name} must hold integer seconds or datetimes. Received: {column.dtype}.")
+    return column.to_numpy(np.int64)
+
+
+def _require_columns(where: str, frame: pd.DataFrame, columns: list[str]) -> None:
+    names = [*columns, *frame.columns]
+    wrong = [name for name in dict.fromkeys(names) if list(frame.columns).count(name) != 1]
+    if wrong or len(set(columns)) != len(columns) or not all(isinstance(name, str) for name in frame.columns):
+        raise InputError(
+            f"{where} must have each of these columns once, under a text as name: {', '.join(columns)}. "
+            f"Received: {', '.join(map(repr, frame.columns))}."
+        )
+
+
+def _require_distinct(names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"Two features are named {', '.join(map(repr, twice))}. Rename one of each.")
+
+
+def _require_choices(argument: str, given: Mapping[str, str], choices: tuple[str, ...], known: Iterable[str]) -> None:
+    for name, choice in given.items():
+        if name not in known or choice not in choices:
+            raise InputError(
+                f"{argument} gives one of {', '.join(choices)} for one of these features: {', '.join(sorted(known))}. "
+                f"Received: {name!r}: {choice!r}."
+            )
+
+
+def _require_sizes(sizes: Mapping[str, int], known: set[str]) -> None:
+    for name, size in sizes.items():
+        if name not in known or not isinstance(size, int) or size < 2:
+            raise InputError(
+                f"vocabulary_sizes gives a number of at least 2 for one of: {', '.join(sorted(known))}. "
+                f"Received: {name!r}: {size!r}."
+            )
+
+
+def _fingerprint(raw: RawData) -> str:
+    digest = hashlib.sha256()
+    for array in (raw.user, raw.item, raw.label, raw.timestamp):
+        digest.update(array.tobytes())
+    for table in (raw.users, raw.items, pd.DataFrame(dict(raw.interactions))):
+        digest.update(f"{list(table.columns)} {len(table)}".encode())
+        digest.update(
+            pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes() if len(table.columns) else b""
+        )
+    for name, ragged in (*raw.user_lists.items(), *raw.item_lists.items()):
+        digest.update(f"{name} {ragged.values.tolist()}".encode() + ragged.offsets.tobytes())
+    return digest.hexdigest()
