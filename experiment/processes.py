@@ -42,6 +42,7 @@ def joined() -> Iterator[None]:
     try:
         with job.quiet_unless_main():
             yield
+        job.leave()
         dist.destroy_process_group()
     except (Exception, KeyboardInterrupt) as error:
         sys.exit(job.end(error))
@@ -82,37 +83,46 @@ class Job:
         ):
             yield
 
+    def leave(self) -> None:
+        """Lets the others know that this process ends on purpose, or has said why it fails."""
+        self.ending = True
+        self.store.set(f"left/{self.rank}", "")
+
     def end(self, error: BaseException) -> int:
         """Says why the job ends, if no other process did. Returns the exit status."""
         self.ending = True
         lost = [] if isinstance(error, InputError) else self._lost(error)
-        first = self.store.add("ended", 1) == 1
         who = f"process {self.rank} of {self.size} (counted from 0)"
-        if isinstance(error, InputError):
-            status, message = 2, f"error: {error}\nThis was {who}."
-        elif lost:
+        if lost:
             names = ", ".join(f"{rank} (pid {self.others[rank][1]})" for rank in lost)
             saved = str(error) if isinstance(error, KeyboardInterrupt) else ""
             status = 1
             message = f"error: process {names} of {self.size} was killed or crashed, so all stop. {saved}".rstrip()
+        elif isinstance(error, InputError):
+            status, message = 2, f"error: {error}\nThis was {who}."
         elif isinstance(error, KeyboardInterrupt):
-            # All were told to stop; the main process knows what was saved.
-            status, message, first = 130, str(error) or "Interrupted. Nothing was saved.", self.rank == 0
+            status, message = 130, str(error) or "Interrupted. Nothing was saved."
         else:
             status, message = 1, f"{traceback.format_exc()}error: {who} failed, so all stop."
-        if first:
+        if status == 130:  # all were told to stop, by the user or for a failure; the main process knows what was saved
+            speaks = self.rank == 0 and not self.store.check(["failed"])
+        else:
+            speaks = self.store.add("failed", 1) == 1
+        if speaks:
             print(f"\n{message}", file=sys.stderr, flush=True)
             _tell_torchrun(message)
+        self.leave()
         return status
 
     def _lost(self, error: BaseException) -> list[int]:
-        """The processes of this machine that have ended without saying why."""
+        """The processes of this machine that have ended without a word, unless another process has named them."""
         deadline = time.monotonic() + (PATIENCE if isinstance(error, RuntimeError) else 0.0)
         while True:
-            if self.store.check(["ended"]):
+            if self.store.check(["failed"]):
                 return []
             here = [rank for rank, (host, pid) in self.others.items() if host == socket.gethostname()]
-            lost = [rank for rank in here if not _is_alive(self.others[rank][1])]
+            dead = [rank for rank in here if not _is_alive(self.others[rank][1])]
+            lost = [rank for rank in dead if not self.store.check([f"left/{rank}"])]
             if lost or time.monotonic() > deadline:
                 return lost
             time.sleep(0.05)

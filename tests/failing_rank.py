@@ -1,8 +1,8 @@
 """How processes fail together, for `test_distributed.py`: torchrun starts this file. Not a test itself.
 
-    torchrun --nproc_per_node=2 tests/failing_rank.py killed|input|bug
+    torchrun --nproc_per_node=2 tests/failing_rank.py killed|input|bug|late
 
-Process 1 fails; process 0 would go on for ever.
+Process 1 fails, while process 0 would go on for ever; or process 0 fails late, when process 1 is done.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 from experiment.main import run
 from preprocessing.errors import InputError
@@ -18,6 +19,11 @@ from training.distributed import current
 
 def main() -> None:
     group, how = current(), sys.argv[1]
+    if how == "late":
+        if group.rank == 0:
+            time.sleep(2)
+            raise ZeroDivisionError("by accident")
+        return
     while group.rank == 0:
         group.wait()
     for _ in range(10):

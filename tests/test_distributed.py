@@ -173,6 +173,11 @@ class TestFailures:
         assert error_lines(done) == ["error: process 1 of 2 (counted from 0) failed, so all stop."]
         assert done.stderr.count("\nZeroDivisionError: by accident") == 1
 
+    def test_process_that_was_done_is_not_blamed(self):
+        done = self.failing("late")
+        assert error_lines(done) == ["error: process 0 of 2 (counted from 0) failed, so all stop."]
+        assert "ZeroDivisionError: by accident" in done.stderr
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
