@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
-from model import MODELS, name_of
+from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from preprocessing.dataset import Dataset
 from training.report import closing_table, make_result
@@ -35,7 +35,7 @@ def _train(
     model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float, folder: RunFolder, config: dict
 ) -> dict:
     name = config["model_name"]
-    title, paper = (MODELS[name].title, MODELS[name].paper.get(data.name)) if name in MODELS else (name, None)
+    entry = MODELS.get(name, ModelEntry(title=name, path=""))
     extra = {
         "model": name,
         "dataset": data.name,
@@ -67,8 +67,9 @@ def _train(
         dataset=data,
         model_name=name,
         scores=scores,
-        paper=paper,
+        paper=entry.paper.get(data.name),
         parameters=model.num_parameters,
+        paper_parameters=entry.paper_parameters.get(data.name),
         history=folder.state.history,
         best_epoch=folder.state.best_epoch,
         seconds={
@@ -79,7 +80,7 @@ def _train(
         config=config,
     )
     folder.finish(model, result, folder.state.history, extra)
-    print(closing_table(result, title))
+    print(closing_table(result, entry.title))
     print(f"Run folder: {folder.path}")
     return result
 

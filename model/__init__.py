@@ -30,6 +30,8 @@ TOWERS: dict[str, dict] = {
     "amazon": {"dnn_dropout": 0.3},
     "taobao": {"dnn_dropout": 0.5},
 }
+# Ranking models gain validation AUC by batch norm, which two-tower models have anyway (`docs/tuning.md`).
+RANKING = TOWERS | {"movielens": TOWERS["movielens"] | {"dnn_use_bn": True}}
 # The gradient of a cosine is small, and the same l2 outweighs it.
 COSINE = TOWERS | {"movielens": TOWERS["movielens"] | {"l2_reg_embedding": 1e-5}}
 
@@ -38,18 +40,19 @@ COSINE = TOWERS | {"movielens": TOWERS["movielens"] | {"l2_reg_embedding": 1e-5}
 class ModelEntry:
     """One model.
 
-    title: as printed. path: "module:class". history: whether it reads the user's liked items.
-    paper: name of the data -> (AUC, logloss) as published. paper_parameters: on MovieLens-1M as published, in millions.
+    title: as printed. source: where it was published. path: "module:class". history: whether it reads the user's liked
+    items. paper: name of the data -> (AUC, logloss) as published. paper_parameters: name of the data -> as published.
     defaults: data set of a script -> training settings and constructor arguments that differ from `TRAINING_DEFAULTS`
     and from the constructor's own.
     """
 
     title: str
     path: str
-    paper: dict[str, tuple[float, float]]
+    source: str = ""
+    paper: dict[str, tuple[float, float]] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     history: bool = False
-    paper_parameters: float | None = None
+    paper_parameters: dict[str, int] = field(default_factory=dict)
     defaults: dict[str, dict] = field(default_factory=dict)
 
     @property
@@ -71,86 +74,97 @@ class ModelEntry:
 MODELS: dict[str, ModelEntry] = {
     "lr": ModelEntry(
         title="LR",
+        source="logistic regression",
         path="model.lr:LR",
         paper={"ml-1m": (0.8501, 0.4845), "amazon-electronics": (0.7952, 0.4677), "taobao-ads": (0.6496, 0.2350)},
     ),
     "gbdt": ModelEntry(
         title="GBDT",
+        source="gradient-boosted trees, scikit-learn",
         path="model.gbdt:GBDT",
-        paper={},
         defaults={  # an epoch is a tree
             name: {"lr": 0.1, "lr_schedule": "constant", "epochs": 500, "patience": 20} for name in TRAINING_DEFAULTS
         },
     ),
     "dssm": ModelEntry(
         title="DSSM",
+        source="Huang et al., CIKM 2013",
         path="model.dssm:DSSM",
         aliases=("two_tower",),
         paper={"ml-1m": (0.8697, 0.4559), "amazon-electronics": (0.8469, 0.4313), "taobao-ads": (0.6579, 0.2292)},
-        paper_parameters=0.74,
+        paper_parameters={"ml-1m": 740_000},
         defaults=COSINE,
     ),
     "dat": ModelEntry(
         title="DAT",
+        source="Dual Augmented Two-tower, Yu et al., DLP-KDD 2021",
         path="model.dat:DAT",
         paper={"ml-1m": (0.8712, 0.4556), "amazon-electronics": (0.8480, 0.4278), "taobao-ads": (0.6598, 0.2279)},
-        paper_parameters=0.76,
+        paper_parameters={"ml-1m": 760_000},
         defaults=COSINE,
     ),
     "mvke": ModelEntry(
         title="MVKE",
+        source="Mixture of Virtual-Kernel Experts, Xu et al., KDD 2022",
         path="model.mvke:MVKE",
         paper={"ml-1m": (0.8720, 0.4511), "amazon-electronics": (0.8503, 0.4324), "taobao-ads": (0.6625, 0.2276)},
-        paper_parameters=0.84,
+        paper_parameters={"ml-1m": 840_000},
         defaults=TOWERS,
     ),
     "poly_encoder": ModelEntry(
         title="Poly-Encoder",
+        source="Humeau et al., ICLR 2020",
         path="model.poly_encoder:PolyEncoder",
         paper={"ml-1m": (0.8734, 0.3971), "amazon-electronics": (0.8595, 0.3855), "taobao-ads": (0.6657, 0.2273)},
-        paper_parameters=0.87,
+        paper_parameters={"ml-1m": 870_000},
         defaults=TOWERS,
     ),
     "cold": ModelEntry(
         title="COLD",
+        source="Wang et al., DLP-KDD 2020",
         path="model.cold:COLD",
         paper={"ml-1m": (0.8836, 0.3297), "amazon-electronics": (0.8633, 0.3402), "taobao-ads": (0.6816, 0.2248)},
-        paper_parameters=0.68,
-        defaults=TOWERS,
+        paper_parameters={"ml-1m": 680_000},
+        defaults=RANKING,
     ),
     "wide_and_deep": ModelEntry(
         title="Wide&Deep",
+        source="Cheng et al., DLRS 2016",
         path="model.wdm:WideDeep",
         paper={"ml-1m": (0.8820, 0.3344), "amazon-electronics": (0.8615, 0.3409), "taobao-ads": (0.6814, 0.2250)},
-        paper_parameters=0.68,
-        defaults=TOWERS,
+        paper_parameters={"ml-1m": 680_000},
+        defaults=RANKING,
     ),
     "deep_fm": ModelEntry(
         title="DeepFM",
+        source="Guo et al., IJCAI 2017",
         path="model.deepfm:DeepFM",
         paper={"ml-1m": (0.8920, 0.3211), "amazon-electronics": (0.8643, 0.3405), "taobao-ads": (0.6820, 0.2247)},
-        paper_parameters=0.68,
-        defaults=TOWERS,
+        paper_parameters={"ml-1m": 680_000},
+        defaults=RANKING,
     ),
     "dcn": ModelEntry(
         title="DCN",
+        source="Wang et al., ADKDD 2017",
         path="model.dcn:DCN",
         paper={"ml-1m": (0.8964, 0.3151), "amazon-electronics": (0.8665, 0.3366), "taobao-ads": (0.6831, 0.2244)},
-        paper_parameters=0.68,
-        defaults=TOWERS,
+        paper_parameters={"ml-1m": 680_000},
+        defaults=RANKING,
     ),
     "auto_int": ModelEntry(
         title="AutoInt",
+        source="Song et al., CIKM 2019",
         path="model.autoint:AutoInt",
         paper={"ml-1m": (0.8948, 0.3192), "amazon-electronics": (0.8686, 0.3351), "taobao-ads": (0.6867, 0.2238)},
-        paper_parameters=0.7,
-        defaults=TOWERS,
+        paper_parameters={"ml-1m": 700_000},
+        defaults=RANKING,
     ),
     "int_tower": ModelEntry(
         title="IntTower",
+        source="Li et al., CIKM 2022",
         path="model.IntTower:IntTower",
         paper={"ml-1m": (0.8974, 0.3128), "amazon-electronics": (0.8696, 0.3309), "taobao-ads": (0.6827, 0.2245)},
-        paper_parameters=1.18,
+        paper_parameters={"ml-1m": 1_180_000},
         defaults={
             "movielens": TOWERS["movielens"] | {"unknown_rate": 0.1, "cir_weight": 0.05, "cir_temperature": 0.2},
             "amazon": {**TOWERS["amazon"], "field_dim": 64, "user_head": 32, "item_head": 32},
@@ -159,11 +173,12 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "hit": ModelEntry(
         title="HIT",
+        source="formerly TIM, arXiv 2505.19849",
         path="model.hit:HIT",
         aliases=("tim",),
         history=True,
         paper={"ml-1m": (0.9048, 0.3026), "amazon-electronics": (0.8784, 0.3225), "taobao-ads": (0.7226, 0.2104)},
-        paper_parameters=0.79,
+        paper_parameters={"ml-1m": 790_000},
         defaults={
             "movielens": TOWERS["movielens"] | {"batch_size": 2048},
             "amazon": {"dnn_dropout": 0.3, "batch_size": 128, "epochs": 30, "patience": 2},

@@ -98,8 +98,9 @@ class HIT(TwoTower):
                 for mimics, other in (("user_mimics", "item"), ("item_mimics", "user"))
                 for kind, mimic in output.latent[mimics].items()
             ]
-            terms = [generation_loss(mimic.float(), r.float(), chosen, self.distance) for mimic, r, chosen in pairs]
-            losses["generation"] = self.alpha * torch.stack(terms).sum()
+            mimics, originals, chosen = (torch.stack(part) for part in zip(*pairs, strict=True))
+            terms = generation_loss(mimics.float(), originals.float(), chosen, self.distance)  # (generators,)
+            losses["generation"] = self.alpha * terms.sum()
         return losses
 
     def _user(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:

@@ -65,9 +65,9 @@ def _liked_by_same_user(user_ids: Tensor, item_ids: Tensor, liked: Tensor) -> Te
 def generation_loss(mimic: Tensor, original: Tensor, rows: Tensor, kind: str) -> Tensor:
     """How far mimic vectors are from what they mimic, as a mean over the chosen rows (HIT, section 3.2).
 
-    original: (B, n), the other tower's representation, through which no gradient flows; mimic: (B, n).
-    rows: (B,) 1 for the rows that count, 0 for others.  kind: a key of `DISTANCES`.
-    Returns a scalar, 0 without rows.
+    original: (..., B, n), the other tower's representation, through which no gradient flows; mimic: (..., B, n).
+    rows: (..., B) 1 for the rows that count, 0 for others.  kind: a key of `DISTANCES`.
+    Returns (...), 0 without rows.
 
     Two rows count, of which one points the right way and one at a right angle: (0 + 1) / 2
 
@@ -80,16 +80,16 @@ def generation_loss(mimic: Tensor, original: Tensor, rows: Tensor, kind: str) ->
 
 
 def _mean_over(values: Tensor, rows: Tensor) -> Tensor:
-    """Mean of values (B,) over the rows with 1; 0 if there are none."""
-    return (values * rows).sum() / rows.sum().clamp(min=1.0)
+    """Means of values (..., B) over the rows with 1; 0 if there are none."""
+    return (values * rows).sum(-1) / rows.sum(-1).clamp(min=1.0)
 
 
-DISTANCES = {  # of vectors g and r in rows, (B, n) -> (B,)
-    "cosine": lambda g, r: 1.0 - F.cosine_similarity(g, r, dim=1),
-    "euclidean": lambda g, r: torch.linalg.vector_norm(g - r, dim=1),
-    "manhattan": lambda g, r: (g - r).abs().sum(dim=1),
-    "mae": lambda g, r: (g - r).abs().mean(dim=1),
-    "mse": lambda g, r: (g - r).square().mean(dim=1),
+DISTANCES = {  # of vectors g and r in rows, (..., n) -> (...)
+    "cosine": lambda g, r: 1.0 - F.cosine_similarity(g, r, dim=-1),
+    "euclidean": lambda g, r: torch.linalg.vector_norm(g - r, dim=-1),
+    "manhattan": lambda g, r: (g - r).abs().sum(dim=-1),
+    "mae": lambda g, r: (g - r).abs().mean(dim=-1),
+    "mse": lambda g, r: (g - r).square().mean(dim=-1),
 }
 
 

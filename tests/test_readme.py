@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiment.options import parse_options
+from leaderboard.report import filled, full_report
+from leaderboard.statistics import load_runs
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
@@ -18,6 +20,15 @@ README = (ROOT / "README.md").read_text()
 def test_every_model_and_protocol_is_listed():
     for name in (*MODELS, *PROTOCOLS):
         assert f"`{name}`" in README, name
+
+
+def test_its_tables_are_those_of_the_models_and_results():
+    assert filled(README, load_runs(ROOT / "results" / "ml-1m")) == README, "run: python benchmark.py --report"
+
+
+def test_the_full_report_is_that_of_the_results():
+    full = (ROOT / "results" / "README.md").read_text()
+    assert full_report(load_runs(ROOT / "results" / "ml-1m"), "ml-1m") == full, "run: python benchmark.py --report"
 
 
 @pytest.mark.parametrize("command", re.findall(r"^python (train_\w+\.py)(.*)$", README, flags=re.MULTILINE))

@@ -95,7 +95,8 @@ class TestFinishedRun:
         assert result == json.loads(json.dumps(returned))
         assert list(result) == [
             *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "rows", "test", "validation"),
-            *("paper", "parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second", "config", "versions"),
+            *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
+            *("threads", "config", "versions"),
         ]
         assert (result["dataset"], result["protocol"], result["model"]) == ("by-hand", "holdout", "int_tower")
         assert result["rows"] == {"train": 192, "validation": 48, "test": 60}
@@ -204,6 +205,8 @@ class TestClosingTable:
         result, lines = self.printed(capsys, tmp_path, "--protocol", "holdout", raw=raw)
         assert result["paper"] == {"auc": 0.8974, "logloss": 0.3128}
         assert lines[3].endswith("0.8974     0.3128")
+        assert result["paper_parameters"] == 1_180_000
+        assert f"Parameters: {result['parameters']:,}; the paper's model has 1.18 million." in lines
         assert any("under the published protocol, which leaks" in line for line in lines)
 
     def test_best_possible_auc_of_generated_data(self, capsys, tmp_path):

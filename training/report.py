@@ -8,6 +8,7 @@ import platform
 from importlib.metadata import version
 
 import pandas as pd
+import torch
 
 from preprocessing.dataset import Dataset
 
@@ -26,6 +27,7 @@ def make_result(
     scores: dict[str, dict[str, float]],
     paper: tuple[float, float] | None,
     parameters: int,
+    paper_parameters: int | None,
     history: list[dict[str, float]],
     best_epoch: int,
     seconds: dict[str, float],
@@ -47,10 +49,12 @@ def make_result(
         "paper": None if paper is None else {"auc": paper[0], "logloss": paper[1]},
         **({} if best_possible is None else {"best_possible_auc": best_possible}),
         "parameters": parameters,
+        "paper_parameters": paper_parameters,
         "epochs": len(history),
         "best_epoch": best_epoch,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "train_rows_per_second": round(rows / sum(epoch["seconds"] for epoch in history)),
+        "threads": torch.get_num_threads(),
         "config": config,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
@@ -82,6 +86,7 @@ def closing_table(result: dict, title: str) -> str:
         "  ".join("-" * width for width in widths),
         "  ".join(value.ljust(width) for (_, value), width in zip(cells, widths, strict=True)).rstrip(),
         GAUC_NOTE,
+        _parameters_line(result),
     ]
     if result["leaks_labels"]:
         lines.append(LEAK)
@@ -90,6 +95,12 @@ def closing_table(result: dict, title: str) -> str:
     elif paper:
         lines.append("The paper's numbers are under the published protocol, which leaks test labels.")
     return "\n".join(lines)
+
+
+def _parameters_line(result: dict) -> str:
+    published = result["paper_parameters"]
+    beside = f"; the paper's model has {published / 1e6:.2f} million" if published else ""
+    return f"Parameters: {result['parameters']:,}{beside}."
 
 
 def history_csv(history: list[dict[str, float]]) -> str:

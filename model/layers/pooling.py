@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -54,7 +55,7 @@ class _BagSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor):
         values, offsets = ctx.saved_tensors
-        order = values.sort(stable=True).indices  # (total,): places of id 0, of id 1, ...
+        order = _places_by_id(values, ctx.rows)  # (total,): places of id 0, of id 1, ...
         lists = torch.repeat_interleave(offsets.diff())[order]  # (total,): the list at each place
         counts = torch.bincount(values, minlength=ctx.rows)
         ends = F.pad(counts.cumsum(0), (1, 0))  # (rows + 1,)
@@ -62,3 +63,12 @@ class _BagSum(torch.autograd.Function):
             lists, gradient.contiguous(), ends.to(lists.dtype), mode="sum", include_last_offset=True
         )
         return summed, None, None
+
+
+def _places_by_id(ids: Tensor, bound: int) -> Tensor:
+    """Stable argsort of int32 ids below `bound`, by numpy: its radix sort of 16 bits takes a tenth of torch's time."""
+    numbers = ids.numpy()
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")  # by the low half
+    if bound > 1 << 16:
+        order = order[np.argsort((numbers >> 16).astype(np.uint16)[order], kind="stable")]
+    return torch.from_numpy(order)

@@ -1,0 +1,1 @@
+"""Many runs, and what they say together: the insides of `benchmark.py`."""

@@ -1,0 +1,53 @@
+"""The runs of a benchmark: which there are, where each one's result lies, and the command that makes it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = {
+    "movielens": "train_movielens_whole_models.py",
+    "amazon": "train_amazon_whole_models.py",
+    "taobao": "train_taobao_whole_models.py",
+}
+FIRST_SEED = 1023
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a training script.
+
+    variant: name of an ablation, "" for the defaults.  arguments: what the variant adds to the command line.
+    """
+
+    script: str
+    protocol: str
+    model: str
+    seed: int
+    variant: str = ""
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """Of this run among others, without the data set's name."""
+        return Path(self.protocol, self.model, self.variant, f"seed{self.seed}")
+
+    def command(self, data_path: str | None, out: Path | None = None, resume: bool = False) -> list[str]:
+        """What to type for this run; the file of a result holds it without the folders."""
+        words = [self.script, "--model_name", self.model, "--protocol", self.protocol, "--seed", str(self.seed)]
+        words += [*self.arguments]
+        if out is None:
+            return ["python", *words]
+        data = [] if data_path is None else ["--data_path", data_path]
+        return [sys.executable, *words, *data, "--out", str(out), "--quiet", *(["--resume"] * resume)]
+
+
+def grid(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """Every model under every protocol with every seed; all models of one seed before the next seed begins."""
+    return [
+        Job(SCRIPTS[dataset], protocol, model, seed)
+        for seed in range(FIRST_SEED, FIRST_SEED + seeds)
+        for protocol in protocols
+        for model in models
+    ]

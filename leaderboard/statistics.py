@@ -1,0 +1,87 @@
+"""From result files to a table of runs, and from that to means, intervals and paired differences."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats  # which scikit-learn brings
+
+RESULT_FILES = "*/*/**/seed*.json"
+
+
+def load_runs(folder: Path) -> pd.DataFrame:
+    """One row a result file of one data set: what it ran, test and validation scores, sizes, seconds, the code."""
+    rows = []
+    for path in sorted(folder.glob(RESULT_FILES)):
+        result = json.loads(path.read_text())
+        rows.append(
+            {
+                **{name: result[name] for name in ("protocol", "model", "seed", "parameters", "best_epoch")},
+                "variant": result.get("variant", ""),
+                **{name: _number(value) for name, value in result["test"].items()},
+                **{f"validation_{name}": _number(value) for name, value in result["validation"].items()},
+                "train_seconds": result["seconds"]["train"],
+                "sources": result.get("code", {}).get("sources_sha256", "unknown"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with the half-width of its 95 % interval (Student's t); NaN for a single seed.
+
+    >>> estimate = Estimate.of([1.0, 2.0, 3.0])  # s = 1, t(0.975, 2) = 4.3027, 4.3027 / sqrt(3)
+    >>> estimate.mean, round(estimate.half_width, 4), estimate.count
+    (2.0, 2.4841, 3)
+    """
+
+    mean: float
+    half_width: float
+    count: int
+
+    @classmethod
+    def of(cls, values) -> Estimate:
+        values = np.asarray(values, dtype=np.float64)
+        count = len(values)
+        if count < 2:
+            return cls(float(values.mean()) if count else float("nan"), float("nan"), count)
+        error = values.std(ddof=1) / np.sqrt(count)
+        return cls(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error), count)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference of two models over the seeds that both have, its interval, and the paired t-test's p."""
+
+    estimate: Estimate
+    p_value: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether 0 lies outside the 95 % interval; never for a single seed."""
+        return abs(self.estimate.mean) > self.estimate.half_width
+
+
+def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc") -> Difference:
+    """first minus second. runs: of one protocol, one row a model and seed; models share the test rows of a seed."""
+    table = runs.pivot(index="seed", columns="model", values=metric)
+    pairs = table.reindex(columns=[first, second]).dropna()
+    differences = (pairs[first] - pairs[second]).to_numpy()
+    p_value = float(stats.ttest_1samp(differences, 0.0).pvalue) if len(differences) > 1 else float("nan")
+    return Difference(Estimate.of(differences), p_value)
+
+
+def relative_improvement(runs: pd.DataFrame, model: str, baseline: str = "dssm") -> Estimate:
+    """RelaImpr = (AUC - 0.5) / (AUC of the baseline - 0.5) - 1, seed by seed."""
+    table = runs.pivot(index="seed", columns="model", values="auc")
+    pairs = table.reindex(columns=list(dict.fromkeys([model, baseline]))).dropna()
+    return Estimate.of((pairs[model] - 0.5) / (pairs[baseline] - 0.5) - 1.0)

@@ -1,0 +1,151 @@
+"""Markdown tables from runs: the leaderboard of each protocol, the ablations, the steps between protocols."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pandas as pd
+
+from leaderboard.ablations import ABLATIONS, Ablation
+from leaderboard.statistics import Difference, Estimate, compare, relative_improvement
+from model import MODELS
+from model.base import TwoTower
+from preprocessing.protocol import PROTOCOLS
+
+BASELINE = "dssm"
+PROTOCOL_TITLES = {"published": "`published` (leaks test labels)", "holdout": "`holdout`", "temporal": "`temporal`"}
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    """A table, its first column of words and the others of numbers."""
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value: float, digits: int = 4) -> str:
+    """0.9091 as .9091, NaN as nothing.
+
+    >>> number(0.90914), number(-0.5, 2), number(float("nan"))
+    ('.9091', '-.50', '')
+    """
+    if math.isnan(value):
+        return ""
+    return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{digits}f}"
+
+
+def estimate(value: Estimate, digits: int = 4) -> str:
+    """mean ± half-width, the latter only where there are several seeds.
+
+    >>> estimate(Estimate(0.9, 0.00123, 5)), estimate(Estimate(0.9, float("nan"), 1))
+    ('.9000 ± .0012', '.9000')
+    """
+    return number(value.mean, digits) + (
+        "" if math.isnan(value.half_width) else f" ± {number(value.half_width, digits)}"
+    )
+
+
+def signed(difference: Difference) -> str:
+    """A difference with its interval, in bold where 0 lies outside of it.
+
+    >>> signed(Difference(Estimate(0.01, 0.002, 5), 0.001)), signed(Difference(Estimate(-0.001, 0.002, 5), 0.4))
+    ('**+.0100 ± .0020**', '-.0010 ± .0020')
+    """
+    text = f"{'+' if difference.estimate.mean >= 0 else ''}{estimate(difference.estimate)}"
+    return f"**{text}**" if difference.is_clear else text
+
+
+def of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.DataFrame:
+    """The runs of one protocol, model and variant ("": default settings)."""
+    return runs[(runs["protocol"] == protocol) & (runs["model"] == model) & (runs["variant"] == variant)]
+
+
+def variants_of(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> pd.DataFrame:
+    """The runs of a variant and of the default settings, named by their variant for `compare`."""
+    pair = pd.concat([of(runs, protocol, model), of(runs, protocol, model, variant)])
+    return pair.assign(model=pair["variant"])
+
+
+def overview(runs: pd.DataFrame, dataset: str) -> str:
+    """One row a model: the paper's AUC / logloss, and ours under each protocol."""
+    rows = []
+    for name, entry in MODELS.items():
+        own = [of(runs, protocol, name) for protocol in PROTOCOLS]
+        if any(map(len, own)):
+            paper = " / ".join(number(score) for score in entry.paper.get(dataset, ()))
+            rows.append([entry.title, paper, *(_auc_and_logloss(part) if len(part) else "" for part in own)])
+    return markdown(["AUC / logloss", "paper", *PROTOCOL_TITLES.values()], rows)
+
+
+def _auc_and_logloss(runs: pd.DataFrame) -> str:
+    return f"{estimate(Estimate.of(runs['auc']))} / {number(runs['logloss'].mean())}"
+
+
+def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str) -> str:
+    """All models of one protocol, the best AUC first, with RelaImpr against DSSM and the paper's AUC."""
+    own = runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
+    order = own.groupby("model")["auc"].mean().sort_values(ascending=False).index
+    rows = []
+    for name in order:
+        of_model = own[own["model"] == name]
+        entry = MODELS[name]
+        auc = Estimate.of(of_model["auc"])
+        improvement = relative_improvement(own, name, BASELINE)
+        paper = entry.paper.get(dataset, (math.nan,))[0]
+        published = protocol == "published" and not math.isnan(paper)
+        rows.append(
+            [
+                entry.title,
+                "two towers" if issubclass(entry.model_class, TwoTower) else "ranking",
+                *(estimate(Estimate.of(of_model[metric])) for metric in ("auc", "logloss", "gauc")),
+                f"{100 * improvement.mean:+.1f} %" if improvement.count else "",
+                number(paper),
+                f"{auc.mean - paper:+.4f}".replace("0.", ".", 1) if published else "",
+                f"{of_model['parameters'].iloc[0] / 1e6:.2f} M",
+                f"{of_model['train_seconds'].mean():.0f}",
+                str(auc.count),
+            ]
+        )
+    heads = ["model", "kind", "AUC", "logloss", "GAUC", "RelaImpr", "paper AUC", "difference"]
+    return markdown([*heads, "parameters", "training, s", "seeds"], rows)
+
+
+def ablation_table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
+    """One row a variant: its AUC and how it differs from the default settings, over the seeds that both have."""
+    rows = [["defaults", *[text for protocol in protocols for text in (_auc(runs, protocol, ablation.model), "")]]]
+    for variant in ablation.variants:
+        cells = [variant.replace("_", " ")]
+        for protocol in protocols:
+            difference = compare(variants_of(runs, protocol, ablation.model, variant), variant, "")
+            shown = signed(difference) if difference.estimate.count else ""
+            cells += [_auc(runs, protocol, ablation.model, variant), shown]
+        rows.append(cells)
+    heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
+    return markdown(heads, rows)
+
+
+def _auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> str:
+    chosen = of(runs, protocol, model, variant)
+    return estimate(Estimate.of(chosen["auc"])) if len(chosen) else ""
+
+
+def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
+    """The ablations of which at least one variant has run."""
+    done = set(zip(runs["model"], runs["variant"], strict=True))
+    return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
+
+
+def steps(runs: pd.DataFrame) -> str:
+    """What each model's AUC loses from protocol to protocol: without the leak, and by time instead of at random."""
+    rows = []
+    for name, entry in MODELS.items():
+        means = [Estimate.of(of(runs, protocol, name)["auc"]).mean for protocol in PROTOCOLS]
+        if not all(map(math.isnan, means)):
+            losses = [_signed(after - before) for before, after in itertools.pairwise(means)]
+            rows.append([entry.title, *map(number, means), *losses])
+    heads = ["model", *(f"`{protocol}`" for protocol in PROTOCOLS), "without the leak", "by time"]
+    return markdown(heads, rows)
+
+
+def _signed(value: float) -> str:
+    return "" if math.isnan(value) else f"{'+' if value >= 0 else ''}{number(value)}"

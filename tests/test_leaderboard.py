@@ -1,0 +1,255 @@
+"""Runs of a benchmark: what is missing is run, what is there is kept, and the statistics over it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from helpers import random_raw
+
+from experiment.options import parse_options
+from leaderboard import tables
+from leaderboard.ablations import ABLATIONS, ablation_jobs
+from leaderboard.figures import draw_all
+from leaderboard.jobs import SCRIPTS, Job, grid
+from leaderboard.report import filled, full_report
+from leaderboard.runner import Runner, code_version
+from leaderboard.statistics import Difference, Estimate, compare, load_runs, relative_improvement
+from model import MODELS, build_model
+from preprocessing.dataset import Dataset
+from preprocessing.errors import InputError
+from preprocessing.protocol import PROTOCOLS
+
+SCRIPT = """
+import argparse, json, os, pathlib, sys
+parser = argparse.ArgumentParser()
+for name in ("model_name", "protocol", "seed", "data_path", "out"):
+    parser.add_argument("--" + name)
+for name in ("quiet", "resume"):
+    parser.add_argument("--" + name, action="store_true")
+options = parser.parse_args()
+if options.model_name == "broken":
+    sys.exit("error: it broke")
+out = pathlib.Path(options.out)
+out.mkdir(parents=True, exist_ok=True)
+with open(options.data_path, "a") as calls:
+    print(options.model_name, options.protocol, options.seed, options.resume, file=calls)
+scores = {"auc": 0.8, "logloss": 0.3, "gauc": 0.7}
+result = dict(protocol=options.protocol, model=options.model_name, seed=int(options.seed), parameters=1, best_epoch=1,
+              test=scores, validation=scores, seconds={"train": 1.0}, threads=int(os.environ["OMP_NUM_THREADS"]))
+(out / "history.csv").write_text("epoch,auc\\n1,0.5\\n2,0.6\\n")
+(out / "result.json").write_text(json.dumps(result))
+"""
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """A runner, the jobs of two models with two seeds on a stand-in script, and what that was called with."""
+    script, calls = tmp_path / "script.py", tmp_path / "calls.txt"
+    script.write_text(SCRIPT)
+    calls.write_text("")
+    runner = Runner(tmp_path / "results" / "toy", tmp_path / "runs", str(calls), workers=2)
+    jobs = [replace(job, script=str(script)) for job in grid("movielens", ["lr", "dssm"], ["holdout"], seeds=2)]
+    return runner, jobs, lambda: sorted(calls.read_text().splitlines())
+
+
+class TestRunner:
+    def test_runs_every_job_once(self, bench):
+        runner, jobs, calls = bench
+        runner.run(jobs, quiet=True)
+        expected = sorted(f"{job.model} holdout {job.seed} False" for job in jobs)
+        assert calls() == expected
+        runner.run(jobs, quiet=True)
+        assert calls() == expected
+
+    def test_runs_only_what_is_missing(self, bench):
+        runner, jobs, calls = bench
+        runner.run(jobs[:1], quiet=True)
+        assert runner.missing(jobs) == jobs[1:]
+        runner.run(jobs, quiet=True)
+        assert len(calls()) == len(jobs)
+
+    def test_a_finished_run_whose_result_was_not_filed_is_not_repeated(self, bench):
+        runner, jobs, calls = bench
+        runner.run(jobs, quiet=True)
+        runner.result_path(jobs[0]).unlink()
+        runner.run(jobs, quiet=True)
+        assert len(calls()) == len(jobs)
+        assert runner.missing(jobs) == []
+
+    def test_other_code_starts_afresh(self, bench):
+        runner, jobs, calls = bench
+        runner.run(jobs, quiet=True)
+        runner.result_path(jobs[0]).unlink()
+        replace(runner, code={"revision": "x", "sources_sha256": "f" * 64}).run(jobs, quiet=True)
+        assert len(calls()) == len(jobs) + 1
+
+    def test_an_interrupted_run_is_resumed(self, bench):
+        runner, jobs, calls = bench
+        out = runner.run_folder(jobs[0])
+        out.mkdir(parents=True)
+        (out / "checkpoint.pt").write_text("")
+        runner.run(jobs[:1], quiet=True)
+        assert calls() == [f"{jobs[0].model} holdout {jobs[0].seed} True"]
+
+    def test_a_failing_run_is_named_and_stops_no_other(self, bench):
+        runner, jobs, calls = bench
+        broken = replace(jobs[0], model="broken")
+        with pytest.raises(InputError, match=r"(?s)1 of 5 runs failed.*--model_name broken.*it broke"):
+            runner.run([broken, *jobs], quiet=True)
+        assert len(calls()) == len(jobs)
+        assert runner.missing([broken, *jobs]) == [broken]
+
+    def test_a_result_says_how_to_repeat_it(self, bench):
+        runner, jobs, _ = bench
+        runner.run(jobs[:1], quiet=True)
+        result = json.loads(runner.result_path(jobs[0]).read_text())
+        assert result["command"].endswith(f"--model_name lr --protocol holdout --seed {jobs[0].seed}")
+        assert result["command"].startswith("OMP_NUM_THREADS=")
+        assert result["code"] == code_version()
+        assert result["history"] == {"epoch": [1, 2], "auc": [0.5, 0.6]}
+
+
+class TestAblations:
+    def test_names_and_places_are_distinct(self):
+        jobs = ablation_jobs("movielens", list(PROTOCOLS), 2, ABLATIONS)
+        assert len({job.place for job in jobs}) == len(jobs)
+        assert not {job.place for job in jobs} & {job.place for job in grid("movielens", list(MODELS), PROTOCOLS, 2)}
+
+    @pytest.mark.parametrize("job", ablation_jobs("movielens", ["holdout"], 1, ABLATIONS), ids=lambda job: job.variant)
+    def test_each_builds_another_model_or_trains_otherwise(self, job: Job):
+        name = ["--model_name", job.model]
+        default, changed = (parse_options("movielens", None, [*name, *more]) for more in ([], job.arguments))
+        assert default != changed
+        columns = Dataset.build(random_raw(), "holdout", 1).feature_columns(4, history=MODELS[job.model].history)
+        build_model(job.model, columns, **changed.model_arguments)
+
+    def test_jobs_run_the_script_of_the_data_set(self):
+        assert {job.script for job in ablation_jobs("taobao", ["holdout"], 1, ABLATIONS)} == {SCRIPTS["taobao"]}
+
+
+def table(**aucs) -> pd.DataFrame:
+    """Runs of models with these AUCs under seeds 0, 1, ..."""
+    return pd.DataFrame(
+        [{"model": name, "seed": seed, "auc": auc} for name, values in aucs.items() for seed, auc in enumerate(values)]
+    )
+
+
+class TestStatistics:
+    def test_interval_by_hand(self):
+        estimate = Estimate.of([0.1, 0.3])  # s = 0.1414, t(0.975, 1) = 12.706, 12.706 * 0.1
+        assert estimate.mean == pytest.approx(0.2)
+        assert estimate.half_width == pytest.approx(1.2706, abs=1e-4)
+
+    def test_a_single_seed_has_no_interval_and_no_clear_difference(self):
+        assert math.isnan(Estimate.of([0.9]).half_width)
+        assert not compare(table(a=[0.9], b=[0.5]), "a", "b").is_clear
+
+    def test_pairing_removes_what_the_seeds_have_in_common(self):
+        runs = table(a=[0.80, 0.90, 0.70], b=[0.791, 0.889, 0.69])
+        difference = compare(runs, "a", "b")
+        assert difference.estimate.mean == pytest.approx(0.01)
+        assert difference.is_clear
+        assert Estimate.of([0.80, 0.90, 0.70]).half_width > 0.1
+
+    def test_a_difference_within_the_noise_is_not_clear(self):
+        assert not compare(table(a=[0.80, 0.90, 0.70], b=[0.90, 0.70, 0.79]), "a", "b").is_clear
+
+    def test_seeds_that_one_model_lacks_do_not_count(self):
+        assert compare(table(a=[0.8, 0.9, 0.1], b=[0.7, 0.82]), "a", "b").estimate.count == 2
+
+    def test_swapping_models_changes_the_sign_alone(self):
+        runs = table(a=[0.80, 0.90, 0.70], b=[0.85, 0.90, 0.72])
+        there, back = compare(runs, "a", "b"), compare(runs, "b", "a")
+        assert there.estimate.mean == pytest.approx(-back.estimate.mean)
+        assert there.p_value == pytest.approx(back.p_value)
+
+    def test_relative_improvement_by_hand(self):
+        assert relative_improvement(table(x=[0.8], dssm=[0.7]), "x").mean == pytest.approx(0.3 / 0.2 - 1)
+        assert relative_improvement(table(dssm=[0.7, 0.8]), "dssm").mean == 0
+
+    def test_loads_every_result_with_its_variant(self, bench):
+        runner, jobs, _ = bench
+        ablation = replace(jobs[0], variant="no_x")
+        runner.run([*jobs, ablation], quiet=True)
+        runs = load_runs(runner.results)
+        assert len(runs) == len(jobs) + 1
+        assert sorted(runs["variant"].unique()) == ["", "no_x"]
+        assert runs["auc"].eq(0.8).all()
+        assert isinstance(compare(runs[runs.variant == ""], "lr", "dssm"), Difference)
+
+
+@pytest.fixture
+def many_runs() -> pd.DataFrame:
+    """Three seeds of every model under every protocol, and two of every ablation under `holdout`."""
+    grid_of_all = grid("movielens", list(MODELS), list(PROTOCOLS), 3)
+    jobs = [*grid_of_all, *ablation_jobs("movielens", ["holdout"], 2, ABLATIONS)]
+    return pd.DataFrame(
+        {
+            **{name: getattr(job, name) for name in ("protocol", "model", "seed", "variant")},
+            "auc": 0.8 + place % 97 / 1000,
+            "logloss": 0.3,
+            "gauc": 0.7,
+            "sources": "x",
+            "parameters": 1_234_567,
+            "best_epoch": 3,
+            "train_seconds": 9.6,
+        }
+        for place, job in enumerate(jobs)
+    )
+
+
+class TestReport:
+    def test_every_run_model_is_listed_under_every_protocol(self, many_runs):
+        for protocol in PROTOCOLS:
+            lines = tables.leaderboard(many_runs, protocol, "ml-1m").splitlines()
+            assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == {
+                entry.title for entry in MODELS.values()
+            }
+
+    def test_best_model_comes_first(self, many_runs):
+        lines = tables.leaderboard(many_runs, "holdout", "ml-1m").splitlines()[2:]
+        aucs = [line.split(" | ")[2] for line in lines]
+        assert aucs == sorted(aucs, reverse=True)
+
+    def test_the_paper_is_compared_under_its_own_protocol_alone(self, many_runs):
+        published, honest = (tables.leaderboard(many_runs, name, "ml-1m") for name in ("published", "holdout"))
+        place = published.splitlines()[0].split(" | ").index("difference")
+        assert all(line.split(" | ")[place] == "" for line in honest.splitlines()[2:])
+        assert sum(line.split(" | ")[place] != "" for line in published.splitlines()[2:]) == 12  # all but GBDT
+
+    def test_models_without_runs_are_left_out(self, many_runs):
+        assert "DAT" not in tables.overview(many_runs[many_runs["model"] != "dat"], "ml-1m")
+
+    def test_ablations_show_every_variant_beside_the_defaults(self, many_runs):
+        report = full_report(many_runs, "ml-1m")
+        for ablation in ABLATIONS:
+            assert f"## {ablation.title}" in report
+            assert ablation.question in report
+            for variant in ablation.variants:
+                assert f"| {variant.replace('_', ' ')} |" in report
+
+    def test_results_of_several_versions_of_the_code_are_called_that(self, many_runs):
+        assert "of one version" in full_report(many_runs, "ml-1m")
+        mixed = many_runs.assign(sources=["x"] * 5 + ["y"] * (len(many_runs) - 5))
+        assert "of 2 versions" in full_report(mixed, "ml-1m")
+
+    def test_text_outside_the_markers_stays(self, many_runs):
+        text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter"
+        new = filled(text, many_runs)
+        assert new.startswith("before\n<!-- results -->\n|")
+        assert new.endswith("|\n<!-- /results -->\nafter")
+        assert filled(new, many_runs) == new
+
+    def test_every_picture_is_drawn_on_light_and_on_dark(self, many_runs, tmp_path):
+        names = {path.name for path in draw_all(many_runs, ABLATIONS, "ml-1m", tmp_path)}
+        expected = ("leaderboard", "protocols", "ablations", "heads")
+        assert names == {f"{name}-{theme}.png" for name in expected for theme in ("light", "dark")}
+        assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+    def test_pictures_of_a_single_run(self, many_runs, tmp_path):
+        names = {path.name for path in draw_all(many_runs.head(1), [], "ml-1m", tmp_path)}
+        assert names == {"leaderboard-light.png", "leaderboard-dark.png"}
