@@ -2,8 +2,8 @@
 
     python -m benchmarks.profile_step [--data_path ...] [--models int_tower hit ...] [--precision bf16] [--write]
 
-Parts are timed in the real `fit`, each without the parts inside it. Kinds are torch's operators, summed over a step under
-torch's profiler and scaled to the time of a step without it; "at peak" is what the matrix products would take at
+Parts are timed in the real `fit`, each without the parts inside it. Kinds are torch's operators, summed over a step
+under torch's profiler and scaled to the time of a step without it; "at peak" is what the matrix products would take at
 the fastest product seen in this run. The difference of a step to that is what keeps a model from the peak, by name.
 """
 
