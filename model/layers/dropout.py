@@ -12,6 +12,13 @@ from preprocessing.errors import InputError
 _LANES = 65536  # values of the 16 random bits that decide about one element
 
 
+def random_lanes(count: int) -> Tensor:
+    """(count,) int16, uniform over -32768..32767."""
+    seed = int(torch.randint(2**63 - 1, ()))
+    draws = np.random.SFC64(seed).random_raw(count // 4 + 1)  # 64 bits each
+    return torch.from_numpy(draws).view(torch.int16)[:count]
+
+
 class Dropout(nn.Module):
     """Sets a share `p` of the elements to 0 in training and scales the rest by 1 / (1 - p).
 
@@ -39,9 +46,7 @@ class Dropout(nn.Module):
 
     def mask(self, x: Tensor) -> Tensor:
         """0 or 1 / (1 - p) for each element of x, from torch's global generator."""
-        seed = int(torch.randint(2**63 - 1, ()))
-        draws = torch.from_numpy(np.random.SFC64(seed).random_raw(x.numel() // 4 + 1))
-        lanes = draws.view(torch.int16)[: x.numel()].view(x.shape)  # uniform over -32768..32767
+        lanes = random_lanes(x.numel()).view(x.shape)
         kept = lanes.ge_(self.dropped - _LANES // 2)  # in place: 0 and 1 as int16, ten times as fast as through bool
         return kept.to(x.dtype).mul_(_LANES / (_LANES - self.dropped))
 
