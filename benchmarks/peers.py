@@ -1,8 +1,8 @@
 """The same models as others have them, ready to train: each function returns one epoch over given rows as a callable.
 
 deepctr-torch 0.3.0 trains with its own `fit`, torch-rechub 0.9 with its own trainer and data loader. Same features,
-sizes, dropout, batch norm and batch size; what a library does differently inside (one table a feature, per-batch metrics, its
-way to do l2) is its own.
+sizes, dropout, batch norm and batch size; what a library does differently inside (a table a feature, per-batch metrics,
+its way to do l2) is its own.
 """
 
 from __future__ import annotations

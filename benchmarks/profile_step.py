@@ -2,8 +2,8 @@
 
     python -m benchmarks.profile_step [--data_path ...] [--models int_tower hit ...] [--precision bf16] [--write]
 
-Parts are timed in the real `fit`, each without the parts inside it. Kinds are torch's operators, summed over a step under
-torch's profiler and scaled to the time of a step without it; "at peak" is what the matrix products would take at
+Parts are timed in the real `fit`, each without the parts inside it. Kinds are torch's operators, summed over a step
+under torch's profiler and scaled to the time of a step without it; "at peak" is what the matrix products would take at
 the fastest product seen in this run. The difference of a step to that is what keeps a model from the peak, by name.
 """
 
@@ -26,6 +26,7 @@ from benchmarks.training_speed import flops_per_row, our_model, sgemm_peak
 from experiment.main import run
 from model import MODELS
 from model.base import CTRModel
+from model.layers import dropout
 from model.layers.embedding import FeatureEmbedding
 from preprocessing.dataset import Dataset, Split
 from preprocessing.download import load_movielens
@@ -37,15 +38,31 @@ NAMES = [name for name in MODELS if name != "gbdt"]
 # Kind -> beginnings of the names of torch's operators.
 KINDS = {
     "matrix products": ("mm", "addmm", "bmm", "baddbmm", "mkldnn_linear"),
-    "random numbers": ("random_", "rand", "bernoulli_", "native_dropout"),
+    "random numbers": ("random_", "rand", "bernoulli_", "native_dropout"),  # and numpy's, which are timed
     "batch norm": ("native_batch_norm", "batch_norm"),
-    "embedding gradients": ("embedding_dense_backward", "sort", "bincount"),
+    "embedding gradients": ("embedding_dense_backward", "scatter_add", "sort", "bincount"),
     "lookups and gathers": ("embedding", "_embedding_bag", "index", "index_select", "gather", "repeat_interleave"),
     "optimiser": ("_fused_",),
     "softmax and maxima": ("max", "amax", "_log_softmax", "_softmax", "scatter", "exp"),
     "copies and casts": ("copy_", "_to_copy", "cat", "stack", "clone", "contiguous"),
 }
 OTHER = "element-wise and other"
+REST = "rest of the loop"
+# (part, owner, name of the function): what is timed.
+PLACES = [
+    ("gather", Split, "batch"),
+    ("embedding", FeatureEmbedding, "forward"),
+    ("random numbers", dropout, "random_lanes"),
+    ("towers and score", CTRModel, "output"),
+    ("loss", CTRModel, "losses"),
+    ("backward", Tensor, "backward"),
+    ("optimiser", torch.optim.Optimizer, "step"),
+    ("guard", Guard, "watch"),
+    ("guard", Guard, "check"),
+    ("metrics", EpochProgress, "add"),
+    ("metrics", trainer, "_summary"),
+]
+PARTS = [*dict.fromkeys(part for part, _, _ in PLACES), REST]
 
 
 class Stopwatch:
@@ -72,22 +89,12 @@ class Stopwatch:
 def parts(model: CTRModel, split: Split, batch_size: int, precision: str) -> dict[str, float]:
     """Milliseconds a step of each part of the loop, in one epoch over the split."""
     watch = Stopwatch()
-    places = [
-        ("gather", Split, "batch"),
-        ("embedding", FeatureEmbedding, "forward"),
-        ("towers and score", type(model), "output"),
-        ("loss", type(model), "losses"),
-        ("backward", Tensor, "backward"),
-        ("optimiser", type(model.optim), "step"),
-        ("guard", Guard, "watch"),
-        ("guard", Guard, "check"),
-        ("metrics", EpochProgress, "add"),
-        ("metrics", trainer, "_summary"),
-    ]
+    classes = {CTRModel: type(model), torch.optim.Optimizer: type(model.optim)}  # the method that is called
     with contextlib.ExitStack() as patches:
-        for part, owner, name in places:
+        for part, place, name in PLACES:
+            owner = classes.get(place, place)
             patches.enter_context(mock.patch.object(owner, name, watch.timed(part, getattr(owner, name))))
-        fit = watch.timed("rest of the loop", model.fit)
+        fit = watch.timed(REST, model.fit)
         fit(split, batch_size=batch_size, precision=precision, verbose=0)
     steps = len(split) / batch_size
     return {part: 1e3 * seconds / steps for part, seconds in watch.seconds.items()}
@@ -127,23 +134,28 @@ def main() -> None:
     options = parser.parse_args()
     data = Dataset.build(load_movielens(options.data_path), "published", 1023)
     split = data.train.take(torch.arange(min(options.rows, len(data.train))))
-    by_part, by_kind, peak = [], [], 0.0
+    by_part, by_kind, flops, peak = [], [], [], 0.0
     for name in options.models:
         model = our_model(name, data)
         arguments = (model, split, options.batch_size, options.precision)
         parts(*arguments)  # warm
         runs = [parts(*arguments) for _ in range(options.repeats)]
         step = {part: statistics.median(run[part] for run in runs) for part in runs[0]}
-        share, total = kinds(*arguments), sum(step.values())
+        drawing, total = step.get("random numbers", 0.0), sum(step.values())
+        spent = {kind: share * (total - drawing) for kind, share in kinds(*arguments).items()}
+        spent["random numbers"] = spent.get("random numbers", 0.0) + drawing
         peak = max(peak, sgemm_peak())
-        ideal = 1e3 * flops_per_row(model, split) * options.batch_size / peak
-        order = [part for part in step if part != "rest of the loop"] + ["rest of the loop"]
-        by_part.append({"model": name, "step, ms": f"{total:.1f}"} | {part: f"{step[part]:.1f}" for part in order})
+        flops.append(flops_per_row(model, split) * options.batch_size)
+        by_part.append(
+            {"model": name, "step, ms": f"{total:.1f}"} | {part: f"{step.get(part, 0.0):.1f}" for part in PARTS}
+        )
         by_kind.append(
-            {"model": name, "step, ms": f"{total:.1f}", "at peak": f"{ideal:.1f}"}
-            | {kind: f"{share.get(kind, 0.0) * total:.1f}" for kind in (*KINDS, OTHER)}
+            {"model": name, "step, ms": f"{total:.1f}", "at peak": ""}
+            | {kind: f"{spent.get(kind, 0.0):.1f}" for kind in (*KINDS, OTHER)}
         )
         print(by_part[-1], by_kind[-1], sep="\n", flush=True)
+    for row, work in zip(by_kind, flops, strict=True):
+        row["at peak"] = f"{1e3 * work / peak:.1f}"
     head = (
         f"{data.name}, batch {options.batch_size}, {options.precision}, dropout 0.3, {machine()}, "
         f"sgemm {peak / 1e9:.0f} GFLOP/s. Milliseconds a step:"

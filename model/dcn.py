@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from model.layers.cross import CrossNetwork
 from model.layers.embedding import flatten
 from model.wdm import WideDeep
-from preprocessing.deepctr import CrossNet
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 
@@ -28,7 +28,7 @@ class DCN(WideDeep):
         if cross_num < 1:
             raise InputError(f"cross_num must be at least 1; without it use WideDeep. Received: {cross_num}.")
         size = self.embedding.output_size
-        self.cross = CrossNet(size, layer_num=cross_num)
+        self.cross = CrossNetwork(size, cross_num)
         self.cross_head = nn.Linear(size, 1, bias=False)
         self.to(self.device)
 

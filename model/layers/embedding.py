@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.layers.lookup import lookup
 from model.layers.pooling import pool_lists
 from preprocessing.dataset import Features
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
@@ -87,7 +87,7 @@ class FeatureEmbedding(nn.Module):
             ids = torch.stack([features[column.name] for column in self.sparse], dim=1)  # (B, sparse fields)
             if self.training and self.unknown_rate:
                 ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.unknown_rate, UNKNOWN)
-            parts.append(F.embedding(ids + self.starts, self.weight, sparse=by_row))  # (B, sparse fields, D)
+            parts.append(lookup(self.weight, ids + self.starts, by_row))  # (B, sparse fields, D)
         for column in self.lists:
             start = self.start[column.embedding_name]
             pooled = pool_lists(features[column.name], self.weight, start, column.combiner, by_row)
