@@ -62,7 +62,8 @@ def rank(options: argparse.Namespace) -> None:
         labels = [
             str(row.get(texts[0]) if texts else item) for row, item in zip(rows_of(ranker, ranking), items, strict=True)
         ]
-        picture = options.run / f"explain-{options.user if options.features is None else 'features'}.png"
+        asked = "features" if options.features is not None else "".join(c if c.isalnum() else "_" for c in options.user)
+        picture = options.run / f"explain-{asked}.png"
         write_atomic(picture, heat_map(explanation, labels, f"What matched: {user_line(ranker, user)}"))
     if options.json:
         answer = {

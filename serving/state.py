@@ -53,8 +53,10 @@ class State:
             )
         model = for_inference(trained)
         names = [column.name for column in model.user_columns]
+        known = users.features(np.arange(min(SAMPLE, len(users))), names)
+        unknown = {name: torch.zeros(SAMPLE, dtype=torch.int32)[: len(users)] for name in names if name not in known}
         with torch.inference_mode():
-            sample = model.encode_user(users.features(np.arange(min(SAMPLE, len(users))), names))
+            sample = model.encode_user(known | unknown)
             scorer = make_scorer(model, sample, items.vectors(np.arange(min(SAMPLE, items.places))))
         means = items.base.file.meta
         return cls(

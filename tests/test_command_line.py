@@ -387,11 +387,11 @@ socket.socket, socket.getaddrinfo, socket.create_connection = Refused, refuse, r
 threading.Thread.start = start
 
 import importlib, pkgutil
-import benchmarks, experiment, model, preprocessing, training
-for package in (preprocessing, training, model, experiment):
+import benchmarks, experiment, model, preprocessing, serving, training
+for package in (preprocessing, training, model, serving, experiment):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-import train_movielens_IntTower, train_movielens_whole_models
+import prerank, train_movielens_IntTower, train_movielens_whole_models
 if events or threading.active_count() != 1:
     sys.exit(f"{events} {threading.enumerate()}")
 """
