@@ -17,6 +17,7 @@ import torch
 from experiment import processes
 from model import MODELS, default_settings, find_model
 from model.layers.tables import EMBEDDING_OPTIMIZERS
+from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from preprocessing.taobao import PID_PLACEMENTS
@@ -32,7 +33,6 @@ DATA_PLACES = {
     "amazon": "data/amazon-electronics, else download",
     "taobao": "data/taobao-ads",
 }
-DEFAULT_CACHE = Path("runs", "cache")
 TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 

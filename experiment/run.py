@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
 
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
@@ -52,7 +51,6 @@ def _train(
         "model": name,
         "dataset": data.name,
         "protocol": options.protocol,
-        "columns": {"schema": asdict(data.schema)},
         **data.encoding_json(),
     }
     if model.embedding_optimizer:

@@ -24,8 +24,8 @@ DATASET = "ml-1m"
 AUDIT = "audit.json"
 AUDIT_NOTE = (
     "Test AUC of a logistic regression on two numbers, the mean label of the row's user and of its item, and of one "
-    "bit: whether the row's item is among its user's liked items (`python benchmark.py --audit`). In brackets: how much "
-    "of a model's AUC above .5 the two numbers reach."
+    "bit: whether the row's item is among its user's liked items (`python benchmark.py --audit`). In brackets: how "
+    "much of a model's AUC above .5 the two numbers reach."
 )
 
 

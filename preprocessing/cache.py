@@ -24,6 +24,7 @@ from preprocessing.files import fingerprint, sha256_of
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 # Raise it whenever a reader or this file would give another `RawData` for the same files.
+DEFAULT_CACHE = Path("runs", "cache")
 VERSION = 1
 MANIFEST = "manifest.json"
 ROWS = ("user", "item", "label", "timestamp", "best_score")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -137,8 +137,9 @@ class Dataset:
         return best_auc(self.raw.best_score[self.protocol.splits[split]])
 
     def encoding_json(self) -> dict:
-        """Vocabularies and scalers for `config.json`, so that a saved model can encode raw values."""
+        """Schema, vocabularies and scalers for `config.json`, so that a saved model can encode raw values."""
         return {
+            "columns": {"schema": asdict(self.schema)},
             "vocabularies": {name: vocabulary.tolist() for name, vocabulary in self.vocabularies.items()},
             "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
         }

@@ -75,7 +75,7 @@ class RawEncoder:
             else:
                 raise InputError(
                     f"The {side} feature '{column.name}' is missing. Give {', '.join(c.name for c in columns)}; "
-                    "null stands for an unknown value of a sparse feature."
+                    "null stands for an unknown value of a sparse feature, or a missing number where training had some."
                 )
         return features
 
@@ -92,6 +92,8 @@ class RawEncoder:
         return Bags(torch.tensor(ids, dtype=torch.int32), torch.tensor([0, len(ids)], dtype=torch.int32))
 
     def _number(self, name: str, value: Any) -> np.ndarray:
+        if value is None and name in self._scalers and self._scalers[name].fill is not None:
+            value = self._scalers[name].fill
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
             raise InputError(f"Feature '{name}' must be a number. Received: {value!r}.")
         number = np.array([value], dtype=np.float64)

@@ -15,21 +15,31 @@ import numpy as np
 import torch
 
 from model.base import TwoTower
+from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
 from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from preprocessing.lists import Lists
+from preprocessing.load import load_amazon, load_taobao
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.table import Entities
 from training.run_folder import RESULT
 
-# Name of the data (without "-first<rows>") -> how to read it, given --data_path and the run's settings.
+# Name of the data, without what was cut off it ("-first<rows>", "-sample<share>") -> how to read it, given --data_path
+# and the run's settings.
 LOADERS: dict[str, Callable[[str | None, dict], RawData]] = {
-    "ml-1m": lambda path, config: load_movielens(path, quiet=True),
-    "movielens": lambda path, config: load_movielens(path, quiet=True),
+    **dict.fromkeys(("ml-1m", "movielens"), lambda path, config: load_movielens(path, quiet=True)),
     "synthetic-movielens": lambda path, config: synthetic_movielens(),
+    **dict.fromkeys(
+        ("amazon-electronics", "amazon", "generated-amazon"),
+        lambda path, config: load_amazon(path, DEFAULT_CACHE, quiet=True),
+    ),
+    **dict.fromkeys(
+        ("taobao-ads", "taobao", "generated-taobao"),
+        lambda path, config: load_taobao(path, config["pid_placement"], DEFAULT_CACHE),
+    ),
 }
 
 
@@ -48,10 +58,12 @@ def load_dataset(run: Path, data_path: str | None) -> Dataset:
     """The data set that a run was trained on. Raises `InputError` if it is not the same, to the last value."""
     result = read_result(run)
     name, config = result["dataset"], result["config"]
-    loader = LOADERS.get(name.partition("-first")[0])
+    loader = LOADERS.get(name.partition("-first")[0].partition("-sample")[0])
     if loader is None:
         raise InputError(f"There is no reader for data set '{name}'. Known: {', '.join(LOADERS)}.")
     raw = loader(data_path, config)
+    if config.get("sample_rate"):
+        raw = raw.sample(config["sample_rate"], result["seed"])
     if config.get("max_rows"):
         raw = raw.first(config["max_rows"])
     if raw.fingerprint != result["data_sha256"]:

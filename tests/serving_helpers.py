@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +58,7 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
 
 def save_run(run: Path, model, data: Dataset) -> Path:
     """A run folder as `experiment.run` leaves it, as far as serving reads it."""
-    extra = {"columns": {"schema": asdict(data.schema)}, **data.encoding_json()}
+    extra = data.encoding_json()
     model.save(run, extra)
     result = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "protocol": data.protocol.name}
     (run / "result.json").write_text(json.dumps(result | {"seed": data.seed, "config": {"max_rows": None}}))

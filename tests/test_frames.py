@@ -254,7 +254,7 @@ class TestPage:
         monkeypatch.chdir(tmp_path)
         page = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
         blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-        assert len(blocks) == 4
+        assert len(blocks) == 5
         scope: dict = {}
         for block in blocks:
             exec(compile(block, "own_data.md", "exec"), scope)

@@ -15,9 +15,10 @@ import train_taobao_whole_models
 from benchmarks.make_amazon import make_amazon
 from benchmarks.make_taobao import make_taobao
 from experiment.main import run
-from experiment.options import DEFAULT_CACHE, parse_options
+from experiment.options import parse_options
 from model import build_model, load_model
 from preprocessing import amazon, load, taobao
+from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
