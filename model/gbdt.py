@@ -100,7 +100,7 @@ class GBDT(CTRModel):
         scikit-learn stops growing on validation logloss with the same patience. Batch size and order do not matter.
         """
         default = TrainOptions()
-        for name in ("precision", "published_eval_mode", "lr_schedule"):
+        for name in ("precision", "published_eval_mode", "lr_schedule", "checkpoint_minutes"):
             if getattr(options, name) != getattr(default, name):
                 raise InputError(f"{name}={getattr(options, name)!r} has no effect on trees. Leave it out.")
         if state is not None:  # trees are checkpointed once, when all have grown

@@ -106,7 +106,13 @@ class TestTraining:
         assert np.array_equal(other.predict(data.test), model.predict(data.test))
 
     @pytest.mark.parametrize(
-        "option", [{"precision": "bf16_forced"}, {"published_eval_mode": True}, {"lr_schedule": "linear"}]
+        "option",
+        [
+            {"precision": "bf16_forced"},
+            {"published_eval_mode": True},
+            {"lr_schedule": "linear"},
+            {"checkpoint_minutes": 1.0},
+        ],
     )
     def test_options_without_effect_are_errors(self, data, option):
         model = build("gbdt", columns_of(data))
