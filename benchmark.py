@@ -8,8 +8,8 @@ python benchmark.py --report                                                   t
 import argparse
 from pathlib import Path
 
+from experiment.arguments import Parser
 from experiment.main import run
-from experiment.options import Parser
 from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.audit import write_audit
 from leaderboard.jobs import FIRST_SEED, grid

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiment.arguments import Parser, number
 from experiment.main import run
-from experiment.options import Parser, number
 from preprocessing.errors import InputError
 from serving.columns import PRECISIONS
 from serving.explain import explain, heat_map

@@ -45,6 +45,7 @@ def plot(table: Path | None, folders: list[Path], protocol: str) -> Path:
     if not points:
         raise InputError("No model has both a latency and an AUC.")
     from matplotlib.figure import Figure  # slow to import; not pyplot, which may ask for a display
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axis = figure.subplots()
@@ -55,6 +56,9 @@ def plot(table: Path | None, folders: list[Path], protocol: str) -> Path:
     axis.scatter([], [], color="tab:blue", label="two towers, indexed items")
     axis.scatter([], [], color="tab:orange", label="ranking model, every candidate a row")
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xlabel(f"p50 of a request, {items:,} candidates, one thread (ms)")
     axis.set_ylabel(f"test AUC, {next(iter(auc.values()))[0]}, {protocol}")
     axis.margins(0.15)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Union, get_args, get_origin, get_type_hints
 
 import torch
 
 from experiment import processes
+from experiment.arguments import Parser, annotation_of, number, plain_value, suits
 from model import MODELS, default_settings, find_model
 from model.layers.tables import EMBEDDING_OPTIMIZERS
 from preprocessing.cache import DEFAULT_CACHE
@@ -76,13 +72,6 @@ class Options:
         apart = ("data_path", "out", "resume", "quiet", "checkpoint_minutes", "dropout", "model_arguments", "cache")
         apart += tuple(name for name in ("sample_rate", "pid_placement") if getattr(self, name) is None)
         return {name: value for name, value in asdict(self).items() if name not in apart}
-
-
-class Parser(argparse.ArgumentParser):
-    """One line for an error, instead of the whole usage."""
-
-    def error(self, message: str) -> None:
-        raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
 
 
 def parse_options(dataset: str, model_name: str | None = None, argv: list[str] | None = None) -> Options:
@@ -201,25 +190,6 @@ def _defaults_text(dataset: str, names: list[str]) -> str:
     return "\n".join(["defaults on this data set:", *lines])
 
 
-def number(kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False) -> Callable:
-    """A converter for argparse that also checks the range."""
-
-    def convert(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
-        inside = (value > low if low_open else value >= low) and (value < high if high_open else value <= high)
-        if not inside or value in (math.inf, -math.inf):
-            bounds = f"{'above' if low_open else 'at least'} {low}"
-            if high < math.inf:
-                bounds += f" and {'below' if high_open else 'at most'} {high}"
-            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds}")
-        return value
-
-    return convert
-
-
 def _model_arguments(name: str, given: dict) -> dict:
     """Constructor arguments from --dropout, --fe_score and --set. One that the model does not take is an error."""
     known = MODELS[name].arguments
@@ -240,39 +210,12 @@ def _model_arguments(name: str, given: dict) -> dict:
         if not separator or argument not in known - SCRIPT_ARGUMENTS:
             free = ", ".join(sorted(known - SCRIPT_ARGUMENTS))
             raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
-        value, annotation = _value(text), _annotation(name, argument)
-        if not _suits(value, annotation):
+        value, annotation = plain_value(text), annotation_of(MODELS[name].model_class, argument)
+        if not suits(value, annotation):
             kind = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
             raise InputError(f"--set {argument} of {name} must be of type {kind}. Received: {text!r}.")
         arguments[argument] = value
     return arguments
-
-
-def _annotation(name: str, argument: str):
-    """The type of a constructor's argument, whichever base class takes it."""
-    hints = (get_type_hints(model_class.__init__) for model_class in MODELS[name].model_class.__mro__)
-    return next(found[argument] for found in hints if argument in found)
-
-
-def _suits(value, annotation) -> bool:
-    """Whether a value has this type; whole numbers are numbers, truth values and NaN are not."""
-    kind, parts = get_origin(annotation), get_args(annotation)
-    if kind in (Union, UnionType):
-        return any(_suits(value, part) for part in parts)
-    if kind is tuple:
-        return isinstance(value, tuple) and all(_suits(entry, parts[0]) for entry in value)
-    if annotation in (int, float):
-        kinds = (int,) if annotation is int else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
-    return isinstance(value, annotation)
-
-
-def _value(text: str):
-    try:
-        value = json.loads(text.lower() if text in ("True", "False") else text)
-    except ValueError:
-        return text
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _device(name: str) -> str:

@@ -84,15 +84,15 @@ class Columns:
         """Whether scores need no rescore."""
         return self.blocks.dtype == torch.float32
 
-    @property
-    def compute_dtype(self) -> torch.dtype:
-        return torch.float32 if self.exact else torch.bfloat16
-
     def queries(self, query: Tensor) -> Tensor:
-        """(Q, d) user vectors -> (1 or H, Q, d), as they meet each head."""
-        query = query * self.scales[:, None, None] if self.blocks.dtype == torch.int8 else query.unsqueeze(0)
-        return query.to(self.compute_dtype)
+        """(1, Q, d) user vectors -> (1 or H, Q, d), as they meet each head."""
+        if self.exact:
+            return query
+        if self.blocks.dtype == torch.int8:
+            query = query * self.scales[:, None, None]  # (H, Q, d)
+        return query.to(torch.bfloat16)
 
     def values(self, first: int, last: int) -> Tensor:
         """Blocks first..last-1 in the dtype of the product: (last - first, H, d, n)."""
-        return self.blocks[first:last].to(self.compute_dtype)
+        blocks = self.blocks[first:last]
+        return blocks.to(torch.bfloat16) if blocks.dtype == torch.int8 else blocks

@@ -81,17 +81,15 @@ class Scorer(ABC):
         """query (U, R, d) -> (U, N) with every item, in the precision of the columns."""
         users, vectors, dim = query.shape
         blocks, heads, _, size = columns.blocks.shape
-        queries = columns.queries(query.reshape(-1, dim))  # (1 or H, U * R, d)
+        queries = columns.queries(query.reshape(1, -1, dim))  # (1 or H, U * R, d)
         row_bytes = queries.element_size() * heads * users * vectors * size
         chunk = min(max(1, CHUNK_BYTES // row_bytes), blocks)
-        left = queries.expand(chunk, heads, -1, -1).reshape(chunk * heads, -1, dim)
-        products = left.new_empty(chunk * heads, users * vectors, size)
+        left = queries.expand(chunk * heads, -1, -1) if len(queries) == 1 else queries.repeat(chunk, 1, 1)
         parts = []
         for first in range(0, blocks, chunk):
-            values = columns.values(first, first + chunk)  # (chunk, H, d, n), fewer at the end
-            count = len(values) * heads
-            torch.bmm(left[:count], values.view(count, dim, size), out=products[:count])
-            parts.append(self.reduce(products[:count].view(-1, heads, users, vectors, size)))  # (chunk, U, n)
+            values = columns.values(first, first + chunk).view(-1, dim, size)  # (chunk * H, d, n), fewer at the end
+            products = torch.bmm(left if len(values) == len(left) else left[: len(values)], values)
+            parts.append(self.reduce(products.view(-1, heads, users, vectors, size)))  # (chunk, U, n)
         logits = parts[0] if len(parts) == 1 else torch.cat(parts)  # (blocks, U, n)
         return logits.transpose(0, 1).reshape(users, -1)[:, : columns.count]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.layers.pooling import pool_lists
+from model.layers.pooling import _pool_padded, pool_lists
 from preprocessing.lists import Bags
 
 MODES = ("mean", "sum", "max")
@@ -69,3 +69,10 @@ def test_padding_gets_no_gradient():
     weight = table().requires_grad_()
     pool_lists(torch.tensor([[1, 0, 2], [0, 0, 0]]), weight, 0, "mean").sum().backward()
     assert weight.grad.abs().sum(dim=1).nonzero().flatten().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+def test_the_form_of_exported_programs_is_the_same_function(mode):
+    table = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    ids = torch.tensor([[1, 0, 2, 1], [0, 0, 0, 0], [5, 4, 3, 2], [0, 0, 0, 1]])
+    assert torch.allclose(_pool_padded(ids, table, 6, mode), pool_lists(ids, table, 6, mode), atol=1e-6)

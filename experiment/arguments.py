@@ -1,0 +1,70 @@
+"""Texts of a command line as numbers, values and types, and what is said about wrong ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from types import UnionType
+from typing import Union, get_args, get_origin, get_type_hints
+
+from preprocessing.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for an error, instead of the whole usage."""
+
+    def error(self, message: str) -> None:
+        raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
+
+
+def number(kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False) -> Callable:
+    """A converter for argparse that also checks the range."""
+
+    def convert(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
+        inside = (value > low if low_open else value >= low) and (value < high if high_open else value <= high)
+        if not inside or value in (math.inf, -math.inf):
+            bounds = f"{'above' if low_open else 'at least'} {low}"
+            if high < math.inf:
+                bounds += f" and {'below' if high_open else 'at most'} {high}"
+            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds}")
+        return value
+
+    return convert
+
+
+def annotation_of(of: type, argument: str):
+    """The type of a constructor's argument, whichever base class takes it."""
+    hints = (get_type_hints(base.__init__) for base in of.__mro__)
+    return next(found[argument] for found in hints if argument in found)
+
+
+def suits(value, annotation) -> bool:
+    """Whether a value has this type; whole numbers are numbers, truth values and NaN are not."""
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind in (Union, UnionType):
+        return any(suits(value, part) for part in parts)
+    if kind is tuple:
+        return isinstance(value, tuple) and all(suits(entry, parts[0]) for entry in value)
+    if annotation in (int, float):
+        kinds = (int,) if annotation is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, annotation)
+
+
+def plain_value(text: str):
+    """What a text says as JSON, a list as a tuple; the text itself if it is no JSON.
+
+    >>> plain_value("[128, 64]"), plain_value("True"), plain_value("mean")
+    ((128, 64), True, 'mean')
+    """
+    try:
+        value = json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
