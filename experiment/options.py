@@ -205,6 +205,10 @@ def _model_arguments(name: str, given: dict) -> dict:
         raise InputError("--embedding_optimizer has no effect on gbdt, which has no embeddings. Leave it out.")
     if given["embedding_dim"] is not None and name in ("lr", "gbdt"):
         raise InputError(f"--embedding_dim has no effect on {name}, which has no embeddings. Leave it out.")
+    if given["batch_size"] is not None and name == "gbdt":
+        raise InputError("--batch_size has no effect on gbdt, which trains on all rows at once. Leave it out.")
+    if given["published_eval_mode"] and "dnn_dropout" not in known:
+        raise InputError(f"--published_eval_mode has no effect on {name}, which trains as it evaluates. Leave it out.")
     for entry in given["set"]:
         argument, separator, text = entry.partition("=")
         if not separator or argument not in known - SCRIPT_ARGUMENTS:
@@ -236,7 +240,7 @@ def _device(name: str) -> str:
         device = torch.device(name)
     except RuntimeError:
         device = None
-    if device is None or device.type not in ("cpu", "cuda"):
+    if device is None or device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
         raise InputError(f"Unknown device '{name}'. Known: auto, cpu, cuda, cuda:N.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"Device '{name}' is not there: {torch.cuda.device_count()} CUDA devices. Use --device auto.")

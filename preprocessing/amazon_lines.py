@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from math import isfinite, nan
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -53,19 +54,44 @@ def read_reviews(path: Path) -> pd.DataFrame:
     """Columns of `REVIEW_TYPES`, ids as categories. Raises `InputError` for a line that is no JSON object with them."""
     try:
         with open_binary(path) as file:
+            watched = UntilNull(file)
             table = arrow_json.read_json(
-                file,
+                watched,
                 arrow_json.ReadOptions(block_size=1 << 24),
                 arrow_json.ParseOptions(explicit_schema=REVIEW_TYPES, unexpected_field_behavior="ignore"),
             )
     except pa.ArrowException:
         table = None
     # For whatever is not plainly right, the line-by-line parser decides, and says what is wrong.
-    if table is None or not _plainly_right(table):
+    if table is None or watched.found or not _plainly_right(table):
         table = _read_reviews_by_line(path)
     columns = {name: table[name].to_pandas() for name in ("overall", "unixReviewTime")}
     columns |= {name: pc.dictionary_encode(table[name]).to_pandas() for name in ("reviewerID", "asin")}
     return pd.DataFrame(columns)
+
+
+class UntilNull:
+    """A binary file that ends before a line that begins with null: as the first value, it crashes Arrow's parser.
+
+    found: whether such a line has been met.
+    """
+
+    closed = False
+
+    def __init__(self, file: BinaryIO):
+        self._file, self._line, self.found = file, b"", False
+
+    def read(self, size: int) -> bytes:
+        block = b"" if self.found else self._file.read(size)
+        text = self._line + block
+        place = text.find(b"null")
+        while place >= 0 and not self.found:
+            start = text.rfind(b"\n", 0, place) + 1
+            start = max(start, text.rfind(b"\r", start, place) + 1)
+            self.found = not text[start:place].strip()
+            place = text.find(b"null", place + 1)
+        self._line = text[text.rfind(b"\n") + 1 :]
+        return b"" if self.found else block
 
 
 def _plainly_right(table: pa.Table) -> bool:

@@ -23,9 +23,9 @@ from preprocessing.errors import InputError
 from preprocessing.files import fingerprint, sha256_of
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
-# Raise it whenever a reader or this file would give another `RawData` for the same files.
 DEFAULT_CACHE = Path("runs", "cache")
-VERSION = 1
+# Raise it whenever a reader or this file would give another `RawData` for the same files.
+VERSION = 2
 MANIFEST = "manifest.json"
 ROWS = ("user", "item", "label", "timestamp", "best_score")
 
@@ -45,7 +45,8 @@ def read_cached(
     raw = load(place, identity, schema)
     if raw is None:
         raw = read(path)
-        store(raw, place, identity)
+        if raw.fingerprint == identity["fingerprint"]:  # else a file was replaced while it was read
+            store(raw, place, identity)
     return raw
 
 

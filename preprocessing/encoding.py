@@ -52,7 +52,7 @@ class Vocabulary:
 
     def tolist(self) -> list:
         """The values of ids 1..n, as JSON can store them."""
-        return self._index.tolist()
+        return [value.item() if isinstance(value, np.generic) else value for value in self._index.tolist()]
 
 
 @dataclass(frozen=True)

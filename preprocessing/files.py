@@ -82,7 +82,7 @@ def read_planted(path: Path, rows: int) -> np.ndarray:
     """(rows,) float32, mapped from the file. Raises `InputError` if it does not belong to so many rows."""
     try:
         planted = np.load(path, mmap_mode="c")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} is no array ({error}). Delete it, or generate the data again.") from None
     if planted.shape != (rows,) or planted.dtype.kind != "f":
         raise InputError(f"{path} holds {planted.dtype} {planted.shape} for {rows} rows. Delete it, or generate again.")

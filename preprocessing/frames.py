@@ -14,6 +14,8 @@ from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 KINDS = ("sparse", "dense", "list", "ignore")
 SIDES = ("user", "item")
+# Types of categories: those that can be sorted, hashed and written to `config.json`.
+SIMPLE = (str, int, float, np.integer, np.floating, np.bool_)
 USER_STATISTIC, ITEM_STATISTIC = "user_mean_label", "item_mean_label"
 
 
@@ -162,12 +164,15 @@ def _ragged(where: str, column: pd.Series) -> Ragged:
     lists = [[] if not isinstance(entry, list) and pd.isna(entry) else entry for entry in lists]
     wrong = [entry for entry in lists if not isinstance(entry, list)]
     types = {type(value) for entry in lists if isinstance(entry, list) for value in entry}
-    if wrong or len(types) > 1:
+    if wrong or len(types) > 1 or not all(issubclass(kind, SIMPLE) for kind in types):
         what = f"{wrong[0]!r}" if wrong else f"entries of types {', '.join(sorted(kind.__name__ for kind in types))}"
         raise InputError(
             f"Column '{column.name}' of {where} must hold lists of texts or of integers. Received: {what}."
         )
-    return Ragged.from_lists(lists)
+    # The order in a set changes from one process to the next.
+    return Ragged.from_lists(
+        [sorted(entry) if isinstance(raw, set) else entry for raw, entry in zip(column, lists, strict=True)]
+    )
 
 
 def _numbers(where: str, column: pd.Series) -> np.ndarray:
@@ -184,10 +189,11 @@ def _categories(where: str, column: pd.Series) -> np.ndarray:
     if column.dtype.kind in "iufb" and isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     types = {type(value) for value in column[column.notna()]}
-    if len(types) > 1 or any(issubclass(kind, (list, tuple, set, dict, np.ndarray)) for kind in types):
+    if len(types) > 1 or not all(issubclass(kind, SIMPLE) for kind in types):
         names = ", ".join(sorted(kind.__name__ for kind in types))
         raise InputError(
-            f"Column '{column.name}' of {where} must hold values of one type to be sparse. Received: {names}."
+            f"Column '{column.name}' of {where} must hold texts, or numbers, to be sparse. Received: {names}. "
+            "Convert it, for example with .astype(str)."
         )
     return column.astype(object).where(column.notna(), None).to_numpy()
 

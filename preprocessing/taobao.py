@@ -94,8 +94,12 @@ def read(path: Path) -> RawData:
     clicked = sample["clk"].to_numpy()
     right = ((clicked == 0) | (clicked == 1)) & (sample["nonclk"].to_numpy() == 1 - clicked)
     tables["raw_sample.csv"].require(right, "nonclk and clk must be 0 and 1, or 1 and 0")
-    users, user, new_users = _with_unknown(frames["user_profile.csv"], "userid", sample["user"].to_numpy())
-    items, item, new_items = _with_unknown(frames["ad_feature.csv"], "adgroup_id", sample["adgroup_id"].to_numpy())
+    # Other columns that a file may have, such as a row number, are not read.
+    profiles, ads = (
+        frames[name][[field.name for field in FILES[name]]] for name in ("user_profile.csv", "ad_feature.csv")
+    )
+    users, user, new_users = _with_unknown(profiles, "userid", sample["user"].to_numpy())
+    items, item, new_items = _with_unknown(ads, "adgroup_id", sample["adgroup_id"].to_numpy())
     notes = {
         "raw_sample.csv": (
             _note(new_users, user, "users without a profile"),
@@ -160,7 +164,7 @@ def _with_unknown(entities: pd.DataFrame, key: str, ids: np.ndarray) -> tuple[pd
 
 def _fits(column: pd.Series) -> bool:
     """Whether integers may be kept in 32 bits."""
-    return column.dtype.kind == "i" and len(column) > 0 and column.abs().max() < 2**31
+    return column.dtype.kind == "i" and len(column) > 0 and column.between(-(2**31), 2**31 - 1).all()
 
 
 def _note(first_new: int, rows: np.ndarray, what: str) -> str:

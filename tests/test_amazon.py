@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from preprocessing.amazon import META, ONE_FILE, REVIEWS, SCHEMA, read
+from preprocessing.amazon_lines import UntilNull
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.raw import RawData
@@ -156,6 +157,9 @@ class TestRefused:
             ({"reviews": "[1, 2]"}, "line 1: not a JSON object"),
             ({"reviews": json.dumps(REVIEW) + "\n" + json.dumps(REVIEW)[:-9]}, "line 2: not a JSON object"),
             ({"reviews": repr(REVIEW)}, "line 1: not a JSON object"),
+            ({"reviews": "null"}, "line 1: not a JSON object"),  # which ends Arrow's parser in a segmentation fault
+            ({"reviews": " \r\n\n \tnull\n" + json.dumps(REVIEW)}, "line 3: not a JSON object. Received: 'null'"),
+            ({"reviews": "\n".join([json.dumps(REVIEW)] * 3 + ["null"])}, "line 4: not a JSON object"),
             ({"reviews": ""}, "has no reviews"),
             ({"meta": ["asin", {"asin": "B1"}]}, "line 1: not a Python dict"),
             ({"meta": "{'asin': open('x')}"}, "line 1: not a Python dict"),
@@ -334,3 +338,20 @@ class TestProtocols:
         assert [column.name for column in columns.user] == ["reviewerID", "user_mean_rating"]
         assert [column.name for column in columns.item] == ["asin", "categories", "price", "item_mean_rating"]
         assert (columns.user_static, columns.item_static) == (SCHEMA.user_static, SCHEMA.item_static)
+
+
+class TestUntilNull:
+    """Whatever the blocks that a file is read in, it ends before the one in which a line begins with null."""
+
+    @given(
+        st.lists(st.sampled_from(["null", " null", '{"a": null}', "", "nul", "x null", "\tnull,"]), max_size=6),
+        st.sampled_from(["\n", "\r\n", "\r"]),
+        st.integers(1, 9),
+    )
+    def test_finds_just_the_lines_that_begin_with_null(self, lines, end, size):
+        content = end.join(lines).encode()
+        watched = UntilNull(io.BytesIO(content))
+        received = b"".join(iter(lambda: watched.read(size), b""))
+        assert watched.found == any(line.strip().startswith("null") for line in lines)
+        assert content.startswith(received)
+        assert watched.found or received == content

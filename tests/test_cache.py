@@ -121,6 +121,20 @@ class TestStale:
         reader(raw, folder)
         assert reader.calls == 2
 
+    def test_a_file_replaced_while_it_was_read_is_not_kept_under_the_old_fingerprint(self, source):
+        reader, raw, folder = source
+        file = reader.module.find_files(raw)[-1]
+        before = np.load(file)
+
+        def read_late(path):
+            np.save(file, 1 - before)
+            return reader.read(path)
+
+        read_cached(read_late, raw, reader.module.find_files(raw), reader.module.SCHEMA, folder)
+        np.save(file, before)
+        assert reader(raw, folder).best_score.tolist() == before.tolist()
+        assert reader.calls == 2
+
     def test_another_version_of_the_code(self, source, monkeypatch):
         reader, raw, folder = source
         reader(raw, folder)

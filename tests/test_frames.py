@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -219,8 +221,11 @@ class TestRefused:
             ({"users": USERS.assign(price=1.0)}, "Two features are named 'price'"),
             ({"users": USERS.assign(user_mean_label=1.0)}, "Two features are named 'user_mean_label'"),
             ({"users": USERS.assign(born=pd.Timestamp("2000-01-01"))}, "Column 'born' of users holds datetimes"),
-            ({"users": USERS.assign(x=["a", 1] * 10)}, "must hold values of one type to be sparse. Received: int, str"),
+            ({"users": USERS.assign(x=["a", 1] * 10)}, "must hold texts, or numbers, to be sparse. Received: int, str"),
             ({"users": USERS.assign(x=[["a", 1]] * 20)}, "must hold lists of texts or of integers"),
+            ({"users": USERS.assign(x=[[["a", "b"], ["c"]]] * 20)}, "lists of texts or of integers. Received: .* list"),
+            ({"users": USERS.assign(x=[[{"a": 1}]] * 20)}, "lists of texts or of integers. Received: .* dict"),
+            ({"users": USERS.assign(x=[date(2000, 1, 1)] * 20)}, "must hold texts, or numbers, .* Received: date"),
             ({"users": USERS.assign(x=[["a"], "a"] * 10)}, "must hold lists of texts or of integers. Received: 'a'"),
             ({"users": USERS.assign(income=np.inf)}, "'income' holds 20 rows with NaN or infinity"),
             (
@@ -228,7 +233,7 @@ class TestRefused:
                 "an interaction cannot be a list. Received: x",
             ),
             ({"kinds": {"country": "dense"}}, "Column 'country' of users must hold numbers to be dense"),
-            ({"kinds": {"hobbies": "sparse"}}, "Column 'hobbies' of users must hold values of one type"),
+            ({"kinds": {"hobbies": "sparse"}}, "Column 'hobbies' of users must hold texts, or numbers"),
             ({"kinds": {"price": "number"}}, "kinds gives one of sparse, dense, list, ignore.*'price': 'number'"),
             ({"kinds": {"prize": "dense"}}, "kinds gives one of .*Received: 'prize': 'dense'"),
             ({"sides": {"price": "item"}}, "sides gives one of user, item for one of these features: device, hour"),
@@ -240,6 +245,10 @@ class TestRefused:
         with pytest.raises(InputError, match=message):
             build(**changes)
 
+    def test_datetimes_called_sparse(self):
+        with pytest.raises(InputError, match="Column 'born' of users must hold texts, or numbers"):
+            build(users=USERS.assign(born=pd.Timestamp("2000-01-01")), kinds={"born": "sparse"})
+
     def test_temporal_without_times(self):
         with pytest.raises(InputError, match="needs times"):
             build("temporal", timestamp=None, interactions=LOG.drop(columns="t"))
@@ -247,6 +256,30 @@ class TestRefused:
     def test_misspelt_argument(self):
         with pytest.raises(TypeError, match="vocabulary_size"):
             raw_from_frames(**frames(), **NAMES, vocabulary_size={})
+
+
+class TestStored:
+    def test_categories_of_every_accepted_type_can_be_written(self):
+        columns = {
+            "number": np.array([np.int64(3), None] * 10, dtype=object),
+            "text": pd.array(["a", None] * 10, dtype="string"),
+            "nullable": pd.array([1, None] * 10, dtype="Int64"),
+            "truth": [True, False] * 10,
+        }
+        stored = build(users=USERS.assign(**columns)).encoding_json()["vocabularies"]
+        assert json.loads(json.dumps({name: stored[name] for name in columns})) == {
+            "number": [3],
+            "text": ["a"],
+            "nullable": [1],
+            "truth": [False, True],
+        }
+
+    def test_sets_are_the_same_data_in_every_order(self):
+        # Equal hashes stand in the order in which they came.
+        one, other = {0, 8}, {8, 0}
+        assert list(one) != list(other)
+        prints = {build(users=USERS.assign(x=[x] * 20)).raw.fingerprint for x in (one, other)}
+        assert len(prints) == 1
 
 
 class TestPage:

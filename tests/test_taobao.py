@@ -110,6 +110,15 @@ class TestSmallFiles:
         assert rows_of(mixed) == rows_of(small)
         assert mixed.users[list(small.users)].equals(small.users)
 
+    def test_other_columns_are_not_read(self, small, tmp_path):
+        def numbered(text: str) -> str:
+            return "\n".join(f"{'' if row == 0 else f'row {row}'},{line}" for row, line in enumerate(text.splitlines()))
+
+        more = read(write(tmp_path / "x", sample=numbered(SAMPLE), ads=numbered(ADS), profiles=numbered(PROFILES)))
+        assert rows_of(more) == rows_of(small)
+        assert more.users.equals(small.users)
+        assert more.items.equals(small.items)
+
     def test_repeated_impressions_stay(self, tmp_path):
         line = SAMPLE.splitlines()[2]
         assert len(read(write(tmp_path, sample=f"{SAMPLE}{line}\n{line}\n"))) == 7
@@ -125,6 +134,12 @@ class TestSmallFiles:
         sample = f"user,time_stamp,adgroup_id,pid,nonclk,clk\n{big},1,{big},p,1,0\n{big + 1},2,{big + 1},p,0,1\n"
         raw = read(write(tmp_path, sample=sample))
         assert [row[:2] for row in rows_of(raw)] == [(big, big), (big + 1, big + 1)]
+
+    def test_the_smallest_id_stays_apart(self, tmp_path):
+        low = -(2**63)
+        sample = f"user,time_stamp,adgroup_id,pid,nonclk,clk\n{low},1,{low},p,1,0\n0,2,0,p,0,1\n"
+        raw = read(write(tmp_path, sample=sample))
+        assert [row[:2] for row in rows_of(raw)] == [(low, low), (0, 0)]
 
     def test_name_of_other_than_the_published_files(self, small):
         assert small.name == "taobao"
@@ -201,9 +216,10 @@ class TestRefused:
         np.save(tmp_path / "planted_probability.npy", np.zeros(4, dtype=np.float32))
         with pytest.raises(InputError, match="for 5 rows"):
             read(tmp_path)
-        (tmp_path / "planted_probability.npy").write_bytes(b"no array")
-        with pytest.raises(InputError, match="is no array"):
-            read(tmp_path)
+        for content in (b"no array", b""):
+            (tmp_path / "planted_probability.npy").write_bytes(content)
+            with pytest.raises(InputError, match="is no array"):
+                read(tmp_path)
 
 
 def mutations() -> st.SearchStrategy[bytes]:
