@@ -99,7 +99,7 @@ def delete(options: argparse.Namespace) -> None:
     ranker = PreRanker.load(options.run)
     ids = _ids(options.items, ranker.state.items.base.has_text_ids)
     generation = ranker.delete(ids)
-    print(f"{len(ids):,} items deleted, generation {generation}")
+    print(f"{len(set(ids)):,} items deleted, generation {generation}")
 
 
 def export(options: argparse.Namespace) -> None:

@@ -78,6 +78,7 @@ class IntTower(TwoTower):
         levels = range(first, first + len(dnn_hidden_units))
         self.levels = list(levels) if fe_score == "all" else [levels[-1]]
         self.item_level = levels[-1]
+        self.has_idle_parameters = fe_input == "pre"  # nobody reads the last layers, except CIR
         self.fe_block = FEBlock(
             [self.user_tower.sizes[level] for level in self.levels],
             self.item_tower.sizes[self.item_level],

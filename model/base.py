@@ -48,6 +48,9 @@ class CTRModel(nn.Module, ABC):
         part, weight matrices).
     """
 
+    # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
+    has_idle_parameters = False
+
     def __init__(
         self,
         columns: list[Column],

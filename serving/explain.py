@@ -40,6 +40,8 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
     if isinstance(scorer, (DotScorer, PlainScorer)):
         raise InputError(f"{type(model).__name__} has no heads to explain. Leave --explain out.")
     rows = state.items.find(items)
+    if (rows < 0).any():
+        raise InputError(f"Not in the index: {[item for item, row in zip(items, rows, strict=True) if row < 0][:5]}.")
     features = state.request([user])
     with torch.inference_mode():
         encoded = model.encode_user(features)

@@ -49,6 +49,12 @@ def model_checksum(run: Path) -> str:
     return digest.hexdigest()
 
 
+def model_signature(run: Path) -> list[tuple[int, ...]]:
+    """Differs after every training that replaces the model: its files are new ones each time."""
+    files = [run / name for name in (CONFIG, WEIGHTS)]
+    return [(one.st_ino, one.st_mtime_ns, one.st_size) for one in (path.stat() for path in files if path.exists())]
+
+
 def signature(run: Path) -> tuple[int, ...]:
     """Differs after every change of the index: the manifest is a new file each time."""
     try:

@@ -213,7 +213,7 @@ def chosen_levels(levels: Levels, count: int) -> list[int]:
         return list(range(count))
     if levels == "last":
         return [count - 1]
-    wrong = isinstance(levels, str) or not levels or len(set(levels)) < len(levels)
+    wrong = not isinstance(levels, (list, tuple)) or not levels or len(set(levels)) < len(levels)
     if wrong or any(not isinstance(level, int) or not 1 <= level <= count for level in levels):
         raise InputError(f"levels must be 'all', 'last' or distinct numbers from 1 to {count}. Received: {levels!r}.")
     return [level - 1 for level in levels]

@@ -18,7 +18,7 @@ from serving.features import RawEncoder, concatenate
 from serving.fold import for_inference
 from serving.format import SectionFile
 from serving.index import Snapshot
-from serving.manifest import Manifest, index_folder, model_checksum, read_manifest, signature
+from serving.manifest import Manifest, index_folder, model_checksum, model_signature, read_manifest, signature
 from serving.scorers import Scorer, make_scorer
 from serving.table import EntityTable, keys_of
 from training.store import read_config
@@ -44,8 +44,7 @@ class State:
 
     @classmethod
     def load(cls, run: Path) -> State:
-        trained = load_two_tower(run)
-        config, checksum = read_config(run), model_checksum(run)
+        trained, config, checksum = _read_run(run)
         seen, manifest, users, items = _open(run, None)
         if manifest.model != checksum:
             raise InputError(
@@ -135,6 +134,16 @@ def load_two_tower(run: Path) -> TwoTower:
             "can be encoded ahead of time. Use a two-tower model."
         )
     return model
+
+
+def _read_run(run: Path) -> tuple[TwoTower, dict, str]:
+    """Model, configuration and checksum, all of one training."""
+    for _ in range(ATTEMPTS):
+        before = model_signature(run)
+        found = load_two_tower(run), read_config(run), model_checksum(run)
+        if model_signature(run) == before:
+            return found
+    raise InputError(f"The model in {run} was replaced again and again while it was read. Try again.")
 
 
 def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, EntityTable, Snapshot]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from model.base import TwoTower
 from preprocessing.dataset import Dataset
@@ -20,6 +21,7 @@ from serving.manifest import Manifest, index_folder, model_checksum, read_manife
 from serving.scorers import item_heads
 from serving.source import defaults, item_entities, user_entities
 from serving.table import Entities, in_key_order, keys_of, sections_of
+from training.store import WEIGHTS
 
 if TYPE_CHECKING:
     from serving.state import State
@@ -38,6 +40,7 @@ def build_index(run: Path, model: TwoTower, data: Dataset, precision: str = "flo
 def write_index(run: Path, model: TwoTower, users: Entities, items: Entities, precision: str, meta: dict) -> Manifest:
     """Readers see the index that was there before until the new one is complete."""
     checksum = model_checksum(run)
+    _require_saved(run, model)
     names = [column.name for column in model.item_columns]
     with writing(run) as folder, torch.inference_mode():
         generation = _last_generation(run) + 1
@@ -51,6 +54,13 @@ def write_index(run: Path, model: TwoTower, users: Entities, items: Entities, pr
     return manifest
 
 
+def _require_saved(run: Path, model: TwoTower) -> None:
+    """The run may have been trained again since `model` was read: readers would take the new model with these items."""
+    saved, given = load_file(run / WEIGHTS), model.state_dict()
+    if saved.keys() != given.keys() or not all(torch.equal(given[name].cpu(), saved[name]) for name in saved):
+        raise InputError(f"The model in {run} is another one than that which is to encode the items. Build again.")
+
+
 def upsert_items(state: State, rows: Sequence[Raw]) -> int:
     """Adds or replaces items by raw features. Returns the new generation."""
     if not rows:
@@ -62,7 +72,7 @@ def upsert_items(state: State, rows: Sequence[Raw]) -> int:
 
 
 def delete_items(state: State, ids: Sequence) -> int:
-    """Removes items by id. Returns the new generation."""
+    """Removes items by id, each once however often it is named. Returns the new generation."""
     if len(ids) == 0:
         raise InputError("There is no item to delete.")
     with writing(state.run), torch.inference_mode():
@@ -70,7 +80,7 @@ def delete_items(state: State, ids: Sequence) -> int:
         unknown = [one for one, row in zip(ids, current.find(ids), strict=True) if row < 0]
         if unknown:
             raise InputError(f"{len(unknown)} items to delete are not in the index: {unknown[:5]}.")
-        return _write(state, manifest, current, None, keys_of(ids))
+        return _write(state, manifest, current, None, np.unique(keys_of(ids)))
 
 
 def _current(state: State) -> tuple[Manifest, Snapshot]:

@@ -7,8 +7,10 @@ Each process leaves what it computed in PLACE/rank<number>.pt.
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from helpers import random_raw
@@ -17,6 +19,7 @@ from zoo import NEURAL, build, columns_of
 from experiment.main import run
 from model import MODELS
 from preprocessing.dataset import Dataset
+from training import distributed
 from training.checkpoint_file import Checkpoints
 from training.distributed import current
 
@@ -66,6 +69,19 @@ def resumed(data: Dataset, embedding_optimizer: str, folder: Path):
     return model
 
 
+def resumed_inside(data: Dataset, embedding_optimizer: str) -> list[dict]:
+    """The weights at the end of runs that were continued from states inside an epoch."""
+    kept, ends = [], []
+    often = {"checkpoint_minutes": 1e-9, "on_epoch": lambda state: kept.append(copy.deepcopy(state))}
+    with patch.object(distributed, "AGREE_EVERY", 1):  # after each step; an epoch here has 4
+        fit(noisy(data, embedding_optimizer), data, EPOCHS, **often)
+    for state in [state for state in kept if state.progress is not None][1::4]:
+        model = noisy(data, embedding_optimizer)
+        fit(model, data, EPOCHS, state=state)
+        ends.append(model.state_dict())
+    return ends
+
+
 def main() -> None:
     place, data = Path(sys.argv[1]), Dataset.build(random_raw(), "holdout", 0)
     found = {}
@@ -79,6 +95,10 @@ def main() -> None:
         history = fit(whole, data, EPOCHS)
         again = resumed(data, update, place / update)
         found[update] = {"history": history, "whole": whole.state_dict(), "resumed": again.state_dict()}
+        found[update]["resumed inside"] = resumed_inside(data, update)
+    idle = build("int_tower", columns_of(data), fe_input="pre", **OFF["int_tower"])
+    idle.compile("adam", lr=0.01)
+    found["idle parameters"] = {"history": fit(idle, data, EPOCHS), "weights": idle.state_dict()}
     torch.save(found, place / f"rank{current().rank}.pt")
 
 

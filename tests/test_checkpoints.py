@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -123,6 +124,18 @@ class TestResumedInsideAnEpoch:
             fit(small_model("lr", dataset), dataset, checkpoint_minutes=minutes)
 
 
+def test_random_numbers_of_the_models_own_gpu(monkeypatch):
+    """--device cuda:1 does not make it the current device."""
+    stub = SimpleNamespace(device=torch.device("cuda:1"), state_dict=dict, load_state_dict=lambda weights: None)
+    states, done = {torch.device("cuda:1"): torch.ones(3)}, {}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[device])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda value, device: done.update({device: value}))
+    state = TrainingState()
+    state.capture(stub, stub)
+    state.restore(stub, stub)
+    assert done == states
+
+
 class Trap:
     """Unpickling this would write a file."""
 
@@ -168,6 +181,18 @@ class TestFiles:
         assert notice.startswith(f"{CURRENT} ")
         assert reason in notice
         assert f"continuing from {PREVIOUS}, in epoch 2, after 192 of 192 rows" in notice
+
+    def test_a_damaged_one_never_replaces_the_previous(self, folder):
+        """Else a kill between the two renames of the next one would leave nothing that can be read."""
+        good = (folder / PREVIOUS).read_bytes()
+        (folder / CURRENT).write_bytes(b"")
+        checkpoints = Checkpoints(folder, IDENTITY)
+        state, _ = checkpoints.load()
+        checkpoints.save(state)
+        assert (folder / PREVIOUS).read_bytes() == good
+        newest = (folder / CURRENT).read_bytes()
+        checkpoints.save(state)
+        assert (folder / PREVIOUS).read_bytes() == newest
 
     def test_every_byte_counts(self, folder):
         """A flipped bit anywhere is found, in the header, too."""

@@ -142,6 +142,13 @@ class TestTwoProcesses:
         whole, resumed = found[0][update]["whole"], found[0][update]["resumed"]
         assert [name for name, value in whole.items() if not torch.equal(value, resumed[name])] == []
 
+    @pytest.mark.parametrize("update", ["dense", "rowwise"])
+    def test_resumed_inside_an_epoch_equal_uninterrupted_to_the_bit(self, update, found):
+        whole, ends = found[0][update]["whole"], found[0][update]["resumed inside"]
+        assert len(ends) == ranks.EPOCHS
+        for end in ends:
+            assert [name for name, value in whole.items() if not torch.equal(value, end[name])] == []
+
 
 def error_lines(done: subprocess.CompletedProcess) -> list[str]:
     """Lines that begin with `error:`; torchrun's table repeats them behind a name."""

@@ -346,6 +346,10 @@ class TestExplain:
         assert explanation.terms.shape == (6, len(explanation.names))
         assert explanation.terms.sum(1) + model.bias.item() == pytest.approx(ranking.logits, abs=1e-4)
 
+    def test_an_unknown_item(self, ranker):
+        with pytest.raises(InputError, match=r"Not in the index: \[1\]"):
+            explain(ranker, 107, [5000, 1])
+
     def test_levels_name_the_heads(self, ranker):
         explanation = explain(ranker, 107, [5000], levels=[2])
         assert explanation.names == ["level 2, head 1", "level 2, head 2"]

@@ -18,6 +18,7 @@ from serving_helpers import dataset, random_model, ranker_of, save_run
 from preprocessing.dataset import FeatureTable
 from preprocessing.errors import InputError
 from preprocessing.lists import Lists
+from serving import state
 from serving.format import BLOCK, VERSION, SectionFile, create
 from serving.ranker import PreRanker
 from serving.source import item_entities
@@ -349,6 +350,39 @@ class TestUpdates:
         with pytest.raises(InputError, match=message):
             ranker.upsert(items)
         assert sorted((tmp_path / "index").iterdir()) == before
+
+    def test_deleting_an_item_named_twice(self, data, tmp_path):
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        ranker.delete([5000, 4997, 5000])
+        left = set(data.raw.items["movie_id"]) - {5000, 4997}
+        assert set(ranker.rank(107, k=99).items.tolist()) == left
+        assert len(ranker.state.items) == len(left)
+
+    def test_a_model_that_is_not_the_saved_one_builds_nothing(self, data, tmp_path):
+        """The run was trained again while `build` read the data: its items must not pass for the new model's."""
+        old = random_model("dssm", data)
+        ranker_of(tmp_path, old, data)
+        before = (tmp_path / "index" / "manifest.json").read_bytes()
+        save_run(tmp_path, random_model("dssm", data, seed=4), data)
+        with pytest.raises(InputError, match="is another one than that which is to encode the items"):
+            build_index(tmp_path, old, data)
+        assert (tmp_path / "index" / "manifest.json").read_bytes() == before
+
+    def test_a_model_replaced_while_it_is_read_is_read_again(self, data, tmp_path, monkeypatch):
+        ranker_of(tmp_path, random_model("dssm", data), data)
+        other = random_model("dssm", data, seed=4)
+        read = state.load_two_tower
+
+        def read_then_trained_again(run):
+            model = read(run)
+            monkeypatch.setattr(state, "load_two_tower", read)
+            save_run(run, other, data)
+            build_index(run, other, data)
+            return model
+
+        monkeypatch.setattr(state, "load_two_tower", read_then_trained_again)
+        found = PreRanker.load(tmp_path).score(107, [5000])
+        assert found == PreRanker.load(tmp_path).score(107, [5000])
 
     def test_deleting_the_unknown(self, data, tmp_path):
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)

@@ -81,8 +81,8 @@ class TrainingState:
         self.weights = model.state_dict()
         self.optimizer = optimizer.state_dict()
         self.random = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            self.random["cuda"] = torch.cuda.get_rng_state()
+        if model.device.type == "cuda":  # not necessarily the current device
+            self.random["cuda"] = torch.cuda.get_rng_state(model.device)
 
     def exhausted(self, patience: int | None) -> bool:
         """Whether validation has not improved for `patience` epochs."""
@@ -98,8 +98,8 @@ class TrainingState:
                 f"The checkpoint does not fit this model ({str(error).splitlines()[0]}). Use another --out."
             ) from None
         torch.set_rng_state(self.random["cpu"])
-        if "cuda" in self.random and torch.cuda.is_available():
-            torch.cuda.set_rng_state(self.random["cuda"])
+        if "cuda" in self.random and model.device.type == "cuda":
+            torch.cuda.set_rng_state(self.random["cuda"], model.device)
 
     @property
     def place(self) -> str:

@@ -30,6 +30,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, identity: dict):
         self.folder, self.identity = folder, identity
+        self._damaged = False  # whether `CURRENT` is known to be of no use
 
     @property
     def exist(self) -> bool:
@@ -45,9 +46,10 @@ class Checkpoints:
         temporary = self.folder / TEMPORARY
         try:
             _write(temporary, {"identity": self.identity, "state": _plain(state)})
-            if (self.folder / CURRENT).exists():
+            if (self.folder / CURRENT).exists() and not self._damaged:  # which must not take the good one's place
                 (self.folder / CURRENT).replace(self.folder / PREVIOUS)
             temporary.replace(self.folder / CURRENT)
+            self._damaged = False
             _sync_folder(self.folder)
         except OSError as error:
             kept = f"The one before it is intact: make room, then {HOW_TO_GO_ON}" if self.exist else "Make room first."
@@ -78,6 +80,7 @@ class Checkpoints:
             raise InputError(
                 f"The checkpoint in {self.folder} belongs to another run ({'; '.join(different)}). Use another --out."
             )
+        self._damaged = bool(problems)
         notice = f"{', '.join(problems)}; continuing from {name}, {state.place}." if problems else None
         return state, notice
 

@@ -102,7 +102,7 @@ class Ranks(Group):
         # what TorchRec calls for the same purpose.
         names = [name for name, parameter in objective.named_parameters() if id(parameter) in by_row]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(objective, names)
-        return DistributedDataParallel(objective)
+        return DistributedDataParallel(objective, find_unused_parameters=objective.model.has_idle_parameters)
 
     def share(self, batch: Tensor) -> tuple[Tensor, float]:
         if len(batch) < MIN_ROWS * self.size:  # the end of an epoch: too few to share, so that all compute all of them
