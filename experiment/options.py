@@ -251,4 +251,5 @@ def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
     """--out, or the default place of this run."""
     if options.out:
         return Path(options.out)
-    return Path("runs", dataset_name, model_name, f"{options.protocol}-seed{options.seed}")
+    placed = "-pid-on-request" if options.pid_placement == "request" else ""  # another data set, almost
+    return Path("runs", dataset_name, model_name, f"{options.protocol}-seed{options.seed}{placed}")

@@ -278,6 +278,13 @@ class TestOptions:
         options = parse_options("movielens", "int_tower", ["--protocol", "holdout", "--seed", "4"])
         assert run_folder(options, "ml-1m", "int_tower") == Path("runs", "ml-1m", "int_tower", "holdout-seed4")
 
+    def test_both_placements_of_pid_have_a_run_folder(self):
+        argv = ["--model_name", "dssm", "--pid_placement"]
+        folders = {
+            run_folder(parse_options("taobao", None, [*argv, side]), "x", "dssm") for side in ("item", "request")
+        }
+        assert len(folders) == 2
+
     def test_config_names_what_decides_the_result(self):
         config = parse_options("movielens", "int_tower", ["--out", "somewhere", "--quiet"]).config
         assert {"protocol", "seed", "epochs", "batch_size", "lr", "lr_schedule", "embedding_dim", "max_rows"} <= set(
