@@ -111,6 +111,10 @@ class SectionFile:
         """Bytes of the file."""
         return len(self._content)
 
+    def is_at(self, path: Path) -> bool:
+        """Whether this is the file that is there now, and not one that had its name."""
+        return os.path.samestat(os.fstat(self._file), path.stat())
+
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._places[name]["shape"])
 

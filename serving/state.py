@@ -153,11 +153,10 @@ def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, E
         manifest = read_manifest(run)
         folder = index_folder(run)
         try:
-            if before is not None and before.manifest.base == manifest.base:
-                base = before.items.base.file
-            else:
-                base = SectionFile(folder / manifest.base)
-            same_users = before is not None and before.manifest.users == manifest.users
+            # Of an index that was deleted and built again, files have the names of earlier ones.
+            same_base = before is not None and before.items.base.file.is_at(folder / manifest.base)
+            base = before.items.base.file if same_base else SectionFile(folder / manifest.base)
+            same_users = before is not None and before.users.file.is_at(folder / manifest.users)
             users = before.users if same_users else EntityTable(SectionFile(folder / manifest.users))
             delta = SectionFile(folder / manifest.delta) if manifest.delta else None
         except FileNotFoundError:  # replaced between reading the manifest and opening the file

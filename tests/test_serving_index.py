@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -322,6 +323,15 @@ class TestUpdates:
         after = reader.rank(107, k=5)
         assert (after.items.tolist(), after.scores.tolist()) == (expected.items.tolist(), expected.scores.tolist())
         assert after.scores.tolist() != before.scores.tolist()
+
+    def test_readers_follow_a_build_after_the_index_was_deleted(self, data, tmp_path):
+        """Its files have the names of those that the reader holds."""
+        model = random_model("dssm", data)
+        reader = ranker_of(tmp_path, model, data, "int8")
+        shutil.rmtree(tmp_path / "index")
+        build_index(tmp_path, model, data, "float32")
+        reader.rank(107)
+        assert reader.state.items.columns_exact
 
     def test_deleting_everything(self, data, tmp_path):
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)

@@ -69,10 +69,10 @@ class Objective(nn.Module):
         self.model, self.precision = model, precision
 
     def forward(self, features, labels: Tensor):
-        """-> the model's output, and its losses by name"""
+        """-> logits (B,), and the losses by name: what leads to no loss stays here, as DDP must not wait for it"""
         with autocast(self.model, self.precision):
             output = self.model.output(features)
-        return output, self.model.losses(features, labels, output)
+        return output.logits.detach(), self.model.losses(features, labels, output)
 
 
 class Trainer:
@@ -150,14 +150,14 @@ class Trainer:
             self._set_lr(epoch + progress.rows / len(train))
             self.group.seed(model.seed, epoch, progress.rows)
             share, weight = self.group.share(rows)
-            output, losses = self.objective(train.batch(share, model.feature_names), labels[share])
+            logits, losses = self.objective(train.batch(share, model.feature_names), labels[share])
             loss = weight * torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.group.exchange(self.tables)
             guard.watch(step, share, losses)
             self.optimizer.step()
-            progress.add(len(rows), share, weight, losses, output.logits)
+            progress.add(len(rows), share, weight, losses, logits)
             if self.group.agree(step, self._save_is_due):
                 guard.check()
                 self._merge(progress)
