@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from leaderboard.theme import Theme, draw
 from model import MODELS, find_model
 from preprocessing.errors import InputError
 
 CASES = ("features to top 100", "all candidates")
-PICTURE = Path("figure") / "auc_latency.png"
+FOLDER = Path("figure")
 
 
 def accuracies(folders: list[Path], protocol: str) -> dict[str, tuple[str, float]]:
@@ -44,26 +48,23 @@ def plot(table: Path | None, folders: list[Path], protocol: str) -> Path:
     points = [(row["p50_ms"], auc[find_model(row["model"])][1], row["model"]) for row in rows if row["model"] in auc]
     if not points:
         raise InputError("No model has both a latency and an AUC.")
-    from matplotlib.figure import Figure  # slow to import; not pyplot, which may ask for a display
-    from matplotlib.ticker import LogLocator, NullLocator
+    data = f"{next(iter(auc.values()))[0]}, {protocol}"
 
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
-    axis = figure.subplots()
-    for milliseconds, score, name in points:
-        two_towers = any(row["model"] == name and row["case"] == CASES[0] for row in rows)
-        axis.scatter(milliseconds, score, s=60, color="tab:blue" if two_towers else "tab:orange", zorder=3)
-        axis.annotate(MODELS[name].title, (milliseconds, score), xytext=(7, 5), textcoords="offset points")
-    axis.scatter([], [], color="tab:blue", label="two towers, indexed items")
-    axis.scatter([], [], color="tab:orange", label="ranking model, every candidate a row")
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xlabel(f"p50 of a request, {items:,} candidates, one thread (ms)")
-    axis.set_ylabel(f"test AUC, {next(iter(auc.values()))[0]}, {protocol}")
-    axis.margins(0.15)
-    axis.grid(alpha=0.3)
-    axis.legend(loc="lower right")
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    return PICTURE
+    def paint(figure: Figure, theme: Theme) -> None:
+        axis = figure.subplots()
+        for place, (milliseconds, score, name) in enumerate(sorted(points, key=lambda point: point[1])):
+            axis.plot(milliseconds, score, "o", color=theme.color_of(name), markersize=8, zorder=3)
+            above = (8, 6) if place % 2 else (8, -13)  # in turn, so that neighbours' names stay apart
+            title = MODELS[name].title
+            axis.annotate(title, (milliseconds, score), above, textcoords="offset points", color=theme.color_of(name))
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xlabel(f"p50 of a whole request in ms: {items:,} candidates, one thread")
+        axis.set_ylabel(f"test AUC, {data}")
+        axis.margins(0.15)
+        axis.grid()
+        figure.legend(handles=theme.families(), loc="outside lower center", ncols=3, frameon=False)
+
+    return draw(FOLDER, "auc_latency", 4.4, paint)[0]

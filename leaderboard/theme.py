@@ -75,11 +75,3 @@ def draw(folder: Path, name: str, height: float, paint: Callable[[Figure, Theme]
         write_atomic(path, picture.getvalue())
         paths.append(path)
     return paths
-
-
-def embed(name: str, alt: str) -> str:
-    """The README's lines that show a picture in the reader's own theme."""
-    return (
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="figure/{name}-dark.png">'
-        f'<img src="figure/{name}-light.png" alt="{alt}" width="100%"></picture>'
-    )
