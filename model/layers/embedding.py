@@ -107,4 +107,10 @@ class FeatureEmbedding(nn.Module):
 
 def flatten(fields: Tensor, dense: Tensor) -> Tensor:
     """fields (B, F, D), dense (B, dense) -> (B, F * D + dense)"""
-    return torch.cat([fields.flatten(1), dense], dim=1)
+    return join([fields.flatten(1), dense])
+
+
+def join(parts: list[Tensor]) -> Tensor:
+    """Tensors (B, n_i) side by side; no copy where only one has columns."""
+    filled = [part for part in parts if part.shape[1]]
+    return filled[0] if len(filled) == 1 else torch.cat(filled or parts, dim=1)

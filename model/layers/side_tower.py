@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from model.layers.embedding import FeatureEmbedding, flatten
+from model.layers.embedding import FeatureEmbedding, join
 from model.layers.tower import Tower
 from preprocessing.dataset import Features
 from preprocessing.feature_columns import Column
@@ -46,7 +46,7 @@ class SideTower(nn.Module):
 
     def join(self, fields: Tensor, dense: Tensor, *extra: Tensor) -> Tensor:
         """The same from embeddings looked up before: (B, F, D), (B, dense) and (B, size) each -> (B, output_size)"""
-        return self.tower(torch.cat([flatten(fields, dense), *extra], dim=1))[-1]
+        return self.tower(join([fields.flatten(1), dense, *extra]))[-1]
 
 
 class VectorsTower(nn.Module):
