@@ -75,7 +75,7 @@ def full_report(results: Results) -> str:
     runs, dataset = results.runs, results.dataset
     parts = [
         f"# Results on {dataset}",
-        "Made by `python benchmark.py --report` from the files beside it; each file holds the command that repeats it.",
+        "Made by `python benchmark.py --report` from the files beside it, which hold the commands that repeat them.",
         f"{_provenance(runs)} Figures with ± are means over seeds with 95 % intervals (Student's t). RelaImpr is "
         f"(AUC - .5) / (AUC of DSSM - .5) - 1. {GAUC_NOTE}",
     ]
@@ -97,7 +97,9 @@ def _provenance(runs: pd.DataFrame) -> str:
     versions = sorted({source[:12] for source in runs["sources"]})
     if len(versions) == 1:
         return f"{len(runs)} runs of one version of the code (sources {versions[0]})."
-    return f"{len(runs)} runs of {len(versions)} versions of the code (sources {', '.join(versions)})."
+    older = int((runs["sources"] == "unknown").sum())
+    note = f" {older} of them, from before files held it, name neither command nor sources." if older else ""
+    return f"{len(runs)} runs of {len(versions)} versions of the code (sources {', '.join(versions)}).{note}"
 
 
 def write_report(root: Path, dataset: str = DATASET) -> list[Path]:
