@@ -122,6 +122,29 @@ class MaxSimScorer(Scorer):
     def parts(self, products: Tensor) -> Tensor:
         return products[:, 0] if self.heads == 1 else products.amax(1)
 
+    def score_all(self, query: Tensor, columns: Columns) -> Tensor:
+        """Where one block makes more products than a chunk holds: a few heads at a time, and the maxima so far."""
+        users, vectors, dim = query.shape
+        blocks, heads, _, size = columns.blocks.shape
+        queries = columns.queries(query.reshape(1, -1, dim)).expand(heads, -1, -1)  # (H, U * R, d)
+        block_bytes = queries.element_size() * heads * users * vectors * size
+        group = -(-heads // -(-block_bytes // CHUNK_BYTES))  # heads at a time, in equal shares
+        if group == heads:
+            return super().score_all(query, columns)
+        products = queries.new_empty(group, users * vectors, size)
+        largest, of_group = products[0].clone(), products[0].clone()
+        logits = query.new_empty(blocks, users, size)
+        for block in range(blocks):
+            values = columns.values(block, block + 1)[0]  # (H, d, n)
+            for first in range(0, heads, group):
+                last = min(first + group, heads)
+                part = torch.bmm(queries[first:last], values[first:last], out=products[: last - first])
+                torch.amax(part, 0, out=of_group if first else largest)
+                if first:
+                    torch.maximum(largest, of_group, out=largest)
+            logits[block] = largest.view(users, vectors, size).sum(1, dtype=torch.float32) + self.bias
+        return logits.transpose(0, 1).reshape(users, -1)[:, : columns.count]
+
     @property
     def bias(self) -> Tensor:
         return self.model.bias

@@ -11,9 +11,9 @@ from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker
 
 from preprocessing import utils
 from preprocessing.errors import InputError
-from serving.columns import Columns, blocks_shape, fill_blocks, head_scales
+from serving.columns import Columns, block_size, blocks_shape, fill_blocks, head_scales
 from serving.fold import for_inference
-from serving.scorers import PlainScorer, make_scorer
+from serving.scorers import PlainScorer, item_heads, make_scorer
 
 
 @pytest.fixture(scope="module")
@@ -160,26 +160,30 @@ class TestPrecision:
 
 class TestBlocks:
     @pytest.mark.parametrize("name", TWO_TOWERS)
-    @pytest.mark.parametrize("count", [1, 639, 640, 641, 3000])
-    def test_any_number_of_items_in_blocks_scores_as_rows_do(self, name, count, data, monkeypatch):
-        monkeypatch.setattr("serving.scorers.CHUNK_BYTES", 1 << 16)  # several chunks, the last one smaller
+    @pytest.mark.parametrize("chunk_bytes", [1 << 10, 1 << 16, 1 << 24], ids=["head", "chunks", "chunk"])
+    def test_any_number_of_items_in_blocks_scores_as_rows_do(self, name, chunk_bytes, data, monkeypatch):
+        monkeypatch.setattr("serving.scorers.CHUNK_BYTES", chunk_bytes)
+        monkeypatch.setattr("serving.columns.BLOCK_VALUES", 10_240)
         model = random_model(name, data)
         batch = data.test.batch(torch.arange(5), model.feature_names)
         with torch.inference_mode():
             users, width = model.encode_user(batch), model.encode_item(batch).shape[1]
-            rows = torch.randn(count, width, generator=torch.Generator().manual_seed(1))
-            scorer = make_scorer(model, users, rows[:8])
-            assert not isinstance(scorer, PlainScorer)
-            query = scorer.query(users)
-            expected = scorer.score_rows(query, rows)
-            assert torch.allclose(expected, model.score(users, rows), atol=1e-4)
-            for dtype, tolerance in (("<f4", 1e-4), ("<u2", 0.5), ("|i1", 0.5)):
-                scales = head_scales(rows.numpy(), scorer.heads)
-                blocks = np.zeros(blocks_shape(count, scorer.heads, scorer.dim), dtype=dtype)
-                fill_blocks(blocks, rows.numpy(), scales)
-                scores = scorer.score_all(query, Columns.of(blocks, scales, count))
-                assert scores.shape == (5, count)
-                assert torch.allclose(scores, expected, atol=tolerance), dtype
+            generator = torch.Generator().manual_seed(1)
+            size = block_size(width // item_heads(model))
+            for count in (1, size - 1, size, size + 1, 5 * size - 3):
+                rows = torch.randn(count, width, generator=generator)
+                scorer = make_scorer(model, users, rows[:8])
+                assert not isinstance(scorer, PlainScorer)
+                query = scorer.query(users)
+                expected = scorer.score_rows(query, rows)
+                assert torch.allclose(expected, model.score(users, rows), atol=1e-4)
+                for dtype, tolerance in (("<f4", 1e-4), ("<u2", 0.5), ("|i1", 0.5)):
+                    scales = head_scales(rows.numpy(), scorer.heads)
+                    blocks = np.zeros(blocks_shape(count, scorer.heads, scorer.dim), dtype=dtype)
+                    fill_blocks(blocks, rows.numpy(), scales)
+                    scores = scorer.score_all(query, Columns.of(blocks, scales, count))
+                    assert scores.shape == (5, count)
+                    assert torch.allclose(scores, expected, atol=tolerance), (dtype, count)
 
     def test_int8_uses_its_whole_range(self):
         rows = np.array([[1.0, -4.0, 0.0, 0.0], [2.0, 0.5, 0.0, 0.0]], dtype=np.float32)
