@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from model.layers.linear_map import Linear
 from preprocessing import utils
 from preprocessing.errors import InputError
 
@@ -27,10 +28,8 @@ class FEBlock(nn.Module):
                 f"Received: user_head={user_heads}, item_head={item_heads}, field_dim={field_dim}."
             )
         self.user_heads, self.item_heads, self.field_dim = user_heads, item_heads, field_dim
-        self.user_projections = nn.ModuleList(
-            nn.Linear(size, user_heads * field_dim, bias=False) for size in user_sizes
-        )
-        self.item_projection = nn.Linear(item_size, item_heads * field_dim, bias=False)
+        self.user_projections = nn.ModuleList(Linear(size, user_heads * field_dim, bias=False) for size in user_sizes)
+        self.item_projection = Linear(item_size, item_heads * field_dim, bias=False)
         for projection in (*self.user_projections, self.item_projection):
             projection.weight.data.mul_(INITIAL_SCALE)
 

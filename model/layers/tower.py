@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from model.layers.dropout import Dropout
+from model.layers.linear_map import Linear
 from preprocessing.errors import InputError
 
 
@@ -30,7 +31,7 @@ class Tower(nn.Module):
         self.sizes = [input_size, *hidden_units]
         self.layers = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(inputs, outputs, bias=not use_bn),  # batch norm has a bias of its own
+                Linear(inputs, outputs, bias=not use_bn),  # batch norm has a bias of its own
                 *([nn.BatchNorm1d(outputs)] if use_bn else []),
                 nn.ReLU(),
                 Dropout(dropout),
@@ -38,7 +39,7 @@ class Tower(nn.Module):
             for inputs, outputs in zip(self.sizes[:-1], self.sizes[1:], strict=True)
         )
         if linear_output:
-            self.layers[-1] = nn.Linear(*self.sizes[-2:])
+            self.layers[-1] = Linear(*self.sizes[-2:])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (B, input_size) -> [x, h^1, ..., h^L]: the input and the output of each layer, h^i of shape (B, size_i)."""
