@@ -18,11 +18,12 @@ from leaderboard.candidates import candidate_scores, candidates, draw_users
 from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.runner import Runner
 from model import MODELS, load_model
-from model.base import CTRModel, TwoTower
+from model.base import TwoTower
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.raw import RawData
 from serving.source import read_result
+from training.run_folder import RESULT
 from training.store import write_atomic
 
 STAGES = "stages.json"
@@ -77,31 +78,29 @@ def measure_stages(raw: RawData, jobs: list[Job], runner: Runner, path: Path, qu
     """
     entries = {(entry["protocol"], entry["seed"], entry["model"]): entry for entry in read_stages(path)}
     stages = [stage.without(entries) for stage in _stages(raw, jobs, runner)]
-    missing: dict[Job, str] = {}
+    missing: list[Job] = []
     with tqdm(total=sum(len(stage.models) for stage in stages), unit="model", disable=quiet) as bar:
         for stage in stages:
             if not stage.models:
                 continue
-            try:
-                ranker = _trained(runner, stage, stage.ranker)
-            except InputError as error:
-                missing[replace(stage.job, model=stage.ranker)] = f"{error} It is the ranker of that protocol and seed."
-                continue
+            folders = {name: _run_folder(runner, stage, name) for name in (stage.ranker, *stage.models)}
+            gone = [name for name, folder in folders.items() if folder is None]
+            missing += [replace(stage.job, model=name) for name in gone]
+            if stage.ranker in gone or len(gone) == len(stage.models):
+                continue  # nothing to compare
             data = Dataset.build(raw, stage.job.protocol, stage.job.seed)
             requests = candidates(data, draw_users(data, USERS))
-            best = candidate_scores(ranker, requests)
+            best = candidate_scores(load_model(folders[stage.ranker]), requests)
             for name in stage.models:
                 bar.set_postfix_str(f"{name} {stage.job.protocol} seed {stage.job.seed}")
-                try:
-                    scores = candidate_scores(_trained(runner, stage, name), requests)
+                if folders[name] is not None:
+                    scores = candidate_scores(load_model(folders[name]), requests)
                     entries[stage.key(name)] = _entry(stage, name, best, scores, runner)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_atomic(path, json.dumps(list(entries.values()), indent=1) + "\n")
-                except InputError as error:
-                    missing[replace(stage.job, model=name)] = str(error)
                 bar.update()
     if missing:
-        raise InputError(_what_to_run(missing, runner.results, path))
+        raise InputError(_what_to_run(missing, runner, path))
     return list(entries.values())
 
 
@@ -126,13 +125,13 @@ def _stages(raw: RawData, jobs: list[Job], runner: Runner) -> list[_Stage]:
     return stages
 
 
-def _trained(runner: Runner, stage: _Stage, name: str) -> CTRModel:
-    """The model behind a result file. Raises `InputError` if its run folder is not there, or is another run's."""
-    result, job = stage.results[name], replace(stage.job, model=name)
-    folder = replace(runner, code=result.get("code", runner.code)).run_folder(job)
-    if read_result(folder)["test"] != result["test"]:
-        raise InputError(f"{folder} holds another run than {runner.result_path(job)}: their test scores differ.")
-    return load_model(folder)
+def _run_folder(runner: Runner, stage: _Stage, name: str) -> Path | None:
+    """Where the run behind a result file lies, by the code that it was made with; None if it is not there any more."""
+    result = stage.results[name]
+    folder = replace(runner, code=result.get("code", runner.code)).run_folder(replace(stage.job, model=name))
+    if not (folder / RESULT).is_file() or read_result(folder)["test"] != result["test"]:  # or it is another run's
+        return None
+    return folder
 
 
 def _entry(stage: _Stage, name: str, best: np.ndarray, scores: np.ndarray, runner: Runner) -> dict:
@@ -152,16 +151,17 @@ def _entry(stage: _Stage, name: str, best: np.ndarray, scores: np.ndarray, runne
     }
 
 
-def _what_to_run(missing: dict[Job, str], results: Path, path: Path) -> str:
-    lines = [f"  {job.place}: {why}" for job, why in missing.items()]
+def _what_to_run(missing: list[Job], runner: Runner, path: Path) -> str:
     models, protocols = ({getattr(job, name) for job in missing} for name in ("model", "protocol"))
     return "\n".join(
         [
-            f"{len(missing)} trained models are not there; {path} keeps what it had and what else was measured.",
-            *lines,
-            f"To train them again, move their result files ({results}/<protocol>/<model>/seed<seed>.json) away, run",
+            f"{len(missing)} results have no trained model of theirs in {runner.runs}:",
+            *(f"  {runner.result_path(job)}" for job in missing),
+            "Without the best ranking model of a protocol and seed no other is measured there. To train them again, "
+            "move these files away, run",
             f"  python benchmark.py {_chosen(models, protocols, max(job.seed for job in missing))}",
-            "with the same --data_path, --runs and --results, and then this command once more.",
+            "with the same --data_path, --runs and --results, and then this command once more. "
+            f"{path} keeps what it had.",
         ]
     )
 

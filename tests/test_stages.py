@@ -217,7 +217,7 @@ class TestMeasureStages:
         entries = [entry for entry in read_stages(path) if entry["model"] != "dssm"]
         path.write_text(json.dumps(entries))
         shutil.rmtree(runner.run_folder(jobs[-1]))
-        with pytest.raises(InputError, match=r"(?s)1 trained models.*holdout/dssm/seed1023.*--models dssm --protocols"):
+        with pytest.raises(InputError, match=r"(?s)1 results have no .*holdout/dssm/seed1023.json.*--models dssm --pr"):
             measure_stages(raw, jobs, runner, path, quiet=True)
         assert read_stages(path) == entries
 
@@ -226,15 +226,21 @@ class TestMeasureStages:
         results = {job.model: json.loads(runner.result_path(job).read_text()) for job in jobs}
         ranker = next(job for job in jobs if job.model == best_ranker(results))
         shutil.rmtree(runner.run_folder(ranker))
-        with pytest.raises(InputError, match="It is the ranker of that protocol and seed"):
+        with pytest.raises(InputError, match=rf"(?s)1 results have no .*/{ranker.model}/seed1023"):
             measure_stages(raw, jobs, runner, path, quiet=True)
         assert read_stages(path) == []
+
+    def test_all_that_is_missing_is_said_at_once(self, bench):
+        raw, runner, jobs, path = bench
+        shutil.rmtree(runner.runs)
+        with pytest.raises(InputError, match=r"(?s)3 results have no .*--models deep_fm dssm lr --protocols holdout"):
+            measure_stages(raw, jobs, runner, path, quiet=True)
 
     def test_a_folder_that_holds_another_run_is_refused(self, bench):
         raw, runner, jobs, path = bench
         shutil.rmtree(runner.run_folder(jobs[-1]))
         train(jobs[-1], runner, raw, "--lr", "0.03")
-        with pytest.raises(InputError, match="holds another run than"):
+        with pytest.raises(InputError, match="1 results have no trained model of theirs"):
             measure_stages(raw, jobs, runner, path, quiet=True)
 
     def test_no_results(self, bench):
