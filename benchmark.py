@@ -2,6 +2,7 @@
 
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
 python benchmark.py --ablations --protocols published holdout --seeds 3        runs the ablations
+python benchmark.py --stages --data_path ...                                   what each model lets through to the best
 python benchmark.py --report                                                   tables and pictures from results/
 """
 
@@ -15,6 +16,7 @@ from leaderboard.audit import write_audit
 from leaderboard.jobs import FIRST_SEED, grid
 from leaderboard.report import AUDIT, write_report
 from leaderboard.runner import Runner
+from leaderboard.stages import STAGES, measure_stages
 from model import MODELS, find_model
 from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 1023, 1024, ...")
     parser.add_argument("--ablations", action="store_true", help="run the ablations instead of the grid")
     parser.add_argument("--audit", action="store_true", help="measure what the leaking features alone reach")
+    parser.add_argument("--stages", action="store_true", help="measure the trained models of the grid as pre-rankers")
     parser.add_argument("--report", action="store_true", help="make tables and pictures from results/, run nothing")
     parser.add_argument("--data_path", metavar="PATH", help="as the training scripts take it")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time, which share the cores")
@@ -49,6 +52,8 @@ def main() -> None:
         for entry in write_audit(raw, protocols, FIRST_SEED, results / AUDIT):
             print(entry["protocol"], *(f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items()), sep="  ")
         return
+    if options.stages and options.ablations:
+        raise InputError("--stages measures the models of the grid. Leave --ablations out.")
     models = list(MODELS) if "all" in options.models else [find_model(name) for name in options.models]
     if options.ablations:
         chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
@@ -56,6 +61,9 @@ def main() -> None:
     else:
         jobs = grid("movielens", models, protocols, options.seeds)
     runner = Runner(results, options.runs / raw.name, options.data_path, options.workers)
+    if options.stages:
+        print(f"{len(measure_stages(raw, jobs, runner, results / STAGES))} entries in {results / STAGES}")
+        return
     runner.run(jobs)
     print(f"{len(jobs)} results in {runner.results}")
 

@@ -13,8 +13,11 @@ from model.base import CTRModel
 from model.layers.tables import table_size
 from preprocessing.dataset import Dataset
 from training import distributed
+from training.calibration import calibration
+from training.metrics import click_probability
 from training.report import closing_table, make_result
 from training.run_folder import ReadOnlyFolder, RunFolder
+from training.trainer import split_logits, split_metrics
 
 UPDATES = {
     "dense": "all updated in each step (--embedding_optimizer dense)",
@@ -73,13 +76,16 @@ def _train(
                 on_epoch=folder.save_state,
             )
             trained = time.perf_counter()
-            scores = {"validation": model.evaluate(data.validation), "test": model.evaluate(data.test)}
+            test = data.test.to(model.device)
+            logits = split_logits(model, test)
+            scores = {"validation": model.evaluate(data.validation), "test": split_metrics(test, logits)}
     except KeyboardInterrupt:
         raise Interrupted(folder.interrupted(model, extra)) from None
     result = make_result(
         dataset=data,
         model_name=name,
         scores=scores,
+        calibration=calibration(test.labels.cpu().numpy(), click_probability(logits.cpu().numpy())),
         paper=entry.paper.get(data.name),
         parameters=model.num_parameters,
         paper_parameters=entry.paper_parameters.get(data.name),

@@ -70,7 +70,7 @@ def protocol_steps(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
         if np.isfinite(means[last]):
             ends.append((means[last], name))
     low, high = axis.get_ylim()
-    heights = _spread([value for value, _ in sorted(ends)], (high - low) / 24)
+    heights = spread([value for value, _ in sorted(ends)], (high - low) / 24)
     for (value, name), height in zip(sorted(ends), heights, strict=True):
         axis.plot([last + 0.03, last + 0.1], [value, height], color=theme.faint, lw=1)
         label = f"{MODELS[name].title}  {value:.4f}"
@@ -149,10 +149,10 @@ def _auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> Es
     return Estimate.of(of(runs, protocol, model, variant)["auc"])
 
 
-def _spread(values: list[float], distance: float) -> list[float]:
+def spread(values: list[float], distance: float) -> list[float]:
     """Ascending values, moved as little as keeps them this far apart.
 
-    >>> _spread([1.0, 1.1, 5.0], 1.0)
+    >>> spread([1.0, 1.1, 5.0], 1.0)
     [0.55, 1.55, 5.0]
     """
     groups: list[list[float]] = []  # neighbours that touch: their values

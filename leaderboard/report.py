@@ -12,6 +12,9 @@ import pandas as pd
 from leaderboard import tables
 from leaderboard.architecture import draw_architectures
 from leaderboard.figures import draw_all
+from leaderboard.stage_figures import draw_stages
+from leaderboard.stage_report import stage_sections
+from leaderboard.stages import STAGES, read_stages
 from leaderboard.statistics import load_runs
 from model import MODELS
 from model.base import TwoTower
@@ -41,11 +44,15 @@ def models_table() -> str:
 
 @dataclass(frozen=True)
 class Results:
-    """What `results/` holds of one data set. runs: see `load_runs`. audit: see `leaderboard.audit`."""
+    """What `results/` holds of one data set.
+
+    runs: see `load_runs`. audit: see `leaderboard.audit`. stages: see `leaderboard.stages`.
+    """
 
     dataset: str
     runs: pd.DataFrame
     audit: list[dict] = field(default_factory=list)
+    stages: list[dict] = field(default_factory=list)
 
     @classmethod
     def load(cls, folder: Path) -> Results:
@@ -54,7 +61,8 @@ class Results:
         if runs.empty:
             raise InputError(f"There is no result in {folder}. Run benchmark.py without --report.")
         audit = folder / AUDIT
-        return cls(folder.name, runs, json.loads(audit.read_text()) if audit.exists() else [])
+        entries = json.loads(audit.read_text()) if audit.exists() else []
+        return cls(folder.name, runs, entries, stages=read_stages(folder / STAGES))
 
 
 def filled(text: str, results: Results) -> str:
@@ -85,6 +93,7 @@ def full_report(results: Results) -> str:
     parts += ["## From protocol to protocol", tables.steps(runs)]
     if results.audit:
         parts += ["## What the label leak is worth", AUDIT_NOTE, tables.audit(results.audit, runs)]
+    parts += stage_sections(results.stages, runs)
     for ablation in tables.ablations_with_runs(runs):
         protocols = [name for name in PROTOCOLS if name in set(runs[runs["variant"] != ""]["protocol"])]
         table = tables.ablation_table(runs, ablation, protocols)
@@ -109,4 +118,5 @@ def write_report(root: Path, dataset: str = DATASET) -> list[Path]:
     write_atomic(readme, filled(readme.read_text(), results))
     write_atomic(full, full_report(results))
     pictures = draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, root / "figure")
+    pictures += draw_stages(results.runs, results.stages, root / "figure")
     return [readme, full, *pictures, *draw_architectures(root / "figure")]

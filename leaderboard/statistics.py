@@ -14,16 +14,24 @@ RESULT_FILES = "*/*/**/seed*.json"
 
 
 def load_runs(folder: Path) -> pd.DataFrame:
-    """One row a result file of one data set: what it ran, test and validation scores, sizes, seconds, the code."""
+    """One row a result file of one data set: what it ran, test and validation scores, sizes, seconds, the code.
+
+    ece, bins: calibration of the test rows, NaN and None in files from before it was measured.
+    epoch_auc: validation AUC by epoch (GBDT: by tree).
+    """
     rows = []
     for path in sorted(folder.glob(RESULT_FILES)):
         result = json.loads(path.read_text())
+        calibration = result.get("calibration") or {}
         rows.append(
             {
                 **{name: result[name] for name in ("protocol", "model", "seed", "parameters", "best_epoch")},
                 "variant": result.get("variant", ""),
                 **{name: _number(value) for name, value in result["test"].items()},
                 **{f"validation_{name}": _number(value) for name, value in result["validation"].items()},
+                "ece": calibration.get("ece", float("nan")),
+                "bins": calibration.get("bins"),
+                "epoch_auc": result.get("history", {}).get("val_auc", []),
                 "train_seconds": result["seconds"]["train"],
                 "sources": result.get("code", {}).get("sources_sha256", "unknown"),
             }

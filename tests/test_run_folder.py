@@ -18,6 +18,7 @@ from model import build_model, load_model
 from model.dssm import DSSM
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
+from training.calibration import calibration
 from training.report import closing_table, curves_png
 
 RESULTS = {"result.json", "history.csv", "curves.png", "model.safetensors", "config.json"}
@@ -101,6 +102,7 @@ class TestFinishedRun:
         assert result == json.loads(json.dumps(returned))
         assert list(result) == [
             *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "rows", "test", "validation"),
+            "calibration",
             *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
             *("threads", "config", "versions"),
         ]
@@ -198,6 +200,14 @@ class TestClosingTable:
         assert any("weighted by the user's impressions" in line for line in lines)
         assert not any("leaks" in line for line in lines)
         assert lines[-1] == f"Run folder: {tmp_path / 'run'}"
+
+    def test_says_how_far_probabilities_are_off(self, capsys, tmp_path):
+        run = Run(tmp_path / "run", "--epoch", 1, "--protocol", "holdout")
+        result = run()
+        expected = calibration(run.data.test.labels.numpy(), run.model.predict(run.data.test)[:, 0])
+        assert result["calibration"]["ece"] == pytest.approx(expected["ece"])
+        assert sum(result["calibration"]["bins"]["count"]) == result["rows"]["test"]
+        assert any(f"by {expected['ece']:.4f} on average" in line for line in closing_lines(capsys))
 
     def test_published_says_that_it_leaks_and_names_the_others(self, capsys, tmp_path):
         result, lines = self.printed(capsys, tmp_path, "--protocol", "published")

@@ -25,12 +25,21 @@ def metrics(labels: np.ndarray, logits: np.ndarray, users: np.ndarray | None = N
         raise InputError(
             f"{bad} of {len(logits)} scores are NaN or infinite: training has diverged. Lower the learning rate (--lr)."
         )
-    probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -700, 700)))
+    probabilities = click_probability(logits)
     # AUC on logits: probabilities saturate and would tie rows that the model tells apart.
     result = {"auc": float(roc_auc_score(labels, logits)), "logloss": float(log_loss(labels, probabilities))}
     if users is not None:
         result["gauc"] = gauc(labels, logits, users)
     return result
+
+
+def click_probability(logits: np.ndarray) -> np.ndarray:
+    """The sigmoid in float64, for logits of any size: (n,) -> (n,).
+
+    >>> click_probability(np.array([-1e30, 0.0, np.log(3.0)])).round(4).tolist()
+    [0.0, 0.5, 0.75]
+    """
+    return 1.0 / (1.0 + np.exp(-np.clip(np.asarray(logits, dtype=np.float64), -700, 700)))
 
 
 def gauc(labels: np.ndarray, scores: np.ndarray, users: np.ndarray) -> float:

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from preprocessing.dataset import Dataset
+from training.calibration import BINS
 
 LEAK = "The published protocol leaks test labels: {}. For an honest number: --protocol holdout or --protocol temporal."
 GAUC_NOTE = "GAUC: AUC per user, weighted by the user's impressions; users of one class left out."
@@ -22,6 +23,7 @@ def make_result(
     dataset: Dataset,
     model_name: str,
     scores: dict[str, dict[str, float]],
+    calibration: dict,
     paper: tuple[float, float] | None,
     parameters: int,
     paper_parameters: int | None,
@@ -30,7 +32,11 @@ def make_result(
     seconds: dict[str, float],
     config: dict,
 ) -> dict:
-    """`result.json`. scores: "validation" and "test" -> metrics. paper: published (AUC, logloss), if any."""
+    """`result.json`.
+
+    scores: "validation" and "test" -> metrics. calibration: of the test rows (`training.calibration`).
+    paper: published (AUC, logloss), if any.
+    """
     best_possible = dataset.best_possible_auc("test")
     rows = len(dataset.train) * len(history)
     return {
@@ -44,6 +50,7 @@ def make_result(
         "rows": {split: len(dataset.split(split)) for split in dataset.protocol.splits},
         "test": _without_nan(scores["test"]),
         "validation": _without_nan(scores["validation"]),
+        "calibration": calibration,
         "paper": None if paper is None else {"auc": paper[0], "logloss": paper[1]},
         **({} if best_possible is None else {"best_possible_auc": best_possible}),
         "parameters": parameters,
@@ -84,6 +91,7 @@ def closing_table(result: dict, title: str) -> str:
         "  ".join("-" * width for width in widths),
         "  ".join(value.ljust(width) for (_, value), width in zip(cells, widths, strict=True)).rstrip(),
         GAUC_NOTE,
+        f"Calibration: probabilities are off by {result['calibration']['ece']:.4f} on average (ECE, {BINS} bins).",
         _parameters_line(result),
     ]
     if result["leaks_labels"]:

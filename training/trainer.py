@@ -233,10 +233,18 @@ def _epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
 
 def score_split(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> dict[str, float]:
     """Metrics over all rows of a source, scored once. The model's mode is restored afterwards."""
-    group = distributed.current()
-    logits = group.score(source, lambda part: predict_logits(model, part, batch_size, precision))
+    return split_metrics(source, split_logits(model, source, precision, batch_size))
+
+
+def split_logits(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> Tensor:
+    """(n,) logits of all rows of a source, each computed by one of the processes."""
+    return distributed.current().score(source, lambda part: predict_logits(model, part, batch_size, precision))
+
+
+def split_metrics(source, logits: Tensor) -> dict[str, float]:
+    """Metrics of a source's rows, given their logits (n,)."""
     users = None if source.users is None else source.users.cpu().numpy()
-    return group.once(lambda: metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users))
+    return distributed.current().once(lambda: metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users))
 
 
 @torch.no_grad()

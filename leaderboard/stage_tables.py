@@ -1,0 +1,107 @@
+"""What `results/README.md` says of models as pre-rankers, from `stages.json` and the runs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from leaderboard.agreement import CUTS, TOP
+from leaderboard.stages import USERS
+from leaderboard.statistics import Estimate
+from leaderboard.tables import PROTOCOL_TITLES, estimate, markdown, number
+from model import MODELS
+from model.base import TwoTower
+from preprocessing.protocol import PROTOCOLS
+from training.calibration import BINS
+
+NOTE = (
+    f"A pre-ranker has to let through what the ranker behind it would put first. {USERS} users with test rows are "
+    f"drawn by the seed, each item of the catalogue is a candidate, and the ranker is the ranking model with the best "
+    f"validation AUC of the protocol and seed. Columns two to four: the share of the ranker's top {TOP} that is among "
+    "the model's best; Spearman: rank correlation of its scores with the ranker's over all candidates; both are means "
+    "over users. Features are those of a request after training, under `published` too. ECE: expected calibration "
+    f"error on the test rows, {BINS} bins. `python benchmark.py --stages` measures it."
+)
+
+
+def stage_frame(entries: list[dict], runs: pd.DataFrame) -> pd.DataFrame:
+    """One row an entry of `stages.json` that is about the runs at hand: its keys, survivors by cut as "200", ...
+
+    An entry is left out if its model or ranker was run again since, or another ranking model is the best by now.
+    """
+    defaults = runs[runs["variant"] == ""].set_index(["protocol", "seed", "model"])
+    rankers = _best_rankers(defaults)
+
+    def is_current(entry: dict) -> bool:
+        place = entry["protocol"], entry["seed"]
+        if rankers.get(place) != entry["ranker"]:
+            return False
+        measured = {entry["model"]: entry["test_auc"], entry["ranker"]: entry["ranker_test_auc"]}
+        return all(
+            (*place, name) in defaults.index and defaults["auc"][(*place, name)] == auc
+            for name, auc in measured.items()
+        )
+
+    rows = [{**entry, **entry["survivors"]} for entry in entries if is_current(entry)]
+    return pd.DataFrame(rows, columns=["protocol", "seed", "model", "ranker", "items", "spearman", *map(str, CUTS)])
+
+
+def _best_rankers(defaults: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """(protocol, seed) -> the ranking model with the best validation AUC.
+
+    defaults: runs of default settings, indexed by protocol, seed and model.
+    """
+    ranking = [name for name, entry in MODELS.items() if not issubclass(entry.model_class, TwoTower)]
+    if "validation_auc" not in defaults:
+        return {}
+    auc = defaults["validation_auc"].unstack().reindex(columns=ranking).dropna(how="all")
+    return auc.idxmax(axis=1).to_dict()
+
+
+def stage_tables(entries: list[dict], runs: pd.DataFrame) -> list[str]:
+    """A heading, a table and its ranker for each protocol of which stages or calibration were measured."""
+    frame = stage_frame(entries, runs)
+    parts = []
+    for protocol in PROTOCOLS:
+        own = frame[frame["protocol"] == protocol]
+        of_protocol = runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
+        if len(own) or of_protocol.get("ece", pd.Series(dtype=float)).notna().any():
+            parts += [f"### {PROTOCOL_TITLES[protocol]}", stage_table(own, of_protocol)]
+            if len(own):
+                parts.append(_ranker_line(own))
+    return parts
+
+
+def stage_table(frame: pd.DataFrame, runs: pd.DataFrame) -> str:
+    """One row a model of one protocol, two-tower models first, those that let the most through first among them.
+
+    frame: of `stage_frame`. runs: default settings; with `ece` where it was measured.
+    """
+    survivors = frame.groupby("model")[str(CUTS[0])].mean()
+    two_towers = {name: issubclass(entry.model_class, TwoTower) for name, entry in MODELS.items()}
+    names = [name for name in MODELS if name in set(runs["model"]) | set(frame["model"])]
+    names.sort(key=lambda name: (not two_towers[name], -survivors.get(name, 0.0)))
+    rows = []
+    for name in names:
+        own = frame[frame["model"] == name]
+        ece = runs[runs["model"] == name].get("ece", pd.Series(dtype=float)).dropna()
+        cells = [estimate(Estimate.of(own[column]), 3) if len(own) else "" for column in (*map(str, CUTS), "spearman")]
+        cells.append(estimate(Estimate.of(ece), 4) if len(ece) else "")
+        kind = "two towers" if two_towers[name] else "ranking"
+        if any(cells):
+            rows.append([MODELS[name].title, kind, *cells, str(len(own)) if len(own) else ""])
+    if len(frame):
+        rows.append(["random choice", "", *(number(share, 3) for share in random_shares(frame).values()), "0", "", ""])
+    heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman", "ECE", "seeds"]
+    return markdown(heads, rows)
+
+
+def _ranker_line(frame: pd.DataFrame) -> str:
+    """Which model was the ranker for which seeds."""
+    seeds = frame.drop_duplicates(["ranker", "seed"]).groupby("ranker")["seed"].apply(lambda own: sorted(own.tolist()))
+    rankers = ", ".join(f"{MODELS[name].title} (seed {', '.join(map(str, own))})" for name, own in seeds.items())
+    return f"Ranker: {rankers}."
+
+
+def random_shares(frame: pd.DataFrame) -> dict[int, float]:
+    """Cut -> what a random choice of that many of the candidates keeps: k / n."""
+    return {cut: float(min(cut / frame["items"].mean(), 1.0)) for cut in CUTS}

@@ -1,0 +1,171 @@
+"""What pre-ranking is for: how much of a ranking model's best a model lets through, if it comes before it.
+
+256 users are drawn by the seed, and the candidates of each are all items of the catalogue. The ranker is the ranking
+model with the best validation AUC of the protocol and seed. Definitions: `leaderboard.agreement`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from leaderboard.agreement import TOP, rank_correlation, survivors
+from leaderboard.candidates import candidate_scores, candidates, draw_users
+from leaderboard.jobs import FIRST_SEED, Job
+from leaderboard.runner import Runner
+from model import MODELS, load_model
+from model.base import TwoTower
+from preprocessing.dataset import Dataset
+from preprocessing.errors import InputError
+from preprocessing.raw import RawData
+from serving.source import read_result
+from training.run_folder import RESULT
+from training.store import write_atomic
+
+STAGES = "stages.json"
+USERS = 256
+
+
+def best_ranker(results: dict[str, dict]) -> str | None:
+    """The ranking model with the best validation AUC. results: model -> result file, of one protocol and seed."""
+    rankers = [name for name in MODELS if name in results and not issubclass(MODELS[name].model_class, TwoTower)]
+    return max(rankers, key=lambda name: results[name]["validation"]["auc"], default=None)
+
+
+def read_stages(path: Path) -> list[dict]:
+    """The entries of a `stages.json`; none without one. Raises `InputError` for a damaged one."""
+    try:
+        return json.loads(path.read_text()) if path.exists() else []
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}). Restore it, or delete it and measure again.") from None
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One protocol and seed. results: every model that has a result. models: those to be measured."""
+
+    job: Job
+    results: dict[str, dict]
+    ranker: str
+    models: list[str]
+
+    def key(self, model: str) -> tuple[str, int, str]:
+        return self.job.protocol, self.job.seed, model
+
+    def runs(self, model: str) -> dict:
+        """What an entry holds to tell whether it is about the runs that the result files are about."""
+        auc = {name: self.results[name]["test"]["auc"] for name in (model, self.ranker)}
+        return {"ranker": self.ranker, "test_auc": auc[model], "ranker_test_auc": auc[self.ranker]}
+
+    def without(self, entries: dict[tuple, dict]) -> _Stage:
+        """Leaves out the models that have an entry about these runs."""
+
+        def is_current(model: str) -> bool:
+            return self.runs(model).items() <= entries.get(self.key(model), {}).items()
+
+        return replace(self, models=[name for name in self.models if not is_current(name)])
+
+
+def measure_stages(raw: RawData, jobs: list[Job], runner: Runner, path: Path, quiet: bool = False) -> list[dict]:
+    """Measures the models of these jobs that have a result, and writes `path` after each. Returns all its entries.
+
+    Entries that are there and about the same runs are not measured again. Raises `InputError` at the end for models
+    whose run folder is not there, and at once where nothing has a result, or one of another data set.
+    """
+    entries = {(entry["protocol"], entry["seed"], entry["model"]): entry for entry in read_stages(path)}
+    stages = [stage.without(entries) for stage in _stages(raw, jobs, runner)]
+    missing: list[Job] = []
+    with tqdm(total=sum(len(stage.models) for stage in stages), unit="model", disable=quiet) as bar:
+        for stage in stages:
+            if not stage.models:
+                continue
+            folders = {name: _run_folder(runner, stage, name) for name in (stage.ranker, *stage.models)}
+            gone = [name for name, folder in folders.items() if folder is None]
+            missing += [replace(stage.job, model=name) for name in gone]
+            if stage.ranker in gone or len(gone) == len(stage.models):
+                continue  # nothing to compare
+            data = Dataset.build(raw, stage.job.protocol, stage.job.seed)
+            requests = candidates(data, draw_users(data, USERS))
+            best = candidate_scores(load_model(folders[stage.ranker]), requests)
+            for name in stage.models:
+                bar.set_postfix_str(f"{name} {stage.job.protocol} seed {stage.job.seed}")
+                if folders[name] is not None:
+                    scores = candidate_scores(load_model(folders[name]), requests)
+                    entries[stage.key(name)] = _entry(stage, name, best, scores, runner)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomic(path, json.dumps(list(entries.values()), indent=1) + "\n")
+                bar.update()
+    if missing:
+        raise InputError(_what_to_run(missing, runner, path))
+    return list(entries.values())
+
+
+def _stages(raw: RawData, jobs: list[Job], runner: Runner) -> list[_Stage]:
+    stages = []
+    for protocol, seed in dict.fromkeys((job.protocol, job.seed) for job in jobs):
+        own = [job for job in jobs if (job.protocol, job.seed) == (protocol, seed)]
+        files = {name: runner.result_path(replace(own[0], model=name)) for name in MODELS}
+        results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+        for name, result in results.items():
+            if result.get("data_sha256") != raw.fingerprint:
+                raise InputError(f"{files[name]} is about other data than '{raw.name}'. Give that with --data_path.")
+        ranker = best_ranker(results)
+        if ranker:
+            models = [job.model for job in own if job.model in results and job.model != ranker]
+            stages.append(_Stage(own[0], results, ranker, models))
+    if not any(stage.models for stage in stages):
+        raise InputError(
+            f"{runner.results} has no result of a ranking model and one of the chosen models under one protocol and "
+            "seed. Run benchmark.py without --stages first."
+        )
+    return stages
+
+
+def _run_folder(runner: Runner, stage: _Stage, name: str) -> Path | None:
+    """Where the run behind a result file lies, by the code that it was made with; None if it is not there any more."""
+    result = stage.results[name]
+    folder = replace(runner, code=result.get("code", runner.code)).run_folder(replace(stage.job, model=name))
+    if not (folder / RESULT).is_file() or read_result(folder)["test"] != result["test"]:  # or it is another run's
+        return None
+    return folder
+
+
+def _entry(stage: _Stage, name: str, best: np.ndarray, scores: np.ndarray, runner: Runner) -> dict:
+    protocol, seed = stage.job.protocol, stage.job.seed
+    return {
+        "protocol": protocol,
+        "seed": seed,
+        "model": name,
+        **stage.runs(name),
+        "top": TOP,
+        "survivors": survivors(best, scores),
+        "spearman": rank_correlation(best, scores),
+        "users": len(scores),
+        "items": scores.shape[1],
+        "command": f"python benchmark.py --stages {_chosen({name}, {protocol}, seed)}",
+        "code": runner.code,
+    }
+
+
+def _what_to_run(missing: list[Job], runner: Runner, path: Path) -> str:
+    models, protocols = ({getattr(job, name) for job in missing} for name in ("model", "protocol"))
+    return "\n".join(
+        [
+            f"{len(missing)} results have no trained model of theirs in {runner.runs}:",
+            *(f"  {runner.result_path(job)}" for job in missing),
+            "Without the best ranking model of a protocol and seed no other is measured there. To train them again, "
+            "move these files away, run",
+            f"  python benchmark.py {_chosen(models, protocols, max(job.seed for job in missing))}",
+            "with the same --data_path, --runs and --results, and then this command once more. "
+            f"{path} keeps what it had.",
+        ]
+    )
+
+
+def _chosen(models: set[str], protocols: set[str], last_seed: int) -> str:
+    names = [" ".join(sorted(group)) for group in (models, protocols)]
+    return f"--models {names[0]} --protocols {names[1]} --seeds {last_seed - FIRST_SEED + 1}"

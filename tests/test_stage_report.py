@@ -1,0 +1,159 @@
+"""Tables and pictures of models as pre-rankers, of calibration and of training, from made-up runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from leaderboard.report import Results, full_report
+from leaderboard.stage_figures import curves, draw_stages, pooled_bins, reliability_models
+from leaderboard.stage_report import stage_sections
+from leaderboard.stage_tables import stage_frame, stage_tables
+from model import MODELS
+from model.base import TwoTower
+from training.calibration import calibration
+
+TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
+RANKER = "dcn"
+
+
+@pytest.fixture
+def runs() -> pd.DataFrame:
+    """Two seeds of every model under two protocols, all with calibration and curves; DCN validates best."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for protocol in ("holdout", "temporal"):
+        for seed in (1023, 1024):
+            for place, name in enumerate(MODELS):
+                labels, probabilities = rng.integers(0, 2, 200), rng.random(200)
+                auc = 0.8 + place / 1000 + seed / 1e6
+                rows.append(
+                    {"protocol": protocol, "model": name, "seed": seed, "variant": "", "auc": auc, "logloss": 0.3}
+                    | {"gauc": 0.7, "validation_auc": 0.95 if name == RANKER else auc, "parameters": 1_000}
+                    | {"best_epoch": 2, "train_seconds": 9.6, "sources": "x"}
+                    | calibration(labels, probabilities)
+                    | {"epoch_auc": [auc - 0.1, auc, auc - 0.05][: 2 + seed % 2]}
+                )
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def entries(runs) -> list[dict]:
+    auc = runs.set_index(["protocol", "seed", "model"])["auc"]
+    return [
+        {"protocol": protocol, "seed": seed, "model": name, "ranker": RANKER, "test_auc": value}
+        | {"ranker_test_auc": auc[(protocol, seed, RANKER)], "items": 4000, "spearman": 0.5 + place / 100}
+        | {"survivors": {"200": 0.3 + place / 100, "400": 0.6, "800": 0.9}}
+        for place, ((protocol, seed, name), value) in enumerate(auc.items())
+        if name != RANKER
+    ]
+
+
+def lines_of(table: str) -> dict[str, list[str]]:
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    return {row[0]: row for row in rows}
+
+
+class TestTables:
+    def test_one_table_a_protocol_with_every_model_and_the_random_choice(self, runs, entries):
+        parts = stage_tables(entries, runs)
+        assert [part for part in parts if part.startswith("###")] == ["### `holdout`", "### `temporal`"]
+        rows = lines_of(parts[1])
+        assert set(rows) == {entry.title for entry in MODELS.values()} | {"random choice"}
+        assert rows["random choice"][2:6] == [".050", ".100", ".200", "0"]
+        assert parts[2] == "Ranker: DCN (seed 1023, 1024)."
+
+    def test_numbers_by_hand(self, runs, entries):
+        own = [entry for entry in entries if (entry["protocol"], entry["model"]) == ("holdout", "hit")]
+        for entry, share in zip(own, (0.4, 0.6), strict=True):
+            entry["survivors"]["200"] = share
+        cells = lines_of(stage_tables(entries, runs)[1])["HIT"]
+        assert cells[2] == ".500 ± 1.271"  # s = .1414, t(.975, 1) = 12.706
+        ece = runs[(runs["protocol"] == "holdout") & (runs["model"] == "hit")]["ece"].mean()
+        assert cells[6].startswith(f"{ece:.4f}".removeprefix("0"))
+
+    def test_two_tower_models_come_first_and_the_best_of_them_leads(self, runs, entries):
+        titles = [MODELS[name].title for name in TWO_TOWERS]
+        first = list(lines_of(stage_tables(entries, runs)[1]))[: len(titles)]
+        assert set(first) == set(titles)
+        assert first[0] == "HIT"  # the last, and so the best, of the made-up ones
+
+    def test_the_ranker_has_its_calibration_alone(self, runs, entries):
+        cells = lines_of(stage_tables(entries, runs)[1])["DCN"]
+        assert [cell.strip() for cell in cells[2:6]] == [""] * 4
+        assert cells[6].startswith(".")
+
+    def test_entries_about_other_runs_are_left_out(self, runs, entries):
+        assert len(stage_frame(entries, runs)) == len(entries)
+        newer = runs.copy()
+        of_dssm = newer["model"] == "dssm"
+        newer.loc[of_dssm, "auc"] += 0.001
+        assert {entry["model"] for entry in entries} - set(stage_frame(entries, newer)["model"]) == {"dssm"}
+        newer.loc[newer["model"] == RANKER, "auc"] += 0.001
+        assert stage_frame(entries, newer).empty
+        other_ranker = runs.copy()
+        other_ranker.loc[(other_ranker["model"] == "lr") & (other_ranker["seed"] == 1023), "validation_auc"] = 0.99
+        assert set(stage_frame(entries, other_ranker)["seed"]) == {1024}
+
+    def test_entries_without_their_runs_are_left_out(self, runs, entries):
+        assert set(stage_frame(entries, runs[runs["seed"] == 1024])["seed"]) == {1024}
+
+
+class TestWhatIsThere:
+    def test_calibration_without_stages(self, runs):
+        rows = lines_of(stage_tables([], runs)[1])
+        assert set(rows) == {entry.title for entry in MODELS.values()}
+        assert not any("survivors" in part for part in stage_sections([], runs))
+
+    def test_stages_without_calibration(self, runs, entries):
+        older = runs.assign(ece=float("nan"), bins=None)
+        rows = lines_of(stage_tables(entries, older)[1])
+        assert "DCN" not in rows
+        assert not reliability_models(older)
+        assert any("survivors" in part for part in stage_sections(entries, older))
+
+    def test_results_from_before_all_of_it(self, runs, tmp_path):
+        older = runs.drop(columns=["ece", "bins", "epoch_auc"])
+        assert stage_sections([], older) == []
+        assert draw_stages(older, [], tmp_path) == []
+        assert "pre-ranking" not in full_report(Results("ml-1m", older))
+
+    def test_the_report_shows_the_section_and_its_pictures(self, runs, entries):
+        report = full_report(Results("ml-1m", runs, stages=entries))
+        assert report.count("## What pre-ranking is for") == 1
+        for name in ("survivors", "reliability", "learning"):
+            assert f'src="../figure/{name}-light.png"' in report
+        assert report.index("## What pre-ranking is for") > report.index("## From protocol to protocol")
+
+
+class TestPictures:
+    def test_each_is_drawn_on_light_and_on_dark(self, runs, entries, tmp_path):
+        names = {path.name for path in draw_stages(runs, entries, tmp_path)}
+        expected = ("survivors", "reliability", "learning")
+        assert names == {f"{name}-{theme}.png" for name in expected for theme in ("light", "dark")}
+        assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+    def test_of_a_single_model(self, runs, entries, tmp_path):
+        pair = runs[runs["model"].isin(["hit", RANKER])]
+        assert len(draw_stages(pair, entries, tmp_path)) == 6
+
+    def test_reliability_of_the_papers_models_and_the_best_others(self, runs):
+        assert reliability_models(runs) == ["dssm", "poly_encoder", "int_tower", "hit", RANKER]
+
+    def test_curves_are_means_over_seeds_as_far_as_all_came(self, runs):
+        own = runs[runs["protocol"] == "holdout"]
+        found = curves(own)
+        assert set(found) == set(MODELS) - {"gbdt"}
+        parts = own[own["model"] == "hit"]["epoch_auc"].tolist()
+        assert [len(part) for part in parts] == [3, 2]
+        assert found["hit"].tolist() == pytest.approx([(parts[0][i] + parts[1][i]) / 2 for i in range(2)])
+
+    def test_pooled_bins_are_the_bins_of_all_rows(self):
+        rng = np.random.default_rng(1)
+        labels, probabilities = rng.integers(0, 2, 500), rng.random(500)
+        parts = [calibration(labels[rows], probabilities[rows])["bins"] for rows in np.split(np.arange(500), [10, 200])]
+        pooled, whole = pooled_bins(parts), calibration(labels, probabilities)["bins"]
+        assert pooled["count"].tolist() == whole["count"]
+        for name in ("mean_probability", "positive_share"):
+            assert pooled[name].tolist() == pytest.approx(whole[name])
