@@ -2,6 +2,7 @@
 
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
 python benchmark.py --ablations --protocols published holdout --seeds 3        runs the ablations
+python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
 python benchmark.py --report                                                   tables and pictures from results/
 """
 
@@ -15,6 +16,7 @@ from leaderboard.audit import write_audit
 from leaderboard.jobs import FIRST_SEED, grid
 from leaderboard.report import AUDIT, write_report
 from leaderboard.runner import Runner
+from leaderboard.tuning import FOLDER, tune
 from model import MODELS, find_model
 from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 1023, 1024, ...")
     parser.add_argument("--ablations", action="store_true", help="run the ablations instead of the grid")
+    parser.add_argument("--tune", action="store_true", help="run the trials that choose the defaults of each model")
     parser.add_argument("--audit", action="store_true", help="measure what the leaking features alone reach")
     parser.add_argument("--report", action="store_true", help="make tables and pictures from results/, run nothing")
     parser.add_argument("--data_path", metavar="PATH", help="as the training scripts take it")
@@ -42,6 +45,8 @@ def main() -> None:
         for path in write_report(Path(__file__).parent):
             print(path)
         return
+    if options.tune and (options.protocols != ["all"] or options.seeds != parser.get_default("seeds")):
+        raise InputError("--tune has its own protocols and seed (docs/tuning.md). Leave --protocols and --seeds out.")
     raw = load_movielens(options.data_path)
     protocols = list(PROTOCOLS) if "all" in options.protocols else options.protocols
     results = options.results / raw.name
@@ -50,6 +55,11 @@ def main() -> None:
             print(entry["protocol"], *(f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items()), sep="  ")
         return
     models = list(MODELS) if "all" in options.models else [find_model(name) for name in options.models]
+    if options.tune:
+        runner = Runner(results / FOLDER, options.runs / raw.name / FOLDER, options.data_path, options.workers)
+        tune(runner, models)
+        print(f"Trials of {len(models)} models in {runner.results}; tables: benchmark.py --report")
+        return
     if options.ablations:
         chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
         jobs = ablation_jobs("movielens", protocols, options.seeds, chosen)

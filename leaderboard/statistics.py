@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats  # which scikit-learn brings
 
-RESULT_FILES = "*/*/**/seed*.json"
+from preprocessing.protocol import PROTOCOLS
+
+RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 
 
 def load_runs(folder: Path) -> pd.DataFrame:
     """One row a result file of one data set: what it ran, test and validation scores, sizes, seconds, the code."""
     rows = []
-    for path in sorted(folder.glob(RESULT_FILES)):
+    for path in sorted(path for protocol in PROTOCOLS for path in (folder / protocol).glob(RESULT_FILES)):
         result = json.loads(path.read_text())
         rows.append(
             {
