@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from experiment.main import Interrupted
 from leaderboard.runner import Runner
 from leaderboard.trials import SEARCHES, TRIALS, Settings, Trial, chain
 from model import MODELS
@@ -97,7 +98,7 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
                     failures.append(str(error))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)  # the children had the same signal
-            raise
+            raise Interrupted("Interrupted. The running trials are saved; the same command goes on.") from None
     if failures:
         raise InputError(f"The tuning of {len(failures)} of {len(ordered)} models stopped.\n" + "\n".join(failures))
     return sorted(tuned, key=lambda entry: list(MODELS).index(entry.model))
