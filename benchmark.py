@@ -3,6 +3,7 @@
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
 python benchmark.py --ablations --protocols published holdout --seeds 3        runs the ablations
 python benchmark.py --stages --data_path ...                                   what each model lets through to the best
+python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
 python benchmark.py --report                                                   tables and pictures from results/
 """
 
@@ -17,6 +18,7 @@ from leaderboard.jobs import FIRST_SEED, grid
 from leaderboard.report import AUDIT, write_report
 from leaderboard.runner import Runner
 from leaderboard.stages import STAGES, measure_stages
+from leaderboard.tuning import FOLDER, tune
 from model import MODELS, find_model
 from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 1023, 1024, ...")
     parser.add_argument("--ablations", action="store_true", help="run the ablations instead of the grid")
+    parser.add_argument("--tune", action="store_true", help="run the trials that choose the defaults of each model")
     parser.add_argument("--audit", action="store_true", help="measure what the leaking features alone reach")
     parser.add_argument("--stages", action="store_true", help="measure the trained models of the grid as pre-rankers")
     parser.add_argument("--report", action="store_true", help="make tables and pictures from results/, run nothing")
@@ -45,6 +48,8 @@ def main() -> None:
         for path in write_report(Path(__file__).parent):
             print(path)
         return
+    if options.tune and (options.protocols != ["all"] or options.seeds != parser.get_default("seeds")):
+        raise InputError("--tune has its own protocols and seed (docs/tuning.md). Leave --protocols and --seeds out.")
     raw = load_movielens(options.data_path)
     protocols = list(PROTOCOLS) if "all" in options.protocols else options.protocols
     results = options.results / raw.name
@@ -55,6 +60,11 @@ def main() -> None:
     if options.stages and options.ablations:
         raise InputError("--stages measures the models of the grid. Leave --ablations out.")
     models = list(MODELS) if "all" in options.models else [find_model(name) for name in options.models]
+    if options.tune:
+        runner = Runner(results / FOLDER, options.runs / raw.name / FOLDER, options.data_path, options.workers)
+        tune(runner, models)
+        print(f"Trials of {len(models)} models in {runner.results}; tables: benchmark.py --report")
+        return
     if options.ablations:
         chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
         jobs = ablation_jobs("movielens", protocols, options.seeds, chosen)

@@ -17,9 +17,10 @@ FOLDER = Path("figure")
 
 
 def accuracies(folders: list[Path], protocol: str) -> dict[str, tuple[str, float]]:
-    """model -> (data set, mean test AUC over its runs), from result files below the folders; ML-1M if it is there.
+    """model -> (data set, mean test AUC over its runs with default settings), from result files below the folders.
 
-    A result file is `result.json` of a run folder or a file of `results/<dataset>/<protocol>/<model>/`.
+    ML-1M if it is there. A result file is `result.json` of a run folder or a file of
+    `results/<dataset>/<protocol>/<model>/`.
     """
     found: dict[str, dict[str, dict[int, float]]] = {}
     for path in (path for folder in folders for path in folder.rglob("*.json")):
@@ -27,7 +28,9 @@ def accuracies(folders: list[Path], protocol: str) -> dict[str, tuple[str, float
             result = json.loads(path.read_text())
         except ValueError:
             continue
-        if isinstance(result, dict) and result.get("protocol") == protocol and result.get("model") in MODELS:
+        if not isinstance(result, dict) or result.get("variant"):  # an ablation, or a trial
+            continue
+        if result.get("protocol") == protocol and result.get("model") in MODELS:
             runs = found.setdefault(result["dataset"], {}).setdefault(result["model"], {})
             runs[result["seed"]] = result["test"]["auc"]
     if not found:

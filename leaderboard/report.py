@@ -16,6 +16,8 @@ from leaderboard.stage_figures import draw_stages
 from leaderboard.stage_report import stage_sections
 from leaderboard.stages import STAGES, read_stages
 from leaderboard.statistics import load_runs
+from leaderboard.tuning import FOLDER, Tuned, load
+from leaderboard.tuning_tables import results_table, searches_table
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.errors import InputError
@@ -72,10 +74,20 @@ def filled(text: str, results: Results) -> str:
         "results": tables.overview(results.runs, results.dataset),
         "audit": tables.audit(results.audit, results.runs),
     }
+    return fill(text, parts)
+
+
+def fill(text: str, parts: dict[str, str]) -> str:
+    """A text with these parts between the markers of their names; names without markers do not matter."""
     for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
         text = re.sub(pattern, lambda found, part=part: found[1] + part + found[2], text, flags=re.DOTALL)
     return text
+
+
+def filled_tuning(text: str, tuned: list[Tuned]) -> str:
+    """The same for `docs/tuning.md`."""
+    return fill(text, {"trials": searches_table(), "tuning": results_table(tuned)})
 
 
 def full_report(results: Results) -> str:
@@ -112,11 +124,15 @@ def _provenance(runs: pd.DataFrame) -> str:
 
 
 def write_report(root: Path, dataset: str = DATASET) -> list[Path]:
-    """Writes the tables of the README, `results/README.md` and the pictures. Raises `InputError` without results."""
+    """Writes the tables of the README, `results/README.md`, `docs/tuning.md` and the pictures.
+
+    Raises `InputError` without results.
+    """
     results = Results.load(root / "results" / dataset)
-    readme, full = root / "README.md", root / "results" / "README.md"
+    readme, full, tuning = root / "README.md", root / "results" / "README.md", root / "docs" / "tuning.md"
     write_atomic(readme, filled(readme.read_text(), results))
     write_atomic(full, full_report(results))
+    write_atomic(tuning, filled_tuning(tuning.read_text(), load(root / "results" / dataset / FOLDER)))
     pictures = draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, root / "figure")
     pictures += draw_stages(results.runs, results.stages, root / "figure")
-    return [readme, full, *pictures, *draw_architectures(root / "figure")]
+    return [readme, full, tuning, *pictures, *draw_architectures(root / "figure")]

@@ -36,7 +36,7 @@ class Runner:
     code: dict[str, str] = field(default_factory=lambda: code_version())
 
     def result_path(self, job: Job) -> Path:
-        return (self.results / job.place).with_suffix(".json")
+        return self.results / job.file
 
     def run_folder(self, job: Job) -> Path:
         return self.runs / self.code["sources_sha256"][:12] / job.place

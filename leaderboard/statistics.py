@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats  # which scikit-learn brings
 
-RESULT_FILES = "*/*/**/seed*.json"
+from preprocessing.protocol import PROTOCOLS
+
+RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 
 
 def load_runs(folder: Path) -> pd.DataFrame:
@@ -20,7 +22,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
     epoch_auc: validation AUC by epoch (GBDT: by tree).
     """
     rows = []
-    for path in sorted(folder.glob(RESULT_FILES)):
+    for path in sorted(path for protocol in PROTOCOLS for path in (folder / protocol).glob(RESULT_FILES)):
         result = json.loads(path.read_text())
         calibration = result.get("calibration") or {}
         rows.append(

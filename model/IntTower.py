@@ -30,7 +30,6 @@ class IntTower(TwoTower):
     fe_score: "all" levels, or the "last" alone, which is faster online ("Accelerate" in the README).
     fe_input: "post" projects each layer's output, as the paper has it; "pre" its input, as the published code does.
     cir_weight, cir_temperature: lambda_1 and tau; 0 switches CIR off.
-    unknown_rate: share of ids that training replaces by the reserved one (`FeatureEmbedding`).
     user_filed_size, item_filed_size: number of fields, checked against the columns; the published scripts pass them.
     """
 
@@ -50,7 +49,6 @@ class IntTower(TwoTower):
         fe_input: str = "post",
         cir_weight: float = 0.0,
         cir_temperature: float = 0.1,
-        unknown_rate: float = 0.0,
         init_std: float = 1e-4,
         user_filed_size: int | None = None,
         item_filed_size: int | None = None,
@@ -65,8 +63,8 @@ class IntTower(TwoTower):
                 f"Received: cir_weight={cir_weight}, cir_temperature={cir_temperature}."
             )
         self.cir_weight, self.cir_temperature = cir_weight, cir_temperature
-        self.user_embedding = FeatureEmbedding(self.user_columns, init_std, unknown_rate=unknown_rate)
-        self.item_embedding = FeatureEmbedding(self.item_columns, init_std, unknown_rate=unknown_rate)
+        self.user_embedding = FeatureEmbedding(self.user_columns, init_std)
+        self.item_embedding = FeatureEmbedding(self.item_columns, init_std)
         _check_field_size("user_filed_size", user_filed_size, self.user_embedding.num_fields)
         _check_field_size("item_filed_size", item_filed_size, self.item_embedding.num_fields)
         self.user_light_se = LightSE(self.user_embedding.num_fields) if light_se else nn.Identity()

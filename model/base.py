@@ -46,6 +46,9 @@ class CTRModel(nn.Module, ABC):
     seed: of the initial weights and of the order of training rows.
     l2_reg_embedding, l2_reg_linear, l2_reg_dnn: weights of the squared parameters in the loss (embedding tables, linear
         part, weight matrices).
+    unknown_rate: share of sparse ids that training replaces by the reserved id 0 (`training.unknown`). It teaches the
+        model what to do with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is never
+        trained. Losses that compare ids read the true ones.
     """
 
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
@@ -61,6 +64,7 @@ class CTRModel(nn.Module, ABC):
         l2_reg_embedding: float = 1e-5,
         l2_reg_linear: float = 1e-5,
         l2_reg_dnn: float = 0.0,
+        unknown_rate: float = 0.0,
     ):
         super().__init__()
         if task != "binary":
@@ -75,6 +79,9 @@ class CTRModel(nn.Module, ABC):
         for part, weight in self.l2.items():
             if not 0 <= weight < float("inf"):
                 raise InputError(f"l2_reg_{part} must be a number of at least 0. Received: {weight}.")
+        if not 0 <= unknown_rate < 1:
+            raise InputError(f"unknown_rate must lie in [0, 1). Received: {unknown_rate}.")
+        self.unknown_rate = unknown_rate
         self.stop_training = False  # set by callbacks
         self.history: History | None = None
         torch.manual_seed(seed)

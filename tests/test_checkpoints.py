@@ -67,7 +67,7 @@ class TestResumedInsideAnEpoch:
     @pytest.mark.parametrize("schedule", ["constant", "linear"])
     @pytest.mark.parametrize("name", MODELS)
     def test_every_state_leads_to_the_same_end(self, name, schedule, dataset, tmp_path):
-        arguments = {"unknown_rate": 0.1} if name == "int_tower" else {}
+        arguments = {"unknown_rate": 0.1}
         whole, last = small_model(name, dataset, **arguments), []
         fit(whole, dataset, lr_schedule=schedule, checkpoint_minutes=5.0, on_epoch=last.append)
         files = states_of(tmp_path, small_model(name, dataset, **arguments), dataset, lr_schedule=schedule)

@@ -404,35 +404,6 @@ class TestFeatureEmbedding:
         assert layer.weight.mean().item() == pytest.approx(0.0, abs=0.003)
 
 
-class TestUnknownRate:
-    columns = (SparseFeat("user", 10, 3), SparseFeat("city", 10, 3))
-
-    def shares(self, rate: float, training: bool) -> tuple[float, float]:
-        torch.manual_seed(0)
-        layer = FeatureEmbedding([*self.columns], init_std=1.0, unknown_rate=rate).train(training)
-        ids = torch.full((20_000,), 7)
-        fields, _ = layer({"user": ids, "city": ids})
-        reserved = torch.stack([layer.table("user")[0], layer.table("city")[0]])
-        replaced = (fields == reserved).all(dim=2)
-        return replaced.double().mean().item(), replaced.all(dim=1).double().mean().item()
-
-    def test_share_of_ids_is_replaced_in_training_each_on_its_own(self):
-        one, both = self.shares(0.2, training=True)
-        assert one == pytest.approx(0.2, abs=0.01)
-        assert both == pytest.approx(0.04, abs=0.01)
-
-    def test_nothing_is_replaced_in_evaluation(self):
-        assert self.shares(0.2, training=False) == (0.0, 0.0)
-
-    def test_nothing_is_replaced_by_default(self):
-        assert self.shares(0.0, training=True) == (0.0, 0.0)
-
-    @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
-    def test_out_of_range(self, rate):
-        with pytest.raises(InputError, match=r"unknown_rate must lie in \[0, 1\)"):
-            FeatureEmbedding([*self.columns], unknown_rate=rate)
-
-
 class TestTower:
     def test_shapes_of_every_layer(self):
         outputs = Tower(9, (7, 5, 3), dropout=0.5)(randn(4, 9))

@@ -242,7 +242,7 @@ class TestResumed:
     @pytest.mark.parametrize("schedule", ["constant", "linear"])
     @pytest.mark.parametrize("name", MODELS)
     def test_equals_uninterrupted(self, name, schedule, stop, dataset, tmp_path):
-        arguments = {"unknown_rate": 0.1} if name == "int_tower" else {}
+        arguments = {"unknown_rate": 0.1}
         options = {"lr_schedule": schedule, "patience": 4}
         resumed, history = self.interrupted_and_continued(
             name, dataset, tmp_path, stop, epochs=4, arguments=arguments, **options

@@ -19,6 +19,7 @@ from training.guard import Guard
 from training.metrics import metrics
 from training.precision import autocast, check_precision
 from training.rowwise import row_parameters
+from training.unknown import sparse_names, with_unknown_ids
 
 LR_SCHEDULES = ("constant", "linear")
 
@@ -67,12 +68,16 @@ class Objective(nn.Module):
     def __init__(self, model: nn.Module, precision: str):
         super().__init__()
         self.model, self.precision = model, precision
+        self.ids = sparse_names(model.columns)
 
     def forward(self, features, labels: Tensor):
         """-> logits (B,), and the losses by name: what leads to no loss stays here, as DDP must not wait for it"""
-        with autocast(self.model, self.precision):
-            output = self.model.output(features)
-        return output.logits.detach(), self.model.losses(features, labels, output)
+        model, seen = self.model, features
+        if model.training and model.unknown_rate:
+            seen = with_unknown_ids(features, self.ids, model.unknown_rate)
+        with autocast(model, self.precision):
+            output = model.output(seen)
+        return output.logits.detach(), model.losses(features, labels, output)
 
 
 class Trainer:

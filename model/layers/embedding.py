@@ -9,7 +9,6 @@ from model.layers.lookup import lookup
 from model.layers.pooling import pool_lists
 from preprocessing.dataset import Features
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.encoding import UNKNOWN
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, check_columns
 
@@ -22,21 +21,14 @@ class FeatureEmbedding(nn.Module):
     that share an `embedding_name` share a table.
 
     dim: overrides the columns' embedding_dim (1 for the weights of a linear model).
-    unknown_rate: share of sparse ids that are replaced by the reserved id 0 in training. It teaches the model what to
-        do with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is never trained.
     Raises `InputError` if the columns contradict each other or have different embedding sizes.
     """
 
-    def __init__(
-        self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None, unknown_rate: float = 0.0
-    ):
+    def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None):
         super().__init__()
         check_columns(columns)
-        if not 0 <= unknown_rate < 1:
-            raise InputError(f"unknown_rate must lie in [0, 1). Received: {unknown_rate}.")
         if not 0 <= init_std < float("inf"):
             raise InputError(f"init_std must be a number of at least 0. Received: {init_std}.")
-        self.unknown_rate = unknown_rate
         self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
         self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
         self.dense = [column for column in columns if isinstance(column, DenseFeat)]
@@ -85,8 +77,6 @@ class FeatureEmbedding(nn.Module):
         by_row = self.row_gradients and torch.is_grad_enabled()
         if self.sparse:
             ids = torch.stack([features[column.name] for column in self.sparse], dim=1)  # (B, sparse fields)
-            if self.training and self.unknown_rate:
-                ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.unknown_rate, UNKNOWN)
             parts.append(lookup(self.weight, ids + self.starts, by_row))  # (B, sparse fields, D)
         for column in self.lists:
             start = self.start[column.embedding_name]

@@ -1,0 +1,175 @@
+"""Tuning on MovieLens: the eight trials that every model has, each decided by the validation AUC of those before.
+
+1-3   protocol `holdout`: three values of one setting, mostly l2 on the embeddings
+4-6   `holdout`: the best so far with one change each: a lower learning rate, then two changes of the model's own
+7-8   `temporal`: the best so far with `unknown_rate` 0 and 0.1
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from experiment.options import TRAINING
+from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
+
+Settings = dict[str, Any]
+BASE_NAME = "base"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tried for one model.
+
+    base: every setting that a trial changes or that has a default on MovieLens, so that a trial means the same when
+        defaults change.  first: three changes of the base.  then: three changes, each of the best so far.
+    temporal: two changes of the best, compared under the other protocol.
+    """
+
+    base: Settings
+    first: tuple[Settings, Settings, Settings]
+    then: tuple[Settings, Settings, Settings]
+    temporal: tuple[Settings, Settings] = ({"unknown_rate": 0.0}, {"unknown_rate": 0.1})
+
+    def changed(self, settings: Settings) -> Settings:
+        """Those of the settings in which they differ from the base."""
+        return {name: value for name, value in settings.items() if value != self.base[name]}
+
+
+def _neural(*own: Settings, **base) -> Search:
+    """The same for all models with embeddings and towers. own: two changes.  base: what only this model has."""
+    common = {
+        "embedding_dim": 32,
+        "batch_size": 2048,
+        "lr": 3e-3,
+        "lr_schedule": "linear",
+        "epochs": 6,
+        "patience": 5,
+        "dnn_dropout": 0.0,
+        "dnn_use_bn": True,
+        "init_std": 0.01,
+        "l2_reg_embedding": 1e-5,
+        "unknown_rate": 0.0,
+    }
+    l2 = tuple({"l2_reg_embedding": weight} for weight in (1e-5, 1e-4, 3e-4))
+    return Search(common | base, l2, ({"lr": 1e-3}, *own))
+
+
+DROPOUT = {"dnn_dropout": 0.1}
+SMALL_START = {"init_std": 1e-3}  # for models with nothing of their own to choose
+# The slowest first: whoever runs several at a time ends with the short ones.
+SEARCHES: dict[str, Search] = {
+    "mvke": _neural(DROPOUT, {"num_kernels": 8}, num_kernels=4),
+    "poly_encoder": _neural(DROPOUT, {"num_codes": 8}, num_codes=4),
+    "int_tower": _neural(
+        {"cir_weight": 0.05, "cir_temperature": 0.2},
+        {"cir_weight": 0.1, "cir_temperature": 0.1},
+        cir_weight=0.0,
+        cir_temperature=0.1,
+    ),
+    "dat": _neural(DROPOUT, {"mimic_weight": 0.1}, gamma=1.0, mimic_weight=0.5),
+    "hit": _neural({"alpha": 0.03}, {"alpha": 0.3}, alpha=0.1),
+    "dssm": _neural(DROPOUT, SMALL_START, gamma=1.0),  # a learned gamma is another model: an ablation
+    "auto_int": _neural(DROPOUT, {"att_layer_num": 2}, att_layer_num=3),
+    "dcn": _neural(DROPOUT, {"cross_num": 4}, cross_num=2),
+    "deep_fm": _neural(DROPOUT, SMALL_START),
+    "wide_and_deep": _neural(DROPOUT, SMALL_START),
+    "cold": _neural(DROPOUT, SMALL_START),
+    "gbdt": Search(
+        {
+            "lr": 0.1,
+            "lr_schedule": "constant",
+            "epochs": 500,
+            "patience": 20,
+            "max_leaf_nodes": 31,
+            "min_samples_leaf": 20,
+            "l2_reg_leaf": 0.0,
+        },
+        first=({"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}),
+        then=({"max_leaf_nodes": 63}, {"min_samples_leaf": 100}, {"l2_reg_leaf": 10.0}),
+        temporal=({}, {"max_leaf_nodes": 15}),  # trees take no unknown ids, but smaller ones lean less on single ids
+    ),
+    "lr": Search(
+        {
+            "batch_size": 2048,
+            "lr": 3e-3,
+            "lr_schedule": "linear",
+            "epochs": 6,
+            "patience": 5,
+            "init_std": 1e-4,
+            "l2_reg_linear": 1e-5,
+            "unknown_rate": 0.0,
+        },
+        first=({"l2_reg_linear": 1e-6}, {"l2_reg_linear": 1e-5}, {"l2_reg_linear": 1e-4}),
+        then=({"lr": 1e-3}, {"lr": 1e-2}, {"lr": 3e-2}),
+    ),
+}
+TRIALS = 8  # of each model
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model with settings under a protocol."""
+
+    model: str
+    protocol: str
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """The changes of the base, so that equal trials of a model have one name, and one result."""
+        return text_of(SEARCHES[self.model].changed(self.settings)).replace(" ", "") or BASE_NAME
+
+    @property
+    def job(self) -> Job:
+        """The run with all settings on its command line."""
+        return Job(SCRIPTS["movielens"], self.protocol, self.model, FIRST_SEED, self.name, arguments_of(self.settings))
+
+
+def chain(model: str) -> Generator[Trial, float, Settings]:
+    """Yields a model's trials one after another and is sent the validation AUC of each. Returns the chosen settings.
+
+    Of equal AUCs the first trial's counts.
+    """
+    search = SEARCHES[model]
+    best, best_auc = search.base, -math.inf
+    for place, change in enumerate((*search.first, *search.then)):
+        settings = (search.base if place < len(search.first) else best) | change
+        auc = yield Trial(model, "holdout", settings)
+        if auc > best_auc:
+            best, best_auc = settings, auc
+    settled, best_auc = best, -math.inf
+    for change in search.temporal:
+        settings = settled | change
+        auc = yield Trial(model, "temporal", settings)
+        if auc > best_auc:
+            best, best_auc = settings, auc
+    return best
+
+
+def arguments_of(settings: Settings) -> tuple[str, ...]:
+    """Settings as words of a training script's command line.
+
+    >>> arguments_of({"epochs": 6, "dnn_dropout": 0.1, "gamma": "learned"})
+    ('--epoch', '6', '--dropout', '0.1', '--set', 'gamma=learned')
+    """
+    options = {name: f"--{name}" for name in TRAINING} | {"epochs": "--epoch", "dnn_dropout": "--dropout"}
+    words: list[str] = []
+    for name, value in settings.items():
+        words += [options[name], _text(value)] if name in options else ["--set", f"{name}={_text(value)}"]
+    return tuple(words)
+
+
+def text_of(settings: Settings) -> str:
+    """
+    >>> text_of({"lr": 1e-3, "dnn_use_bn": True})
+    'lr=0.001, dnn_use_bn=true'
+    """
+    return ", ".join(f"{name}={_text(value)}" for name, value in settings.items())
+
+
+def _text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
