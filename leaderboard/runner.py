@@ -63,7 +63,7 @@ class Runner:
                 for done in as_completed(running):
                     job = running[done]
                     problem, seconds = done.result()
-                    left.finished(job, seconds)
+                    left.finished(job, None if problem else seconds)
                     bar.set_postfix_str(f"{left}; done: {job.title}")
                     bar.update()
                     if problem:
@@ -75,7 +75,7 @@ class Runner:
             raise InputError(f"{len(failures)} of {len(todo)} runs failed:\n" + "\n".join(failures))
 
     def time_left(self, todo: list[Job]) -> TimeLeft:
-        """Of these runs, by what the results that are there have cost; one that needs to be filed alone costs nothing."""
+        """Of these runs, by what the results that are there have cost; one that only needs filing costs nothing."""
         runs = load_runs(self.results)
         filed = {job for job in todo if (self.run_folder(job) / "result.json").exists()}
         expected = {job: 0.0 if job in filed else cost for job, cost in costs(todo, runs).items()}

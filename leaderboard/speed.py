@@ -31,7 +31,7 @@ class Speeds:
 
     @classmethod
     def load(cls, folder: Path) -> Speeds:
-        """From the files in `folder`, of which any may be missing, at the setting that most rows share, in doubt the usual one."""
+        """From the files in `folder`, if they are there, at the setting that most rows share, in doubt the usual."""
         requests = [
             row
             for row in _rows(folder / REQUESTS)

@@ -8,12 +8,14 @@ import math
 import pandas as pd
 
 from leaderboard.ablations import ABLATIONS, Ablation
+from leaderboard.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, compare, relative_improvement
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS
 
 BASELINE = "dssm"
+NOT_MEASURED = Speeds()
 PROTOCOL_TITLES = {"published": "`published` (leaks test labels)", "holdout": "`holdout`", "temporal": "`temporal`"}
 
 
@@ -74,15 +76,18 @@ def overview(runs: pd.DataFrame, dataset: str) -> str:
         if any(map(len, own)):
             paper = " / ".join(number(score) for score in entry.paper.get(dataset, ()))
             rows.append([entry.title, paper, *(_auc_and_logloss(part) if len(part) else "" for part in own)])
-    return markdown(["AUC / logloss", "paper", *PROTOCOL_TITLES.values()], rows)
+    return markdown(*filled_columns(["AUC / logloss", "paper", *PROTOCOL_TITLES.values()], rows))
 
 
 def _auc_and_logloss(runs: pd.DataFrame) -> str:
     return f"{estimate(Estimate.of(runs['auc']))} / {number(runs['logloss'].mean())}"
 
 
-def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str) -> str:
-    """All models of one protocol, the best AUC first, with RelaImpr against DSSM and the paper's AUC."""
+def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str, speeds: Speeds = NOT_MEASURED) -> str:
+    """All models of one protocol, the best AUC first, with RelaImpr against DSSM and what training and serving cost.
+
+    The paper's AUC stands beside the numbers of its own protocol alone. A column without an entry is left out.
+    """
     own = runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
     order = own.groupby("model")["auc"].mean().sort_values(ascending=False).index
     rows = []
@@ -93,21 +98,33 @@ def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str) -> str:
         improvement = relative_improvement(own, name, BASELINE)
         paper = entry.paper.get(dataset, (math.nan,))[0]
         published = protocol == "published" and not math.isnan(paper)
+        against = f"{number(paper)} ({_signed(auc.mean - paper)})" if published else ""
         rows.append(
             [
                 entry.title,
                 "two towers" if issubclass(entry.model_class, TwoTower) else "ranking",
                 *(estimate(Estimate.of(of_model[metric])) for metric in ("auc", "logloss", "gauc")),
                 f"{100 * improvement.mean:+.1f} %" if improvement.count else "",
-                number(paper),
-                f"{auc.mean - paper:+.4f}".replace("0.", ".", 1) if published else "",
+                against,
                 f"{of_model['parameters'].iloc[0] / 1e6:.2f} M",
                 f"{of_model['train_seconds'].mean():.0f}",
+                *speeds.cells(name),
                 str(auc.count),
             ]
         )
-    heads = ["model", "kind", "AUC", "logloss", "GAUC", "RelaImpr", "paper AUC", "difference"]
-    return markdown([*heads, "parameters", "training, s", "seeds"], rows)
+    heads = ["model", "kind", "AUC", "logloss", "GAUC", "RelaImpr", "paper's AUC (difference)"]
+    heads += ["parameters", "training, s", "bytes an item", "scoring, ms", "request, ms", "seeds"]
+    return markdown(*filled_columns(heads, rows))
+
+
+def filled_columns(heads: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Without the columns in which no row has an entry.
+
+    >>> filled_columns(["a", "b"], [["1", ""], ["2", ""]])
+    (['a'], [['1'], ['2']])
+    """
+    kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
+    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
 def ablation_table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:

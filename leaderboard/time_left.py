@@ -30,8 +30,8 @@ WEIGHTS = {
 def costs(jobs: Sequence[Job], runs: pd.DataFrame) -> dict[Job, float]:
     """What each job is expected to take, in seconds if there is any earlier run, else in units of `WEIGHTS`.
 
-    runs: see `load_runs`. A job costs the mean of the earlier runs of its model and variant, else of its model, else its
-    model's weight times what a weight of 1 has cost the other models.
+    runs: see `load_runs`. A job costs the mean of the earlier runs of its model and variant, else of its model, else
+    its model's weight times what a weight of 1 has cost the other models.
     """
     if runs.empty:
         return {job: _weight(job.model) for job in jobs}
@@ -59,9 +59,10 @@ class TimeLeft:
     expected: Mapping[Job, float]
     workers: int
     pace: float | None = None
-    _done: dict[Job, float] = field(default_factory=dict)
+    _done: dict[Job, float | None] = field(default_factory=dict)
 
-    def finished(self, job: Job, seconds: float) -> None:
+    def finished(self, job: Job, seconds: float | None) -> None:
+        """seconds: None for a run that failed, which says nothing of the pace."""
         self._done[job] = seconds
 
     @property
@@ -73,8 +74,9 @@ class TimeLeft:
         rest = [cost for job, cost in self.expected.items() if job not in self._done]
         if not rest:
             return 0.0
-        done = sum(self.expected[job] for job in self._done)
-        pace = sum(self._done.values()) / done if done > 0 else self.pace
+        ended = {job: seconds for job, seconds in self._done.items() if seconds is not None}
+        units = sum(self.expected[job] for job in ended)
+        pace = sum(ended.values()) / units if units > 0 else self.pace
         return None if pace is None else max(max(rest), sum(rest) / self.workers) * pace
 
     def __str__(self) -> str:

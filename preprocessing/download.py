@@ -63,7 +63,7 @@ def load_movielens(
 ) -> RawData:
     """MovieLens from `find_movielens`, or else generated data of its shape, with a warning on standard error.
 
-    The warning is printed even if `quiet`. data_path: "synthetic" asks for the generated data; there is no warning then.
+    The warning is printed even if `quiet`, but not if data_path is "synthetic", which asks for the generated data.
     Raises `InputError` as `find_movielens` and `movielens.read` do.
     """
     if data_path == SYNTHETIC:

@@ -74,6 +74,12 @@ class TestTimeLeft:
         left.finished(a, 0.01)
         assert left.seconds == 30.0
 
+    def test_a_failed_run_says_nothing_of_the_pace(self):
+        a, b = jobs("lr", "dssm")
+        left = TimeLeft({a: 20.0, b: 30.0}, workers=1, pace=1.0)
+        left.finished(a, None)
+        assert left.seconds == 30.0
+
     def test_nothing_is_left_in_the_end(self):
         (a,) = jobs("lr")
         left = TimeLeft({a: 1.0}, workers=4)
