@@ -14,7 +14,7 @@ from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.audit import write_audit
 from leaderboard.jobs import FIRST_SEED, grid
 from leaderboard.report import AUDIT, write_report
-from leaderboard.runner import Runner
+from leaderboard.runner import ROOT, Runner
 from model import MODELS, find_model
 from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
@@ -39,7 +39,7 @@ def main() -> None:
             raise InputError(f"--{name} must be at least 1. Received: {getattr(options, name)}.")
 
     if options.report:
-        for path in write_report(Path(__file__).parent):
+        for path in write_report(ROOT / "results", ROOT / "figure", readme=ROOT / "README.md"):
             print(path)
         return
     raw = load_movielens(options.data_path)

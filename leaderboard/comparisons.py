@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from leaderboard.statistics import Difference, compare
 from leaderboard.tables import BASELINE, markdown, signed
+from leaderboard.words import p_text
 from model import MODELS
 from model.base import TwoTower
 
 OURS = ("int_tower", "hit")
 ROLES = {"two_towers": "the best two-tower baseline", "ranking": "the best ranking model"}
 NOTE = (
-    "Paired t-tests over seeds: difference of test AUC with its 95 % interval, in bold where 0 lies outside of it. The "
-    "best baselines are those of the best mean validation AUC. No p is corrected for the number of tests."
+    "Differences of test AUC are tested by paired t-tests over seeds; a seed draws the weights and, but for `temporal`,"
+    " the split. Bold: 0 lies outside the 95 % interval. The best baselines are those of the best mean validation AUC. "
+    "No p is corrected for the number of tests."
 )
 
 
@@ -45,10 +45,11 @@ def opponents(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
     return {BASELINE: ""} | roles if BASELINE in set(defaults(runs, protocol)["model"]) else roles
 
 
-def tests(runs: pd.DataFrame, protocol: str) -> list[tuple[str, str, str, Difference]]:
-    """(model, opponent, role, difference of AUC) where both have a seed in common."""
+def comparisons(runs: pd.DataFrame, protocol: str) -> list[tuple[str, str, str, Difference]]:
+    """(model, opponent, role, difference of AUC) where both have a seed in common; at last the two among themselves."""
     own = defaults(runs, protocol)
     pairs = [(name, other, role) for name in OURS for other, role in opponents(runs, protocol).items()]
+    pairs.append((*OURS, ""))
     found = [(name, other, role, compare(own, name, other)) for name, other, role in pairs]
     return [entry for entry in found if entry[-1].estimate.count]
 
@@ -63,17 +64,6 @@ def table(runs: pd.DataFrame, protocol: str) -> str:
             p_text(difference.p_value),
             str(difference.estimate.count),
         ]
-        for name, other, role, difference in tests(runs, protocol)
+        for name, other, role, difference in comparisons(runs, protocol)
     ]
     return markdown(["model", "against", "difference of AUC", "p", "seeds"], rows) if rows else ""
-
-
-def p_text(p_value: float) -> str:
-    """Three decimals; "" for a single seed.
-
-    >>> [p_text(value) for value in (0.0004, 0.0023, 0.0437, 0.5, float("nan"))]
-    ['< .001', '.002', '.044', '.500', '']
-    """
-    if math.isnan(p_value):
-        return ""
-    return "< .001" if p_value < 0.001 else f"{p_value:.3f}".removeprefix("0")

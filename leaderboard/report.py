@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from leaderboard import tables
+from leaderboard import comparisons, findings, tables
 from leaderboard.architecture import draw_architectures
 from leaderboard.figures import draw_all
+from leaderboard.speed import SERVING_NOTE, Speeds
 from leaderboard.statistics import load_runs
+from leaderboard.words import bullets
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.errors import InputError
@@ -46,6 +48,7 @@ class Results:
     dataset: str
     runs: pd.DataFrame
     audit: list[dict] = field(default_factory=list)
+    speeds: Speeds = tables.NOT_MEASURED
 
     @classmethod
     def load(cls, folder: Path) -> Results:
@@ -54,7 +57,8 @@ class Results:
         if runs.empty:
             raise InputError(f"There is no result in {folder}. Run benchmark.py without --report.")
         audit = folder / AUDIT
-        return cls(folder.name, runs, json.loads(audit.read_text()) if audit.exists() else [])
+        entries = json.loads(audit.read_text()) if audit.exists() else []
+        return cls(folder.name, runs, entries, Speeds.load(folder.parent / "speed"))
 
 
 def filled(text: str, results: Results) -> str:
@@ -63,6 +67,7 @@ def filled(text: str, results: Results) -> str:
         "models": models_table(),
         "results": tables.overview(results.runs, results.dataset),
         "audit": tables.audit(results.audit, results.runs),
+        "findings": bullets(findings.key_findings(results.runs, results.audit, results.dataset)),
     }
     for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
@@ -78,19 +83,40 @@ def full_report(results: Results) -> str:
         "Made by `python benchmark.py --report` from the files beside it, which hold the commands that repeat them.",
         f"{_provenance(runs)} Figures with ± are means over seeds with 95 % intervals (Student's t). RelaImpr is "
         f"(AUC - .5) / (AUC of DSSM - .5) - 1. {GAUC_NOTE}",
+        comparisons.NOTE + (f" {SERVING_NOTE}" if results.speeds.items else ""),
+        *findings.spread(runs),
     ]
     for protocol in PROTOCOLS:
         if ((runs["protocol"] == protocol) & (runs["variant"] == "")).any():
-            parts += [f"## {tables.PROTOCOL_TITLES[protocol]}", tables.leaderboard(runs, protocol, dataset)]
-    parts += ["## From protocol to protocol", tables.steps(runs)]
+            parts += _protocol_parts(results, protocol)
+    parts += ["## From protocol to protocol", tables.steps(runs), bullets(findings.steps(runs))]
     if results.audit:
         parts += ["## What the label leak is worth", AUDIT_NOTE, tables.audit(results.audit, runs)]
+        parts.append(bullets(findings.leak(results.audit, runs)))
     for ablation in tables.ablations_with_runs(runs):
         protocols = [name for name in PROTOCOLS if name in set(runs[runs["variant"] != ""]["protocol"])]
         table = tables.ablation_table(runs, ablation, protocols)
         note = "Differences to the defaults are paired by seed; bold: 0 lies outside the 95 % interval."
         parts += [f"## {ablation.title}", f"{ablation.question} {note}", table]
-    return "\n\n".join(parts) + "\n"
+        parts.append(bullets(findings.ablation(runs, ablation, protocols)))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _protocol_parts(results: Results, protocol: str) -> list[str]:
+    """The leaderboard, the tests, and what both say."""
+    runs, dataset = results.runs, results.dataset
+    tests = comparisons.table(runs, protocol)
+    said = findings.highest(runs, protocol)
+    if protocol == "published":
+        said += [sentence for name in comparisons.OURS for sentence in findings.against_paper(runs, name, dataset)]
+    return [
+        f"## {tables.PROTOCOL_TITLES[protocol]}",
+        tables.leaderboard(runs, protocol, dataset, results.speeds),
+        results.speeds.note,
+        bullets(said),
+        tests,
+        bullets(findings.against_opponents(runs, protocol)),
+    ]
 
 
 def _provenance(runs: pd.DataFrame) -> str:
@@ -102,11 +128,16 @@ def _provenance(runs: pd.DataFrame) -> str:
     return f"{len(runs)} runs of {len(versions)} versions of the code (sources {', '.join(versions)}).{note}"
 
 
-def write_report(root: Path, dataset: str = DATASET) -> list[Path]:
-    """Writes the tables of the README, `results/README.md` and the pictures. Raises `InputError` without results."""
-    results = Results.load(root / "results" / dataset)
-    readme, full = root / "README.md", root / "results" / "README.md"
-    write_atomic(readme, filled(readme.read_text(), results))
-    write_atomic(full, full_report(results))
-    pictures = draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, root / "figure")
-    return [readme, full, *pictures, *draw_architectures(root / "figure")]
+def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Path | None = None) -> list[Path]:
+    """Writes `README.md` of a folder of results, the pictures, and what stands between the markers of `readme`.
+
+    Returns what was written, the report first. Raises `InputError` without results.
+    """
+    results = Results.load(folder / dataset)
+    written = [folder / "README.md"]
+    write_atomic(written[0], full_report(results))
+    if readme is not None:
+        write_atomic(readme, filled(readme.read_text(), results))
+        written.append(readme)
+    pictures = draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, figures)
+    return [*written, *pictures, *draw_architectures(figures)]

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REQUESTS, SCORING = "requests.json", "scoring.json"
+SERVING_NOTE = (
+    "Bytes an item are those of the index. Scoring is the product of one user with all candidates, a request the whole "
+    "way from the user's features to the best 100, both with random weights of full size."
+)
 # Of the cases of `requests`: the whole way from a user's features to the best 100. A ranking model has no index.
 WHOLE_REQUESTS = ("features to top 100", "all candidates")
 PRECISION = "float32"
@@ -53,26 +57,27 @@ class Speeds:
             {row["model"]: row["p50_ms"] for row in requests},
         )
 
-    def cells(self, model: str) -> tuple[str, str, str]:
-        """Bytes an item, scoring and request in milliseconds, "" where not measured.
+    def cells(self, model: str) -> tuple[str, str]:
+        """Bytes an item, and scoring / request in milliseconds; "" where not measured.
 
-        >>> Speeds(bytes_per_item={"hit": 1293}, scoring_ms={"hit": 0.0911}).cells("hit")
-        ('1,293', '0.091', '')
+        >>> Speeds(bytes_per_item={"hit": 1293}, scoring_ms={"hit": 0.0911}, request_ms={"lr": 12.3}).cells("hit")
+        ('1,293', '0.091 / -')
+        >>> Speeds(request_ms={"lr": 12.3}).cells("dssm")
+        ('', '')
         """
         size = self.bytes_per_item.get(model)
-        times = (_milliseconds(of.get(model)) for of in (self.scoring_ms, self.request_ms))
-        return ("" if size is None else f"{size:,}", *times)
+        times = [_milliseconds(of.get(model)) for of in (self.scoring_ms, self.request_ms)]
+        return ("" if size is None else f"{size:,}", " / ".join(times) if set(times) != {"-"} else "")
 
     @property
     def note(self) -> str:
-        """What the columns say and under which conditions, "" if there is nothing to say it of."""
+        """Under which conditions, "" if nothing was measured."""
         if not self.items:
             return ""
         threads = "one thread" if self.threads == 1 else f"{self.threads} threads"
         return (
-            f"Bytes an item: of the index. Scoring and request: median milliseconds for {self.items:,} candidates, "
-            f"{threads}, {PRECISION}, random weights of full size; scoring is the product alone, a request goes from "
-            "the user's features to the best 100 (`python -m benchmarks.latency`). Empty: not measured."
+            f"Serving: {self.items:,} candidates, {threads}, {PRECISION}, median (`python -m benchmarks.latency`); "
+            "empty where not measured."
         )
 
 
@@ -84,9 +89,9 @@ def _milliseconds(value: float | None) -> str:
     """To two digits that count, whole from 10 on.
 
     >>> [_milliseconds(value) for value in (0.0911, 0.5574, 2.2711, 195.3426, None)]
-    ['0.091', '0.56', '2.3', '195', '']
+    ['0.091', '0.56', '2.3', '195', '-']
     """
     if value is None:
-        return ""
+        return "-"
     digits = next((digits for bound, digits in ((0.1, 3), (1, 2), (10, 1)) if value < bound), 0)
     return f"{value:.{digits}f}"
