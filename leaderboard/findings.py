@@ -7,6 +7,7 @@ it was seen, with a word that one seed says nothing of the spread.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -65,6 +66,13 @@ def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
     open_ = [_title(name) for name, difference in told.items() if not difference.is_clear]
     rest = f"; no difference to it can be told for {listed(open_)}" if open_ else ""
     return [f"{_title(first)} has the highest mean test AUC, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
+
+
+def best_possible(runs: pd.DataFrame, protocol: str) -> list[str]:
+    """Of generated data, whose labels are drawn with known probabilities."""
+    best = defaults(runs, protocol)["best_possible_auc"].mean()
+    leak = "; an AUC above it is what the leak looks like" if protocol == "published" else ""
+    return [] if math.isnan(best) else [f"Ranking by the planted probabilities reaches AUC {number(best)}{leak}."]
 
 
 def against_paper(runs: pd.DataFrame, model: str, dataset: str) -> list[str]:

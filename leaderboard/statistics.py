@@ -24,6 +24,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
                 "variant": result.get("variant", ""),
                 **{name: _number(value) for name, value in result["test"].items()},
                 **{f"validation_{name}": _number(value) for name, value in result["validation"].items()},
+                "best_possible_auc": _number(result.get("best_possible_auc")),
                 "train_seconds": result["seconds"]["train"],
                 "sources": result.get("code", {}).get("sources_sha256", "unknown"),
             }

@@ -196,6 +196,7 @@ def many_runs() -> pd.DataFrame:
             **{name: getattr(job, name) for name in ("protocol", "model", "seed", "variant")},
             "auc": 0.8 + place % 97 / 1000,
             "validation_auc": 0.8,
+            "best_possible_auc": math.nan,
             "logloss": 0.3,
             "gauc": 0.7,
             "sources": "x",
@@ -229,6 +230,14 @@ class TestReport:
     def test_seeds_are_counted_where_models_differ_in_them(self, many_runs):
         assert "seeds" not in tables.leaderboard(many_runs, "holdout", "ml-1m")
         assert "seeds" in tables.leaderboard(many_runs.drop(index=0), many_runs["protocol"][0], "ml-1m")
+
+    def test_generated_data_are_called_that(self, many_runs):
+        report = full_report(Results("synthetic-movielens", many_runs.assign(best_possible_auc=0.91)))
+        assert "say nothing about MovieLens" in report
+        assert "planted probabilities reaches AUC .9100" in report
+        assert "paper AUC" not in report
+        for word in ("say nothing about", "planted"):
+            assert word not in full_report(Results("ml-1m", many_runs))
 
     def test_data_without_a_paper_have_no_column_for_it(self, many_runs):
         assert "paper" not in tables.leaderboard(many_runs, "published", "synthetic-movielens")
