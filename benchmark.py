@@ -34,15 +34,13 @@ def main() -> None:
     parts.add_argument("--ablations", action="store_true", help="run the ablations instead of the grid")
     parts.add_argument("--audit", action="store_true", help="measure what the leaking features alone reach")
     parts.add_argument("--report", action="store_true", help="make tables and pictures from results/, run nothing")
-    parts.add_argument(
-        "--quick", action="store_true", help="grid, ablations, audit and report, small, on generated data"
-    )
+    parts.add_argument("--quick", action="store_true", help="all of these, small, on generated data")
     parser.add_argument("--data_path", metavar="PATH", help="as the training scripts take it")
     parser.add_argument("--workers", type=int, metavar="N", help="runs that share the cores; default 1, quick one each")
-    parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="of the run folders")
     parser.add_argument(
-        "--results", type=Path, metavar="DIR", help="of the result files; default results, quick runs/quick"
+        "--runs", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="of run folders; quick has its own"
     )
+    parser.add_argument("--results", type=Path, metavar="DIR", help="of the result files; quick: runs/quick")
     options = parser.parse_args()
     for name in ("seeds", "workers"):
         if (value := getattr(options, name)) is not None and value < 1:

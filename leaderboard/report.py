@@ -136,7 +136,9 @@ def _provenance(runs: pd.DataFrame) -> str:
 
 
 def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Path | None = None) -> list[Path]:
-    """Writes `README.md` of a folder of results, the pictures, and what stands between the markers of `readme`.
+    """Writes `README.md` of a folder of results and the pictures; with `readme` also what stands between its markers.
+
+    The pictures of the architectures are for `readme`.
 
     Returns what was written, the report first. Raises `InputError` without results.
     """
@@ -146,5 +148,5 @@ def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Pa
     if readme is not None:
         write_atomic(readme, filled(readme.read_text(), results))
         written.append(readme)
-    pictures = draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, figures)
-    return [*written, *pictures, *draw_architectures(figures)]
+        written += draw_architectures(figures)
+    return [*written, *draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, figures)]
