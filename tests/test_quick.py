@@ -8,7 +8,7 @@ import pytest
 
 from benchmark import main
 from experiment.options import parse_options
-from leaderboard.quick import Quick
+from leaderboard.quick import ROWS, Quick
 from leaderboard.runner import ROOT
 from model import MODELS
 from preprocessing.errors import InputError
@@ -31,10 +31,10 @@ def test_runs_audits_and_reports_in_a_folder_of_its_own(tmp_path):
 def test_every_run_is_a_small_one_on_generated_data_and_has_a_valid_command(tmp_path, model):
     jobs = Quick(tmp_path, [model], list(PROTOCOLS)).jobs()
     assert {job.protocol for job in jobs} == set(PROTOCOLS)
-    assert any(job.variant for job in jobs) == (model in ("int_tower", "hit"))
+    assert any(job.variant for job in jobs) == (model == "int_tower")
     for job in jobs:
         options = parse_options("movielens", None, job.command(None)[2:])
-        assert (options.data_path, options.max_rows) == ("synthetic", 20_000)
+        assert (options.data_path, options.max_rows) == ("synthetic", ROWS)
         assert options.epochs <= 30
 
 
