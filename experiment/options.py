@@ -25,7 +25,7 @@ SCRIPT_ARGUMENTS = {"device", "seed", "task", "dnn_dropout"}
 # Which data sets have options of their own, and where --data_path looks.
 OWN_OPTIONS = {"movielens": (), "amazon": ("cache",), "taobao": ("cache", "sample_rate", "pid_placement")}
 DATA_PLACES = {
-    "movielens": "data/, else download, else synthetic",
+    "movielens": "data/, else download, else the generated data, which `synthetic` asks for",
     "amazon": "data/amazon-electronics, else download",
     "taobao": "data/taobao-ads",
 }

@@ -13,6 +13,7 @@ class Ablation:
 
     variants: name -> what is added to the model's command line; all are compared with the default settings.
     default_heads: of the default settings, if the variants are numbers of heads.
+    is_sweep: whether the variants are values of one setting, so that a best and a worst one can be named.
     """
 
     title: str
@@ -20,6 +21,7 @@ class Ablation:
     model: str
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
     default_heads: int | None = None
+    is_sweep: bool = False
 
     @property
     def sweeps_heads(self) -> bool:
@@ -52,6 +54,7 @@ ABLATIONS = [
         "int_tower",
         {f"heads_{n}": _set(user_head=n, item_head=n) for n in (1, 2, 8, 16, 32)},
         default_heads=4,
+        is_sweep=True,
     ),
     Ablation(
         "CIR's weight and temperature",
@@ -61,6 +64,7 @@ ABLATIONS = [
             **{f"cir_weight_{weight}": _set(cir_weight=weight) for weight in (0.01, 0.2)},
             **{f"cir_temperature_{temperature}": _set(cir_temperature=temperature) for temperature in (0.07, 0.5)},
         },
+        is_sweep=True,
     ),
     Ablation(
         "HIT's generators",
@@ -78,12 +82,14 @@ ABLATIONS = [
         "hit",
         {f"heads_{n}": _set(num_heads=n) for n in (1, 3, 4, 5, 6)},
         default_heads=2,
+        is_sweep=True,
     ),
     Ablation(
         "HIT's generation loss",
         "Which distance should the generators minimise?",
         "hit",
         {f"loss_{kind}": _set(generation_loss=kind) for kind in ("euclidean", "manhattan", "mae", "mse", "none")},
+        is_sweep=True,
     ),
     Ablation(
         "DSSM's gamma",

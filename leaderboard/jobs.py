@@ -38,6 +38,11 @@ class Job:
         """Of its result, likewise."""
         return self.place.with_suffix(".json")
 
+    @property
+    def title(self) -> str:
+        """For a person who watches."""
+        return " ".join(filter(None, (self.model, self.variant, self.protocol, f"seed {self.seed}")))
+
     def command(self, data_path: str | None, out: Path | None = None, resume: bool = False) -> list[str]:
         """What to type for this run; the file of a result holds it without the folders."""
         words = [self.script, "--model_name", self.model, "--protocol", self.protocol, "--seed", str(self.seed)]

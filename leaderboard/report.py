@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from leaderboard import tables
+from leaderboard import comparisons, findings, tables
 from leaderboard.architecture import draw_architectures
 from leaderboard.figures import draw_all
+from leaderboard.speed import SERVING_NOTE, Speeds
 from leaderboard.stage_figures import draw_stages
 from leaderboard.stage_report import stage_sections
 from leaderboard.stages import STAGES, read_stages
 from leaderboard.statistics import load_runs
 from leaderboard.tuning import FOLDER, Tuned, load
 from leaderboard.tuning_tables import results_table, searches_table
+from leaderboard.words import bullets
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.errors import InputError
@@ -27,6 +29,10 @@ from training.store import write_atomic
 
 DATASET = "ml-1m"
 AUDIT = "audit.json"
+GENERATED_NOTE = (
+    "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
+    "compared with a paper's."
+)
 AUDIT_NOTE = (
     "Test AUC of a logistic regression on two numbers, the mean label of the row's user and of its item, and of one "
     "bit: whether the row's item is among its user's liked items (`python benchmark.py --audit`). In brackets: how "
@@ -55,6 +61,7 @@ class Results:
     runs: pd.DataFrame
     audit: list[dict] = field(default_factory=list)
     stages: list[dict] = field(default_factory=list)
+    speeds: Speeds = tables.NOT_MEASURED
 
     @classmethod
     def load(cls, folder: Path) -> Results:
@@ -64,7 +71,8 @@ class Results:
             raise InputError(f"There is no result in {folder}. Run benchmark.py without --report.")
         audit = folder / AUDIT
         entries = json.loads(audit.read_text()) if audit.exists() else []
-        return cls(folder.name, runs, entries, stages=read_stages(folder / STAGES))
+        speeds = Speeds.load(folder.parent / "speed")
+        return cls(folder.name, runs, entries, read_stages(folder / STAGES), speeds)
 
 
 def filled(text: str, results: Results) -> str:
@@ -73,6 +81,7 @@ def filled(text: str, results: Results) -> str:
         "models": models_table(),
         "results": tables.overview(results.runs, results.dataset),
         "audit": tables.audit(results.audit, results.runs),
+        "findings": bullets(findings.key_findings(results.runs, results.audit, results.dataset)),
     }
     return fill(text, parts)
 
@@ -93,25 +102,49 @@ def filled_tuning(text: str, tuned: list[Tuned]) -> str:
 def full_report(results: Results) -> str:
     """`results/README.md`."""
     runs, dataset = results.runs, results.dataset
+    generated = dataset.startswith("synthetic")
+    command = f"python benchmark.py --{'quick' if generated else 'report'}"
     parts = [
         f"# Results on {dataset}",
-        "Made by `python benchmark.py --report` from the files beside it, which hold the commands that repeat them.",
+        *([GENERATED_NOTE] if generated else []),
+        f"Made by `{command}` from the files beside it, which hold the commands that repeat them.",
         f"{_provenance(runs)} Figures with ± are means over seeds with 95 % intervals (Student's t). RelaImpr is "
         f"(AUC - .5) / (AUC of DSSM - .5) - 1. {GAUC_NOTE}",
+        comparisons.NOTE + (f" {SERVING_NOTE}" if results.speeds.items else ""),
+        *findings.spread(runs),
     ]
     for protocol in PROTOCOLS:
         if ((runs["protocol"] == protocol) & (runs["variant"] == "")).any():
-            parts += [f"## {tables.PROTOCOL_TITLES[protocol]}", tables.leaderboard(runs, protocol, dataset)]
-    parts += ["## From protocol to protocol", tables.steps(runs)]
+            parts += _protocol_parts(results, protocol)
+    parts += ["## From protocol to protocol", tables.steps(runs), bullets(findings.steps(runs))]
     if results.audit:
         parts += ["## What the label leak is worth", AUDIT_NOTE, tables.audit(results.audit, runs)]
+        parts.append(bullets(findings.leak(results.audit, runs)))
     parts += stage_sections(results.stages, runs)
     for ablation in tables.ablations_with_runs(runs):
         protocols = [name for name in PROTOCOLS if name in set(runs[runs["variant"] != ""]["protocol"])]
         table = tables.ablation_table(runs, ablation, protocols)
         note = "Differences to the defaults are paired by seed; bold: 0 lies outside the 95 % interval."
         parts += [f"## {ablation.title}", f"{ablation.question} {note}", table]
-    return "\n\n".join(parts) + "\n"
+        parts.append(bullets(findings.ablation(runs, ablation, protocols)))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _protocol_parts(results: Results, protocol: str) -> list[str]:
+    """The leaderboard, the tests, and what both say."""
+    runs, dataset = results.runs, results.dataset
+    tests = comparisons.table(runs, protocol)
+    said = findings.highest(runs, protocol) + findings.best_possible(runs, protocol)
+    if protocol == "published":
+        said += [sentence for name in comparisons.OURS for sentence in findings.against_paper(runs, name, dataset)]
+    return [
+        f"## {tables.PROTOCOL_TITLES[protocol]}",
+        tables.leaderboard(runs, protocol, dataset, results.speeds),
+        results.speeds.note,
+        bullets(said),
+        tests,
+        bullets(findings.against_opponents(runs, protocol)),
+    ]
 
 
 def _provenance(runs: pd.DataFrame) -> str:
@@ -123,16 +156,20 @@ def _provenance(runs: pd.DataFrame) -> str:
     return f"{len(runs)} runs of {len(versions)} versions of the code (sources {', '.join(versions)}).{note}"
 
 
-def write_report(root: Path, dataset: str = DATASET) -> list[Path]:
-    """Writes the tables of the README, `results/README.md`, `docs/tuning.md` and the pictures.
+def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Path | None = None) -> list[Path]:
+    """Writes `README.md` of a folder of results and the pictures; with `readme` also what stands between its markers.
 
-    Raises `InputError` without results.
+    `docs/tuning.md` beside `readme` is filled likewise; the pictures of the architectures are for `readme`.
+
+    Returns what was written, the report first. Raises `InputError` without results.
     """
-    results = Results.load(root / "results" / dataset)
-    readme, full, tuning = root / "README.md", root / "results" / "README.md", root / "docs" / "tuning.md"
-    write_atomic(readme, filled(readme.read_text(), results))
-    write_atomic(full, full_report(results))
-    write_atomic(tuning, filled_tuning(tuning.read_text(), load(root / "results" / dataset / FOLDER)))
-    pictures = draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, root / "figure")
-    pictures += draw_stages(results.runs, results.stages, root / "figure")
-    return [readme, full, tuning, *pictures, *draw_architectures(root / "figure")]
+    results = Results.load(folder / dataset)
+    written = [folder / "README.md"]
+    write_atomic(written[0], full_report(results))
+    if readme is not None:
+        write_atomic(readme, filled(readme.read_text(), results))
+        tuning = readme.parent / "docs" / "tuning.md"
+        write_atomic(tuning, filled_tuning(tuning.read_text(), load(folder / dataset / FOLDER)))
+        written += [readme, tuning, *draw_architectures(figures)]
+    written += draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, figures)
+    return written + draw_stages(results.runs, results.stages, figures)

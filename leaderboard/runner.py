@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from leaderboard.jobs import Job
+from leaderboard.statistics import load_runs
+from leaderboard.time_left import TimeLeft, costs
 from preprocessing.errors import InputError
 from training.store import write_atomic
 
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
 ROOT = Path(__file__).resolve().parent.parent
 TRAINED_BY = ("preprocessing", "training", "model", "experiment")  # the code that a result depends on
 
@@ -51,21 +55,35 @@ class Runner:
         """
         todo = self.missing(jobs)
         failures: list[str] = []
-        bar = tqdm(total=len(jobs), initial=len(jobs) - len(todo), unit="run", disable=quiet, smoothing=0.1)
+        left = self.time_left(todo)
+        bar = tqdm(total=len(jobs), initial=len(jobs) - len(todo), bar_format=BAR, postfix=str(left), disable=quiet)
         with bar, ThreadPoolExecutor(self.workers) as pool:
-            running = {pool.submit(self._run_one, job): job for job in todo}
+            running = {pool.submit(self._timed, job): job for job in todo}
             try:
                 for done in as_completed(running):
                     job = running[done]
-                    bar.set_postfix_str(f"{job.model} {job.variant} {job.protocol} seed {job.seed}")
+                    problem, seconds = done.result()
+                    left.finished(job, None if problem else seconds)
+                    bar.set_postfix_str(f"{left}; done: {job.title}")
                     bar.update()
-                    if done.result():
-                        failures.append(f"{' '.join(job.command(None))}\n    {done.result()}")
+                    if problem:
+                        failures.append(f"{' '.join(job.command(None))}\n    {problem}")
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)  # the children had the same signal
                 raise
         if failures:
             raise InputError(f"{len(failures)} of {len(todo)} runs failed:\n" + "\n".join(failures))
+
+    def time_left(self, todo: list[Job]) -> TimeLeft:
+        """Of these runs, by what the results that are there have cost; one that only needs filing costs nothing."""
+        runs = load_runs(self.results)
+        filed = {job for job in todo if (self.run_folder(job) / "result.json").exists()}
+        expected = {job: 0.0 if job in filed else cost for job, cost in costs(todo, runs).items()}
+        return TimeLeft(expected, self.workers, pace=None if runs.empty else 1.0)
+
+    def _timed(self, job: Job) -> tuple[str, float]:
+        start = time.perf_counter()
+        return self._run_one(job), time.perf_counter() - start
 
     def _run_one(self, job: Job) -> str:
         """Returns what went wrong, "" if nothing did."""

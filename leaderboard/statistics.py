@@ -34,6 +34,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
                 "ece": calibration.get("ece", float("nan")),
                 "bins": calibration.get("bins"),
                 "epoch_auc": result.get("history", {}).get("val_auc", []),
+                "best_possible_auc": _number(result.get("best_possible_auc")),
                 "train_seconds": result["seconds"]["train"],
                 "sources": result.get("code", {}).get("sources_sha256", "unknown"),
             }

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pandas as pd
 
 from leaderboard.ablations import ABLATIONS, Ablation
+from leaderboard.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, compare, relative_improvement
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS
 
 BASELINE = "dssm"
+NOT_MEASURED = Speeds()
 PROTOCOL_TITLES = {"published": "`published` (leaks test labels)", "holdout": "`holdout`", "temporal": "`temporal`"}
 
 
@@ -51,8 +54,17 @@ def signed(difference: Difference) -> str:
     >>> signed(Difference(Estimate(0.01, 0.002, 5), 0.001)), signed(Difference(Estimate(-0.001, 0.002, 5), 0.4))
     ('**+.0100 ± .0020**', '-.0010 ± .0020')
     """
-    text = f"{'+' if difference.estimate.mean >= 0 else ''}{estimate(difference.estimate)}"
+    text = change(difference.estimate)
     return f"**{text}**" if difference.is_clear else text
+
+
+def change(value: Estimate) -> str:
+    """A difference with its sign, "" where there is none.
+
+    >>> change(Estimate(0.01, 0.002, 5)), change(Estimate(-0.01, float("nan"), 1))
+    ('+.0100 ± .0020', '-.0100')
+    """
+    return f"{'+' if value.mean >= 0 else ''}{estimate(value)}" if value.count else ""
 
 
 def of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.DataFrame:
@@ -74,16 +86,21 @@ def overview(runs: pd.DataFrame, dataset: str) -> str:
         if any(map(len, own)):
             paper = " / ".join(number(score) for score in entry.paper.get(dataset, ()))
             rows.append([entry.title, paper, *(_auc_and_logloss(part) if len(part) else "" for part in own)])
-    return markdown(["AUC / logloss", "paper", *PROTOCOL_TITLES.values()], rows)
+    return markdown(*filled_columns(["AUC / logloss", "paper", *PROTOCOL_TITLES.values()], rows))
 
 
 def _auc_and_logloss(runs: pd.DataFrame) -> str:
     return f"{estimate(Estimate.of(runs['auc']))} / {number(runs['logloss'].mean())}"
 
 
-def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str) -> str:
-    """All models of one protocol, the best AUC first, with RelaImpr against DSSM and the paper's AUC."""
+def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str, speeds: Speeds = NOT_MEASURED) -> str:
+    """All models of one protocol, the best AUC first, with RelaImpr against DSSM and what training and serving cost.
+
+    The paper's AUC stands beside the numbers of its own protocol alone, the number of seeds where models differ in it.
+    A column without an entry is left out.
+    """
     own = runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
+    several = own.groupby("model").size().nunique() > 1
     order = own.groupby("model")["auc"].mean().sort_values(ascending=False).index
     rows = []
     for name in order:
@@ -93,21 +110,33 @@ def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str) -> str:
         improvement = relative_improvement(own, name, BASELINE)
         paper = entry.paper.get(dataset, (math.nan,))[0]
         published = protocol == "published" and not math.isnan(paper)
+        against = f"{number(paper)} ({change(replace(auc, mean=auc.mean - paper))})" if published else ""
         rows.append(
             [
                 entry.title,
                 "two towers" if issubclass(entry.model_class, TwoTower) else "ranking",
                 *(estimate(Estimate.of(of_model[metric])) for metric in ("auc", "logloss", "gauc")),
                 f"{100 * improvement.mean:+.1f} %" if improvement.count else "",
-                number(paper),
-                f"{auc.mean - paper:+.4f}".replace("0.", ".", 1) if published else "",
+                against,
                 f"{of_model['parameters'].iloc[0] / 1e6:.2f} M",
                 f"{of_model['train_seconds'].mean():.0f}",
-                str(auc.count),
+                *speeds.cells(name),
+                str(auc.count) if several else "",
             ]
         )
-    heads = ["model", "kind", "AUC", "logloss", "GAUC", "RelaImpr", "paper AUC", "difference"]
-    return markdown([*heads, "parameters", "training, s", "seeds"], rows)
+    heads = ["model", "kind", "AUC", "logloss", "GAUC", "RelaImpr", "paper's AUC (difference)"]
+    heads += ["parameters", "training, s", "bytes an item", "scoring / request, ms", "seeds"]
+    return markdown(*filled_columns(heads, rows))
+
+
+def filled_columns(heads: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Without the columns in which no row has an entry.
+
+    >>> filled_columns(["a", "b"], [["1", ""], ["2", ""]])
+    (['a'], [['1'], ['2']])
+    """
+    kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
+    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
 def ablation_table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
@@ -117,8 +146,7 @@ def ablation_table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str])
         cells = [variant.replace("_", " ")]
         for protocol in protocols:
             difference = compare(variants_of(runs, protocol, ablation.model, variant), variant, "")
-            shown = signed(difference) if difference.estimate.count else ""
-            cells += [_auc(runs, protocol, ablation.model, variant), shown]
+            cells += [_auc(runs, protocol, ablation.model, variant), signed(difference)]
         rows.append(cells)
     heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
     return markdown(heads, rows)
@@ -135,13 +163,19 @@ def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
     return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
 
 
+def protocol_losses(runs: pd.DataFrame, model: str, before: str, after: str) -> Estimate:
+    """AUC under the second protocol minus that under the first, over the seeds that both have."""
+    first, second = (of(runs, protocol, model).set_index("seed")["auc"] for protocol in (before, after))
+    return Estimate.of((second - first).dropna())
+
+
 def steps(runs: pd.DataFrame) -> str:
     """What each model's AUC loses from protocol to protocol: without the leak, and by time instead of at random."""
     rows = []
     for name, entry in MODELS.items():
         means = [Estimate.of(of(runs, protocol, name)["auc"]).mean for protocol in PROTOCOLS]
         if not all(map(math.isnan, means)):
-            losses = [_signed(after - before) for before, after in itertools.pairwise(means)]
+            losses = [change(protocol_losses(runs, name, *pair)) for pair in itertools.pairwise(PROTOCOLS)]
             rows.append([entry.title, *map(number, means), *losses])
     heads = ["model", *(f"`{protocol}`" for protocol in PROTOCOLS), "without the leak", "by time"]
     return markdown(heads, rows)
@@ -161,7 +195,3 @@ def audit(entries: list[dict], runs: pd.DataFrame) -> str:
         rows.append(cells)
     heads = ["protocol", "two statistics", "membership in the history", *(MODELS[name].title for name in shown)]
     return markdown(heads, rows)
-
-
-def _signed(value: float) -> str:
-    return "" if math.isnan(value) else f"{'+' if value >= 0 else ''}{number(value)}"

@@ -31,6 +31,7 @@ from preprocessing.synthetic import synthetic_movielens
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 TIMEOUT_SECONDS = 10
 BLOCK_BYTES = 1 << 16
+SYNTHETIC = "synthetic"  # as a data path: the generated data, wanted rather than fallen back to
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,11 @@ def load_movielens(
 ) -> RawData:
     """MovieLens from `find_movielens`, or else generated data of its shape, with a warning on standard error.
 
-    The warning is printed even if `quiet`. Raises `InputError` as `find_movielens` and `movielens.read` do.
+    The warning is printed even if `quiet`, but not if data_path is "synthetic", which asks for the generated data.
+    Raises `InputError` as `find_movielens` and `movielens.read` do.
     """
+    if data_path == SYNTHETIC:
+        return synthetic_movielens()
     path = find_movielens(data_path, data_dir, quiet, download)
     if path is None:
         _warn_synthetic(data_dir)

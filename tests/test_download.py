@@ -238,6 +238,12 @@ class TestLoad:
         assert str(tmp_path) in err
         assert len({len(line) for line in err.splitlines()}) == 1
 
+    def test_generated_data_that_was_asked_for_is_not_announced(self, tmp_path, capfd):
+        for name, data in FILES.items():
+            (tmp_path / name).write_bytes(data)
+        assert load_movielens("synthetic", data_dir=tmp_path).name == "synthetic-movielens"
+        assert capfd.readouterr() == ("", "")
+
     def test_missing_path_is_an_error(self, tmp_path):
         with pytest.raises(InputError, match="No such file or folder"):
             load_movielens(str(tmp_path / "nothing"))

@@ -20,6 +20,7 @@ from leaderboard.figures import draw_all
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.report import Results, filled, full_report
 from leaderboard.runner import Runner, code_version
+from leaderboard.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, compare, load_runs, relative_improvement
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
@@ -194,6 +195,8 @@ def many_runs() -> pd.DataFrame:
         {
             **{name: getattr(job, name) for name in ("protocol", "model", "seed", "variant")},
             "auc": 0.8 + place % 97 / 1000,
+            "validation_auc": 0.8,
+            "best_possible_auc": math.nan,
             "logloss": 0.3,
             "gauc": 0.7,
             "sources": "x",
@@ -220,9 +223,34 @@ class TestReport:
 
     def test_the_paper_is_compared_under_its_own_protocol_alone(self, many_runs):
         published, honest = (tables.leaderboard(many_runs, name, "ml-1m") for name in ("published", "holdout"))
-        place = published.splitlines()[0].split(" | ").index("difference")
-        assert all(line.split(" | ")[place] == "" for line in honest.splitlines()[2:])
+        assert "paper" not in honest
+        place = published.splitlines()[0].split(" | ").index("paper's AUC (difference)")
         assert sum(line.split(" | ")[place] != "" for line in published.splitlines()[2:]) == 12  # all but GBDT
+
+    def test_seeds_are_counted_where_models_differ_in_them(self, many_runs):
+        assert "seeds" not in tables.leaderboard(many_runs, "holdout", "ml-1m")
+        assert "seeds" in tables.leaderboard(many_runs.drop(index=0), many_runs["protocol"][0], "ml-1m")
+
+    def test_generated_data_are_called_that(self, many_runs):
+        report = full_report(Results("synthetic-movielens", many_runs.assign(best_possible_auc=0.91)))
+        assert "say nothing about MovieLens" in report
+        assert "planted probabilities reaches AUC .9100" in report
+        assert "paper AUC" not in report
+        for word in ("say nothing about", "planted"):
+            assert word not in full_report(Results("ml-1m", many_runs))
+
+    def test_data_without_a_paper_have_no_column_for_it(self, many_runs):
+        assert "paper" not in tables.leaderboard(many_runs, "published", "synthetic-movielens")
+        assert "paper" not in tables.overview(many_runs, "synthetic-movielens")
+
+    def test_serving_costs_stand_beside_the_models_that_were_measured(self, many_runs):
+        speeds = Speeds(10_000, 1, {"hit": 1293}, {"hit": 0.0911}, {"hit": 0.6, "dcn": 91.37})
+        lines = tables.leaderboard(many_runs, "holdout", "ml-1m", speeds).splitlines()
+        cells = {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")[-2:] for line in lines}
+        assert cells["HIT"] == ["1,293", "0.091 / 0.60"]
+        assert cells["DCN"] == ["", "- / 91"]
+        assert cells["LR"] == ["", ""]
+        assert "bytes" not in tables.leaderboard(many_runs, "holdout", "ml-1m")
 
     def test_models_without_runs_are_left_out(self, many_runs):
         assert "DAT" not in tables.overview(many_runs[many_runs["model"] != "dat"], "ml-1m")

@@ -1,0 +1,69 @@
+"""The papers' models against the best of what they are compared with, tested over the seeds that both have."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from leaderboard.statistics import Difference, compare
+from leaderboard.tables import BASELINE, markdown, signed
+from leaderboard.words import p_text
+from model import MODELS
+from model.base import TwoTower
+
+OURS = ("int_tower", "hit")
+ROLES = {"two_towers": "the best two-tower baseline", "ranking": "the best ranking model"}
+NOTE = (
+    "Differences of test AUC are tested by paired t-tests over seeds; a seed draws the weights and, but for `temporal`,"
+    " the split. Bold: 0 lies outside the 95 % interval. The best baselines are those of the best mean validation AUC. "
+    "No p is corrected for the number of tests."
+)
+
+
+def defaults(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """The runs of all models with default settings under one protocol."""
+    return runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
+
+
+def best_baselines(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
+    """ "two_towers" and "ranking" -> the model of the best mean validation AUC; the papers' own models do not count.
+
+    Chosen by validation, since the best of several test scores is too good.
+    """
+    own = defaults(runs, protocol)
+    means = own[~own["model"].isin(OURS)].groupby("model")["validation_auc"].mean()
+    best: dict[str, str] = {}
+    for name in means.sort_values(ascending=False, kind="stable").index:
+        kind = "two_towers" if issubclass(MODELS[name].model_class, TwoTower) else "ranking"
+        best.setdefault(kind, name)
+    return best
+
+
+def opponents(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
+    """Whom IntTower and HIT are compared with -> in which role, "" for DSSM as such."""
+    best = best_baselines(runs, protocol)
+    roles = {best[kind]: role for kind, role in ROLES.items() if kind in best}
+    return {BASELINE: ""} | roles if BASELINE in set(defaults(runs, protocol)["model"]) else roles
+
+
+def comparisons(runs: pd.DataFrame, protocol: str) -> list[tuple[str, str, str, Difference]]:
+    """(model, opponent, role, difference of AUC) where both have a seed in common; at last the two among themselves."""
+    own = defaults(runs, protocol)
+    pairs = [(name, other, role) for name in OURS for other, role in opponents(runs, protocol).items()]
+    pairs.append((*OURS, ""))
+    found = [(name, other, role, compare(own, name, other)) for name, other, role in pairs]
+    return [entry for entry in found if entry[-1].estimate.count]
+
+
+def table(runs: pd.DataFrame, protocol: str) -> str:
+    """One row a comparison; "" without any."""
+    rows = [
+        [
+            MODELS[name].title,
+            f"{MODELS[other].title}{f', {role}' if role else ''}",
+            signed(difference),
+            p_text(difference.p_value),
+            str(difference.estimate.count),
+        ]
+        for name, other, role, difference in comparisons(runs, protocol)
+    ]
+    return markdown(["model", "against", "difference of AUC", "p", "seeds"], rows) if rows else ""

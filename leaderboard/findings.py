@@ -1,0 +1,182 @@
+"""What the tables say, in sentences made from the runs: none claims more than its 95 % interval allows.
+
+A difference is called one only where 0 lies outside the interval of the paired differences. With one seed it is told as
+it was seen, with a word that one seed says nothing of the spread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from leaderboard.ablations import Ablation
+from leaderboard.comparisons import OURS, comparisons, defaults
+from leaderboard.statistics import Difference, Estimate, compare
+from leaderboard.tables import BASELINE, change, estimate, number, of, protocol_losses, variants_of
+from leaderboard.words import ONE_SEED, apart, listed, seeds_of
+from model import MODELS
+from preprocessing.protocol import PROTOCOLS
+
+HONEST = ("holdout", "temporal")  # in the order in which the README speaks of them
+
+
+def comparison(model: str, other: str, role: str, difference: Difference) -> str:
+    """model, other: as printed.  role: of the other, "" for none.
+
+    >>> comparison("HIT", "DSSM", "", Difference(Estimate(0.02, 0.001, 5), 0.002))
+    'HIT is .0200 ± .0010 AUC above DSSM (5 seeds, p = .002).'
+    """
+    value, seeds = difference.estimate, seeds_of(difference.estimate.count, difference.p_value)
+    against = f"{other}, {role}" if role else other
+    if value.count == 1 or difference.is_clear:
+        return f"{model} is {apart(value)} {against} ({seeds})."
+    return (
+        f"No difference can be told between {model} and {against}: 0 lies within the interval of "
+        f"{change(value)} AUC ({seeds})."
+    )
+
+
+def spread(runs: pd.DataFrame) -> list[str]:
+    """A sentence on the seeds if any model has but one of them."""
+    counts = runs[runs["variant"] == ""].groupby(["protocol", "model"])["seed"].nunique()
+    if counts.empty or counts.min() > 1:
+        return []
+    some = f"{(counts == 1).sum()} of {len(counts)} results of a model under a protocol are"
+    which = "Every result is" if counts.max() == 1 else some
+    return [f"{which} of {ONE_SEED}: a difference said of it is what was seen, and may be chance."]
+
+
+def against_opponents(runs: pd.DataFrame, protocol: str) -> list[str]:
+    """IntTower and HIT against DSSM and the best baselines."""
+    return [comparison(_title(name), _title(other), role, of) for name, other, role, of in comparisons(runs, protocol)]
+
+
+def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
+    """Who leads, and of whom that cannot be said."""
+    own = defaults(runs, protocol)
+    means = own.groupby("model")["auc"].mean().sort_values(ascending=False, kind="stable")
+    first, *others = means.index
+    auc = Estimate.of(own[own["model"] == first]["auc"])
+    if auc.count == 1:
+        return [f"{_title(first)} has the highest test AUC, {number(auc.mean)} (one seed)."]
+    told = {name: compare(own, first, name) for name in others}
+    open_ = [_title(name) for name, difference in told.items() if not difference.is_clear]
+    rest = f"; no difference to it can be told for {listed(open_)}" if open_ else ""
+    return [f"{_title(first)} has the highest mean test AUC, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
+
+
+def best_possible(runs: pd.DataFrame, protocol: str) -> list[str]:
+    """Of generated data, whose labels are drawn with known probabilities."""
+    best = defaults(runs, protocol)["best_possible_auc"].mean()
+    leak = "; an AUC above it is what the leak looks like" if protocol == "published" else ""
+    return [] if math.isnan(best) else [f"Ranking by the planted probabilities reaches AUC {number(best)}{leak}."]
+
+
+def against_paper(runs: pd.DataFrame, model: str, dataset: str) -> list[str]:
+    """The published protocol's AUC and logloss beside the paper's, which has no interval."""
+    own, paper = of(runs, "published", model), MODELS[model].paper.get(dataset)
+    if not len(own) or paper is None:
+        return []
+    parts = []
+    for metric, theirs in zip(("auc", "logloss"), paper, strict=True):
+        ours = Estimate.of(own[metric])
+        distance = ours.mean - theirs
+        parts.append(f"{'AUC' if metric == 'auc' else metric} {estimate(ours)}, ")
+        if abs(distance) <= ours.half_width:
+            parts[-1] += f"whose interval holds the paper's {number(theirs)}"
+        else:
+            parts[-1] += f"{number(abs(distance))} {'above' if distance > 0 else 'below'} the paper's {number(theirs)}"
+    return [f"{_title(model)} under `published`: {'; '.join(parts)} ({seeds_of(len(own))})."]
+
+
+def leak(entries: list[dict], runs: pd.DataFrame) -> list[str]:
+    """The audit (see `leaderboard.audit`) in words."""
+    sentences = []
+    for entry in entries:
+        probes, protocol = entry["test_auc"], entry["protocol"]
+        models = [name for name in (BASELINE, *OURS) if len(of(runs, protocol, name))]
+        beside = [f"{_title(name)} {number(of(runs, protocol, name)['auc'].mean())}" for name in models]
+        says = {1.0: ", it is the label", 0.5: ", it says nothing"}.get(round(probes["membership"], 4), "")
+        sentences.append(
+            f"Under `{protocol}` the mean labels of a row's user and item alone reach AUC "
+            f"{number(probes['two_statistics'])}{f' ({listed(beside)})' if beside else ''}; whether the item is among "
+            f"its user's liked items reaches {number(probes['membership'])}{says}."
+        )
+    return sentences
+
+
+def steps(runs: pd.DataFrame) -> list[str]:
+    """What AUC loses from protocol to protocol, over the seeds that both have."""
+    sentences = []
+    for (before, after), why in zip(itertools.pairwise(PROTOCOLS), ("without the leak", "by time"), strict=True):
+        losses = {name: protocol_losses(runs, name, before, after) for name in MODELS}
+        losses = {name: loss for name, loss in losses.items() if loss.count}
+        if not losses:
+            continue
+        single = max(loss.count for loss in losses.values()) == 1
+        fallen = {name: -loss.mean for name, loss in losses.items() if loss.mean < 0 and (single or _is_clear(loss))}
+        how = f"falls for {len(fallen)} of {len(losses)} models" + ("" if single else " by more than the interval")
+        if fallen:
+            least, most = min(fallen, key=fallen.get), max(fallen, key=fallen.get)
+            how += f", least for {_title(least)} ({number(fallen[least])}), most for {_title(most)} "
+            how += f"({number(fallen[most])})"
+        sentences.append(f"From `{before}` to `{after}`, {why}, AUC {how}{' (one seed)' if single else ''}.")
+    return sentences
+
+
+def ablation(runs: pd.DataFrame, entry: Ablation, protocols: list[str]) -> list[str]:
+    """One sentence a protocol: which variants differ from the default settings; of a sweep also its ends."""
+    sentences = []
+    for protocol in protocols:
+        pairs = {name: variants_of(runs, protocol, entry.model, name) for name in entry.variants}
+        found = {name.replace("_", " "): compare(pair, name, "") for name, pair in pairs.items()}
+        found = {name: difference for name, difference in found.items() if difference.estimate.count}
+        if found:
+            sentences.append(f"Under `{protocol}` {'; '.join(_ablation_parts(entry, found))}.")
+    return sentences
+
+
+def _ablation_parts(entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
+    groups = {
+        "below the defaults": [name for name, d in found.items() if d.is_clear and d.estimate.mean < 0],
+        "above the defaults": [name for name, d in found.items() if d.is_clear and d.estimate.mean > 0],
+        "no difference to the defaults can be told for": [
+            name for name, d in found.items() if not d.is_clear and d.estimate.count > 1
+        ],
+        f"seen with {ONE_SEED}": [name for name, d in found.items() if d.estimate.count == 1],
+    }
+    parts = []
+    for title, names in groups.items():
+        shown = [f"{name} ({change(found[name].estimate)})" for name in names]
+        if names:
+            parts.append(f"{title}{'' if title.endswith('for') else ':'} {listed(shown)}")
+    if entry.is_sweep:
+        means = {"the defaults": 0.0} | {name: difference.estimate.mean for name, difference in found.items()}
+        parts.append(f"highest mean: {max(means, key=means.get)}, lowest: {min(means, key=means.get)}")
+    return parts
+
+
+def key_findings(runs: pd.DataFrame, audit: list[dict], dataset: str) -> list[str]:
+    """What the README says first: the seeds, the papers' numbers, the leak, both models under an honest protocol."""
+    protocol = next((name for name in HONEST if len(defaults(runs, name))), None)
+    found = spread(runs)
+    for name in OURS:
+        found += against_paper(runs, name, dataset)
+    found += leak([entry for entry in audit if entry["protocol"] == "published"], runs)
+    if protocol is not None:
+        for name, other, role, difference in comparisons(runs, protocol):
+            if role:
+                sentence = comparison(_title(name), _title(other), role, difference)
+                found.append(f"Under `{protocol}` {sentence.replace('No diff', 'no diff', 1)}")
+    return found
+
+
+def _is_clear(value: Estimate) -> bool:
+    return Difference(value, float("nan")).is_clear
+
+
+def _title(model: str) -> str:
+    return MODELS[model].title

@@ -1,0 +1,209 @@
+"""No sentence claims more than its interval allows: by runs made by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from leaderboard import comparisons, findings
+from leaderboard.ablations import Ablation
+
+SPREAD = [0.0, 0.0004, -0.0004, 0.0002, -0.0002]  # over five seeds; mean 0
+
+
+def runs(protocol: str = "holdout", variant: str = "", validation: dict | None = None, **aucs) -> pd.DataFrame:
+    """One row a model and seed 0, 1, ... with these test AUCs. validation: model -> AUC, else its first test AUC."""
+    return pd.DataFrame(
+        {
+            "protocol": protocol,
+            "model": model,
+            "variant": variant,
+            "seed": seed,
+            "auc": auc,
+            "logloss": 0.3 + 0.0001 * seed,
+            "validation_auc": (validation or {}).get(model, values[0]),
+        }
+        for model, values in aucs.items()
+        for seed, auc in enumerate(values)
+    )
+
+
+def five(mean: float, spread=SPREAD) -> list[float]:
+    return [mean + part for part in spread]
+
+
+class TestComparisons:
+    def test_best_baselines_are_chosen_by_validation_and_not_by_test(self):
+        table = runs(
+            validation={"dssm": 0.7, "mvke": 0.9, "dat": 0.8, "dcn": 0.6, "lr": 0.5, "hit": 0.99},
+            **{name: [0.7] for name in ("dssm", "mvke", "hit")},
+            dat=[0.95],
+            dcn=[0.7],
+            lr=[0.99],
+        )
+        assert comparisons.best_baselines(table, "holdout") == {"two_towers": "mvke", "ranking": "dcn"}
+
+    def test_ours_against_dssm_and_both_best(self):
+        table = runs(dssm=[0.80], mvke=[0.85], dcn=[0.90], int_tower=[0.88], hit=[0.87])
+        found = [(name, other) for name, other, _, _ in comparisons.comparisons(table, "holdout")]
+        assert found == [
+            *[(name, other) for name in ("int_tower", "hit") for other in ("dssm", "mvke", "dcn")],
+            ("int_tower", "hit"),
+        ]
+
+    def test_dssm_as_the_best_baseline_is_compared_once(self):
+        found = comparisons.comparisons(runs(dssm=[0.86], dat=[0.85], hit=[0.87]), "holdout")
+        assert [(other, role) for _, other, role, _ in found] == [("dssm", "the best two-tower baseline")]
+
+    def test_table_by_hand(self):
+        # Differences .01, .02, .03: mean .02, s = .01, t(.975, 2) = 4.303, half-width .0248, t = 3.464, p = .0742.
+        table = comparisons.table(runs(dssm=[0.8, 0.8, 0.8], hit=[0.81, 0.82, 0.83]), "holdout")
+        row = "| HIT | DSSM, the best two-tower baseline | +.0200 ± .0248 | .074 | 3 |"
+        assert table.splitlines()[2:] == [row]
+
+    def test_other_protocols_and_variants_do_not_count(self):
+        table = pd.concat(
+            [
+                runs(dssm=[0.8], hit=[0.9]),
+                runs("temporal", dssm=[0.1, 0.1], hit=[0.1, 0.1]),
+                runs("holdout", "no_target", hit=[0.1]),
+            ]
+        )
+        ((*_, difference),) = comparisons.comparisons(table, "holdout")
+        assert (difference.estimate.mean, difference.estimate.count) == (pytest.approx(0.1), 1)
+
+    def test_without_ours_there_is_no_table(self):
+        assert comparisons.table(runs(dssm=[0.8], dcn=[0.9]), "holdout") == ""
+
+
+class TestComparisonSentences:
+    def test_clear(self):
+        table = runs(poly_encoder=five(0.88), int_tower=[v + d for v, d in zip(five(0.8841), SPREAD, strict=True)])
+        # Differences .0041 + SPREAD: s = .000316, half-width 2.776 s / sqrt(5) = .0004.
+        assert findings.against_opponents(table, "holdout") == [
+            "IntTower is .0041 ± .0004 AUC above Poly-Encoder, the best two-tower baseline (5 seeds, p < .001)."
+        ]
+
+    def test_within_the_interval_no_direction_is_claimed(self):
+        table = runs(dcn=five(0.88), hit=five(0.8801, [-0.001, 0.002, -0.001, 0.001, -0.001]))
+        (sentence,) = findings.against_opponents(table, "holdout")
+        assert sentence.startswith(
+            "No difference can be told between HIT and DCN, the best ranking model: 0 lies within"
+        )
+        assert "above" not in sentence
+        assert "below" not in sentence
+
+    def test_one_seed_is_called_that(self):
+        table = runs(dcn=[0.88], hit=[0.87])
+        assert findings.against_opponents(table, "holdout") == [
+            "HIT is .0100 AUC below DCN, the best ranking model (one seed)."
+        ]
+        (sentence,) = findings.spread(table)
+        assert sentence.startswith("Every result is of one seed, which tells nothing of the spread")
+
+    def test_several_seeds_need_no_such_word(self):
+        assert findings.spread(runs(dcn=five(0.88), hit=five(0.87))) == []
+
+    def test_some_rows_of_one_seed_are_counted(self):
+        assert findings.spread(runs(dcn=five(0.88), hit=[0.87]))[0].startswith("1 of 2 results")
+
+    def test_equal_models_are_not_told_apart(self):
+        (sentence,) = findings.against_opponents(runs(dcn=five(0.88), hit=five(0.88)), "holdout")
+        assert sentence.startswith("No difference")
+
+    def test_the_leader_and_who_may_be_as_good(self):
+        table = runs(dcn=five(0.88), deep_fm=five(0.8799, SPREAD[::-1]), lr=five(0.80, SPREAD[::-1]))
+        (sentence,) = findings.highest(table, "holdout")
+        assert sentence.startswith("DCN has the highest mean test AUC, .8800 ± .0004; no difference to it can be told")
+        assert "for DeepFM (5 seeds)" in sentence
+        assert "LR" not in sentence
+
+
+class TestPaper:
+    def test_beyond_the_interval(self):
+        (sentence,) = findings.against_paper(runs("published", hit=five(0.9148)), "hit", "ml-1m")
+        assert "AUC .9148 ± .0004, .0100 above the paper's .9048" in sentence
+        assert "logloss .3002 ± .0002, .0024 below the paper's .3026" in sentence
+        assert sentence.endswith("(5 seeds).")
+
+    def test_within_the_interval(self):
+        (sentence,) = findings.against_paper(runs("published", hit=five(0.9049)), "hit", "ml-1m")
+        assert "AUC .9049 ± .0004, whose interval holds the paper's .9048" in sentence
+
+    @pytest.mark.parametrize(("protocol", "dataset"), [("holdout", "ml-1m"), ("published", "synthetic-movielens")])
+    def test_nothing_under_another_protocol_or_on_other_data(self, protocol, dataset):
+        assert findings.against_paper(runs(protocol, hit=[0.9]), "hit", dataset) == []
+
+
+class TestLeak:
+    def entry(self, protocol: str, membership: float) -> dict:
+        return {"protocol": protocol, "test_auc": {"two_statistics": 0.88, "membership": membership, "both": 0.9}}
+
+    def test_a_bit_that_is_the_label_and_one_that_says_nothing(self):
+        entries = [self.entry("published", 1.0), self.entry("holdout", 0.5), self.entry("temporal", 0.53)]
+        leaking, honest, between = findings.leak(entries, runs("published", hit=[0.91]))
+        assert "reach AUC .8800 (HIT .9100)" in leaking
+        assert leaking.endswith("1.0000, it is the label.")
+        assert honest.endswith(".5000, it says nothing.")
+        assert between.endswith(".5300.")
+
+    def test_models_without_runs_are_not_mentioned(self):
+        assert "(" not in findings.leak([self.entry("holdout", 0.5)], runs("published", hit=[0.91]))[0]
+
+
+class TestSteps:
+    def test_only_falls_beyond_the_interval_count(self):
+        before = runs("published", dssm=five(0.88), hit=five(0.90), lr=five(0.8501))
+        after = runs("holdout", dssm=five(0.86), hit=five(0.89), lr=five(0.85, [0.002, -0.002, 0.003, -0.003, 0.0]))
+        assert findings.steps(pd.concat([before, after])) == [
+            "From `published` to `holdout`, without the leak, AUC falls for 2 of 3 models by more than the interval, "
+            "least for HIT (.0100), most for DSSM (.0200)."
+        ]
+
+    def test_one_seed(self):
+        table = pd.concat([runs("published", hit=[0.9]), runs("holdout", hit=[0.89])])
+        assert findings.steps(table)[0].endswith("(one seed).")
+
+    def test_no_fall(self):
+        table = pd.concat([runs("published", hit=[0.89]), runs("holdout", hit=[0.9])])
+        assert "falls for 0 of 1 models (one seed)" in findings.steps(table)[0]
+
+
+class TestAblations:
+    def sentences(self, *, sweep: bool = False, **variants) -> list[str]:
+        entry = Ablation("t", "q", "hit", dict.fromkeys(variants, ()), is_sweep=sweep)
+        parts = [runs(variant=name, hit=values) for name, values in variants.items()]
+        return findings.ablation(pd.concat([runs(hit=five(0.88)), *parts]), entry, ["holdout", "temporal"])
+
+    def test_variants_are_sorted_by_what_can_be_told(self):
+        (sentence,) = self.sentences(
+            no_a=five(0.87, SPREAD[::-1]), no_b=five(0.885, SPREAD[::-1]), no_c=five(0.8801, SPREAD[::-1])
+        )
+        assert sentence.startswith("Under `holdout` below the defaults: no a (-.0100")
+        assert "; above the defaults: no b (+.0050" in sentence
+        assert "; no difference to the defaults can be told for no c (+.0001" in sentence
+
+    def test_one_seed_decides_nothing(self):
+        (sentence,) = self.sentences(no_a=[0.5])
+        assert sentence == "Under `holdout` seen with one seed, which tells nothing of the spread: no a (-.3800)."
+
+    def test_a_sweep_names_its_ends_among_which_the_defaults_are(self):
+        (sentence,) = self.sentences(sweep=True, heads_1=five(0.87), heads_8=five(0.86))
+        assert sentence.endswith("; highest mean: the defaults, lowest: heads 8.")
+
+    def test_without_runs_there_is_no_sentence(self):
+        entry = Ablation("t", "q", "hit", {"no_a": ()})
+        assert findings.ablation(runs(hit=five(0.88)), entry, ["holdout"]) == []
+
+
+def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
+    names = {"dssm": 0.8, "mvke": 0.85, "dcn": 0.9, "int_tower": 0.88, "hit": 0.87}
+    table = pd.concat(
+        [runs(protocol, **{n: five(v) for n, v in names.items()}) for protocol in ("published", "temporal")]
+    )
+    audit = [TestLeak().entry(protocol, 1.0) for protocol in ("published", "temporal")]
+    found = findings.key_findings(table, audit, "ml-1m")
+    assert 5 <= len(found) <= 8
+    assert sum("the paper's" in sentence for sentence in found) == 2
+    assert sum("liked items" in sentence for sentence in found) == 1
+    assert sum(sentence.startswith("Under `temporal`") for sentence in found) == 4
