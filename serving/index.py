@@ -133,10 +133,10 @@ class Snapshot:
         """(n,) rows -> (n, H * d) float32, a copy of these alone."""
         return torch.from_numpy(self._both(rows, lambda table, part: table.file.rows("rows", part)))
 
-    def all_vectors(self) -> Tensor:
-        """(places, H * d) float32, those of items that are gone included."""
-        base = torch.from_numpy(self.base.file.section("rows"))
-        return base if self.delta is None else torch.cat([base, self.delta_vectors])
+    @property
+    def base_vectors(self) -> Tensor:
+        """(N, H * d) float32, those of items that are gone included."""
+        return torch.from_numpy(self.base.file.section("rows"))
 
     @property
     def delta_vectors(self) -> Tensor:

@@ -93,7 +93,7 @@ class PreRanker:
         many, users = _as_list(user)
         with torch.inference_mode():
             logits = [
-                state.scorer.score_rows(self._query(state, users[first : first + USER_CHUNK], levels), vectors)
+                state.scorer.score_items(self._query(state, users[first : first + USER_CHUNK], levels), vectors)
                 for first in range(0, len(users), USER_CHUNK)
             ]
         scores = torch.sigmoid(torch.cat(logits).double()).numpy()
@@ -139,7 +139,7 @@ class PreRanker:
 
 def _exact(state: State, query: Any, rows: np.ndarray) -> Tensor:
     """Logits (U, n) of these rows, in float32."""
-    return state.scorer.score_rows(query, state.items.vectors(rows))
+    return state.scorer.score_items(query, state.items.vectors(rows))
 
 
 def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking:
@@ -162,12 +162,12 @@ def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking:
 def _all_logits(state: State, query: Any) -> Tensor:
     """Logits (U, places) in the precision of the index, -inf for items that are gone."""
     items, scorer = state.items, state.scorer
-    if scorer.reads_rows:
-        logits = scorer.score_rows(query, items.all_vectors())
+    if scorer.reads_rows or (items.columns_exact and scorer.prefers_rows(query)):
+        logits = scorer.score_items(query, items.base_vectors)
     else:
         logits = scorer.score_all(query, items.columns)
-        if items.delta is not None:
-            logits = torch.cat([logits, scorer.score_rows(query, items.delta_vectors)], dim=1)
+    if items.delta is not None:
+        logits = torch.cat([logits, scorer.score_items(query, items.delta_vectors)], dim=1)
     if len(items.gone):
         logits[:, items.gone] = float("-inf")
     return logits

@@ -13,7 +13,7 @@ from preprocessing import utils
 from preprocessing.errors import InputError
 from serving.columns import Columns, block_size, blocks_shape, fill_blocks, head_scales
 from serving.fold import for_inference
-from serving.scorers import PlainScorer, item_heads, make_scorer
+from serving.scorers import MANY_VECTORS, PlainScorer, item_heads, make_scorer
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +177,7 @@ class TestBlocks:
                 query = scorer.query(users)
                 expected = scorer.score_rows(query, rows)
                 assert torch.allclose(expected, model.score(users, rows), atol=1e-4)
+                assert torch.allclose(scorer.score_items(query, rows), expected, atol=1e-4)
                 for dtype, tolerance in (("<f4", 1e-4), ("<u2", 0.5), ("|i1", 0.5)):
                     scales = head_scales(rows.numpy(), scorer.heads)
                     blocks = np.zeros(blocks_shape(count, scorer.heads, scorer.dim), dtype=dtype)
@@ -184,6 +185,20 @@ class TestBlocks:
                     scores = scorer.score_all(query, Columns.of(blocks, scales, count))
                     assert scores.shape == (5, count)
                     assert torch.allclose(scores, expected, atol=tolerance), (dtype, count)
+
+    @pytest.mark.parametrize("heads", [1, 4])
+    def test_many_vectors_meet_rows_and_few_meet_columns(self, heads, data, tmp_path):
+        """Both ways, and the bounds between them, give what the model predicts."""
+        ways = set()
+        for user_heads in (MANY_VECTORS // 3 - 1, MANY_VECTORS // 3):  # IntTower has three levels of them
+            model = random_model("int_tower", data, user_head=user_heads, item_head=heads, field_dim=4)
+            ranker, reference = ranker_of(tmp_path / str(user_heads), model, data), Reference(model, data)
+            user = reference.users[0]
+            ranking = ranker.rank(user, k=20)
+            assert ranking.scores == pytest.approx(reference(user, ranking.items.tolist()), abs=1e-5)
+            query = torch.zeros(1, 3 * user_heads, 4)
+            ways.add(ranker.state.scorer.prefers_rows(query))
+        assert ways == ({False, True} if heads > 1 else {False})
 
     def test_int8_uses_its_whole_range(self):
         rows = np.array([[1.0, -4.0, 0.0, 0.0], [2.0, 0.5, 0.0, 0.0]], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Linear maps whose float32 training step on CPU goes through oneDNN."""
+"""Float32 products on CPU through oneDNN: for the linear maps of a training step, and for scoring."""
 
 from __future__ import annotations
 
@@ -19,9 +19,17 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_features) -> (B, out_features)"""
-        if _PRODUCT is not None and torch.is_grad_enabled() and _is_plain_matrix(x) and x.shape[0] > 1:
+        exporting = torch.compiler.is_exporting()  # ONNX has no word for it
+        if _PRODUCT is not None and torch.is_grad_enabled() and not exporting and _is_plain_matrix(x):
             return _Product.apply(x, self.weight, self.bias)
         return F.linear(x, self.weight, self.bias)
+
+
+def product(x: Tensor, weight: Tensor) -> Tensor:
+    """(B, K) and (N, K) -> x weight^T (B, N) without gradient, through oneDNN where it can."""
+    if _PRODUCT is not None and _is_plain_matrix(x):
+        return _PRODUCT(x, weight, None, "none", [], "")
+    return F.linear(x, weight)
 
 
 def _is_plain_matrix(x: Tensor) -> bool:
