@@ -12,6 +12,7 @@ it. Contenders are timed in turn; ratios are of medians of one run.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -36,6 +37,7 @@ from serving.columns import STORED, Columns, blocks_shape, fill_blocks, head_sca
 from serving.manifest import index_folder
 from serving.ranker import PreRanker
 from serving.scorers import SCORERS, Scorer, item_heads
+from training.store import write_atomic
 
 TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
 RANKING = ("deep_fm", "auto_int")
@@ -44,6 +46,7 @@ SHAPES = {name: (name, {}) for name in TWO_TOWERS} | {title: ("int_tower", more)
 PRECISIONS = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}
 TOP = 100
 PEAK = "square product"
+CASE = ("model", "case", "items", "precision", "threads")  # what tells measurements of requests apart
 
 
 # -- scoring alone ----------------------------------------------------------------------------------------------------
@@ -140,23 +143,37 @@ def scoring(options: argparse.Namespace) -> list[dict]:
 
 
 def requests(options: argparse.Namespace) -> list[dict]:
-    table = []
-    for items in options.items:
-        for title in options.models:
-            name, arguments = SHAPES.get(title, (title, {}))
-            for precision in options.precisions if name in TWO_TOWERS else ("float32",):
-                with tempfile.TemporaryDirectory() as folder:
-                    cases = request_cases(Path(folder), name, items, precision, arguments, options)
-                    for case, (action, users, more) in cases.items():
-                        for threads in options.threads:
-                            torch.set_num_threads(threads)
-                            times = seconds({"request": action}, options.seconds, most=2000)["request"]
-                            rate = round(users / float(times.mean()), 1)
-                            entry = {"model": title, "case": case, "items": items, "precision": precision}
-                            entry |= {"threads": threads, "users": users} | percentiles(times)
-                            table.append(entry | {"requests_per_second": rate} | more)
-                            print(json.dumps(table[-1]), file=sys.stderr, flush=True)
+    """Cases that --json holds already are not measured again."""
+    table = json.loads(options.json.read_text()) if options.json is not None and options.json.exists() else []
+    done = {tuple(entry[name] for name in CASE) for entry in table}
+    for items, title in itertools.product(options.items, options.models):
+        name, arguments = SHAPES.get(title, (title, {}))
+        for precision in options.precisions if name in TWO_TOWERS else ("float32",):
+            names = case_names(name, options)
+            keys = [(title, case, items, precision, threads) for case in names for threads in options.threads]
+            if done.issuperset(keys):
+                continue
+            with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+                cases = request_cases(Path(folder), name, items, precision, arguments, options)
+                for title, case, items, precision, threads in (key for key in keys if key not in done):
+                    action, users, more = cases[case]
+                    torch.set_num_threads(threads)
+                    times = seconds({"request": action}, options.seconds, most=2000)["request"]
+                    entry = dict(zip(CASE, (title, case, items, precision, threads), strict=True))
+                    entry |= {"users": users} | percentiles(times)
+                    table.append(entry | {"requests_per_second": round(users / float(times.mean()), 1)} | more)
+                    print(json.dumps(table[-1]), file=sys.stderr, flush=True)
+                    if options.json is not None:
+                        write_atomic(options.json, json.dumps(table, indent=1) + "\n")
     return table
+
+
+def case_names(name: str, options: argparse.Namespace) -> list[str]:
+    if name not in TWO_TOWERS:
+        return ["all candidates"]
+    names = ["features to top 100", "known user to top 100", "1,000 candidates"]
+    names += ["last level"] if name == "int_tower" else []
+    return names + [f"{users} users" for users in options.users if users > 1]
 
 
 def request_cases(
