@@ -37,7 +37,7 @@ from training.guard import Guard
 NAMES = [name for name in MODELS if name != "gbdt"]
 # Kind -> beginnings of the names of torch's operators.
 KINDS = {
-    "matrix products": ("mm", "addmm", "bmm", "baddbmm", "mkldnn_linear"),
+    "matrix products": ("mm", "addmm", "bmm", "baddbmm", "mkldnn_linear", "_linear_pointwise"),
     "random numbers": ("random_", "rand", "bernoulli_", "native_dropout"),  # and numpy's, which are timed
     "batch norm": ("native_batch_norm", "batch_norm"),
     "embedding gradients": ("embedding_dense_backward", "scatter_add", "sort", "bincount"),
@@ -106,8 +106,9 @@ def kinds(model: CTRModel, split: Split, batch_size: int, precision: str) -> dic
         model.fit(split, batch_size=batch_size, precision=precision, verbose=0)
     times: Counter[str] = Counter()
     for event in recorded.key_averages():
-        if event.key.startswith("aten::"):
-            times[kind_of(event.key.removeprefix("aten::"))] += event.self_cpu_time_total
+        library, _, operator = event.key.partition("::")
+        if library in ("aten", "mkldnn"):
+            times[kind_of(operator)] += event.self_cpu_time_total
     return {kind: seconds / sum(times.values()) for kind, seconds in times.items()}
 
 
