@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -25,6 +26,9 @@ from torch.distributed.rendezvous import rendezvous
 from preprocessing.errors import InputError
 
 PATIENCE = 5.0  # seconds that a process which lost the others waits to learn why
+# Of a collective operation: one process may download and read a data set first, while the others wait; torch's default
+# of ten minutes with NCCL is too short for that. A process that dies is noticed at once by its broken connections.
+TIMEOUT = timedelta(hours=2)
 
 
 def local_rank() -> int | None:
@@ -57,7 +61,7 @@ class Job:
         if torch.cuda.is_available() and local_rank() < torch.cuda.device_count():
             torch.cuda.set_device(local_rank())
             backend = "cpu:gloo,cuda:nccl"
-        dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size)
+        dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=TIMEOUT)
         self.store.set(f"process/{self.rank}", json.dumps([socket.gethostname(), os.getpid()]))
         self.others = {
             rank: json.loads(self.store.get(f"process/{rank}")) for rank in range(self.size) if rank != self.rank
