@@ -52,7 +52,8 @@ def speeds(data: Dataset, rows: int, batch_size: int, repeats: int) -> dict[str,
 
 def test_auc(precision: str, seed: int, options: argparse.Namespace) -> float:
     """Of a whole run of the script."""
-    out = Path(options.out, options.protocol, f"{precision}-seed{seed}")
+    epochs = f"-epochs{options.epoch}" if options.epoch else ""
+    out = Path(options.out, options.protocol, f"{precision}-seed{seed}{epochs}")
     if not (out / RESULT).exists():
         command = [sys.executable, "train_movielens_IntTower.py", "--protocol", options.protocol, "--seed", str(seed)]
         command += [part for name, value in SIZES.items() for part in ("--set", f"{name}={value}")]
@@ -98,7 +99,8 @@ def main() -> None:
     if differences:
         mean = statistics.mean(differences)
         rows.append({"IntTower 32 x 64": "test AUC, mean difference", "bf16 against fp32": f"{mean:+.5f}"})
-    text = f"{data.name}, protocol {options.protocol}, batch {options.batch_size}, {machine()}.\n\n{table(rows)}"
+    epochs = f", {options.epoch} epochs" if options.epoch else ""
+    text = f"{data.name}, protocol {options.protocol}{epochs}, batch {options.batch_size}, {machine()}.\n\n{table(rows)}"
     print(text)
     if options.write:
         write_section("precision", text)
