@@ -100,7 +100,8 @@ def main() -> None:
         mean = statistics.mean(differences)
         rows.append({"IntTower 32 x 64": "test AUC, mean difference", "bf16 against fp32": f"{mean:+.5f}"})
     epochs = f", {options.epoch} epochs" if options.epoch else ""
-    text = f"{data.name}, protocol {options.protocol}{epochs}, batch {options.batch_size}, {machine()}.\n\n{table(rows)}"
+    head = f"{data.name}, protocol {options.protocol}{epochs}, batch {options.batch_size}, {machine()}."
+    text = f"{head}\n\n{table(rows)}"
     print(text)
     if options.write:
         write_section("precision", text)
