@@ -164,7 +164,7 @@ def requests(options: argparse.Namespace) -> list[dict]:
                     table.append(entry | {"requests_per_second": round(users / float(times.mean()), 1)} | more)
                     print(json.dumps(table[-1]), file=sys.stderr, flush=True)
                     if options.json is not None:
-                        write_atomic(options.json, json.dumps(table, indent=1) + "\n")
+                        write_atomic(options.json, as_json(table))
     return table
 
 
@@ -252,6 +252,11 @@ def million(options: argparse.Namespace) -> list[dict]:
 # -- the command ------------------------------------------------------------------------------------------------------
 
 
+def as_json(rows: list[dict]) -> str:
+    """A list with one row a line."""
+    return "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
+
+
 def print_table(rows: list[dict]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
@@ -271,7 +276,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of measuring a case")
     parser.add_argument("--json", type=Path, help="write the table here; for `plot`: a table of `requests`")
     parser.add_argument("--folder", type=Path, help="where generated run folders are written and deleted")
-    parser.add_argument("--results", type=Path, nargs="+", default=[Path("results"), Path("runs")])
+    parser.add_argument("--results", type=Path, nargs="+", default=[Path("results")], help="run folders, too")
     parser.add_argument("--protocol", default="holdout")
     options = parser.parse_args()
     options.items = options.items or ([1_000_000] if options.part == "million" else [10_000])
@@ -281,7 +286,7 @@ def main() -> None:
     table = {"scoring": scoring, "requests": requests, "million": million}[options.part](options)
     print_table(table)
     if options.json:
-        options.json.write_text(json.dumps(table, indent=1) + "\n")
+        write_atomic(options.json, as_json(table))
 
 
 if __name__ == "__main__":

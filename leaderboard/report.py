@@ -13,6 +13,7 @@ from leaderboard import comparisons, findings, tables
 from leaderboard.architecture import draw_architectures
 from leaderboard.figures import draw_all
 from leaderboard.speed import SERVING_NOTE, Speeds
+from leaderboard.speed_tables import speed_tables
 from leaderboard.stage_figures import draw_stages
 from leaderboard.stage_report import stage_sections
 from leaderboard.stages import STAGES, read_stages
@@ -29,6 +30,7 @@ from training.store import write_atomic
 
 DATASET = "ml-1m"
 AUDIT = "audit.json"
+SPEED = "speed"  # beside the data sets: what benchmarks measured
 GENERATED_NOTE = (
     "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
     "compared with a paper's."
@@ -62,6 +64,7 @@ class Results:
     audit: list[dict] = field(default_factory=list)
     stages: list[dict] = field(default_factory=list)
     speeds: Speeds = tables.NOT_MEASURED
+    speed_tables: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Results:
@@ -71,8 +74,9 @@ class Results:
             raise InputError(f"There is no result in {folder}. Run benchmark.py without --report.")
         audit = folder / AUDIT
         entries = json.loads(audit.read_text()) if audit.exists() else []
-        speeds = Speeds.load(folder.parent / "speed")
-        return cls(folder.name, runs, entries, read_stages(folder / STAGES), speeds)
+        speeds = Speeds.load(folder.parent / SPEED)
+        tables_of_speed = speed_tables(folder.parent / SPEED)
+        return cls(folder.name, runs, entries, read_stages(folder / STAGES), speeds, tables_of_speed)
 
 
 def filled(text: str, results: Results) -> str:
@@ -83,7 +87,7 @@ def filled(text: str, results: Results) -> str:
         "audit": tables.audit(results.audit, results.runs),
         "findings": bullets(findings.key_findings(results.runs, results.audit, results.dataset)),
     }
-    return fill(text, parts)
+    return fill(text, parts | results.speed_tables)
 
 
 def fill(text: str, parts: dict[str, str]) -> str:
@@ -159,7 +163,8 @@ def _provenance(runs: pd.DataFrame) -> str:
 def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Path | None = None) -> list[Path]:
     """Writes `README.md` of a folder of results and the pictures; with `readme` also what stands between its markers.
 
-    `docs/tuning.md` beside `readme` is filled likewise; the pictures of the architectures are for `readme`.
+    `docs/tuning.md` and `docs/serving.md` beside `readme` are filled likewise; the pictures of the architectures are
+    for `readme`.
 
     Returns what was written, the report first. Raises `InputError` without results.
     """
@@ -168,8 +173,9 @@ def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Pa
     write_atomic(written[0], full_report(results))
     if readme is not None:
         write_atomic(readme, filled(readme.read_text(), results))
-        tuning = readme.parent / "docs" / "tuning.md"
+        tuning, serving = (readme.parent / "docs" / name for name in ("tuning.md", "serving.md"))
         write_atomic(tuning, filled_tuning(tuning.read_text(), load(folder / dataset / FOLDER)))
-        written += [readme, tuning, *draw_architectures(figures)]
+        write_atomic(serving, fill(serving.read_text(), speed_tables(folder / SPEED)))
+        written += [readme, tuning, serving, *draw_architectures(figures)]
     written += draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, figures)
     return written + draw_stages(results.runs, results.stages, figures)
