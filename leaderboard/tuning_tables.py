@@ -15,7 +15,7 @@ def searches_table() -> str:
         search = SEARCHES[model]
         changes = [search.first, *((change,) for change in search.then), search.temporal]
         rows.append([MODELS[model].title, *map(_changes, changes)])
-    return markdown(["model", "1, 2, 3", "4", "5", "6", "7, 8 (`temporal`)"], rows)
+    return markdown(["model", "1, 2", "3", "4", "5, 6 (`temporal`)"], rows)
 
 
 def _changes(changes: tuple[Settings, ...]) -> str:
