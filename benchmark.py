@@ -16,13 +16,13 @@ from pathlib import Path
 from experiment.arguments import Parser
 from experiment.main import run
 from leaderboard.ablations import ABLATIONS, ablation_jobs
-from leaderboard.audit import write_audit
 from leaderboard.jobs import FIRST_SEED, grid
+from leaderboard.measures.audit import write_audit
+from leaderboard.measures.stages import STAGES, measure_stages
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
-from leaderboard.report import AUDIT, write_report
+from leaderboard.report.pages import AUDIT, write_report
 from leaderboard.runner import ROOT, Runner
-from leaderboard.stages import STAGES, measure_stages
 from leaderboard.tuning import FOLDER as TUNING
 from leaderboard.tuning import tune
 from model import MODELS, find_model

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from leaderboard.theme import Theme, draw
+from leaderboard.report.theme import Theme, draw
 from model import MODELS, find_model
 from preprocessing.errors import InputError
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboard.ablations import ABLATIONS, ablation_jobs
-from leaderboard.audit import write_audit
 from leaderboard.jobs import FIRST_SEED, Job, grid
-from leaderboard.report import AUDIT, write_report
+from leaderboard.measures.audit import write_audit
+from leaderboard.report.pages import AUDIT, write_report
 from leaderboard.runner import ROOT, Runner, code_version
 from preprocessing.download import SYNTHETIC, load_movielens
 from preprocessing.errors import InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from leaderboard import comparisons, findings
 from leaderboard.ablations import Ablation
+from leaderboard.report import comparisons, findings
 
 SPREAD = [0.0, 0.0004, -0.0004, 0.0002, -0.0002]  # over five seeds; mean 0
 

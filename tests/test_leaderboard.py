@@ -13,14 +13,14 @@ import torch
 from helpers import random_raw
 
 from experiment.options import parse_options
-from leaderboard import tables
 from leaderboard.ablations import ABLATIONS, ablation_jobs
-from leaderboard.audit import audit, membership
-from leaderboard.figures import draw_all
 from leaderboard.jobs import SCRIPTS, Job, grid
-from leaderboard.report import Results, filled, full_report
+from leaderboard.measures.audit import audit, membership
+from leaderboard.report import tables
+from leaderboard.report.figures import draw_all
+from leaderboard.report.pages import Results, filled, full_report
+from leaderboard.report.speed import Speeds
 from leaderboard.runner import Runner, code_version
-from leaderboard.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, compare, load_runs, relative_improvement
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset

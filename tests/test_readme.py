@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiment.options import parse_options
-from leaderboard.report import Results, filled, full_report
+from leaderboard.report.pages import Results, filled, full_report
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from leaderboard.speed_tables import requests_table, serving_table, speed_tables, training_table
+from leaderboard.report.speed_tables import requests_table, serving_table, speed_tables, training_table
 
 
 def request(model: str, p50_ms: float, **more) -> dict:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboard.report import Results, full_report
-from leaderboard.stage_figures import curves, draw_stages, pooled_bins, reliability_models
-from leaderboard.stage_report import stage_sections
-from leaderboard.stage_tables import stage_frame, stage_tables
+from leaderboard.report.pages import Results, full_report
+from leaderboard.report.stage_figures import curves, draw_stages, pooled_bins, reliability_models
+from leaderboard.report.stage_section import stage_sections
+from leaderboard.report.stage_tables import stage_frame, stage_tables
 from model import MODELS
 from model.base import TwoTower
 from training.calibration import calibration

@@ -14,11 +14,11 @@ from scipy import stats
 
 from experiment.options import parse_options
 from experiment.run import train_and_report
-from leaderboard.agreement import rank_correlation, survivors
-from leaderboard.candidates import candidate_scores, candidates, draw_users
 from leaderboard.jobs import grid
+from leaderboard.measures.agreement import rank_correlation, survivors
+from leaderboard.measures.candidates import candidate_scores, candidates, draw_users
+from leaderboard.measures.stages import STAGES, best_ranker, measure_stages, read_stages
 from leaderboard.runner import Runner
-from leaderboard.stages import STAGES, best_ranker, measure_stages, read_stages
 from model import MODELS, build_model, load_model
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
@@ -195,7 +195,7 @@ class TestMeasureStages:
         raw, runner, jobs, path = bench
         first = measure_stages(raw, jobs[:1] + jobs[2:], runner, path, quiet=True)
         before = path.read_bytes()
-        monkeypatch.setattr("leaderboard.stages.candidate_scores", None)
+        monkeypatch.setattr("leaderboard.measures.stages.candidate_scores", None)
         assert measure_stages(raw, jobs[:1] + jobs[2:], runner, path, quiet=True) == first
         assert path.read_bytes() == before
 

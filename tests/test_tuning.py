@@ -15,12 +15,12 @@ from experiment.main import run
 from experiment.options import parse_options
 from leaderboard import trials
 from leaderboard.jobs import grid
-from leaderboard.report import filled_tuning
+from leaderboard.report.pages import filled_tuning
+from leaderboard.report.tuning_tables import results_table, searches_table
 from leaderboard.runner import Runner
 from leaderboard.statistics import load_runs
 from leaderboard.trials import SEARCHES, TRIALS, Search, Trial, chain
 from leaderboard.tuning import FOLDER, Outcome, follow, load, read, tune
-from leaderboard.tuning_tables import results_table, searches_table
 from model import MODELS, default_settings
 from model.base import CTRModel
 from preprocessing.errors import InputError

@@ -1,7 +1,7 @@
 """What pre-ranking is for: how much of a ranking model's best a model lets through, if it comes before it.
 
 256 users are drawn by the seed, and the candidates of each are all items of the catalogue. The ranker is the ranking
-model with the best validation AUC of the protocol and seed. Definitions: `leaderboard.agreement`.
+model with the best validation AUC of the protocol and seed. Definitions: `leaderboard.measures.agreement`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from leaderboard.agreement import TOP, rank_correlation, survivors
-from leaderboard.candidates import candidate_scores, candidates, draw_users
 from leaderboard.jobs import FIRST_SEED, Job
+from leaderboard.measures.agreement import TOP, rank_correlation, survivors
+from leaderboard.measures.candidates import candidate_scores, candidates, draw_users
 from leaderboard.runner import Runner
 from model import MODELS, load_model
 from model.base import TwoTower

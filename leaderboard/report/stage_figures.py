@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from leaderboard.agreement import CUTS, TOP
-from leaderboard.figures import spread
-from leaderboard.stage_tables import random_shares, stage_frame
+from leaderboard.measures.agreement import CUTS, TOP
+from leaderboard.report.figures import spread
+from leaderboard.report.stage_tables import random_shares, stage_frame
+from leaderboard.report.tables import PROTOCOL_TITLES
+from leaderboard.report.theme import Theme, draw
 from leaderboard.statistics import Estimate
-from leaderboard.tables import PROTOCOL_TITLES
-from leaderboard.theme import Theme, draw
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS

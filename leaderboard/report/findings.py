@@ -13,10 +13,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from leaderboard.ablations import Ablation
-from leaderboard.comparisons import OURS, comparisons, defaults
+from leaderboard.report.comparisons import OURS, comparisons, defaults
+from leaderboard.report.tables import BASELINE, change, estimate, number, of, protocol_losses, variants_of
+from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of
 from leaderboard.statistics import Difference, Estimate, compare
-from leaderboard.tables import BASELINE, change, estimate, number, of, protocol_losses, variants_of
-from leaderboard.words import ONE_SEED, apart, listed, seeds_of
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
@@ -93,7 +93,7 @@ def against_paper(runs: pd.DataFrame, model: str, dataset: str) -> list[str]:
 
 
 def leak(entries: list[dict], runs: pd.DataFrame) -> list[str]:
-    """The audit (see `leaderboard.audit`) in words."""
+    """The audit (see `leaderboard.measures.audit`) in words."""
     sentences = []
     for entry in entries:
         probes, protocol = entry["test_auc"], entry["protocol"]

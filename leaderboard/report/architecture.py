@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from leaderboard.theme import Theme, draw
+from leaderboard.report.theme import Theme, draw
 
 Place = tuple[float, float]
 SIDES = (("user", "u", 2.1, -1), ("item", "v", 7.9, 1))  # name, index, centre, direction of its outer edge

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboard.ablations import Ablation
+from leaderboard.report.tables import PROTOCOL_TITLES, of, variants_of
+from leaderboard.report.theme import Theme, draw
 from leaderboard.statistics import Estimate, compare
-from leaderboard.tables import PROTOCOL_TITLES, of, variants_of
-from leaderboard.theme import Theme, draw
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 

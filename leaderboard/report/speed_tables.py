@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from leaderboard.speed import REQUESTS, SCORING, WHOLE_REQUESTS
-from leaderboard.tables import markdown
+from leaderboard.report.speed import REQUESTS, SCORING, WHOLE_REQUESTS
+from leaderboard.report.tables import markdown
 from model import MODELS
 
 TRAINING = "training.json"

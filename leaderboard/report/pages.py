@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from leaderboard import comparisons, findings, tables
-from leaderboard.architecture import draw_architectures
-from leaderboard.figures import draw_all
-from leaderboard.speed import SERVING_NOTE, Speeds
-from leaderboard.speed_tables import speed_tables
-from leaderboard.stage_figures import draw_stages
-from leaderboard.stage_report import stage_sections
-from leaderboard.stages import STAGES, read_stages
+from leaderboard.measures.stages import STAGES, read_stages
+from leaderboard.report import comparisons, findings, tables
+from leaderboard.report.architecture import draw_architectures
+from leaderboard.report.figures import draw_all
+from leaderboard.report.speed import SERVING_NOTE, Speeds
+from leaderboard.report.speed_tables import speed_tables
+from leaderboard.report.stage_figures import draw_stages
+from leaderboard.report.stage_section import stage_sections
+from leaderboard.report.tuning_tables import results_table, searches_table
+from leaderboard.report.words import bullets
 from leaderboard.statistics import load_runs
 from leaderboard.tuning import FOLDER, Tuned, load
-from leaderboard.tuning_tables import results_table, searches_table
-from leaderboard.words import bullets
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.errors import InputError
@@ -56,7 +56,7 @@ def models_table() -> str:
 class Results:
     """What `results/` holds of one data set.
 
-    runs: see `load_runs`. audit: see `leaderboard.audit`. stages: see `leaderboard.stages`.
+    runs: see `load_runs`. audit: see `leaderboard.measures.audit`. stages: see `leaderboard.measures.stages`.
     """
 
     dataset: str

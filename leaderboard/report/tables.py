@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from leaderboard.ablations import ABLATIONS, Ablation
-from leaderboard.speed import Speeds
+from leaderboard.report.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, compare, relative_improvement
 from model import MODELS
 from model.base import TwoTower

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from leaderboard.report.tables import estimate
 from leaderboard.statistics import Estimate
-from leaderboard.tables import estimate
 
 ONE_SEED = "one seed, which tells nothing of the spread"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from leaderboard.report.tables import BASELINE, markdown, signed
+from leaderboard.report.words import p_text
 from leaderboard.statistics import Difference, compare
-from leaderboard.tables import BASELINE, markdown, signed
-from leaderboard.words import p_text
 from model import MODELS
 from model.base import TwoTower
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboard.tables import markdown, number
+from leaderboard.report.tables import markdown, number
 from leaderboard.trials import BASE_NAME, SEARCHES, TRIALS, Settings, text_of
 from leaderboard.tuning import Tuned
 from model import MODELS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.stage_figures import stage_pictures
-from leaderboard.stage_tables import NOTE, stage_tables
+from leaderboard.report.stage_figures import stage_pictures
+from leaderboard.report.stage_tables import NOTE, stage_tables
 
 ALT = {
     "survivors": "Share of the ranker's best candidates that each two-tower model lets through",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.agreement import CUTS, TOP
-from leaderboard.stages import USERS
+from leaderboard.measures.agreement import CUTS, TOP
+from leaderboard.measures.stages import USERS
+from leaderboard.report.tables import PROTOCOL_TITLES, estimate, markdown, number
 from leaderboard.statistics import Estimate
-from leaderboard.tables import PROTOCOL_TITLES, estimate, markdown, number
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS

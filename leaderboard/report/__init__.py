@@ -1,0 +1,1 @@
+"""Result files -> tables, sentences and pictures. Reads `results/` and trains nothing."""
