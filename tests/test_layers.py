@@ -121,12 +121,27 @@ class TestFEBlock:
     def test_is_projection_then_maxsim(self, user_heads, item_heads):
         block = FEBlock([7, 5, 3], 3, user_heads, item_heads, field_dim=4).requires_grad_(False)
         layers, item = [randn(6, 7), randn(6, 5), randn(6, 3)], randn(6, 3, seed=1)
-        levels = [p.weight @ layer.T for p, layer in zip(block.user_projections, layers, strict=True)]
+        pairs = zip(block.user_projections, layers, strict=True)
+        levels = [p.weight @ layer.T / (3 * user_heads) for p, layer in pairs]
         expected = slow_fe_score(
             [level.T for level in levels], (block.item_projection.weight @ item.T).T, user_heads, item_heads, [4] * 3
         )
         score = block(block.user_levels(layers), block.item_heads_of(item))
         assert score.tolist() == pytest.approx(expected, abs=1e-5)
+
+    @pytest.mark.parametrize("heads", [1, 4, 32])
+    def test_starts_and_moves_as_far_with_any_number_of_heads(self, heads):
+        """A plain sum would start at up to 350 with 32 heads, and move by 46 in one step."""
+        torch.manual_seed(0)
+        block = FEBlock([300, 300, 128], 128, heads, heads, field_dim=64)
+        layers = [randn(256, size).relu() for size in (300, 300, 128)]
+        step = torch.optim.Adam(block.parameters(), lr=1e-3)
+        before = block(block.user_levels(layers), block.item_heads_of(layers[2]))
+        before.sum().backward()
+        step.step()
+        after = block(block.user_levels(layers), block.item_heads_of(layers[2]))
+        assert before.abs().max() < 5
+        assert 0.1 < (after - before).abs().mean() < 2
 
     @pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
     def test_sizes_below_one_are_refused(self, sizes):

@@ -682,7 +682,7 @@ class TestSwitchesOfIntTower:
 
         plain, pulled = self.build(dataset), self.build(dataset, cir_weight=0.5)
         for model in (plain, pulled):
-            fit(model, dataset, 8, validation_data=None)
+            fit(model, dataset, 40, validation_data=None)
         assert margin(pulled) > margin(plain) + 0.05
 
     @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.d
     try:
         model.load_state_dict(load_file(folder / WEIGHTS, device=str(device)))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"The weights in {folder / WEIGHTS} cannot be used: {str(error).splitlines()[0]}") from None
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise InputError(f"The weights in {folder / WEIGHTS} cannot be used: {reason}") from None
     return model.eval()
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from model.layers.linear_map import Linear
 from preprocessing import utils
 from preprocessing.errors import InputError
 
-# A sum of maxima over L * H_u heads of d dimensions starts at logits of +-16 with torch's initial weights, and the
-# first epoch goes into shrinking them; scaled down, it starts below 1.
-INITIAL_SCALE = 0.2
-
 
 class FEBlock(nn.Module):
-    """M_u^i = reshape(P_i h_u^i),  M_v = reshape(Q h_v^L),  logit = sum over i of MaxSim(M_u^i, M_v).
+    """M_u^i = reshape(P_i h_u^i) / (L * H_u),  M_v = reshape(Q h_v^L),  logit = sum over i of MaxSim(M_u^i, M_v).
+
+    The paper's P_i is P_i / (L * H_u) here, the same function with a sum of L * H_u maxima that starts and learns like
+    their mean. Without the divisor a step of Adam, which moves every weight by the learning rate, moves the logits by
+    several units with 4 heads and by tens with 32, and the first epoch goes into undoing that (`docs/tuning.md`).
 
     user_sizes: size of each of the L user representations; item_size: of the item representation.
     user_heads, item_heads: H_u and H_v; field_dim: d.
@@ -30,12 +31,13 @@ class FEBlock(nn.Module):
         self.user_heads, self.item_heads, self.field_dim = user_heads, item_heads, field_dim
         self.user_projections = nn.ModuleList(Linear(size, user_heads * field_dim, bias=False) for size in user_sizes)
         self.item_projection = Linear(item_size, item_heads * field_dim, bias=False)
-        for projection in (*self.user_projections, self.item_projection):
-            projection.weight.data.mul_(INITIAL_SCALE)
+        # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
+        self.register_buffer("user_vectors", torch.tensor(float(len(user_sizes) * user_heads)))
 
     def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
         """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u * d)."""
-        return [project(layer) for project, layer in zip(self.user_projections, layers, strict=True)]
+        pairs = zip(self.user_projections, layers, strict=True)
+        return [project(layer) / self.user_vectors for project, layer in pairs]
 
     def item_heads_of(self, layer: Tensor) -> Tensor:
         """(B, size) -> M_v (B, H_v * d)"""
