@@ -1,7 +1,7 @@
 """MVKE: Mixture of Virtual-Kernel Experts for Multi-Objective User Profile Modeling (Xu et al., KDD 2022), one task.
 
-u_k = tower([sum_f softmax_f(<W_Q c_k, W_K e_f> / sqrt(D)) W_V e_f, dense])    expert: kernel c_k attends to the fields
-g_k = softmax_k(<v, c_k>)                                                      gate: how much item v asks for kernel k
+u_k = tower([sum_f softmax_f(<W_Q c_k, W_K e_f> / sqrt(D)) W_V e_f, dense]) / sqrt(d)    c_k attends to the fields
+g_k = softmax_k(<v, c_k>)                                        gate: how much item v asks for expert k
 y   = sigmoid(<sum_k g_k u_k, v> + bias)
 """
 

@@ -1,7 +1,7 @@
 """Poly-encoder (Humeau et al., ICLR 2020) for clicks: m views of a user, weighed by the item.
 
-u_i = tower([sum_f softmax_f(<c_i, e_f>) e_f, dense])      i = 1..m learned codes c_i over the user's field embeddings
-w_i = softmax_i(<v, u_i>)                                  the item attends to the m vectors
+u_i = tower([sum_f softmax_f(<c_i, e_f>) e_f, dense]) / sqrt(d)    m learned codes c_i over the user's field embeddings
+w_i = softmax_i(<v, u_i>)                                          the item attends to the m vectors
 y   = sigmoid(<sum_i w_i u_i, v> + bias)
 """
 

@@ -52,6 +52,8 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
         if hasattr(model, "fe_block"):
             for projection in (*model.fe_block.user_projections, model.fe_block.item_projection):
                 projection.weight.mul_(5.0)
+        if name in ("mvke", "poly_encoder"):
+            model.user_side.divisor.fill_(0.5)
         getattr(model, "cosine", model).bias.fill_(0.3)
     return model.eval()
 

@@ -50,7 +50,11 @@ class SideTower(nn.Module):
 
 
 class VectorsTower(nn.Module):
-    """K vectors pooled from the fields, each with the dense features through one shared `Tower`: K representations."""
+    """K vectors pooled from the fields, each with the dense features through one shared `Tower`: K representations.
+
+    They are divided by the square root of their size d, as in scaled dot-product attention: the products with an item's
+    vector, both behind a ReLU, would start at tens, and the first epoch would go into undoing that (`docs/tuning.md`).
+    """
 
     def __init__(
         self,
@@ -63,11 +67,14 @@ class VectorsTower(nn.Module):
         super().__init__()
         self.embedding = FeatureEmbedding(columns, init_std)
         self.tower = Tower(self.embedding.dim + self.embedding.dense_size, hidden_units, dropout, use_bn)
+        # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
+        self.register_buffer("divisor", torch.tensor(float(hidden_units[-1]) ** 0.5))
 
     def forward(self, features: Features, pool: Callable[[Tensor], Tensor]) -> Tensor:
-        """pool: fields (B, F, D) -> (B, K, D). -> (B, K, size of the last layer)"""
+        """pool: fields (B, F, D) -> (B, K, D). -> (B, K, d)"""
         fields, dense = self.embedding(features)
         vectors = pool(fields)  # (B, K, D)
         shape = vectors.shape[:2]
         dense = dense.unsqueeze(1).expand(*shape, -1)  # (B, K, dense)
-        return self.tower(torch.cat([vectors, dense], dim=2).flatten(0, 1))[-1].unflatten(0, shape)
+        vectors = self.tower(torch.cat([vectors, dense], dim=2).flatten(0, 1))[-1]  # (B * K, d)
+        return vectors.unflatten(0, shape) / self.divisor

@@ -112,6 +112,7 @@ class TestMVKE:
         for k in range(3):
             pooled = model.attention(fields)[:, k]
             expected = model.user_side.tower(torch.cat([pooled, dense], dim=1))[-1]
+            expected = expected / expected.shape[1] ** 0.5
             assert torch.allclose(users[:, k], expected, atol=1e-6)
 
     def test_items_choose_different_experts(self, data):
