@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.layers.linear_map import Linear
+from model.layers.linear_map import Linear, linear
 from preprocessing import utils
 from preprocessing.errors import InputError
 
@@ -37,6 +37,8 @@ class FEBlock(nn.Module):
     def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
         """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u * d)."""
         pairs = zip(self.user_projections, layers, strict=True)
+        if self.training:  # weights are smaller than a batch, and a request's row is smaller than the weights
+            return [linear(layer, project.weight / self.user_vectors) for project, layer in pairs]
         return [project(layer) / self.user_vectors for project, layer in pairs]
 
     def item_heads_of(self, layer: Tensor) -> Tensor:
