@@ -97,6 +97,10 @@ class UntilNull:
 def _plainly_right(table: pa.Table) -> bool:
     if len(table) == 0 or any(column.null_count for column in table.columns):
         return False
+    try:
+        table.validate(full=True)  # that texts are UTF-8, which the parser does not ask
+    except pa.ArrowException:
+        return False
     if not all(pc.min(pc.utf8_length(table[name])).as_py() for name in ("reviewerID", "asin")):
         return False
     # A NaN is the minimum of nothing and fails the comparison.

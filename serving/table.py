@@ -72,7 +72,8 @@ def keys_of(ids: Sequence | np.ndarray) -> np.ndarray:
     if array.ndim == 1 and array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64):
         return array.astype(np.int64)
     if array.ndim == 1 and all(isinstance(one, str) for one in ids):
-        digests = b"".join(hashlib.blake2b(one.encode(), digest_size=8).digest() for one in array.tolist())
+        # Not of `array`, whose strings have lost any zero characters at their ends.
+        digests = b"".join(hashlib.blake2b(one.encode(), digest_size=8).digest() for one in ids)
         return np.frombuffer(digests, dtype="<i8").astype(np.int64)
     raise InputError(f"Ids must be whole numbers or strings, all of one kind. Received: {str(ids)[:80]}.")
 

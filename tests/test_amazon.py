@@ -240,6 +240,7 @@ class TestFuzzed:
     @example(content=JSON_LINES.replace(b"\n", b""))
     @example(content=JSON_LINES.replace(b"\n", b"\r"))
     @example(content=JSON_LINES.replace(b'"B1"', b'"B1", "asin": "B2"'))
+    @example(content=JSON_LINES.replace(b'"B1"', b'"B\x80"'))
     def test_reviews(self, content, tmp_path_factory):
         self.complete_or_refused(write(tmp_path_factory.mktemp("fuzz"), reviews=content, compress=False))
 

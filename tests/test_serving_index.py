@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import GENRES
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from serving_helpers import dataset, random_model, ranker_of, save_run
 
@@ -129,6 +129,7 @@ class TestTable:
         ),
         seed=st.integers(0, 9),
     )
+    @example(ids=["a", "a\x00", "\x00", ""], seed=0)
     def test_finds_every_id_with_its_row_and_no_other(self, ids, seed, tmp_path_factory):
         rng = np.random.default_rng(seed)
         lengths = rng.integers(0, 4, len(ids))
