@@ -29,6 +29,19 @@ DATA_PLACES = {
     "amazon": "data/amazon-electronics, else download",
     "taobao": "data/taobao-ads",
 }
+# Options that do nothing for a model, and why; given with the value that changes nothing anywhere, they may stay.
+WITHOUT_EFFECT = {
+    "lr": {"embedding_dim": "which has no embeddings"},
+    "gbdt": {
+        "embedding_dim": "which has no embeddings",
+        "embedding_optimizer": "which has no embeddings",
+        "batch_size": "which trains on all rows at once",
+        "lr_schedule": "which shrinks all trees alike",
+        "precision": "which is grown by scikit-learn in float64",
+        "checkpoint_minutes": "which is checkpointed once, when all trees have grown",
+    },
+}
+NEUTRAL = {"lr_schedule": "constant", "precision": "fp32", "checkpoint_minutes": 5.0}
 TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 
@@ -132,7 +145,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:N")
     add(
         "--precision",
-        default="fp32",
+        default=NEUTRAL["precision"],
         choices=PRECISIONS,
         help="fp32 (default), bf16 (refused where it would be slower), bf16_forced",
     )
@@ -151,7 +164,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add(
         "--checkpoint_minutes",
         type=number(float, 0, low_open=True),
-        default=5.0,
+        default=NEUTRAL["checkpoint_minutes"],
         metavar="X",
         help="time between checkpoints inside an epoch (default 5); one is written after every epoch anyway",
     )
@@ -201,12 +214,9 @@ def _model_arguments(name: str, given: dict) -> dict:
             arguments[argument] = given[option]
     if name == "gbdt" and processes.local_rank() is not None:
         raise InputError("gbdt trains in one process. Start the script without torchrun.")
-    if given["embedding_optimizer"] is not None and name == "gbdt":
-        raise InputError("--embedding_optimizer has no effect on gbdt, which has no embeddings. Leave it out.")
-    if given["embedding_dim"] is not None and name in ("lr", "gbdt"):
-        raise InputError(f"--embedding_dim has no effect on {name}, which has no embeddings. Leave it out.")
-    if given["batch_size"] is not None and name == "gbdt":
-        raise InputError("--batch_size has no effect on gbdt, which trains on all rows at once. Leave it out.")
+    for option, why in WITHOUT_EFFECT.get(name, {}).items():
+        if given[option] not in (None, NEUTRAL.get(option)):
+            raise InputError(f"--{option} has no effect on {name}, {why}. Leave it out.")
     if given["published_eval_mode"] and "dnn_dropout" not in known:
         raise InputError(f"--published_eval_mode has no effect on {name}, which trains as it evaluates. Leave it out.")
     for entry in given["set"]:

@@ -62,13 +62,13 @@ class ModelEntry:
 
     @property
     def arguments(self) -> set[str]:
-        """Names of the constructor's keyword arguments, those of the base class included."""
+        """Names of the constructor's keyword arguments, with those of the base class that have an effect."""
         names: set[str] = set()
         for model_class in self.model_class.__mro__:
             if issubclass(model_class, CTRModel):
                 parameters = inspect.signature(model_class.__init__).parameters.values()
                 names |= {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-        return names
+        return names - self.model_class.without_effect
 
 
 MODELS: dict[str, ModelEntry] = {

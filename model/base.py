@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
-from preprocessing.arrays import Arrays
+from model.representation import concatenate, count, take
+from model.sources import Source, as_source, labelled_source, set_apart, validation_source
 from preprocessing.dataset import Features, Split
 from preprocessing.deepctr import Callback, CallbackList, History
 from preprocessing.errors import InputError
@@ -24,8 +25,6 @@ from training import store
 from training.checkpoint import TrainingState
 from training.optim import make_optimizer
 from training.trainer import Trainer, TrainOptions, predict_logits, score_split
-
-Source = Split | Arrays
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class CTRModel(nn.Module, ABC):
         trained. Losses that compare ids read the true ones.
     """
 
+    # Arguments of this class that do nothing for a model, which refuses them.
+    without_effect: frozenset[str] = frozenset()
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
     has_idle_parameters = False
 
@@ -69,6 +70,8 @@ class CTRModel(nn.Module, ABC):
         super().__init__()
         if task != "binary":
             raise InputError(f"Only task='binary' is supported: these models predict clicks. Received: {task!r}.")
+        if useless := sorted(self.without_effect & self.arguments.keys()):
+            raise InputError(f"{', '.join(useless)} has no effect on {type(self).__name__}. Leave it out.")
         columns = [column for i, column in enumerate(columns) if column not in columns[:i]]  # often twice
         check_columns(columns)
         self.columns = columns
@@ -214,10 +217,10 @@ class CTRModel(nn.Module, ABC):
             checkpoint_minutes=checkpoint_minutes,
             verbose=verbose,
         )
-        train = self._source(x, y, labelled=True)
-        validation = self._validation(validation_data)
+        train = labelled_source(x, y, self.columns)
+        validation = validation_source(validation_data, self.columns)
         if validation is None and validation_split:
-            train, validation = self._set_apart(train, validation_split)
+            train, validation = set_apart(train, validation_split, self.seed)
         if patience is not None and validation is None:
             raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
         if state is None:
@@ -243,7 +246,7 @@ class CTRModel(nn.Module, ABC):
     def predict(self, x: Split | Mapping[str, np.ndarray], batch_size: int = 8192) -> np.ndarray:
         """Click probabilities (n, 1) float64, as in deepctr-torch."""
         self.to(self.device)
-        logits = predict_logits(self, self._source(x).to(self.device), batch_size)
+        logits = predict_logits(self, as_source(x, None, self.columns).to(self.device), batch_size)
         return torch.sigmoid(logits.double()).cpu().numpy().reshape(-1, 1)
 
     def evaluate(
@@ -251,46 +254,13 @@ class CTRModel(nn.Module, ABC):
     ) -> dict[str, float]:
         """Metrics over all rows; those named at `compile`, or all that apply."""
         self.to(self.device)
-        source = self._source(x, y, labelled=True).to(self.device)
+        source = labelled_source(x, y, self.columns).to(self.device)
         result = score_split(self, source, batch_size=batch_size)
         if getattr(self, "metrics_names", None) is None:
             return result
         if "gauc" in self.metrics_names and "gauc" not in result:
             raise InputError("The metric 'gauc' needs users: the model's first SparseFeat must be the user's id.")
         return {name: result["logloss" if name == "binary_crossentropy" else name] for name in self.metrics_names}
-
-    def _source(
-        self, x: Split | Mapping[str, np.ndarray], y: np.ndarray | None = None, labelled: bool = False
-    ) -> Source:
-        """x as a checked source of batches."""
-        if isinstance(x, (Split, Arrays)):
-            if y is not None:
-                raise InputError("A Split brings its own labels; do not pass y with it.")
-            if isinstance(x, Split):
-                x.check(self.columns)
-            return _require_rows(x)
-        if labelled and y is None:
-            raise InputError("Labels are missing: pass y beside the dict of arrays.")
-        return _require_rows(Arrays.check(x, y, self.columns, id_column(self.columns)))
-
-    def _validation(self, validation_data: Split | tuple | None) -> Source | None:
-        if isinstance(validation_data, (tuple, list)):
-            if len(validation_data) != 2:
-                raise InputError(
-                    f"validation_data must be a Split or a tuple (x, y). Received {len(validation_data)} entries."
-                )
-            return self._source(*validation_data, labelled=True)
-        return None if validation_data is None else self._source(validation_data, labelled=True)
-
-    def _set_apart(self, source: Source, share: float) -> tuple[Source, Source]:
-        """At random: the published scripts take the tail of rows sorted by movie, which has only unseen movies."""
-        if not 0 < share < 1:
-            raise InputError(f"validation_split must lie between 0 and 1. Received: {share}.")
-        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(self.seed))
-        count = int(len(source) * share)
-        if count == 0:
-            raise InputError(f"validation_split={share} of {len(source)} rows leaves no validation row.")
-        return source.take(order[count:].sort().values), source.take(order[:count].sort().values)
 
     def _require_compiled(self, action: str) -> None:
         if not hasattr(self, "optim"):
@@ -316,6 +286,8 @@ class TwoTower(CTRModel):
 
     user_columns, item_columns: the first `SparseFeat` of each side is its id.
     """
+
+    without_effect = frozenset({"l2_reg_linear"})
 
     def __init__(self, user_columns: list[Column], item_columns: list[Column], **common):
         for side, columns in (("user", user_columns), ("item", item_columns)):
@@ -347,9 +319,9 @@ class TwoTower(CTRModel):
         """
         if aligned:
             return self.score_aligned(users, items)
-        count_users, count_items = _count(users), _count(items)
+        count_users, count_items = count(users), count(items)
         rows = [
-            self.score_aligned(_take(users, torch.full((count_items,), user, device=self.device)), items)
+            self.score_aligned(take(users, torch.full((count_items,), user, device=self.device)), items)
             for user in range(count_users)
         ]
         return torch.stack(rows) if rows else torch.empty(0, count_items)
@@ -363,7 +335,7 @@ class TwoTower(CTRModel):
         item_names = [column.name for column in self.item_columns]
         user_first, user_group = (part.to(self.device) for part in source.distinct(user_names))
         item_first, item_group = (part.to(self.device) for part in source.distinct(item_names))
-        items = _cat([self.encode_item(source.batch(part, item_names)) for part in item_first.split(batch_size)])
+        items = concatenate([self.encode_item(source.batch(part, item_names)) for part in item_first.split(batch_size)])
         logits = torch.empty(len(source), device=self.device)
         # Users in chunks, in the order of their group: their representations may be many times larger than the items'.
         order = torch.argsort(user_group, stable=True)
@@ -373,29 +345,7 @@ class TwoTower(CTRModel):
             users = self.encode_user(source.batch(user_first[chunk], user_names))
             end = int(ends[chunk[-1]])
             for rows in order[done:end].split(batch_size):
-                pairs = _take(users, user_group[rows] - chunk[0]), _take(items, item_group[rows])
+                pairs = take(users, user_group[rows] - chunk[0]), take(items, item_group[rows])
                 logits[rows] = self.score_aligned(*pairs).float()
             done = end
         return logits
-
-
-def _require_rows(source: Source) -> Source:
-    if len(source) == 0:
-        raise InputError("The input has no rows.")
-    return source
-
-
-def _take(representation, rows: Tensor):
-    if isinstance(representation, Tensor):
-        return representation[rows]
-    return [_take(part, rows) for part in representation]
-
-
-def _count(representation) -> int:
-    return len(representation) if isinstance(representation, Tensor) else _count(representation[0])
-
-
-def _cat(parts: list):
-    if isinstance(parts[0], Tensor):
-        return torch.cat(parts)
-    return [_cat(list(group)) for group in zip(*parts, strict=True)]

@@ -50,6 +50,8 @@ class GBDT(CTRModel):
     l2_reg_leaf: weight of the squared leaf values.
     """
 
+    without_effect = frozenset({"l2_reg_embedding", "l2_reg_linear", "l2_reg_dnn", "unknown_rate"})
+
     def __init__(
         self,
         feature_columns: list[Column],
@@ -59,8 +61,6 @@ class GBDT(CTRModel):
         l2_reg_leaf: float = 0.0,
         **common,
     ):
-        if "unknown_rate" in common:
-            raise InputError("unknown_rate has no effect on trees, which have no embeddings. Leave it out.")
         super().__init__(feature_columns, **common)
         if max_leaf_nodes < 2 or min_samples_leaf < 1 or l2_reg_leaf < 0:
             raise InputError(

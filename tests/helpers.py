@@ -163,6 +163,12 @@ def small_model(name: str, dataset: Dataset, *, lr: float = 0.01, embedding_dim:
     return model
 
 
+def fit(model, dataset: Dataset, epochs: int = 2, **options):
+    """Trains on small batches, quietly, with validation."""
+    options = {"batch_size": 64, "validation_data": dataset.validation, "verbose": 0} | options
+    return model.fit(dataset.train, epochs=epochs, **options)
+
+
 def plain_arrays(split, names: list[str]) -> dict[str, np.ndarray]:
     """A split as the dict of arrays that deepctr-torch takes: lists padded with 0."""
     arrays = {}

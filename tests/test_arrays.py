@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from model.dssm import DSSM
 from model.IntTower import IntTower
 from model.lr import LR
+from model.sources import set_apart
 from preprocessing.arrays import Arrays
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import DenseFeat, EarlyStopping, ModelCheckpoint, SparseFeat, VarLenSparseFeat
@@ -187,7 +188,7 @@ class TestRefused:
         with pytest.raises(TypeError, match="dnn_droput"):
             IntTower(USER, ITEM, dnn_droput=0.3)
 
-    @pytest.mark.parametrize("name", ["l2_reg_embedding", "l2_reg_linear", "l2_reg_dnn"])
+    @pytest.mark.parametrize("name", ["l2_reg_embedding", "l2_reg_dnn"])
     @pytest.mark.parametrize("value", [-1e-5, float("nan")])
     def test_l2_out_of_range(self, name, value):
         with pytest.raises(InputError, match=name):
@@ -412,7 +413,7 @@ class TestPublishedScriptFlow:
         order = np.argsort(x["movie_id"], kind="stable")
         model = int_tower()
         source = Arrays.check({name: value[order] for name, value in x.items()}, y[order], model.columns, "user_id")
-        train, validation = model._set_apart(source, 0.2)
+        train, validation = set_apart(source, 0.2, model.seed)
         assert (len(train), len(validation)) == (320, 80)
         assert len(set(validation.features["movie_id"].tolist())) == 10
         rows = [*zip(train.features["embedding"][:, 0].tolist(), train.users.tolist(), strict=True)]

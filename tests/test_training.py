@@ -9,20 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import (
-    SMALL,
-    as_lists,
-    assert_same_weights,
-    make_raw,
-    plain_arrays,
-    random_raw,
-    small_model,
-)
+from helpers import assert_same_weights, fit, make_raw, random_raw, small_model
 from sklearn.metrics import roc_auc_score
 
-from model import build_model, load_model
+from model import load_model
 from model.base import TwoTower
-from model.IntTower import IntTower
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import Callback
 from preprocessing.errors import InputError
@@ -36,11 +27,6 @@ TWO_TOWERS = ("int_tower", "dssm")
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
     return Dataset.build(random_raw(), "holdout", 0)
-
-
-def fit(model, dataset, epochs: int = 2, **options):
-    options = {"batch_size": 64, "validation_data": dataset.validation, "verbose": 0} | options
-    return model.fit(dataset.train, epochs=epochs, **options)
 
 
 def without_times(history: list[dict]) -> list[dict]:
@@ -410,10 +396,10 @@ class TestEarlyStopping:
 class TestL2AsWeightDecay:
     @pytest.mark.parametrize("name", MODELS)
     def test_equals_l2_in_the_loss(self, name, dataset):
-        l2 = {"l2_reg_embedding": 1e-2, "l2_reg_linear": 2e-2, "l2_reg_dnn": 3e-2}
+        l2 = {"l2_reg_linear": 2e-2} if name == "lr" else {"l2_reg_embedding": 1e-2, "l2_reg_dnn": 3e-2}
         quiet = {"dnn_dropout": 0.0} if name != "lr" else {}
         decayed = small_model(name, dataset, **l2, **quiet)
-        plain = small_model(name, dataset, **quiet, l2_reg_embedding=0.0, l2_reg_linear=0.0, l2_reg_dnn=0.0)
+        plain = small_model(name, dataset, **quiet, **dict.fromkeys(l2, 0.0))
         rows = torch.arange(64)
         for model, explicit in ((decayed, False), (plain, True)):
             model.train()
@@ -442,9 +428,17 @@ class TestL2AsWeightDecay:
             assert decay[id(parameter)] == expected
 
     def test_linear_part_has_its_own_weight(self, dataset):
-        model = small_model("lr", dataset, l2_reg_linear=0.25, l2_reg_embedding=9.0, l2_reg_dnn=9.0)
+        model = small_model("lr", dataset, l2_reg_linear=0.25)
         decays = {group["weight_decay"] for group in model.optim.param_groups if group["params"]}
         assert decays == {0.0, 0.5}
+
+    @pytest.mark.parametrize(
+        ("name", "argument"),
+        [("lr", "l2_reg_embedding"), ("lr", "l2_reg_dnn"), ("dssm", "l2_reg_linear"), ("int_tower", "l2_reg_linear")],
+    )
+    def test_of_parts_that_a_model_lacks_is_refused(self, name, argument, dataset):
+        with pytest.raises(InputError, match=f"{argument} has no effect on"):
+            small_model(name, dataset, **{argument: 0.0})
 
     @pytest.mark.parametrize("optimizer", ["adam", "adagrad", "rmsprop", "sgd"])
     def test_every_optimizer_shrinks_what_the_loss_does_not_touch(self, optimizer, dataset):
@@ -573,218 +567,3 @@ class TestLearningRate:
 
         rates = self.rates(small_model("lr", dataset, lr=0.25), dataset, epochs=3, callbacks=[Halve()])
         assert sorted(set(rates)) == [0.0625, 0.125, 0.25]
-
-
-class TestSwitchesOfIntTower:
-    """Each changes the parameters or the scores; none is there for show."""
-
-    base = SMALL["int_tower"] | {"seed": 3, "init_std": 0.1, "dnn_dropout": 0.0, "cir_weight": 0.0}
-
-    def build(self, dataset, **switches) -> IntTower:
-        columns = dataset.feature_columns(4)
-        model = build_model("int_tower", columns, **(self.base | switches))
-        model.compile("adam", lr=0.01)
-        return model
-
-    def test_light_se(self, dataset):
-        fields = 2  # user_id and gender; movie_id and genres
-        difference = self.build(dataset).num_parameters - self.build(dataset, light_se=False).num_parameters
-        assert difference == 2 * (fields * fields + fields)
-
-    def test_light_se_weighs_the_fields(self, dataset):
-        model, rows = self.build(dataset).eval(), torch.arange(20)
-        batch = dataset.test.batch(rows, model.feature_names)
-        before = model(batch)
-        model.item_light_se.excitation.bias.data += torch.tensor([2.0, -2.0])
-        assert not torch.equal(model(batch), before)
-
-    def test_fe_score_last_has_one_level(self, dataset):
-        every, last = self.build(dataset), self.build(dataset, fe_score="last")
-        sizes, heads = SMALL["int_tower"]["dnn_hidden_units"], 2 * 4
-        assert every.num_parameters - last.num_parameters == heads * sum(sizes[:-1])
-
-    @torch.no_grad()
-    def test_fe_score_last_is_the_last_level_of_all(self, dataset):
-        every, last = self.build(dataset).eval(), self.build(dataset, fe_score="last").eval()
-        weights = every.state_dict()
-        kept = {name: weights[name] for name in last.state_dict() if "user_projections" not in name}
-        kept["fe_block.user_projections.0.weight"] = weights["fe_block.user_projections.2.weight"]
-        last.load_state_dict(kept)
-        batch = dataset.test.batch(torch.arange(20), every.feature_names)
-        expected = every.fe_block(every.encode_user(batch)[-1:], every.encode_item(batch)) + every.bias
-        torch.testing.assert_close(last(batch), expected)
-
-    @pytest.mark.parametrize("units", [(8,), (12, 10), (12, 10, 8, 6)])
-    def test_any_number_of_levels(self, dataset, units):
-        model = self.build(dataset, dnn_hidden_units=units)
-        batch = dataset.test.batch(torch.arange(5), model.feature_names)
-        assert len(model.encode_user(batch)) == len(units)
-        assert math.isfinite(fit(model, dataset, 1).history["loss"][0])
-
-    def test_fe_input_projects_inputs_of_layers_instead_of_outputs(self, dataset):
-        post, pre = self.build(dataset), self.build(dataset, fe_input="pre")
-        units = SMALL["int_tower"]["dnn_hidden_units"]
-        width = post.user_embedding.output_size
-
-        def inputs(model):
-            return [p.in_features for p in model.fe_block.user_projections], model.fe_block.item_projection.in_features
-
-        assert inputs(post) == ([*units], units[-1])
-        assert inputs(pre) == ([width, *units[:-1]], units[-2])
-
-    @torch.no_grad()
-    def test_fe_input_pre_never_uses_the_last_hidden_layer(self, dataset):
-        for fe_input, used in (("pre", False), ("post", True)):
-            model = self.build(dataset, fe_input=fe_input).eval()
-            batch = dataset.test.batch(torch.arange(20), model.feature_names)
-            before = model(batch)
-            model.user_tower.layers[-1][0].weight += 1.0
-            assert torch.equal(model(batch), before) is not used
-
-    def test_heads_and_field_dim(self, dataset):
-        sizes = sum(SMALL["int_tower"]["dnn_hidden_units"])
-        last = SMALL["int_tower"]["dnn_hidden_units"][-1]
-        one = self.build(dataset, user_head=2, item_head=3, field_dim=4).num_parameters
-        assert self.build(dataset, user_head=5, item_head=3, field_dim=4).num_parameters == one + 3 * 4 * sizes
-        assert self.build(dataset, user_head=2, item_head=4, field_dim=4).num_parameters == one + 4 * last
-        assert self.build(dataset, user_head=2, item_head=3, field_dim=5).num_parameters == one + 2 * sizes + 3 * last
-
-    @pytest.mark.parametrize(
-        "switches",
-        [
-            {"cir_weight": 0.1},
-            {"cir_weight": 0.1, "cir_temperature": 0.5},
-            {"unknown_rate": 0.3},
-            {"dnn_dropout": 0.5},
-            {"init_std": 0.5},
-            {"l2_reg_embedding": 0.1},
-            {"dnn_use_bn": False},
-        ],
-        ids=lambda switches: "-".join(switches),
-    )
-    def test_changes_what_training_arrives_at(self, dataset, switches):
-        plain = {"cir_weight": 0.1} if "cir_temperature" in switches else {}
-        scores = []
-        for arguments in (plain, switches):
-            model = self.build(dataset, **arguments)
-            fit(model, dataset, 2)
-            scores.append(model.predict(dataset.test))
-        assert np.abs(scores[0] - scores[1]).max() > 1e-6
-
-    def test_cir_pulls_liked_items_nearer_than_others(self, dataset):
-        def margin(model) -> float:
-            batch = dataset.train.batch(torch.arange(len(dataset.train)), model.feature_names)
-            with torch.no_grad():
-                latent = model.output(batch).latent
-            cosines = F.cosine_similarity(latent["user"], latent["item"])
-            liked = dataset.train.labels == 1
-            return (cosines[liked].mean() - cosines[~liked].mean()).item()
-
-        plain, pulled = self.build(dataset), self.build(dataset, cir_weight=0.5)
-        for model in (plain, pulled):
-            fit(model, dataset, 40, validation_data=None)
-        assert margin(pulled) > margin(plain) + 0.05
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ({"user_filed_size": 3}, "user_filed_size=3, but the feature columns have 2 fields"),
-            ({"item_filed_size": 1}, "item_filed_size=1, but the feature columns have 2 fields"),
-            ({"fe_score": "first"}, "fe_score must be one of all, last. Received: 'first'"),
-            ({"fe_input": "both"}, "fe_input must be one of post, pre. Received: 'both'"),
-            ({"cir_weight": -1.0}, "cir_weight >= 0"),
-            ({"cir_temperature": 0.0}, "cir_temperature > 0"),
-            ({"dnn_dropout": 1.0}, "Dropout must lie"),
-            ({"user_head": 0}, "user_head=0"),
-        ],
-        ids=lambda value: None if isinstance(value, str) else next(iter(value)),
-    )
-    def test_bad_values_are_refused(self, dataset, arguments, message):
-        with pytest.raises(InputError, match=message.replace("(", r"\(")):
-            self.build(dataset, **arguments)
-
-    def test_right_field_sizes_are_accepted(self, dataset):
-        same = self.build(dataset, user_filed_size=2, item_filed_size=2)
-        assert same.num_parameters == self.build(dataset).num_parameters
-
-    def test_forward_leaves_nothing_on_the_model(self, dataset):
-        model = self.build(dataset)
-        before = set(vars(model)), {name: id(value) for name, value in vars(model).items()}
-        batch = dataset.test.batch(torch.arange(5), model.feature_names)
-        model.losses(batch, dataset.test.labels[:5], model.output(batch))
-        assert (set(vars(model)), {name: id(value) for name, value in vars(model).items()}) == before
-
-
-class TestGammaOfDssm:
-    def probabilities(self, dataset, gamma):
-        model = small_model("dssm", dataset, gamma=gamma)
-        fit(model, dataset, 3)
-        return model, model.predict(dataset.test)
-
-    def test_published_gamma_keeps_logits_within_two_of_each_other(self, dataset):
-        _, probabilities = self.probabilities(dataset, 1.0)
-        logits = np.log(probabilities / (1 - probabilities))
-        assert 0 < np.ptp(logits) <= 2  # a cosine lies in -1..1
-
-    @torch.no_grad()
-    def test_scales_the_cosine(self, dataset):
-        model = small_model("dssm", dataset, gamma=5.0).eval()
-        batch = dataset.test.batch(torch.arange(20), model.feature_names)
-        users, items = model.encode_user(batch), model.encode_item(batch)
-        torch.testing.assert_close(model(batch), 5.0 * F.cosine_similarity(users, items), atol=1e-5, rtol=0)
-        for vectors in (users, items):
-            lengths = vectors.norm(dim=1)
-            assert all(length == pytest.approx(1.0, abs=1e-5) or length == 0.0 for length in lengths.tolist())
-
-    def test_learned_gamma_is_trained(self, dataset):
-        untrained = small_model("dssm", dataset, gamma="learned").state_dict()
-        model, _ = self.probabilities(dataset, "learned")
-        names = [name for name in untrained if "gamma" in name]
-        assert names
-        assert all(not torch.equal(model.state_dict()[name], untrained[name]) for name in names)
-
-    @pytest.mark.parametrize("gamma", [0.0, -1.0, "auto", None])
-    def test_bad_values_are_refused(self, dataset, gamma):
-        with pytest.raises(InputError, match=r"gamma must be a positive number or 'learned'\. Received"):
-            small_model("dssm", dataset, gamma=gamma)
-
-
-class TestLogisticRegression:
-    @torch.no_grad()
-    def test_equals_a_sum_of_weights(self, dataset):
-        """Moves one weight at a time: a sparse weight shifts just the rows that have its id, by as much."""
-        model = small_model("lr", dataset)
-        split = dataset.test
-        values = {name: as_lists(split.batch(torch.arange(len(split)), [name])[name]) for name in model.feature_names}
-        before = model(split.batch(torch.arange(len(split)), model.feature_names))
-        table = next(layer for layer in model.modules() if hasattr(layer, "table"))
-        for name, ids in values.items():
-            embedding_name = "movie_id" if name == "liked_movies" else name
-            if name in ("income", "price", "user_mean_rating", "item_mean_rating"):
-                continue
-            table.table(embedding_name)[1] += 1.0
-            after = model(split.batch(torch.arange(len(split)), model.feature_names))
-            table.table(embedding_name)[1] -= 1.0
-            if name in ("movie_id", "liked_movies"):  # one table for both
-                expected = [
-                    float(item == 1)
-                    + (sum(i == 1 for i in liked) / len(known) if (known := [i for i in liked if i]) else 0)
-                    for item, liked in zip(values["movie_id"], values["liked_movies"], strict=True)
-                ]
-            elif name == "genres":
-                expected = [
-                    genres.count(1) / len(known) if (known := [g for g in genres if g]) else 0.0 for genres in ids
-                ]
-            else:
-                expected = [float(value == 1) for value in ids]
-            assert (after - before).tolist() == pytest.approx(expected, abs=1e-5)
-
-    def test_number_of_parameters(self, dataset):
-        model = build_model("lr", dataset.feature_columns(32))
-        ids = sum(len(vocabulary) for vocabulary in dataset.vocabularies.values())
-        assert model.num_parameters == ids + 4 + 1  # four dense features and the bias
-
-    def test_dict_and_split_agree(self, dataset):
-        model = small_model("lr", dataset)
-        arrays = plain_arrays(dataset.test, model.feature_names)
-        np.testing.assert_allclose(model.predict(arrays), model.predict(dataset.test), atol=1e-6)

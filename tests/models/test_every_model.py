@@ -20,6 +20,7 @@ from zoo import (
     build,
     columns_of,
     fitted,
+    no_l2,
     total_loss,
 )
 
@@ -177,10 +178,6 @@ class TestLearning:
         model.fit(data.train, batch_size=32, epochs=1, verbose=0)
         still = [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
         assert not still
-
-
-def no_l2(name: str) -> dict:
-    return {} if name == "gbdt" else {"l2_reg_embedding": 0.0, "l2_reg_linear": 0.0}
 
 
 @pytest.mark.parametrize("name", NAMES)

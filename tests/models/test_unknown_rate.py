@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from helpers import assert_same_weights
-from zoo import NEURAL, build, columns_of
+from zoo import NEURAL, build, columns_of, no_l2
 
 from model.layers.embedding import FeatureEmbedding
 from preprocessing.dataset import Dataset
@@ -15,8 +15,6 @@ from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from preprocessing.lists import Bags
 from training.unknown import sparse_names, with_unknown_ids
-
-NO_L2 = {"l2_reg_embedding": 0.0, "l2_reg_linear": 0.0}
 
 
 def fit(model, data: Dataset, epochs: int = 1, **options):
@@ -99,7 +97,7 @@ class TestEveryModel:
 
     def test_learns_what_an_unknown_id_means(self, name, data):
         """Without it, no loss but l2 ever reaches the rows of id 0."""
-        model, plain = (build(name, columns_of(data), unknown_rate=rate, **NO_L2) for rate in (0.3, 0.0))
+        model, plain = (build(name, columns_of(data), unknown_rate=rate, **no_l2(name)) for rate in (0.3, 0.0))
         start = unknown_rows(plain)
         assert all(torch.equal(*pair) for pair in zip(unknown_rows(fit(plain, data)), start, strict=True))
         assert not any(torch.equal(*pair) for pair in zip(unknown_rows(fit(model, data)), start, strict=True))
@@ -139,5 +137,5 @@ class TestWhen:
         assert seen.is_masked == [True] * steps + [False] * steps
 
     def test_trees_refuse_it(self, data):
-        with pytest.raises(InputError, match="unknown_rate has no effect on trees"):
+        with pytest.raises(InputError, match="unknown_rate has no effect on GBDT"):
             build("gbdt", columns_of(data), unknown_rate=0.1)

@@ -38,6 +38,11 @@ def build(name: str, columns: FeatureColumns, **arguments) -> CTRModel:
     return build_model(name, columns, **({"seed": 3} | sizes | SMALL.get(name, {}) | arguments))
 
 
+def no_l2(name: str) -> dict[str, float]:
+    """Arguments that leave a model's tables to the click loss alone."""
+    return dict.fromkeys({"l2_reg_embedding", "l2_reg_linear"} & MODELS[name].arguments, 0.0)
+
+
 def columns_of(data: Dataset) -> FeatureColumns:
     """All features, the history included, for every model."""
     return data.feature_columns(DIM, history=True)
