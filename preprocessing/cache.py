@@ -7,9 +7,12 @@ carries its own. Anything else is stale or damaged, and is replaced by a fresh r
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -27,6 +30,7 @@ DEFAULT_CACHE = Path("runs", "cache")
 # Raise it whenever a reader or this file would give another `RawData` for the same files.
 VERSION = 2
 MANIFEST = "manifest.json"
+DAY = 24 * 3600  # seconds
 ROWS = ("user", "item", "label", "timestamp", "best_score")
 
 
@@ -105,6 +109,7 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
     }
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(place)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as temporary:
             complete = Path(temporary) / "complete"
             complete.mkdir()
@@ -127,6 +132,14 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
             f"The cache {place} cannot be written: {getattr(error, 'strerror', None) or error}. "
             "Give another folder with --cache_dir, or --no_cache."
         ) from None
+
+
+def _remove_left_behind(place: Path) -> None:
+    """What a killed process was writing; what is younger than a day may still be written."""
+    for folder in place.parent.glob(f".{glob.escape(place.name)}-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > DAY:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _interaction(name: str, arrays: dict[str, np.ndarray], frames: dict[str, pd.DataFrame]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import numpy as np
 import pandas as pd
@@ -199,6 +200,20 @@ class TestDamaged:
         with pytest.raises(InputError, match="No space left on device"):
             reader(raw, folder)
         assert list(folder.iterdir()) == []
+
+    def test_next_writing_removes_what_a_killed_one_left_but_nothing_that_is_still_written(self, source):
+        reader, raw, folder = source
+        reader(raw, folder)
+        place = entry(folder)
+        killed, running = (folder / f".{place.name}-{name}" for name in ("killed", "running"))
+        for temporary, age in ((killed, 25), (running, 1)):
+            (temporary / "complete").mkdir(parents=True)
+            before = time.time() - age * 3600
+            os.utime(temporary, (before, before))
+        (place / MANIFEST).unlink()
+        reader(raw, folder)
+        assert not killed.exists()
+        assert running.exists()
 
     def test_wrong_files_are_errors_and_leave_no_entry(self, source):
         reader, raw, folder = source
