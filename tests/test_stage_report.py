@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from leaderboard.report.choice import choice_table
 from leaderboard.report.pages import Results, full_report
+from leaderboard.report.speed import Speeds
 from leaderboard.report.stage_figures import curves, draw_stages, pooled_bins, reliability_models
 from leaderboard.report.stage_section import stage_sections
 from leaderboard.report.stage_tables import stage_frame, stage_tables
@@ -54,6 +56,29 @@ def entries(runs) -> list[dict]:
 def lines_of(table: str) -> dict[str, list[str]]:
     rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
     return {row[0]: row for row in rows}
+
+
+class TestChoice:
+    """The README's table of what to use when."""
+
+    def test_best_auc_first_with_what_each_model_costs(self, runs, entries):
+        runs.loc[runs["model"] == "hit", "auc"] = 0.95
+        stages = [entry for entry in entries if entry["model"] != "hit"]  # about another run of it
+        speeds = Speeds(10_000, 1, {"dssm": 1063}, {"dssm": 0.2}, {"dssm": 0.58, "deep_fm": 81.0})
+        table = choice_table(runs, stages, speeds)
+        lines = lines_of(table)
+        assert next(iter(lines)) == "HIT"
+        assert table.splitlines()[2] == "| HIT | two towers | .9500 ± .0000 | .9500 ± .0000 |  |  |  |"
+        assert lines["DSSM"][4:] == [".600", "0.58", "1,063"]
+        assert (lines["DeepFM"][1], *lines["DeepFM"][4:6]) == ("ranking", ".600", "81")
+        assert len(lines) == len(MODELS)
+
+    def test_without_stages_and_speed_their_columns_are_left_out(self, runs):
+        heads = choice_table(runs, [], Speeds()).splitlines()[0]
+        assert heads == "| model | kind | AUC, `holdout` | AUC, `temporal` |"
+
+    def test_nothing_of_a_leaking_protocol(self, runs):
+        assert choice_table(runs[runs["protocol"] == "holdout"].assign(protocol="published"), [], Speeds()) == ""
 
 
 class TestTables:

@@ -12,6 +12,7 @@ import pandas as pd
 from leaderboard.measures.stages import STAGES, read_stages
 from leaderboard.report import comparisons, findings, tables
 from leaderboard.report.architecture import draw_architectures
+from leaderboard.report.choice import choice_table
 from leaderboard.report.figures import draw_all
 from leaderboard.report.speed import SERVING_NOTE, Speeds
 from leaderboard.report.speed_tables import speed_tables
@@ -84,6 +85,7 @@ def filled(text: str, results: Results) -> str:
     parts = {
         "models": models_table(),
         "results": tables.overview(results.runs, results.dataset),
+        "choice": choice_table(results.runs, results.stages, results.speeds),
         "audit": tables.audit(results.audit, results.runs),
         "findings": bullets(findings.key_findings(results.runs, results.audit, results.dataset)),
     }

@@ -66,7 +66,7 @@ class Speeds:
         ('', '')
         """
         size = self.bytes_per_item.get(model)
-        times = [_milliseconds(of.get(model)) for of in (self.scoring_ms, self.request_ms)]
+        times = [milliseconds(of.get(model)) for of in (self.scoring_ms, self.request_ms)]
         return ("" if size is None else f"{size:,}", " / ".join(times) if set(times) != {"-"} else "")
 
     @property
@@ -85,10 +85,10 @@ def _rows(path: Path) -> list[dict]:
     return json.loads(path.read_text()) if path.exists() else []
 
 
-def _milliseconds(value: float | None) -> str:
+def milliseconds(value: float | None) -> str:
     """To two digits that count, whole from 10 on.
 
-    >>> [_milliseconds(value) for value in (0.0911, 0.5574, 2.2711, 195.3426, None)]
+    >>> [milliseconds(value) for value in (0.0911, 0.5574, 2.2711, 195.3426, None)]
     ['0.091', '0.56', '2.3', '195', '-']
     """
     if value is None:

@@ -1,0 +1,44 @@
+"""What to use when: what each model gives and what it costs, side by side in the README."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from leaderboard.measures.agreement import TOP
+from leaderboard.report.comparisons import defaults
+from leaderboard.report.speed import Speeds, milliseconds
+from leaderboard.report.stage_tables import stage_frame
+from leaderboard.report.tables import estimate, filled_columns, markdown, number
+from leaderboard.statistics import Estimate
+from model import MODELS
+from model.base import TwoTower
+
+FIRST, LATER = "holdout", "temporal"  # the protocols that leak nothing; models stand in the order of the first
+CUT = 400  # candidates that a pre-ranker lets through
+
+
+def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
+    """One row a model, the best AUC under `holdout` first. A column without an entry is left out; "" without runs."""
+    survivors = stage_frame(stages, runs)
+    survivors = survivors[survivors["protocol"] == FIRST].groupby("model")[str(CUT)].mean()
+    auc = {protocol: defaults(runs, protocol).groupby("model")["auc"] for protocol in (FIRST, LATER)}
+    rows = []
+    for name in auc[FIRST].mean().sort_values(ascending=False, kind="stable").index:
+        size = speeds.bytes_per_item.get(name)
+        rows.append(
+            [
+                MODELS[name].title,
+                "two towers" if issubclass(MODELS[name].model_class, TwoTower) else "ranking",
+                *(_mean(grouped, name) for grouped in auc.values()),
+                number(survivors.get(name, float("nan")), 3),
+                milliseconds(speeds.request_ms[name]) if name in speeds.request_ms else "",
+                "" if size is None else f"{size:,}",
+            ]
+        )
+    heads = ["model", "kind", *(f"AUC, `{protocol}`" for protocol in auc)]
+    heads += [f"ranker's top {TOP} in its top {CUT}", f"{speeds.items:,} candidates, ms", "bytes an item"]
+    return markdown(*filled_columns(heads, rows)) if rows else ""
+
+
+def _mean(grouped, name: str) -> str:
+    return estimate(Estimate.of(grouped.get_group(name))) if name in grouped.groups else ""
