@@ -1,6 +1,6 @@
 """All models under all protocols with several seeds: runs what is missing, and reports what there is.
 
-python benchmark.py --quick                                                    all of it in minutes, on generated data
+python benchmark.py --quick                                                    a small one, on generated data
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
 python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs the ablations
 python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
@@ -31,34 +31,44 @@ from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 
 SCRIPT, SEEDS = "movielens", 5
+# What a part does not read, and why: given, it is an error.
+WITHOUT_EFFECT = {
+    "tune": (("protocols", "seeds"), "has its own protocols and seed (docs/tuning.md)"),
+    "audit": (("models", "seeds", "workers", "runs"), "trains no model"),
+    "stages": (("workers",), "measures one model after another"),
+    "report": (
+        ("models", "protocols", "seeds", "data_path", "workers", "runs", "results"),
+        "shows all that is in results/",
+    ),
+    "quick": (("data_path", "runs"), "takes generated data, and has run folders of its own"),
+}
 
 
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--models", nargs="+", default=["all"], metavar="NAME", help=f"all, or of {' '.join(MODELS)}")
-    parser.add_argument("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
-    parser.add_argument(
-        "--seeds", type=int, metavar="N", help=f"seeds 1023, 1024, ...; default {SEEDS}, quick {QUICK_SEEDS}"
-    )
-    parts = parser.add_mutually_exclusive_group()
-    parts.add_argument("--ablations", action="store_true", help="run the ablations instead of the grid")
-    parts.add_argument("--tune", action="store_true", help="run the trials that choose the defaults of each model")
-    parts.add_argument("--audit", action="store_true", help="measure what the leaking features alone reach")
-    parts.add_argument("--stages", action="store_true", help="measure the trained models of the grid as pre-rankers")
-    parts.add_argument("--report", action="store_true", help="make tables and pictures from results/, run nothing")
-    parts.add_argument("--quick", action="store_true", help="runs, an ablation and report, small, on generated data")
-    parser.add_argument("--data_path", metavar="PATH", help="as the training scripts take it")
-    parser.add_argument("--workers", type=int, metavar="N", help="runs that share the cores; default 1, quick one each")
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="of run folders; quick has its own"
-    )
-    parser.add_argument("--results", type=Path, metavar="DIR", help="of the result files; quick: runs/quick")
+    add = parser.add_argument
+    add("--models", nargs="+", default=["all"], metavar="NAME", help=f"all, or of {' '.join(MODELS)}")
+    add("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
+    add("--seeds", type=int, metavar="N", help=f"seeds 1023, 1024, ...; default {SEEDS}, quick {QUICK_SEEDS}")
+    add_part = parser.add_mutually_exclusive_group().add_argument
+    add_part("--ablations", action="store_true", help="run the ablations instead of the grid")
+    add_part("--tune", action="store_true", help="run the trials that choose the defaults of each model")
+    add_part("--audit", action="store_true", help="measure what the leaking features alone reach")
+    add_part("--stages", action="store_true", help="measure the trained models of the grid as pre-rankers")
+    add_part("--report", action="store_true", help="make tables and pictures from results/, run nothing")
+    add_part("--quick", action="store_true", help="runs, an ablation, audit and report, small, on generated data")
+    add("--data_path", metavar="PATH", help="as the training scripts take it")
+    add("--workers", type=int, metavar="N", help="runs that share the cores; default 1, quick one each")
+    add("--runs", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="of run folders")
+    add("--results", type=Path, metavar="DIR", help="of result files; default results, quick: a folder in runs/quick")
     options = parser.parse_args()
     for name in ("seeds", "workers"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise InputError(f"--{name} must be at least 1. Received: {value}.")
-    if options.tune and (options.protocols != ["all"] or options.seeds is not None):
-        raise InputError("--tune has its own protocols and seed (docs/tuning.md). Leave --protocols and --seeds out.")
+    for part, (names, why) in WITHOUT_EFFECT.items():
+        given = [f"--{name}" for name in names if getattr(options, name) != parser.get_default(name)]
+        if getattr(options, part) and given:
+            raise InputError(f"--{part} {why}. Leave out: {', '.join(given)}.")
 
     if options.report:
         for path in write_report(ROOT / "results", ROOT / "figure", readme=ROOT / "README.md"):
@@ -70,8 +80,6 @@ def main() -> None:
 
 
 def quick(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
-    if options.data_path is not None:
-        raise InputError(f"--quick takes generated data. Leave --data_path out. Received: {options.data_path}.")
     folder = options.results or Quick.default_folder()
     seeds, workers = options.seeds or QUICK_SEEDS, options.workers or os.cpu_count() or 1
     report, figures = Quick(folder, models, protocols, seeds, workers).run()

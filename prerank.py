@@ -119,10 +119,12 @@ def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:
 def _ids(path: Path, text: bool) -> list:
     """One id a line."""
     try:
-        lines = path.read_text().split()
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}. Give a file with one item id a line.") from None
-    return [_id(line, text, str(path)) for line in lines]
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text. Give a file with one item id a line.") from None
+    return [_id(line, text, str(path)) for line in lines if line]
 
 
 def _id(given: str, text: bool, place: str) -> int | str:

@@ -27,7 +27,7 @@ class IntTower(TwoTower):
 
     user_head, item_head, field_dim: H_u, H_v and d of the FE-Block.
     light_se: whether Light-SE weighs the fields before the towers.
-    fe_score: "all" levels, or the "last" alone, which is faster online ("Accelerate" in the README).
+    fe_score: "all" levels, or the "last" alone, which is faster online.
     fe_input: "post" projects each layer's output, as the paper has it; "pre" its input, as the published code does.
     cir_weight, cir_temperature: lambda_1 and tau; 0 switches CIR off.
     user_filed_size, item_filed_size: number of fields, checked against the columns; the published scripts pass them.

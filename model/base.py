@@ -46,8 +46,8 @@ class CTRModel(nn.Module, ABC):
     l2_reg_embedding, l2_reg_linear, l2_reg_dnn: weights of the squared parameters in the loss (embedding tables, linear
         part, weight matrices).
     unknown_rate: share of sparse ids that training replaces by the reserved id 0 (`training.unknown`). It teaches the
-        model what to do with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is never
-        trained. Losses that compare ids read the true ones.
+        model what to do with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is
+        trained by missing and rare values alone, if there are any. Losses that compare ids read the true ones.
     """
 
     # Arguments of this class that do nothing for a model, which refuses them.
@@ -281,8 +281,8 @@ class CTRModel(nn.Module, ABC):
 class TwoTower(CTRModel):
     """A model whose user and item sides meet only in `score`, so that items can be encoded ahead of time.
 
-    A subclass implements `encode_user`, `encode_item` and `score`. A representation is a tensor or a list of tensors,
-    each with one row an entity.
+    A subclass implements `encode_user`, `encode_item` and `score_aligned`, and `score` where a product form is faster.
+    A representation is a tensor or a list of tensors, each with one row an entity.
 
     user_columns, item_columns: the first `SparseFeat` of each side is its id.
     """

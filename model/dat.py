@@ -1,7 +1,7 @@
 """DAT: A Dual Augmented Two-tower Model for Online Large-scale Recommendation (Yu et al., DLP-KDD 2021).
 
 p_u = normalize(tower_u([x_u, a_u])),  p_v = normalize(tower_v([x_v, a_v]))      a_u, a_v: one learned vector an id
-y   = sigmoid(gamma * <p_u, p_v>)
+y   = sigmoid(gamma * <p_u, p_v> + bias)
 L_u = mean ||y a_u + (1 - y) p_v - p_v||^2,  p_v stopped                         the adaptive mimic mechanism
 L   = L_ctr + mimic_weight * (L_u + L_v) + l2 * ||Theta||^2
 """

@@ -30,7 +30,7 @@ class Dataset:
     user, item: (n,) int32, rows of `users` and `items`.  label: (n,) float32.
     per_row: features of the interactions themselves, and what the protocol computed for each (label statistics,
         histories). A model may have them on either side; a side with one has several vectors an entity.
-    vocabularies, scalers: how values became numbers, by feature name; fitted on training rows.
+    vocabularies, scalers: how values became numbers, by feature name; fitted on training rows (`published`: on all).
     """
 
     raw: RawData
@@ -49,7 +49,7 @@ class Dataset:
     def build(cls, raw: RawData, protocol: str, seed: int) -> Dataset:
         """Splits, computes what the protocol allows, encodes. Raises `InputError` for data that cannot be used."""
         rules = make_protocol(protocol, raw, seed)
-        # Published scripts encode before they split; an honest vocabulary knows the training rows only.
+        # Published scripts encode and scale before they split; honest vocabularies and scalers know training rows only.
         fitted = np.zeros(len(raw), dtype=bool)
         for rows in rules.splits.values() if rules.leaks_labels else [rules.splits["train"]]:
             fitted[rows] = True

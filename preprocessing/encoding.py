@@ -1,4 +1,4 @@
-"""Values -> numbers: vocabularies with a reserved id, and scalers of dense features. Fitted on training rows only."""
+"""Values -> numbers: vocabularies with a reserved id, and scalers, fitted on the rows that a protocol allows."""
 
 from __future__ import annotations
 

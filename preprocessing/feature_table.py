@@ -40,7 +40,7 @@ class FeatureTable:
 
 
 class Encoder:
-    """Encodes tables, and keeps how: vocabularies and scalers by feature name, fitted on what training rows hold."""
+    """Encodes tables, and keeps how: vocabularies and scalers by feature name, fitted on what given rows hold."""
 
     def __init__(self, schema: Schema):
         self.schema = schema

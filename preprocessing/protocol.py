@@ -43,7 +43,7 @@ class Protocol:
 
     @property
     def leaks_labels(self) -> bool:
-        """Whether a row's own label reaches its features."""
+        """Whether labels reach what should not know them; encoders are then fitted on all splits, too."""
         return self.name == "published"
 
 
@@ -74,7 +74,8 @@ def _leak(schema: Schema) -> str:
         "all": "the labels of all rows before the split, the scored one included",
     }[schema.published_statistics]
     if schema.reads_labels:
-        return f"a user's and an item's mean rating are computed from {how}"
+        statistics = ["a user's and an item's mean label"] * bool(schema.user_statistic or schema.item_statistic)
+        return f"{' and '.join(statistics + ['the history'] * bool(schema.history))} are made from {how}"
     return "users are dropped for having no positive among all rows, those of the test split included"
 
 

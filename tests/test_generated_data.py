@@ -140,7 +140,7 @@ class TestScripts:
         assert script(monkeypatch, "taobao", *argv) == 0
         out = capsys.readouterr().out
         assert "leaks test labels: users are dropped for having no positive" in out
-        assert "mean rating" not in out
+        assert "mean label" not in out
 
     @pytest.mark.parametrize(
         ("name", "argv", "message"),

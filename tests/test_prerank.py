@@ -295,6 +295,14 @@ class TestCommand:
         assert script(prerank.main, *ask) == 2
         assert "1 of 1 candidates are not in the index: 7777" in capsys.readouterr().err
 
+    def test_ids_of_a_file_are_its_lines(self, tmp_path):
+        path = tmp_path / "ids"
+        path.write_bytes("red shoes\r\n\n  blue\u2028hat \n".encode())
+        assert prerank._ids(path, text=True) == ["red shoes", "blue\u2028hat"]
+        path.write_bytes(b"\xff\xfe")
+        with pytest.raises(InputError, match="is not UTF-8 text"):
+            prerank._ids(path, text=True)
+
     @pytest.mark.parametrize(
         ("argv", "message"),
         [

@@ -46,12 +46,16 @@ def test_never_replaces_the_committed_report():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data_path", "data"], "--quick takes generated data"),
-        (["--report"], "not allowed with argument"),
-        (["--seeds", "0"], "--seeds must be at least 1. Received: 0."),
+        (["--quick", "--data_path", "data"], "--quick takes generated data.* Leave out: --data_path"),
+        (["--quick", "--report"], "not allowed with argument"),
+        (["--quick", "--seeds", "0"], "--seeds must be at least 1. Received: 0."),
+        (["--report", "--results", "elsewhere"], "--report shows all that is in results/. Leave out: --results."),
+        (["--tune", "--seeds", "3", "--protocols", "holdout"], "Leave out: --protocols, --seeds."),
+        (["--audit", "--models", "hit"], "--audit trains no model. Leave out: --models."),
+        (["--stages", "--workers", "2"], "Leave out: --workers."),
     ],
 )
 def test_contradictions_are_errors(monkeypatch, arguments, message):
-    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--quick", *arguments])
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *arguments])
     with pytest.raises(InputError, match=message):
         main()

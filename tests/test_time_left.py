@@ -23,8 +23,8 @@ def jobs(*models: str) -> list[Job]:
 
 
 class TestCosts:
-    def test_every_model_has_a_weight(self):
-        assert set(WEIGHTS) == set(MODELS)
+    def test_weights_are_of_models(self):
+        assert set(WEIGHTS) <= set(MODELS)  # of another model the weight is 1
 
     def test_without_earlier_runs_they_are_the_weights(self):
         hit, lr = jobs("hit", "lr")

@@ -26,7 +26,7 @@ class FEBlock(nn.Module):
         if min(user_heads, item_heads, field_dim) < 1:
             raise InputError(
                 "Heads and field_dim must be at least 1. "
-                f"Received: user_head={user_heads}, item_head={item_heads}, field_dim={field_dim}."
+                f"Received: user_head={user_heads}, item_head={item_heads} (HIT: num_heads), field_dim={field_dim}."
             )
         self.user_heads, self.item_heads, self.field_dim = user_heads, item_heads, field_dim
         self.user_projections = nn.ModuleList(Linear(size, user_heads * field_dim, bias=False) for size in user_sizes)

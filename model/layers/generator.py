@@ -14,7 +14,8 @@ class Generators(nn.Module):
 
         g = W_2 ReLU(W_1 detach(E_static) + b_1) + b_2            (B, output_size), one pair of layers a generator
 
-    The embeddings are detached, so that no loss of a generator reaches them.
+    The embeddings are detached, so that no loss of a generator reaches them. The last layer has no ReLU, since what it
+    imitates has both signs.
 
     kinds: which generators there are, of "target" and "non_target".
     static: names of the static features; None for all sparse ones. Raises `InputError` for a name without a table.

@@ -12,10 +12,10 @@ from preprocessing.errors import InputError
 class Tower(nn.Module):
     """Layers of linear map, batch norm, ReLU and dropout.
 
-    hidden_units: sizes of the L layers, (300, 300, 128) in both papers.
+    hidden_units: sizes of the L layers, (300, 300, 128) in IntTower, (300, 300, 32) in HIT.
     dropout: share of units set to 0 in training, in [0, 1).
     linear_output: ends in the linear map of the last layer. Models that score by a cosine need it: behind a ReLU no
-        cosine is negative, and no probability below 1/2.
+        cosine is negative, and no logit below the bias.
     """
 
     def __init__(
