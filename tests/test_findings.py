@@ -135,6 +135,24 @@ class TestPaper:
         assert findings.against_paper(runs(protocol, hit=[0.9]), "hit", dataset) == []
 
 
+class TestAbovePapers:
+    def test_only_gains_beyond_the_interval_count(self):
+        # Papers: DSSM .8697, LR .8501, HIT .9048; GBDT is in none.
+        table = runs("published", dssm=five(0.8797), lr=five(0.8503), hit=five(0.9), gbdt=five(0.99))
+        assert findings.above_papers(table, "ml-1m") == [
+            "Under `published` 1 of the 3 models that a paper gives an AUC are above it by more than the interval; the "
+            "differences go from -.0048 for HIT to +.0100 for DSSM."
+        ]
+
+    def test_one_seed(self):
+        (sentence,) = findings.above_papers(runs("published", dssm=[0.8797], lr=[0.8503]), "ml-1m")
+        assert "2 of the 2 models that a paper gives an AUC are above it (one seed)" in sentence
+
+    @pytest.mark.parametrize(("protocol", "dataset"), [("holdout", "ml-1m"), ("published", "synthetic-movielens")])
+    def test_nothing_under_another_protocol_or_on_other_data(self, protocol, dataset):
+        assert findings.above_papers(runs(protocol, hit=[0.9], dssm=[0.9]), dataset) == []
+
+
 class TestLeak:
     def entry(self, protocol: str, membership: float) -> dict:
         return {"protocol": protocol, "test_auc": {"two_statistics": 0.88, "membership": membership, "both": 0.9}}

@@ -142,6 +142,7 @@ def _protocol_parts(results: Results, protocol: str) -> list[str]:
     tests = comparisons.table(runs, protocol)
     said = findings.highest(runs, protocol) + findings.best_possible(runs, protocol)
     if protocol == "published":
+        said += findings.above_papers(runs, dataset)
         said += [sentence for name in comparisons.OURS for sentence in findings.against_paper(runs, name, dataset)]
     return [
         f"## {tables.PROTOCOL_TITLES[protocol]}",
