@@ -23,6 +23,7 @@ TRAINING_DEFAULTS: dict[str, dict] = {
     "amazon": COMMON,
     "taobao": COMMON | {"lr": 1e-4, "epochs": 15},
 }
+TREES = {"lr": 0.1, "lr_schedule": "constant", "epochs": 500, "patience": 20}  # of gbdt, where an epoch is a tree
 # Constructor arguments of models with embeddings and towers. The released scripts drop out 30 % on MovieLens, but their
 # loop does so in the first epoch only; kept up, it unsettles the batch norms behind it (`docs/tuning.md`).
 TOWERS: dict[str, dict] = {
@@ -32,8 +33,11 @@ TOWERS: dict[str, dict] = {
 }
 # Ranking models gain validation AUC by batch norm, which two-tower models have anyway (`docs/tuning.md`).
 RANKING = TOWERS | {"movielens": TOWERS["movielens"] | {"dnn_use_bn": True}}
-# The gradient of a cosine is small, and the same l2 outweighs it.
-COSINE = TOWERS | {"movielens": TOWERS["movielens"] | {"l2_reg_embedding": 1e-5}}
+
+
+def chosen(group: dict[str, dict], **settings) -> dict[str, dict]:
+    """A group's defaults with what a model's trials on MovieLens chose besides (`docs/tuning.md`)."""
+    return group | {"movielens": group["movielens"] | settings}
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,15 @@ MODELS: dict[str, ModelEntry] = {
         source="logistic regression",
         path="model.lr:LR",
         paper={"ml-1m": (0.8501, 0.4845), "amazon-electronics": (0.7952, 0.4677), "taobao-ads": (0.6496, 0.2350)},
+        defaults={"movielens": {"lr": 0.03, "l2_reg_linear": 1e-6, "unknown_rate": 0.1}},
     ),
     "gbdt": ModelEntry(
         title="GBDT",
         source="gradient-boosted trees, scikit-learn",
         path="model.gbdt:GBDT",
-        defaults={  # an epoch is a tree
-            name: {"lr": 0.1, "lr_schedule": "constant", "epochs": 500, "patience": 20} for name in TRAINING_DEFAULTS
+        defaults={
+            **dict.fromkeys(TRAINING_DEFAULTS, TREES),
+            "movielens": TREES | {"max_leaf_nodes": 63, "l2_reg_leaf": 10.0},
         },
     ),
     "dssm": ModelEntry(
@@ -93,7 +99,7 @@ MODELS: dict[str, ModelEntry] = {
         aliases=("two_tower",),
         paper={"ml-1m": (0.8697, 0.4559), "amazon-electronics": (0.8469, 0.4313), "taobao-ads": (0.6579, 0.2292)},
         paper_parameters={"ml-1m": 740_000},
-        defaults=COSINE,
+        defaults=chosen(TOWERS, dnn_dropout=0.1),
     ),
     "dat": ModelEntry(
         title="DAT",
@@ -101,7 +107,7 @@ MODELS: dict[str, ModelEntry] = {
         path="model.dat:DAT",
         paper={"ml-1m": (0.8712, 0.4556), "amazon-electronics": (0.8480, 0.4278), "taobao-ads": (0.6598, 0.2279)},
         paper_parameters={"ml-1m": 760_000},
-        defaults=COSINE,
+        defaults=chosen(TOWERS, unknown_rate=0.1),
     ),
     "mvke": ModelEntry(
         title="MVKE",
@@ -109,7 +115,7 @@ MODELS: dict[str, ModelEntry] = {
         path="model.mvke:MVKE",
         paper={"ml-1m": (0.8720, 0.4511), "amazon-electronics": (0.8503, 0.4324), "taobao-ads": (0.6625, 0.2276)},
         paper_parameters={"ml-1m": 840_000},
-        defaults=TOWERS,
+        defaults=chosen(TOWERS, unknown_rate=0.1),
     ),
     "poly_encoder": ModelEntry(
         title="Poly-Encoder",
@@ -117,7 +123,7 @@ MODELS: dict[str, ModelEntry] = {
         path="model.poly_encoder:PolyEncoder",
         paper={"ml-1m": (0.8734, 0.3971), "amazon-electronics": (0.8595, 0.3855), "taobao-ads": (0.6657, 0.2273)},
         paper_parameters={"ml-1m": 870_000},
-        defaults=TOWERS,
+        defaults=chosen(TOWERS, num_codes=8),
     ),
     "cold": ModelEntry(
         title="COLD",
@@ -125,7 +131,7 @@ MODELS: dict[str, ModelEntry] = {
         path="model.cold:COLD",
         paper={"ml-1m": (0.8836, 0.3297), "amazon-electronics": (0.8633, 0.3402), "taobao-ads": (0.6816, 0.2248)},
         paper_parameters={"ml-1m": 680_000},
-        defaults=RANKING,
+        defaults=chosen(RANKING, dnn_dropout=0.1),
     ),
     "wide_and_deep": ModelEntry(
         title="Wide&Deep",
@@ -133,7 +139,7 @@ MODELS: dict[str, ModelEntry] = {
         path="model.wdm:WideDeep",
         paper={"ml-1m": (0.8820, 0.3344), "amazon-electronics": (0.8615, 0.3409), "taobao-ads": (0.6814, 0.2250)},
         paper_parameters={"ml-1m": 680_000},
-        defaults=RANKING,
+        defaults=chosen(RANKING, dnn_dropout=0.1),
     ),
     "deep_fm": ModelEntry(
         title="DeepFM",
@@ -157,7 +163,7 @@ MODELS: dict[str, ModelEntry] = {
         path="model.autoint:AutoInt",
         paper={"ml-1m": (0.8948, 0.3192), "amazon-electronics": (0.8686, 0.3351), "taobao-ads": (0.6867, 0.2238)},
         paper_parameters={"ml-1m": 700_000},
-        defaults=RANKING,
+        defaults=chosen(RANKING, att_layer_num=2),
     ),
     "int_tower": ModelEntry(
         title="IntTower",
@@ -166,7 +172,7 @@ MODELS: dict[str, ModelEntry] = {
         paper={"ml-1m": (0.8974, 0.3128), "amazon-electronics": (0.8696, 0.3309), "taobao-ads": (0.6827, 0.2245)},
         paper_parameters={"ml-1m": 1_180_000},
         defaults={
-            "movielens": TOWERS["movielens"] | {"unknown_rate": 0.1, "cir_weight": 0.05, "cir_temperature": 0.2},
+            **chosen(TOWERS, unknown_rate=0.1, cir_weight=0.05, cir_temperature=0.2),
             "amazon": {**TOWERS["amazon"], "field_dim": 64, "user_head": 32, "item_head": 32},
             "taobao": {**TOWERS["taobao"], "field_dim": 16, "user_head": 4, "item_head": 4},
         },
@@ -180,7 +186,7 @@ MODELS: dict[str, ModelEntry] = {
         paper={"ml-1m": (0.9048, 0.3026), "amazon-electronics": (0.8784, 0.3225), "taobao-ads": (0.7226, 0.2104)},
         paper_parameters={"ml-1m": 790_000},
         defaults={
-            "movielens": TOWERS["movielens"] | {"batch_size": 2048},
+            "movielens": TOWERS["movielens"],
             "amazon": {"dnn_dropout": 0.3, "batch_size": 128, "epochs": 30, "patience": 2},
             "taobao": {"dnn_dropout": 0.2, "batch_size": 256, "epochs": 30, "patience": 2, "lr": 1e-2},
         },
