@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from leaderboard.ablations import Ablation
-from leaderboard.report import comparisons, findings
+from leaderboard.report import comparisons, findings, key_findings
 
 SPREAD = [0.0, 0.0004, -0.0004, 0.0002, -0.0002]  # over five seeds; mean 0
 
@@ -220,8 +220,47 @@ def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
         [runs(protocol, **{n: five(v) for n, v in names.items()}) for protocol in ("published", "temporal")]
     )
     audit = [TestLeak().entry(protocol, 1.0) for protocol in ("published", "temporal")]
-    found = findings.key_findings(table, audit, "ml-1m")
+    found = key_findings.key_findings(table, audit, [], "ml-1m")
     assert 5 <= len(found) <= 8
     assert sum("the paper's" in sentence for sentence in found) == 2
     assert sum("liked items" in sentence for sentence in found) == 1
-    assert sum(sentence.startswith("Under `temporal`") for sentence in found) == 4
+    both = [sentence for sentence in found if sentence.startswith("Under `temporal`")]
+    assert [sentence.split()[2] for sentence in both] == ["IntTower", "HIT"]
+    assert "above MVKE, the best two-tower baseline (5 seeds" in both[0]
+    assert "; IntTower is .0200 ± .0000 AUC below DCN, the best ranking model" in both[0]
+
+
+class TestOrderOfPapers:
+    def test_beside_what_is_seen(self):
+        # Papers: DCN .8964, IntTower .8974, HIT .9048.
+        table = runs("published", dcn=[0.92], int_tower=[0.91], hit=[0.93], mvke=[0.9])
+        assert key_findings.order_of_papers(table, "ml-1m") == [
+            "The papers put IntTower .0010 AUC above DCN, HIT .0084 AUC above DCN and IntTower .0074 AUC below HIT; "
+            "under `published` here IntTower is .0100 AUC below DCN (one seed); HIT is .0100 AUC above DCN (one seed); "
+            "IntTower is .0200 AUC below HIT (one seed)."
+        ]
+
+    def test_nothing_without_a_paper_or_under_another_protocol(self):
+        table = runs("published", gbdt=[0.92], int_tower=[0.91])  # no paper has GBDT
+        assert key_findings.order_of_papers(table, "ml-1m") == []
+        assert key_findings.order_of_papers(runs("holdout", dcn=[0.92], hit=[0.91]), "ml-1m") == []
+
+
+class TestSurvivors:
+    def test_of_the_models_that_were_measured(self):
+        table = runs(validation={"dcn": 0.95}, dcn=[0.9], hit=[0.89], int_tower=[0.88])
+        entry = {
+            "protocol": "holdout",
+            "seed": 0,
+            "ranker": "dcn",
+            "ranker_test_auc": 0.9,
+            "items": 3883,
+            "spearman": 0.8,
+        }
+        entry |= {"survivors": {"200": 0.5, "400": 0.75, "800": 0.9}}
+        stages = [{**entry, "model": "hit", "test_auc": 0.89}]
+        assert key_findings.survivors_of(stages, table) == [
+            "Of the best ranking model's top 100 of 3,883 items the top 400 of a pre-ranker holds, under `holdout`: "
+            ".750 in HIT's (one seed)."
+        ]
+        assert key_findings.survivors_of([], table) == []

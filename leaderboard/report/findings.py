@@ -15,12 +15,10 @@ import pandas as pd
 from leaderboard.ablations import Ablation
 from leaderboard.report.comparisons import OURS, comparisons, defaults
 from leaderboard.report.tables import BASELINE, change, estimate, number, of, protocol_losses, variants_of
-from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of
+from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of, title
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
-
-HONEST = ("holdout", "temporal")  # in the order in which the README speaks of them
 
 
 def comparison(model: str, other: str, role: str, difference: Difference) -> str:
@@ -51,7 +49,7 @@ def spread(runs: pd.DataFrame) -> list[str]:
 
 def against_opponents(runs: pd.DataFrame, protocol: str) -> list[str]:
     """IntTower and HIT against DSSM and the best baselines."""
-    return [comparison(_title(name), _title(other), role, of) for name, other, role, of in comparisons(runs, protocol)]
+    return [comparison(title(name), title(other), role, of) for name, other, role, of in comparisons(runs, protocol)]
 
 
 def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
@@ -61,11 +59,11 @@ def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
     first, *others = means.index
     auc = Estimate.of(own[own["model"] == first]["auc"])
     if auc.count == 1:
-        return [f"{_title(first)} has the highest test AUC, {number(auc.mean)} (one seed)."]
+        return [f"{title(first)} has the highest test AUC, {number(auc.mean)} (one seed)."]
     told = {name: compare(own, first, name) for name in others}
-    open_ = [_title(name) for name, difference in told.items() if not difference.is_clear]
+    open_ = [title(name) for name, difference in told.items() if not difference.is_clear]
     rest = f"; no difference to it can be told for {listed(open_)}" if open_ else ""
-    return [f"{_title(first)} has the highest mean test AUC, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
+    return [f"{title(first)} has the highest mean test AUC, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
 
 
 def best_possible(runs: pd.DataFrame, protocol: str) -> list[str]:
@@ -89,7 +87,7 @@ def against_paper(runs: pd.DataFrame, model: str, dataset: str) -> list[str]:
             parts[-1] += f"whose interval holds the paper's {number(theirs)}"
         else:
             parts[-1] += f"{number(abs(distance))} {'above' if distance > 0 else 'below'} the paper's {number(theirs)}"
-    return [f"{_title(model)} under `published`: {'; '.join(parts)} ({seeds_of(len(own))})."]
+    return [f"{title(model)} under `published`: {'; '.join(parts)} ({seeds_of(len(own))})."]
 
 
 def above_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
@@ -103,7 +101,7 @@ def above_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     # Without an interval, of a single seed, the comparison with NaN is false and any gain counts.
     clear = [name for name, gain in gains.items() if gain > 0 and not gain <= own[name].half_width]
     how = " (one seed)" if single else " by more than the interval"
-    ends = [f"{gains[name]:+.4f}".replace("0.", ".") + f" for {_title(name)}" for name in sorted(gains, key=gains.get)]
+    ends = [f"{gains[name]:+.4f}".replace("0.", ".") + f" for {title(name)}" for name in sorted(gains, key=gains.get)]
     return [
         f"Under `published` {len(clear)} of the {len(gains)} models that a paper gives an AUC are above it{how}; the "
         f"differences go from {ends[0]} to {ends[-1]}."
@@ -116,7 +114,7 @@ def leak(entries: list[dict], runs: pd.DataFrame) -> list[str]:
     for entry in entries:
         probes, protocol = entry["test_auc"], entry["protocol"]
         models = [name for name in (BASELINE, *OURS) if len(of(runs, protocol, name))]
-        beside = [f"{_title(name)} {number(of(runs, protocol, name)['auc'].mean())}" for name in models]
+        beside = [f"{title(name)} {number(of(runs, protocol, name)['auc'].mean())}" for name in models]
         says = {1.0: ", it is the label", 0.5: ", it says nothing"}.get(round(probes["membership"], 4), "")
         sentences.append(
             f"Under `{protocol}` the mean labels of a row's user and item alone reach AUC "
@@ -139,7 +137,7 @@ def steps(runs: pd.DataFrame) -> list[str]:
         how = f"falls for {len(fallen)} of {len(losses)} models" + ("" if single else " by more than the interval")
         if fallen:
             least, most = min(fallen, key=fallen.get), max(fallen, key=fallen.get)
-            how += f", least for {_title(least)} ({number(fallen[least])}), most for {_title(most)} "
+            how += f", least for {title(least)} ({number(fallen[least])}), most for {title(most)} "
             how += f"({number(fallen[most])})"
         sentences.append(f"From `{before}` to `{after}`, {why}, AUC {how}{' (one seed)' if single else ''}.")
     return sentences
@@ -167,34 +165,15 @@ def _ablation_parts(entry: Ablation, found: Mapping[str, Difference]) -> list[st
         f"seen with {ONE_SEED}": [name for name, d in found.items() if d.estimate.count == 1],
     }
     parts = []
-    for title, names in groups.items():
+    for heading, names in groups.items():
         shown = [f"{name} ({change(found[name].estimate)})" for name in names]
         if names:
-            parts.append(f"{title}{'' if title.endswith('for') else ':'} {listed(shown)}")
+            parts.append(f"{heading}{'' if heading.endswith('for') else ':'} {listed(shown)}")
     if entry.is_sweep:
         means = {"the defaults": 0.0} | {name: difference.estimate.mean for name, difference in found.items()}
         parts.append(f"highest mean: {max(means, key=means.get)}, lowest: {min(means, key=means.get)}")
     return parts
 
 
-def key_findings(runs: pd.DataFrame, audit: list[dict], dataset: str) -> list[str]:
-    """What the README says first: the seeds, the papers' numbers, the leak, both models under an honest protocol."""
-    protocol = next((name for name in HONEST if len(defaults(runs, name))), None)
-    found = spread(runs) + above_papers(runs, dataset)
-    for name in OURS:
-        found += against_paper(runs, name, dataset)
-    found += leak([entry for entry in audit if entry["protocol"] == "published"], runs)
-    if protocol is not None:
-        for name, other, role, difference in comparisons(runs, protocol):
-            if role:
-                sentence = comparison(_title(name), _title(other), role, difference)
-                found.append(f"Under `{protocol}` {sentence.replace('No diff', 'no diff', 1)}")
-    return found
-
-
 def _is_clear(value: Estimate) -> bool:
     return Difference(value, float("nan")).is_clear
-
-
-def _title(model: str) -> str:
-    return MODELS[model].title

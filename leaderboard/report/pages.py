@@ -14,6 +14,7 @@ from leaderboard.report import comparisons, findings, tables
 from leaderboard.report.architecture import draw_architectures
 from leaderboard.report.choice import choice_table
 from leaderboard.report.figures import draw_all
+from leaderboard.report.key_findings import key_findings
 from leaderboard.report.speed import SERVING_NOTE, Speeds
 from leaderboard.report.speed_tables import speed_tables
 from leaderboard.report.stage_figures import draw_stages
@@ -87,7 +88,7 @@ def filled(text: str, results: Results) -> str:
         "results": tables.overview(results.runs, results.dataset),
         "choice": choice_table(results.runs, results.stages, results.speeds),
         "audit": tables.audit(results.audit, results.runs),
-        "findings": bullets(findings.key_findings(results.runs, results.audit, results.dataset)),
+        "findings": bullets(key_findings(results.runs, results.audit, results.stages, results.dataset)),
     }
     return fill(text, parts | results.speed_tables)
 

@@ -1,0 +1,76 @@
+"""What the README says first: a choice of the sentences of `findings`, and two of its own."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from leaderboard.measures.agreement import TOP
+from leaderboard.report import findings
+from leaderboard.report.comparisons import OURS, ROLES, comparisons
+from leaderboard.report.stage_tables import stage_frame
+from leaderboard.report.tables import BASELINE, estimate
+from leaderboard.report.words import apart, listed, seeds_of, title
+from leaderboard.statistics import Estimate
+from model import MODELS
+
+HONEST = ("holdout", "temporal")  # in the order in which the README speaks of them
+
+
+def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], dataset: str) -> list[str]:
+    """What the README says first: the seeds, the papers, the leak, both models under honest protocols, pre-ranking."""
+    found = findings.spread(runs) + findings.above_papers(runs, dataset)
+    for name in OURS:
+        found += findings.against_paper(runs, name, dataset)
+    found += order_of_papers(runs, dataset)
+    found += findings.leak([entry for entry in audit if entry["protocol"] == "published"], runs)
+    for protocol in HONEST:
+        told = comparisons(runs, protocol)
+        for ours in OURS:
+            said = [
+                findings.comparison(title(ours), title(other), role, of)
+                for name, other, role, of in told
+                if name == ours and role
+            ]
+            if said:
+                found.append(f"Under `{protocol}` {_joined(said)}")
+    return found + survivors_of(stages, runs)
+
+
+def _joined(sentences: list[str]) -> str:
+    """Several as one, to stand behind some words.
+
+    >>> _joined(["No difference can be told.", "HIT is above."])
+    'no difference can be told; HIT is above.'
+    """
+    text = "; ".join(sentence.removesuffix(".") for sentence in sentences)
+    return f"{text.replace('No difference', 'no difference')}."
+
+
+def order_of_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
+    """What the papers say of IntTower, HIT and the best ranking model among themselves, and what is seen here."""
+    theirs, ours = [], []
+    for name, other, role, difference in comparisons(runs, "published"):
+        papers = [MODELS[model].paper.get(dataset, (math.nan,))[0] for model in (name, other)]
+        distance = papers[0] - papers[1]
+        if math.isnan(distance) or (other not in OURS and role != ROLES["ranking"]):
+            continue
+        theirs.append(f"{title(name)} {apart(Estimate(distance, math.nan, 1))} {title(other)}")
+        ours.append(findings.comparison(title(name), title(other), "", difference))
+    return [f"The papers put {listed(theirs)}; under `published` here {_joined(ours)}"] if theirs else []
+
+
+def survivors_of(stages: list[dict], runs: pd.DataFrame, protocol: str = "holdout", cut: int = 400) -> list[str]:
+    """What DSSM, IntTower and HIT let through of the ranker's best, as means over seeds."""
+    frame = stage_frame(stages, runs)
+    frame = frame[frame["protocol"] == protocol]
+    kept = {name: Estimate.of(frame[frame["model"] == name][str(cut)]) for name in (*OURS, BASELINE)}
+    parts = [f"{estimate(share, 3)} in {title(name)}'s" for name, share in kept.items() if share.count]
+    if not parts:
+        return []
+    seeds = seeds_of(max(share.count for share in kept.values()))
+    return [
+        f"Of the best ranking model's top {TOP} of {frame['items'].max():,.0f} items the top {cut} of a pre-ranker "
+        f"holds, under `{protocol}`: {listed(parts)} ({seeds})."
+    ]
