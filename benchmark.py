@@ -2,7 +2,7 @@
 
 python benchmark.py --quick                                                    a small one, on generated data
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
-python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs the ablations
+python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs ablations, and the released recipes
 python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
 python benchmark.py --audit --data_path ...                                    what the leaking features alone reach
 python benchmark.py --stages --data_path ...                                   what each model lets through to the best
@@ -21,6 +21,7 @@ from leaderboard.measures.audit import write_audit
 from leaderboard.measures.stages import STAGES, measure_stages
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
+from leaderboard.recipes import recipe_jobs
 from leaderboard.report.pages import AUDIT, write_report
 from leaderboard.runner import ROOT, Runner
 from leaderboard.tuning import FOLDER as TUNING
@@ -51,7 +52,7 @@ def main() -> None:
     add("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
     add("--seeds", type=int, metavar="N", help=f"seeds 1023, 1024, ...; default {SEEDS}, quick {QUICK_SEEDS}")
     add_part = parser.add_mutually_exclusive_group().add_argument
-    add_part("--ablations", action="store_true", help="run the ablations instead of the grid")
+    add_part("--ablations", action="store_true", help="run the ablations and the released recipes instead")
     add_part("--tune", action="store_true", help="run the trials that choose the defaults of each model")
     add_part("--audit", action="store_true", help="measure what the leaking features alone reach")
     add_part("--stages", action="store_true", help="measure the trained models of the grid as pre-rankers")
@@ -104,8 +105,10 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
         print(f"{len(entries)} entries in {results / STAGES}")
     else:
         chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
-        of_grid, of_ablations = grid(SCRIPT, models, protocols, seeds), ablation_jobs(SCRIPT, protocols, seeds, chosen)
-        jobs = of_ablations if options.ablations else of_grid
+        if options.ablations:
+            jobs = recipe_jobs(SCRIPT, models, protocols, seeds) + ablation_jobs(SCRIPT, protocols, seeds, chosen)
+        else:
+            jobs = grid(SCRIPT, models, protocols, seeds)
         runner.run(jobs)
         print(f"{len(jobs)} results in {runner.results}")
 

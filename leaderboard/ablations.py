@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
+from leaderboard.settings import Settings, arguments_of
 
 
 @dataclass(frozen=True)
 class Ablation:
     """A question.
 
-    variants: name -> what is added to the model's command line; all are compared with the default settings.
+    variants: name -> what differs from the default settings; all are compared with the default settings.
     default_heads: of the default settings, if the variants are numbers of heads.
     is_sweep: whether the variants are values of one setting, so that a best and a worst one can be named.
     """
@@ -19,7 +20,7 @@ class Ablation:
     title: str
     question: str
     model: str
-    variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    variants: dict[str, Settings] = field(default_factory=dict)
     default_heads: int | None = None
     is_sweep: bool = False
 
@@ -32,27 +33,23 @@ class Ablation:
         return {self.default_heads: ""} | {int(name.removeprefix("heads_")): name for name in self.variants}
 
 
-def _set(**arguments) -> tuple[str, ...]:
-    return tuple(word for name, value in arguments.items() for word in ("--set", f"{name}={value}"))
-
-
 ABLATIONS = [
     Ablation(
         "IntTower's parts",
         "What is each part of IntTower worth?",
         "int_tower",
         {
-            "no_light_se": _set(light_se="false"),
-            "fe_last_level_only": ("--fe_score", "last"),
-            "no_cir": _set(cir_weight=0),
-            "fe_input_pre": _set(fe_input="pre"),
+            "no_light_se": {"light_se": False},
+            "fe_last_level_only": {"fe_score": "last"},
+            "no_cir": {"cir_weight": 0},
+            "fe_input_pre": {"fe_input": "pre"},
         },
     ),
     Ablation(
         "IntTower's heads",
         "How many heads does IntTower need?",
         "int_tower",
-        {f"heads_{n}": _set(user_head=n, item_head=n) for n in (1, 2, 8, 16, 32)},
+        {f"heads_{n}": {"user_head": n, "item_head": n} for n in (1, 2, 8, 16, 32)},
         default_heads=4,
         is_sweep=True,
     ),
@@ -61,8 +58,8 @@ ABLATIONS = [
         "How sensitive is IntTower to the weight and temperature of CIR?",
         "int_tower",
         {
-            **{f"cir_weight_{weight}": _set(cir_weight=weight) for weight in (0.01, 0.2)},
-            **{f"cir_temperature_{temperature}": _set(cir_temperature=temperature) for temperature in (0.07, 0.5)},
+            **{f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2)},
+            **{f"cir_temperature_{temperature}": {"cir_temperature": temperature} for temperature in (0.07, 0.5)},
         },
         is_sweep=True,
     ),
@@ -71,16 +68,16 @@ ABLATIONS = [
         "What are HIT's generators worth?",
         "hit",
         {
-            "no_target": _set(use_target="false"),
-            "no_non_target": _set(use_non_target="false"),
-            "no_generators": _set(use_target="false", use_non_target="false"),
+            "no_target": {"use_target": False},
+            "no_non_target": {"use_non_target": False},
+            "no_generators": {"use_target": False, "use_non_target": False},
         },
     ),
     Ablation(
         "HIT's heads",
         "How many heads does HIT need?",
         "hit",
-        {f"heads_{n}": _set(num_heads=n) for n in (1, 3, 4, 5, 6)},
+        {f"heads_{n}": {"num_heads": n} for n in (1, 3, 4, 5, 6)},
         default_heads=2,
         is_sweep=True,
     ),
@@ -88,22 +85,22 @@ ABLATIONS = [
         "HIT's generation loss",
         "Which distance should the generators minimise?",
         "hit",
-        {f"loss_{kind}": _set(generation_loss=kind) for kind in ("euclidean", "manhattan", "mae", "mse", "none")},
+        {f"loss_{kind}": {"generation_loss": kind} for kind in ("euclidean", "manhattan", "mae", "mse", "none")},
         is_sweep=True,
     ),
     Ablation(
         "DSSM's gamma",
         "What does the cosine without a temperature cost DSSM?",
         "dssm",
-        {"gamma_learned": _set(gamma="learned")},
+        {"gamma_learned": {"gamma": "learned"}},
     ),
     Ablation(
         "The published evaluation mode",
         "What does the published loop's defect do, which leaves the model in evaluation mode after its first epoch?",
         "int_tower",
         {
-            "dropout": ("--dropout", "0.3"),
-            "dropout_published_eval_mode": ("--dropout", "0.3", "--published_eval_mode"),
+            "dropout": {"dnn_dropout": 0.3},
+            "dropout_published_eval_mode": {"dnn_dropout": 0.3, "published_eval_mode": True},
         },
     ),
 ]
@@ -112,9 +109,9 @@ ABLATIONS = [
 def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: list[Ablation]) -> list[Job]:
     """Every variant of these ablations under every protocol with every seed, without the defaults."""
     return [
-        Job(SCRIPTS[dataset], protocol, ablation.model, seed, variant, arguments)
+        Job(SCRIPTS[dataset], protocol, ablation.model, seed, variant, arguments_of(settings))
         for seed in range(FIRST_SEED, FIRST_SEED + seeds)
         for protocol in protocols
         for ablation in ablations
-        for variant, arguments in ablation.variants.items()
+        for variant, settings in ablation.variants.items()
     ]

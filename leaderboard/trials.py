@@ -7,16 +7,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
-from experiment.options import TRAINING
 from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
+from leaderboard.settings import Settings, arguments_of, text_of
 
-Settings = dict[str, Any]
 BASE_NAME = "base"
 
 
@@ -140,28 +137,3 @@ def chain(model: str) -> Generator[Trial, float, Settings]:
         if auc > best_auc:
             best, best_auc = settings, auc
     return best
-
-
-def arguments_of(settings: Settings) -> tuple[str, ...]:
-    """Settings as words of a training script's command line.
-
-    >>> arguments_of({"epochs": 6, "dnn_dropout": 0.1, "gamma": "learned"})
-    ('--epoch', '6', '--dropout', '0.1', '--set', 'gamma=learned')
-    """
-    options = {name: f"--{name}" for name in TRAINING} | {"epochs": "--epoch", "dnn_dropout": "--dropout"}
-    words: list[str] = []
-    for name, value in settings.items():
-        words += [options[name], _text(value)] if name in options else ["--set", f"{name}={_text(value)}"]
-    return tuple(words)
-
-
-def text_of(settings: Settings) -> str:
-    """
-    >>> text_of({"lr": 1e-3, "dnn_use_bn": True})
-    'lr=0.001, dnn_use_bn=true'
-    """
-    return ", ".join(f"{name}={_text(value)}" for name, value in settings.items())
-
-
-def _text(value) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from experiment.main import Interrupted
 from leaderboard.runner import Runner
-from leaderboard.trials import SEARCHES, TRIALS, Settings, Trial, chain
+from leaderboard.settings import Settings
+from leaderboard.trials import SEARCHES, TRIALS, Trial, chain
 from model import MODELS
 from preprocessing.errors import InputError
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from leaderboard.ablations import Ablation
-from leaderboard.report import comparisons, findings, key_findings
+from leaderboard.recipes import VARIANT
+from leaderboard.report import ablation_section, comparisons, findings, key_findings, recipe_section
 
 SPREAD = [0.0, 0.0004, -0.0004, 0.0002, -0.0002]  # over five seeds; mean 0
 
@@ -191,7 +192,7 @@ class TestAblations:
     def sentences(self, *, sweep: bool = False, **variants) -> list[str]:
         entry = Ablation("t", "q", "hit", dict.fromkeys(variants, ()), is_sweep=sweep)
         parts = [runs(variant=name, hit=values) for name, values in variants.items()]
-        return findings.ablation(pd.concat([runs(hit=five(0.88)), *parts]), entry, ["holdout", "temporal"])
+        return ablation_section.sentences(pd.concat([runs(hit=five(0.88)), *parts]), entry, ["holdout", "temporal"])
 
     def test_variants_are_sorted_by_what_can_be_told(self):
         (sentence,) = self.sentences(
@@ -211,7 +212,7 @@ class TestAblations:
 
     def test_without_runs_there_is_no_sentence(self):
         entry = Ablation("t", "q", "hit", {"no_a": ()})
-        assert findings.ablation(runs(hit=five(0.88)), entry, ["holdout"]) == []
+        assert ablation_section.sentences(runs(hit=five(0.88)), entry, ["holdout"]) == []
 
 
 def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
@@ -228,6 +229,37 @@ def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
     assert [sentence.split()[2] for sentence in both] == ["IntTower", "HIT"]
     assert "above MVKE, the best two-tower baseline (5 seeds" in both[0]
     assert "; IntTower is .0200 ± .0000 AUC below DCN, the best ranking model" in both[0]
+
+
+class TestRecipes:
+    """By recipes whose AUC is .005 below the paper's, and defaults .01 and .02 above them."""
+
+    @pytest.fixture
+    def table(self):
+        recipe = runs("published", VARIANT, int_tower=five(0.8924), dcn=five(0.8914))  # papers: .8974 and .8964
+        return pd.concat([recipe, runs("published", int_tower=five(0.9024, SPREAD[::-1]), dcn=five(0.9114))])
+
+    def test_the_recipe_stands_beside_the_paper_and_the_defaults(self, table):
+        lines = recipe_section.table(table, "ml-1m").splitlines()
+        assert lines[0] == "| AUC | paper | `published`: the recipe | our defaults | gain |"
+        dcn, int_tower = lines[2:]
+        assert dcn == "| DCN | .8964 | .8914 ± .0004 (-.0050) | .9114 ± .0004 | **+.0200 ± .0000** |"
+        assert int_tower.startswith("| IntTower | .8974 | .8924 ± .0004 (-.0050) | .9024 ± .0004 | **+.0100 ± ")
+
+    def test_sentences_tell_the_distances_and_the_order(self, table):
+        dcn, int_tower, order = recipe_section.sentences(table, "ml-1m")
+        assert dcn.startswith(
+            "By the released recipe DCN under `published`: AUC .8914 ± .0004, .0050 below the paper's"
+        )
+        assert dcn.endswith("(5 seeds); our defaults are .0200 ± .0000 AUC above it.")
+        assert "our defaults are .0100 ± " in int_tower
+        assert order == (
+            "The papers put IntTower .0010 AUC above DCN; by the released recipe "
+            "IntTower is .0010 ± .0000 AUC above DCN (5 seeds, p < .001)."
+        )
+
+    def test_without_runs_there_is_no_section(self, table):
+        assert recipe_section.recipe_sections(table[table["variant"] == ""], "ml-1m") == []
 
 
 class TestOrderOfPapers:

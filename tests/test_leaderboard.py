@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from experiment.options import parse_options
 from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.measures.audit import audit, membership
+from leaderboard.recipes import recipe_jobs
 from leaderboard.report import tables
 from leaderboard.report.figures import draw_all
 from leaderboard.report.pages import Results, filled, full_report
@@ -117,13 +119,17 @@ class TestRunner:
         assert result["history"] == {"epoch": [1, 2], "auc": [0.5, 0.6]}
 
 
+CHANGED = ablation_jobs("movielens", ["holdout"], 1, ABLATIONS) + recipe_jobs("movielens", list(MODELS), ["holdout"], 1)
+
+
 class TestAblations:
     def test_names_and_places_are_distinct(self):
         jobs = ablation_jobs("movielens", list(PROTOCOLS), 2, ABLATIONS)
+        jobs += recipe_jobs("movielens", list(MODELS), list(PROTOCOLS), 2)
         assert len({job.place for job in jobs}) == len(jobs)
         assert not {job.place for job in jobs} & {job.place for job in grid("movielens", list(MODELS), PROTOCOLS, 2)}
 
-    @pytest.mark.parametrize("job", ablation_jobs("movielens", ["holdout"], 1, ABLATIONS), ids=lambda job: job.variant)
+    @pytest.mark.parametrize("job", CHANGED, ids=lambda job: f"{job.model}-{job.variant}")
     def test_each_builds_another_model_or_trains_otherwise(self, job: Job):
         name = ["--model_name", job.model]
         default, changed = (parse_options("movielens", None, [*name, *more]) for more in ([], job.arguments))
@@ -262,6 +268,12 @@ class TestReport:
             assert ablation.question in report
             for variant in ablation.variants:
                 assert f"| {variant.replace('_', ' ')} |" in report
+
+    def test_pictures_are_referred_to_where_they_lie(self, many_runs, tmp_path):
+        report = full_report(Results("ml-1m", many_runs), "elsewhere")
+        shown = set(re.findall(r'"elsewhere/(\S+?\.png)"', report))
+        drawn = {path.name for path in draw_all(many_runs, ABLATIONS, "ml-1m", tmp_path)}
+        assert {"ablations-light.png", "heads-dark.png"} <= shown & drawn
 
     def test_results_of_several_versions_of_the_code_are_called_that(self, many_runs):
         assert "of one version" in full_report(Results("ml-1m", many_runs))

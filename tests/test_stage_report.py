@@ -130,18 +130,18 @@ class TestWhatIsThere:
     def test_calibration_without_stages(self, runs):
         rows = lines_of(stage_tables([], runs)[1])
         assert set(rows) == {entry.title for entry in MODELS.values()}
-        assert not any("survivors" in part for part in stage_sections([], runs))
+        assert not any("survivors" in part for part in stage_sections([], runs, "figure"))
 
     def test_stages_without_calibration(self, runs, entries):
         older = runs.assign(ece=float("nan"), bins=None)
         rows = lines_of(stage_tables(entries, older)[1])
         assert "DCN" not in rows
         assert not reliability_models(older)
-        assert any("survivors" in part for part in stage_sections(entries, older))
+        assert any("survivors" in part for part in stage_sections(entries, older, "figure"))
 
     def test_results_from_before_all_of_it(self, runs, tmp_path):
         older = runs.drop(columns=["ece", "bins", "epoch_auc"])
-        assert stage_sections([], older) == []
+        assert stage_sections([], older, "figure") == []
         assert draw_stages(older, [], tmp_path) == []
         assert "pre-ranking" not in full_report(Results("ml-1m", older))
 

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboard.ablations import Ablation
-from leaderboard.report.tables import PROTOCOL_TITLES, of, variants_of
+from leaderboard.report.ablation_tables import against_defaults, protocols_of
+from leaderboard.report.tables import PROTOCOL_TITLES, of
 from leaderboard.report.theme import Theme, draw
-from leaderboard.statistics import Estimate, compare
+from leaderboard.statistics import Estimate
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
@@ -86,7 +87,7 @@ def protocol_steps(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
 
 def ablation_bars(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: list[Ablation]) -> None:
     """How each variant's AUC differs from the defaults', with the interval of the paired difference."""
-    protocols = [protocol for protocol in PROTOCOLS if protocol in set(runs[runs["variant"] != ""]["protocol"])]
+    protocols = protocols_of(runs)
     axes = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
     for axis, protocol in zip(axes, protocols, strict=True):
         place, places, labels = 0, [], []
@@ -95,7 +96,7 @@ def ablation_bars(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: l
                 axis.text(0.0, place, ablation.title, weight="bold", va="center", transform=axis.get_yaxis_transform())
             place += 1
             for variant in ablation.variants:
-                difference = compare(variants_of(runs, protocol, ablation.model, variant), variant, "")
+                difference = against_defaults(runs, protocol, ablation.model, variant)
                 if difference.estimate.count:
                     color = theme.ours if difference.is_clear else theme.faint
                     axis.barh(place, difference.estimate.mean, color=color, height=0.62, zorder=2)

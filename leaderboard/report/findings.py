@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
-from leaderboard.ablations import Ablation
 from leaderboard.report.comparisons import OURS, comparisons, defaults
-from leaderboard.report.tables import BASELINE, change, estimate, number, of, protocol_losses, variants_of
+from leaderboard.report.tables import BASELINE, change, estimate, number, of, protocol_losses
 from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of, title
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
@@ -108,6 +106,27 @@ def above_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     ]
 
 
+def beside_papers(pairs: list[tuple[str, str, Difference]], dataset: str, where: str) -> list[str]:
+    """What papers say of pairs of models, and what is seen here. pairs: (model, other, difference of AUC)."""
+    theirs, ours = [], []
+    for name, other, difference in pairs:
+        first, second = (MODELS[model].paper.get(dataset, (math.nan,))[0] for model in (name, other))
+        if not math.isnan(first - second):
+            theirs.append(f"{title(name)} {apart(Estimate(first - second, math.nan, 1))} {title(other)}")
+            ours.append(comparison(title(name), title(other), "", difference))
+    return [f"The papers put {listed(theirs)}; {where} {joined(ours)}"] if theirs else []
+
+
+def joined(sentences: list[str]) -> str:
+    """Several as one, to stand behind some words.
+
+    >>> joined(["No difference can be told.", "HIT is above."])
+    'no difference can be told; HIT is above.'
+    """
+    text = "; ".join(sentence.removesuffix(".") for sentence in sentences)
+    return f"{text.replace('No difference', 'no difference')}."
+
+
 def leak(entries: list[dict], runs: pd.DataFrame) -> list[str]:
     """The audit (see `leaderboard.measures.audit`) in words."""
     sentences = []
@@ -141,38 +160,6 @@ def steps(runs: pd.DataFrame) -> list[str]:
             how += f"({number(fallen[most])})"
         sentences.append(f"From `{before}` to `{after}`, {why}, AUC {how}{' (one seed)' if single else ''}.")
     return sentences
-
-
-def ablation(runs: pd.DataFrame, entry: Ablation, protocols: list[str]) -> list[str]:
-    """One sentence a protocol: which variants differ from the default settings; of a sweep also its ends."""
-    sentences = []
-    for protocol in protocols:
-        pairs = {name: variants_of(runs, protocol, entry.model, name) for name in entry.variants}
-        found = {name.replace("_", " "): compare(pair, name, "") for name, pair in pairs.items()}
-        found = {name: difference for name, difference in found.items() if difference.estimate.count}
-        if found:
-            sentences.append(f"Under `{protocol}` {'; '.join(_ablation_parts(entry, found))}.")
-    return sentences
-
-
-def _ablation_parts(entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
-    groups = {
-        "below the defaults": [name for name, d in found.items() if d.is_clear and d.estimate.mean < 0],
-        "above the defaults": [name for name, d in found.items() if d.is_clear and d.estimate.mean > 0],
-        "no difference to the defaults can be told for": [
-            name for name, d in found.items() if not d.is_clear and d.estimate.count > 1
-        ],
-        f"seen with {ONE_SEED}": [name for name, d in found.items() if d.estimate.count == 1],
-    }
-    parts = []
-    for heading, names in groups.items():
-        shown = [f"{name} ({change(found[name].estimate)})" for name in names]
-        if names:
-            parts.append(f"{heading}{'' if heading.endswith('for') else ':'} {listed(shown)}")
-    if entry.is_sweep:
-        means = {"the defaults": 0.0} | {name: difference.estimate.mean for name, difference in found.items()}
-        parts.append(f"highest mean: {max(means, key=means.get)}, lowest: {min(means, key=means.get)}")
-    return parts
 
 
 def _is_clear(value: Estimate) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from leaderboard.measures.agreement import TOP
@@ -11,9 +9,8 @@ from leaderboard.report import findings
 from leaderboard.report.comparisons import OURS, ROLES, comparisons
 from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import BASELINE, estimate
-from leaderboard.report.words import apart, listed, seeds_of, title
+from leaderboard.report.words import listed, seeds_of, title
 from leaderboard.statistics import Estimate
-from model import MODELS
 
 HONEST = ("holdout", "temporal")  # in the order in which the README speaks of them
 
@@ -34,31 +31,15 @@ def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], data
                 if name == ours and role
             ]
             if said:
-                found.append(f"Under `{protocol}` {_joined(said)}")
+                found.append(f"Under `{protocol}` {findings.joined(said)}")
     return found + survivors_of(stages, runs)
-
-
-def _joined(sentences: list[str]) -> str:
-    """Several as one, to stand behind some words.
-
-    >>> _joined(["No difference can be told.", "HIT is above."])
-    'no difference can be told; HIT is above.'
-    """
-    text = "; ".join(sentence.removesuffix(".") for sentence in sentences)
-    return f"{text.replace('No difference', 'no difference')}."
 
 
 def order_of_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     """What the papers say of IntTower, HIT and the best ranking model among themselves, and what is seen here."""
-    theirs, ours = [], []
-    for name, other, role, difference in comparisons(runs, "published"):
-        papers = [MODELS[model].paper.get(dataset, (math.nan,))[0] for model in (name, other)]
-        distance = papers[0] - papers[1]
-        if math.isnan(distance) or (other not in OURS and role != ROLES["ranking"]):
-            continue
-        theirs.append(f"{title(name)} {apart(Estimate(distance, math.nan, 1))} {title(other)}")
-        ours.append(findings.comparison(title(name), title(other), "", difference))
-    return [f"The papers put {listed(theirs)}; under `published` here {_joined(ours)}"] if theirs else []
+    told = [entry for entry in comparisons(runs, "published") if entry[1] in OURS or entry[2] == ROLES["ranking"]]
+    pairs = [(name, other, difference) for name, other, _, difference in told]
+    return findings.beside_papers(pairs, dataset, "under `published` here")
 
 
 def survivors_of(stages: list[dict], runs: pd.DataFrame, protocol: str = "holdout", cut: int = 400) -> list[str]:

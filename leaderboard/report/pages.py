@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,13 @@ import pandas as pd
 
 from leaderboard.measures.stages import STAGES, read_stages
 from leaderboard.report import comparisons, findings, tables
+from leaderboard.report.ablation_section import ablation_sections
+from leaderboard.report.ablation_tables import ablations_with_runs
 from leaderboard.report.architecture import draw_architectures
 from leaderboard.report.choice import choice_table
 from leaderboard.report.figures import draw_all
 from leaderboard.report.key_findings import key_findings
+from leaderboard.report.recipe_section import recipe_sections
 from leaderboard.report.speed import SERVING_NOTE, Speeds
 from leaderboard.report.speed_tables import speed_tables
 from leaderboard.report.stage_figures import draw_stages
@@ -106,8 +110,8 @@ def filled_tuning(text: str, tuned: list[Tuned]) -> str:
     return fill(text, {"trials": searches_table(), "tuning": results_table(tuned)})
 
 
-def full_report(results: Results) -> str:
-    """`results/README.md`."""
+def full_report(results: Results, figures: str = "../figure") -> str:
+    """`results/README.md`. figures: folder of the pictures, as seen from there."""
     runs, dataset = results.runs, results.dataset
     generated = dataset.startswith("synthetic")
     command = f"python benchmark.py --{'quick' if generated else 'report'}"
@@ -127,13 +131,8 @@ def full_report(results: Results) -> str:
     if results.audit:
         parts += ["## What the label leak is worth", AUDIT_NOTE, tables.audit(results.audit, runs)]
         parts.append(bullets(findings.leak(results.audit, runs)))
-    parts += stage_sections(results.stages, runs)
-    for ablation in tables.ablations_with_runs(runs):
-        protocols = [name for name in PROTOCOLS if name in set(runs[runs["variant"] != ""]["protocol"])]
-        table = tables.ablation_table(runs, ablation, protocols)
-        note = "Differences to the defaults are paired by seed; bold: 0 lies outside the 95 % interval."
-        parts += [f"## {ablation.title}", f"{ablation.question} {note}", table]
-        parts.append(bullets(findings.ablation(runs, ablation, protocols)))
+    parts += stage_sections(results.stages, runs, figures)
+    parts += recipe_sections(runs, dataset) + ablation_sections(runs, figures)
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -174,12 +173,12 @@ def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Pa
     """
     results = Results.load(folder / dataset)
     written = [folder / "README.md"]
-    write_atomic(written[0], full_report(results))
+    write_atomic(written[0], full_report(results, Path(os.path.relpath(figures, folder)).as_posix()))
     if readme is not None:
         write_atomic(readme, filled(readme.read_text(), results))
         tuning, serving = (readme.parent / "docs" / name for name in ("tuning.md", "serving.md"))
         write_atomic(tuning, filled_tuning(tuning.read_text(), load(folder / dataset / FOLDER)))
         write_atomic(serving, fill(serving.read_text(), speed_tables(folder / SPEED)))
         written += [readme, tuning, serving, *draw_architectures(figures)]
-    written += draw_all(results.runs, tables.ablations_with_runs(results.runs), dataset, figures)
+    written += draw_all(results.runs, ablations_with_runs(results.runs), dataset, figures)
     return written + draw_stages(results.runs, results.stages, figures)

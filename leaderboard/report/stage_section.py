@@ -6,6 +6,7 @@ import pandas as pd
 
 from leaderboard.report.stage_figures import stage_pictures
 from leaderboard.report.stage_tables import NOTE, stage_tables
+from leaderboard.report.theme import picture
 
 ALT = {
     "survivors": "Share of the ranker's best candidates that each two-tower model lets through",
@@ -15,9 +16,9 @@ ALT = {
 LEARNING_NOTE = "Validation AUC under `holdout` by epoch, mean over seeds. GBDT is left out: what it counts are trees."
 
 
-def stage_sections(entries: list[dict], runs: pd.DataFrame) -> list[str]:
-    """What the entries of `stages.json` and the runs allow; nothing where they hold nothing of it."""
-    pictures = {name: picture(name, ALT[name]) for name in stage_pictures(runs, entries)}
+def stage_sections(entries: list[dict], runs: pd.DataFrame, figures: str) -> list[str]:
+    """What the entries of `stages.json` and the runs allow. figures: folder of the pictures, seen from the text."""
+    pictures = {name: picture(figures, name, ALT[name]) for name in stage_pictures(runs, entries)}
     parts = stage_tables(entries, runs)
     if parts:
         shown = [pictures[name] for name in ("survivors", "reliability") if name in pictures]
@@ -25,9 +26,3 @@ def stage_sections(entries: list[dict], runs: pd.DataFrame) -> list[str]:
     if "learning" in pictures:
         parts += ["## How the models learn", LEARNING_NOTE, pictures["learning"]]
     return parts
-
-
-def picture(name: str, alt: str) -> str:
-    """A picture of `figure/` on light and on dark, as `results/README.md` refers to it."""
-    source = f'<source media="(prefers-color-scheme: dark)" srcset="../figure/{name}-dark.png">'
-    return f'<picture>{source}<img src="../figure/{name}-light.png" alt="{alt}" width="100%"></picture>'

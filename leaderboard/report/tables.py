@@ -1,4 +1,4 @@
-"""Markdown tables from runs: the leaderboard of each protocol, the ablations, the steps between protocols."""
+"""Markdown tables from runs: the leaderboard of each protocol, the steps between protocols, the audit."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.ablations import ABLATIONS, Ablation
 from leaderboard.report.speed import Speeds
-from leaderboard.statistics import Difference, Estimate, compare, relative_improvement
+from leaderboard.statistics import Difference, Estimate, relative_improvement
 from model import MODELS
 from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS
@@ -72,12 +71,6 @@ def of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.D
     return runs[(runs["protocol"] == protocol) & (runs["model"] == model) & (runs["variant"] == variant)]
 
 
-def variants_of(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> pd.DataFrame:
-    """The runs of a variant and of the default settings, named by their variant for `compare`."""
-    pair = pd.concat([of(runs, protocol, model), of(runs, protocol, model, variant)])
-    return pair.assign(model=pair["variant"])
-
-
 def overview(runs: pd.DataFrame, dataset: str) -> str:
     """One row a model: the paper's AUC / logloss, and ours under each protocol."""
     rows = []
@@ -137,30 +130,6 @@ def filled_columns(heads: list[str], rows: list[list[str]]) -> tuple[list[str], 
     """
     kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
     return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
-
-
-def ablation_table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
-    """One row a variant: its AUC and how it differs from the default settings, over the seeds that both have."""
-    rows = [["defaults", *[text for protocol in protocols for text in (_auc(runs, protocol, ablation.model), "")]]]
-    for variant in ablation.variants:
-        cells = [variant.replace("_", " ")]
-        for protocol in protocols:
-            difference = compare(variants_of(runs, protocol, ablation.model, variant), variant, "")
-            cells += [_auc(runs, protocol, ablation.model, variant), signed(difference)]
-        rows.append(cells)
-    heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
-    return markdown(heads, rows)
-
-
-def _auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> str:
-    chosen = of(runs, protocol, model, variant)
-    return estimate(Estimate.of(chosen["auc"])) if len(chosen) else ""
-
-
-def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
-    """The ablations of which at least one variant has run."""
-    done = set(zip(runs["model"], runs["variant"], strict=True))
-    return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
 
 
 def protocol_losses(runs: pd.DataFrame, model: str, before: str, after: str) -> Estimate:

@@ -68,10 +68,16 @@ def draw(folder: Path, name: str, height: float, paint: Callable[[Figure, Theme]
         with rc_context(style):
             figure = Figure(figsize=(WIDTH, height), layout="constrained")
             paint(figure, theme)
-            picture = io.BytesIO()
-            figure.savefig(picture, format="png", dpi=160, metadata={"Software": None})
+            png = io.BytesIO()
+            figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
         path = folder / f"{name}-{theme.name}.png"
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, picture.getvalue())
+        write_atomic(path, png.getvalue())
         paths.append(path)
     return paths
+
+
+def picture(figures: str, name: str, alt: str) -> str:
+    """A picture on light and on dark."""
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{figures}/{name}-dark.png">'
+    return f'<picture>{source}<img src="{figures}/{name}-light.png" alt="{alt}" width="100%"></picture>'

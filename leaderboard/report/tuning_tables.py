@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from leaderboard.report.tables import markdown, number
-from leaderboard.trials import BASE_NAME, SEARCHES, TRIALS, Settings, text_of
+from leaderboard.settings import Settings, text_of
+from leaderboard.trials import BASE_NAME, SEARCHES, TRIALS
 from leaderboard.tuning import Tuned
 from model import MODELS
 

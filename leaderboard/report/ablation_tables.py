@@ -1,0 +1,46 @@
+"""The ablations in numbers: every variant beside the default settings."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from leaderboard.ablations import ABLATIONS, Ablation
+from leaderboard.report.tables import estimate, markdown, of, signed
+from leaderboard.statistics import Difference, Estimate, compare
+from preprocessing.protocol import PROTOCOLS
+
+
+def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
+    """The ablations of which at least one variant has run."""
+    done = set(zip(runs["model"], runs["variant"], strict=True))
+    return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
+
+
+def protocols_of(runs: pd.DataFrame) -> list[str]:
+    """Those under which any variant has run."""
+    return [name for name in PROTOCOLS if name in set(runs[runs["variant"] != ""]["protocol"])]
+
+
+def against_defaults(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> Difference:
+    """A variant's AUC minus that of the default settings."""
+    pair = pd.concat([of(runs, protocol, model), of(runs, protocol, model, variant)])
+    return compare(pair.assign(model=pair["variant"]), variant, "")
+
+
+def table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
+    """One row a variant: its AUC and how it differs from the default settings."""
+    rows = [["defaults", *[text for protocol in protocols for text in (auc(runs, protocol, ablation.model), "")]]]
+    for variant in ablation.variants:
+        cells = [variant.replace("_", " ")]
+        for protocol in protocols:
+            difference = against_defaults(runs, protocol, ablation.model, variant)
+            cells += [auc(runs, protocol, ablation.model, variant), signed(difference)]
+        rows.append(cells)
+    heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
+    return markdown(heads, rows)
+
+
+def auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> str:
+    """As printed, "" without runs."""
+    chosen = of(runs, protocol, model, variant)
+    return estimate(Estimate.of(chosen["auc"])) if len(chosen) else ""
