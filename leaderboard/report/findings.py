@@ -26,13 +26,9 @@ def comparison(model: str, other: str, role: str, difference: Difference) -> str
     'HIT is .0200 ± .0010 AUC above DSSM (5 seeds, p = .002).'
     """
     value, seeds = difference.estimate, seeds_of(difference.estimate.count, difference.p_value)
-    against = f"{other}, {role}" if role else other
     if value.count == 1 or difference.is_clear:
-        return f"{model} is {apart(value)} {against} ({seeds})."
-    return (
-        f"No difference can be told between {model} and {against}: 0 lies within the interval of "
-        f"{change(value)} AUC ({seeds})."
-    )
+        return f"{model} is {apart(value)} {other}{f', {role}' if role else ''} ({seeds})."
+    return f"{model} and {other}{f', {role},' if role else ''} cannot be told apart: {change(value)} AUC ({seeds})."
 
 
 def spread(runs: pd.DataFrame) -> list[str]:
@@ -118,13 +114,12 @@ def beside_papers(pairs: list[tuple[str, str, Difference]], dataset: str, where:
 
 
 def joined(sentences: list[str]) -> str:
-    """Several as one, to stand behind some words.
+    """Several as one.
 
-    >>> joined(["No difference can be told.", "HIT is above."])
-    'no difference can be told; HIT is above.'
+    >>> joined(["HIT is above.", "DSSM is below."])
+    'HIT is above; DSSM is below.'
     """
-    text = "; ".join(sentence.removesuffix(".") for sentence in sentences)
-    return f"{text.replace('No difference', 'no difference')}."
+    return "; ".join(sentence.removesuffix(".") for sentence in sentences) + "."
 
 
 def leak(entries: list[dict], runs: pd.DataFrame) -> list[str]:
