@@ -7,7 +7,7 @@ import pytest
 
 from leaderboard.ablations import Ablation
 from leaderboard.recipes import VARIANT
-from leaderboard.report import ablation_section, comparisons, findings, key_findings, recipe_section
+from leaderboard.report import ablation_section, ablation_tables, comparisons, findings, key_findings, recipe_section
 
 SPREAD = [0.0, 0.0004, -0.0004, 0.0002, -0.0002]  # over five seeds; mean 0
 
@@ -227,6 +227,27 @@ def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
     assert [sentence.split()[2] for sentence in both] == ["IntTower", "HIT"]
     assert "above MVKE, the best two-tower baseline (5 seeds" in both[0]
     assert "; IntTower is .0200 ± .0000 AUC below DCN, the best ranking model" in both[0]
+
+
+class TestPartsTable:
+    def test_changes_of_parts_under_every_protocol_that_has_them_and_no_sweep(self):
+        table = pd.concat(
+            [
+                *[runs(name, int_tower=five(0.9), dssm=five(0.8)) for name in ("published", "holdout")],
+                runs("published", "no_cir", int_tower=five(0.89)),
+                runs("holdout", "no_cir", int_tower=[0.91]),
+                runs("holdout", "heads_8", int_tower=[0.91]),
+                runs("holdout", "gamma_learned", dssm=five(0.83)),
+            ]
+        )
+        lines = ablation_tables.parts_table(table).splitlines()
+        assert lines[0] == "| AUC minus that of the defaults | `published` | `holdout` |"
+        assert "| IntTower: no cir | **-.0100 ± .0000** | +.0100 |" in lines
+        assert lines[-1] == "| DSSM: gamma learned |  | **+.0300 ± .0000** |"
+        assert not any("heads" in line for line in lines)
+
+    def test_nothing_without_runs(self):
+        assert ablation_tables.parts_table(runs(hit=[0.9])) == ""
 
 
 class TestRecipes:

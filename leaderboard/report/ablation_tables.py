@@ -7,6 +7,7 @@ import pandas as pd
 from leaderboard.ablations import ABLATIONS, Ablation
 from leaderboard.report.tables import estimate, markdown, of, signed
 from leaderboard.statistics import Difference, Estimate, compare
+from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
 
@@ -38,6 +39,20 @@ def table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
         rows.append(cells)
     heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
     return markdown(heads, rows)
+
+
+def parts_table(runs: pd.DataFrame) -> str:
+    """What is gained or lost where a part is changed: of all ablations that sweep no setting; "" without runs.
+
+    A row a variant, a column a protocol.
+    """
+    protocols = protocols_of(runs)
+    rows = []
+    for entry in ablations_with_runs(runs):
+        for variant in {} if entry.is_sweep else entry.variants:
+            told = [signed(against_defaults(runs, protocol, entry.model, variant)) for protocol in protocols]
+            rows.append([f"{MODELS[entry.model].title}: {variant.replace('_', ' ')}", *told])
+    return markdown(["AUC minus that of the defaults", *(f"`{name}`" for name in protocols)], rows) if rows else ""
 
 
 def auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> str:

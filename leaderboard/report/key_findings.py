@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from leaderboard.measures.agreement import TOP
-from leaderboard.report import findings
+from leaderboard.report import findings, recipe_section
 from leaderboard.report.comparisons import OURS, ROLES, comparisons
 from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import BASELINE, estimate
@@ -20,7 +20,7 @@ def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], data
     found = findings.spread(runs) + findings.above_papers(runs, dataset)
     for name in OURS:
         found += findings.against_paper(runs, name, dataset)
-    found += order_of_papers(runs, dataset)
+    found += order_of_papers(runs, dataset) + recipe_section.beside_paper(runs, OURS, dataset)
     found += findings.leak([entry for entry in audit if entry["protocol"] == "published"], runs)
     for protocol in HONEST:
         told = comparisons(runs, protocol)

@@ -11,14 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboard.measures.stages import STAGES, read_stages
-from leaderboard.report import comparisons, findings, tables
+from leaderboard.report import comparisons, findings, recipe_section, tables
 from leaderboard.report.ablation_section import ablation_sections
-from leaderboard.report.ablation_tables import ablations_with_runs
+from leaderboard.report.ablation_tables import ablations_with_runs, parts_table
 from leaderboard.report.architecture import draw_architectures
 from leaderboard.report.choice import choice_table
 from leaderboard.report.figures import draw_all
 from leaderboard.report.key_findings import key_findings
-from leaderboard.report.recipe_section import recipe_sections
 from leaderboard.report.speed import SERVING_NOTE, Speeds
 from leaderboard.report.speed_tables import speed_tables
 from leaderboard.report.stage_figures import draw_stages
@@ -92,6 +91,8 @@ def filled(text: str, results: Results) -> str:
         "results": tables.overview(results.runs, results.dataset),
         "choice": choice_table(results.runs, results.stages, results.speeds),
         "audit": tables.audit(results.audit, results.runs),
+        "parts": parts_table(results.runs),
+        "recipes": recipe_section.table(results.runs, results.dataset),
         "findings": bullets(key_findings(results.runs, results.audit, results.stages, results.dataset)),
     }
     return fill(text, parts | results.speed_tables)
@@ -132,7 +133,7 @@ def full_report(results: Results, figures: str = "../figure") -> str:
         parts += ["## What the label leak is worth", AUDIT_NOTE, tables.audit(results.audit, runs)]
         parts.append(bullets(findings.leak(results.audit, runs)))
     parts += stage_sections(results.stages, runs, figures)
-    parts += recipe_sections(runs, dataset) + ablation_sections(runs, figures)
+    parts += recipe_section.recipe_sections(runs, dataset) + ablation_sections(runs, figures)
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

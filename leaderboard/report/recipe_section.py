@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
 from leaderboard.recipes import RECIPES, VARIANT
 from leaderboard.report import findings
 from leaderboard.report.ablation_tables import auc
-from leaderboard.report.comparisons import defaults
 from leaderboard.report.tables import change, markdown, number, of, signed
 from leaderboard.report.words import apart, bullets, title
 from leaderboard.statistics import Difference, Estimate, compare
@@ -62,16 +62,27 @@ def table(runs: pd.DataFrame, dataset: str) -> str:
 
 def sentences(runs: pd.DataFrame, dataset: str) -> list[str]:
     """Under the papers' protocol: each model beside its paper and our defaults, then the models among themselves."""
-    recipes = runs[runs["variant"] == VARIANT].assign(variant="")
-    told = []
-    for model in RECIPES:
-        beside, gain = findings.against_paper(recipes, model, dataset), _gain(runs, "published", model).estimate
-        if beside and gain.count:
-            told.append(f"By the released recipe {beside[0].removesuffix('.')}; our defaults are {apart(gain)} it.")
-    published = defaults(recipes, "published")
+    published = of_recipes(runs, "published")
     pairs = [(name, other, compare(published, name, other)) for name, other in RIVALS]
     pairs = [pair for pair in pairs if pair[-1].estimate.count]
+    told = beside_paper(runs, RECIPES, dataset)
     return told + findings.beside_papers(pairs, dataset, "by the released recipe")
+
+
+def beside_paper(runs: pd.DataFrame, models: Iterable[str], dataset: str) -> list[str]:
+    """How far the recipe gets to each model's paper, and how far our defaults are from it."""
+    published = of_recipes(runs, "published")
+    told = []
+    for model in models:
+        beside, gain = findings.against_paper(published, model, dataset), _gain(runs, "published", model).estimate
+        if beside and gain.count:
+            told.append(f"By the released recipe {beside[0].removesuffix('.')}; our defaults are {apart(gain)} it.")
+    return told
+
+
+def of_recipes(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """As if they were the default settings."""
+    return runs[(runs["variant"] == VARIANT) & (runs["protocol"] == protocol)].assign(variant="")
 
 
 def _gain(runs: pd.DataFrame, protocol: str, model: str) -> Difference:
