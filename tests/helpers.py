@@ -188,3 +188,21 @@ def assert_same_weights(left, right) -> None:
     assert left.keys() == right.keys()
     different = [name for name in left if not torch.equal(left[name], right[name])]
     assert not different, f"these differ: {different}"
+
+
+def _cosine(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    return (u @ v) / (u.norm() * v.norm())
+
+
+def slow_cir(users, items, labels, user_ids, item_ids, temperature):
+    """`model.losses.cir_loss` in two loops over the batch, as the equation stands."""
+    rows = range(len(labels))
+    liked = {(int(user_ids[c]), int(item_ids[c])) for c in rows if labels[c] == 1}
+    terms = []
+    for b in rows:
+        if labels[b] != 1:
+            continue
+        candidates = [c for c in rows if c == b or (int(user_ids[b]), int(item_ids[c])) not in liked]
+        similarity = torch.stack([_cosine(users[b], items[c]) / temperature for c in candidates])
+        terms.append(similarity.logsumexp(0) - _cosine(users[b], items[b]) / temperature)
+    return torch.stack(terms).mean() if terms else users.sum() * 0.0

@@ -117,9 +117,11 @@ class TestFeScore:
 
 
 class TestFEBlock:
+    @pytest.mark.parametrize("training", [True, False])
     @pytest.mark.parametrize(("user_heads", "item_heads"), [(1, 1), (2, 5), (4, 1)])
-    def test_is_projection_then_maxsim(self, user_heads, item_heads):
-        block = FEBlock([7, 5, 3], 3, user_heads, item_heads, field_dim=4).requires_grad_(False)
+    def test_is_projection_then_maxsim(self, user_heads, item_heads, training):
+        """Training divides the weights and evaluation the levels: the same function."""
+        block = FEBlock([7, 5, 3], 3, user_heads, item_heads, field_dim=4).requires_grad_(False).train(training)
         layers, item = [randn(6, 7), randn(6, 5), randn(6, 3)], randn(6, 3, seed=1)
         pairs = zip(block.user_projections, layers, strict=True)
         levels = [p.weight @ layer.T / (3 * user_heads) for p, layer in pairs]
@@ -441,11 +443,23 @@ class TestTower:
         x = randn(4, 9)
         assert torch.equal(Tower(9, (7,), dropout=0.5)(x)[0], x)
 
-    def test_dropout_in_training_only(self):
-        tower, x = Tower(9, (50,), dropout=0.5, use_bn=False), randn(4, 9)
-        assert not torch.equal(tower(x)[-1], tower(x)[-1])
-        tower.eval()
-        assert torch.equal(tower(x)[-1], tower(x)[-1])
+    def test_every_layer_drops_out_in_training_only(self):
+        tower = Tower(9, (50, 40, 30), dropout=0.5, use_bn=False)
+        for training in (True, False):
+            tower.train(training)
+            repeats = [torch.equal(layer(x), layer(x)) for layer, x in self.inputs(tower)]
+            assert repeats == [not training] * 3
+
+    def test_linear_output_ends_in_the_linear_map_of_the_last_layer(self):
+        tower, plain = Tower(4, (5, 3), dropout=0.5, linear_output=True).eval(), Tower(4, (5, 3)).eval()
+        plain.layers[0].load_state_dict(tower.layers[0].state_dict())
+        x, last = randn(20, 4), tower.layers[1]
+        output = tower(x)[-1]
+        torch.testing.assert_close(output, plain(x)[1] @ last.weight.T + last.bias)
+        assert (output < 0).any()  # a ReLU would leave none
+
+    def inputs(self, tower: Tower):
+        return [(layer, randn(4, size)) for layer, size in zip(tower.layers, tower.sizes, strict=False)]
 
     @pytest.mark.parametrize("units", [(), (5, 0), (-1,)])
     def test_no_layers(self, units):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from helpers import fit, small_model
 
 from preprocessing.errors import InputError
@@ -21,16 +20,6 @@ class TestGammaOfDssm:
         _, probabilities = self.probabilities(data, 1.0)
         logits = np.log(probabilities / (1 - probabilities))
         assert 0 < np.ptp(logits) <= 2  # a cosine lies in -1..1
-
-    @torch.no_grad()
-    def test_scales_the_cosine(self, data):
-        model = small_model("dssm", data, gamma=5.0).eval()
-        batch = data.test.batch(torch.arange(20), model.feature_names)
-        users, items = model.encode_user(batch), model.encode_item(batch)
-        torch.testing.assert_close(model(batch), 5.0 * F.cosine_similarity(users, items), atol=1e-5, rtol=0)
-        for vectors in (users, items):
-            lengths = vectors.norm(dim=1)
-            assert all(length == pytest.approx(1.0, abs=1e-5) or length == 0.0 for length in lengths.tolist())
 
     def test_learned_gamma_is_trained(self, data):
         untrained = small_model("dssm", data, gamma="learned").state_dict()

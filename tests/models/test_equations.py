@@ -97,12 +97,13 @@ class TestAttention:
 class TestMVKE:
     def test_gate_and_score_equal_a_loop(self, data):
         model = build("mvke", columns_of(data)).requires_grad_(False)
+        model.bias.fill_(0.75)
         users, items = randn(5, 3, 8), randn(5, 8, seed=1)  # further apart than those of fresh towers
         logits, kernels = model.score_aligned(users, items), model.attention.kernels
         for row in range(5):
             gate = softmax([dot(items[row], kernel) for kernel in kernels])
             user = weighted(gate, list(users[row]))
-            assert logits[row].item() == pytest.approx(dot(user, items[row]) + model.bias.item(), abs=1e-5)
+            assert logits[row].item() == pytest.approx(dot(user, items[row]) + 0.75, abs=1e-5)
 
     def test_expert_is_the_tower_of_its_own_attention(self, data):
         model = build("mvke", columns_of(data)).eval()
@@ -129,12 +130,13 @@ class TestMVKE:
 class TestPolyEncoder:
     def test_score_equals_a_loop(self, data):
         model = build("poly_encoder", columns_of(data)).requires_grad_(False)
+        model.bias.fill_(0.75)
         users, items = randn(5, 3, 8), randn(5, 8, seed=1)  # further apart than those of fresh towers
         logits = model.score_aligned(users, items)
         for row in range(5):
             weights = softmax([dot(items[row], vector) for vector in users[row]])
             user = weighted(weights, list(users[row]))
-            assert logits[row].item() == pytest.approx(dot(user, items[row]) + model.bias.item(), abs=1e-5)
+            assert logits[row].item() == pytest.approx(dot(user, items[row]) + 0.75, abs=1e-5)
 
     def test_no_codes_is_an_error(self, data):
         with pytest.raises(InputError, match="num_codes"):
@@ -209,14 +211,37 @@ class TestCosineScore:
         assert [name for name, _ in CosineScore(3.0).named_parameters()] == ["bias"]
         assert "log_gamma" in dict(CosineScore("learned").named_parameters())
 
+    def test_learned_gamma_starts_at_one(self):
+        users, items = torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0]])
+        assert CosineScore("learned")(users, items, aligned=True).item() == pytest.approx(0.6)
+
     def test_published_gamma_bounds_the_probability(self):
         ends = torch.sigmoid(CosineScore(1)(torch.tensor([[1.0], [-1.0]]), torch.ones(2, 1), aligned=True))
         assert ends.tolist() == pytest.approx([0.731, 0.269], abs=1e-3)
 
-    @pytest.mark.parametrize("gamma", [0, -1, "learnt", None])
-    def test_other_gammas_are_errors(self, gamma):
-        with pytest.raises(InputError, match="gamma"):
-            CosineScore(gamma)
+
+@pytest.mark.parametrize("name", ["dssm", "dat"])
+class TestCosineModels:
+    @pytest.fixture
+    def parts(self, name, data) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, and the outputs of the user's and the item's tower."""
+        model = build(name, columns_of(data), gamma=5.0).eval().requires_grad_(False)
+        model.cosine.bias.fill_(0.25)
+        outputs = []
+        for side in (model.user_side, model.item_side):
+            side.register_forward_hook(lambda side, inputs, output: outputs.append(output))
+        return model(batch_of(model, data.test)), *outputs
+
+    def test_logit_is_the_scaled_cosine_of_both_towers_plus_bias(self, parts):
+        for logit, u, v in zip(*parts, strict=True):
+            cosine = dot(u, v) / math.sqrt(dot(u, u) * dot(v, v))
+            assert logit.item() == pytest.approx(5 * cosine + 0.25, abs=1e-5)
+
+    def test_towers_end_without_a_relu(self, parts):
+        """Behind one no cosine is negative, and no logit below the bias."""
+        _, users, items = parts
+        assert (users < 0).any()
+        assert (items < 0).any()
 
 
 class TestColdSE:
@@ -236,14 +261,18 @@ class TestColdSE:
 class TestRankingModels:
     """Each is the linear part, the tower and one more thing."""
 
-    def parts(self, name, data, **arguments):
+    def prepared(self, name, data, **arguments):
+        """A model that has a bias, and the fields and dense features of four rows."""
         model = build(name, columns_of(data), **arguments).eval().requires_grad_(False)
+        model.bias.fill_(0.75)
+        return model, *model.embedding(batch_of(model, data.test, slice(0, 4)))
+
+    def rest(self, model, data) -> list[float]:
+        """What the four logits hold beside the linear part, the tower and the bias."""
         features = batch_of(model, data.test, slice(0, 4))
-        fields, dense = model.embedding(features)
-        linear = self.slow_linear(model, data)
-        tower = [dot(h, model.head.weight[0]) for h in model.tower(flatten(fields, dense))[-1]]
-        rest = model(features) - torch.tensor(linear) - torch.tensor(tower) - model.bias
-        return model, fields, dense, rest
+        deep = model.tower(flatten(*model.embedding(features)))[-1]
+        parts = zip(model(features).tolist(), self.slow_linear(model, data), deep, strict=True)
+        return [logit - linear - dot(h, model.head.weight[0]) - 0.75 for logit, linear, h in parts]
 
     def slow_linear(self, model, data) -> list[float]:
         ids, logits = model.linear.ids, []
@@ -259,8 +288,8 @@ class TestRankingModels:
         return logits
 
     def test_wide_and_deep_has_nothing_more(self, data):
-        *_, rest = self.parts("wide_and_deep", data)
-        assert rest.tolist() == pytest.approx([0.0] * 4, abs=1e-5)
+        model, *_ = self.prepared("wide_and_deep", data)
+        assert self.rest(model, data) == pytest.approx([0.0] * 4, abs=1e-5)
 
     def test_lr_is_the_linear_part_and_a_bias(self, data):
         model = build("lr", columns_of(data)).requires_grad_(False)
@@ -269,41 +298,34 @@ class TestRankingModels:
         assert model(batch_of(model, data.test, slice(0, 4))).tolist() == pytest.approx(expected, abs=1e-5)
 
     def test_deepfm_adds_all_products_of_two_fields(self, data):
-        _, fields, _, rest = self.parts("deep_fm", data, init_std=0.5)
-        for row in range(4):
-            products = [dot(fields[row, f], fields[row, g]) for f in range(fields.shape[1]) for g in range(f)]
-            assert rest[row].item() == pytest.approx(sum(products), abs=1e-4)
+        model, fields, _ = self.prepared("deep_fm", data, init_std=0.5)
+        products = [[dot(row[f], row[g]) for f in range(len(row)) for g in range(f)] for row in fields]
+        assert self.rest(model, data) == pytest.approx([sum(row) for row in products], abs=1e-4)
 
     def test_dcn_adds_the_cross_network(self, data):
-        model, fields, dense, rest = self.parts("dcn", data, cross_num=3)
+        model, fields, dense = self.prepared("dcn", data, cross_num=3)
         model.cross.bias.normal_(generator=torch.Generator().manual_seed(0))
-        rest = self.rest_of(model, data)
-        for row in range(4):
-            x0 = flatten(fields, dense)[row].tolist()
+        expected = []
+        for x0 in flatten(fields, dense).tolist():
             x = x0
             for w, b in zip(model.cross.kernels.squeeze(2), model.cross.bias.squeeze(2), strict=True):
                 scale = dot(x, w)
                 x = [start * scale + float(offset) + value for start, offset, value in zip(x0, b, x, strict=True)]
-            assert rest[row].item() == pytest.approx(dot(x, model.cross_head.weight[0]), abs=1e-4)
-
-    def rest_of(self, model, data) -> Tensor:
-        features = batch_of(model, data.test, slice(0, 4))
-        tower = model.head(model.tower(flatten(*model.embedding(features)))[-1]).squeeze(1)
-        return model(features) - model.linear(features) - tower - model.bias
+            expected.append(dot(x, model.cross_head.weight[0]))
+        assert self.rest(model, data) == pytest.approx(expected, abs=1e-4)
 
     def test_autoint_adds_the_interacting_layers(self, data):
-        model, fields, _, rest = self.parts("auto_int", data)
+        model, fields, _ = self.prepared("auto_int", data)
         for layer in model.interacting:
             fields = layer(fields)
         expected = [dot(row, model.interacting_head.weight[0]) for row in fields.flatten(1)]
-        assert rest.tolist() == pytest.approx(expected, abs=1e-5)
+        assert self.rest(model, data) == pytest.approx(expected, abs=1e-5)
 
     def test_cold_weighs_the_fields_before_the_tower(self, data):
-        model = build("cold", columns_of(data)).eval().requires_grad_(False)
+        model, fields, dense = self.prepared("cold", data)
         features = batch_of(model, data.test, slice(0, 4))
-        fields, dense = model.embedding(features)
         tower = model.head(model.tower(flatten(model.se(fields), dense))[-1]).squeeze(1)
-        assert torch.allclose(model(features), model.linear(features) + tower + model.bias, atol=1e-6)
+        assert torch.allclose(model(features), model.linear(features) + tower + 0.75, atol=1e-6)
 
     def test_linear_and_deep_features_may_differ(self, data):
         columns = columns_of(data)
