@@ -63,12 +63,19 @@ class TestTraining:
 
     def test_keeps_the_trees_of_the_best_validation_auc(self, data):
         model = build("gbdt", columns_of(data))
-        model.compile(lr=0.5)
+        model.compile(lr=0.1)
         history = model.fit(data.train, validation_data=data.validation, epochs=40, patience=5, verbose=0).history
         best = int(np.argmax(history["val_auc"]))
+        assert len(history["val_auc"]) == best + 1 + 5
         assert model.forest.num_trees == best + 1
-        assert len(history["val_auc"]) <= best + 1 + 5
         assert model.evaluate(data.validation)["auc"] == pytest.approx(history["val_auc"][best])
+
+    def test_growing_ends_on_validation_logloss_while_auc_still_rises(self, data):
+        model = build("gbdt", columns_of(data))
+        model.compile(lr=0.5)  # too large: of the first five trees none has a lower logloss than no tree
+        history = model.fit(data.train, validation_data=data.validation, epochs=40, patience=5, verbose=0).history
+        assert len(history["val_auc"]) == 5
+        assert int(np.argmax(history["val_auc"])) == 4
 
     def test_evaluation_is_on_probabilities(self, data):
         """The published code rounded them first."""
@@ -119,6 +126,18 @@ class TestTraining:
         model.compile()
         with pytest.raises(InputError, match="no effect on trees"):
             model.fit(data.train, verbose=0, **option)
+
+    def test_arguments_shape_the_trees(self, data):
+        def grown(**arguments) -> GBDT:
+            model = build("gbdt", columns_of(data), **arguments)
+            model.compile(lr=0.1)
+            model.fit(data.train, epochs=3, verbose=0)
+            return model
+
+        assert grown().num_parameters > 30
+        assert grown(max_leaf_nodes=2).num_parameters == 3 * 3  # a root and two leaves each
+        assert grown(min_samples_leaf=len(data.train) // 2).num_parameters <= 3 * 3  # no leaf can be split again
+        assert np.ptp(grown(l2_reg_leaf=1e9).predict(data.test)) < 1e-6
 
     @pytest.mark.parametrize("lr", [0, -1.0, float("inf")])
     def test_learning_rate_must_be_positive(self, lr):
