@@ -13,12 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import random_raw
 
+import train_amazon_whole_models
 import train_movielens_IntTower
 import train_movielens_whole_models
+import train_taobao_whole_models
 from experiment.main import Interrupted, run
 from experiment.options import parse_options, run_folder
-from model import MODELS, find_model, load_model
+from model import MODELS, find_model, load_model, name_of
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.movielens import read
@@ -300,12 +303,52 @@ class TestOptions:
     def test_fe_score_is_an_argument_of_int_tower(self):
         assert parse_options("movielens", "int_tower", ["--fe_score", "last"]).model_arguments["fe_score"] == "last"
 
-    def test_no_gpu_is_cpu(self):
-        assert parse_options("movielens", "lr", ["--device", "auto"]).device in ("cpu", "cuda")
+    @pytest.mark.parametrize(("gpus", "expected"), [(0, "cpu"), (2, "cuda")])
+    def test_auto_is_a_gpu_where_there_is_one(self, gpus, expected, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        assert parse_options("movielens", "lr", ["--device", "auto"]).device == expected
         assert parse_options("movielens", "lr", ["--device", "cpu"]).device == "cpu"
-        if not torch.cuda.is_available():
-            with pytest.raises(InputError, match="0 CUDA devices"):
-                parse_options("movielens", "lr", ["--device", "cuda"])
+        with pytest.raises(InputError, match=f"{gpus} CUDA devices"):
+            parse_options("movielens", "lr", ["--device", f"cuda:{gpus}"])
+
+
+LOADERS = {
+    train_movielens_IntTower: "load_movielens",
+    train_movielens_whole_models: "load_movielens",
+    train_amazon_whole_models: "load_amazon",
+    train_taobao_whole_models: "load_taobao",
+}
+
+
+@pytest.mark.parametrize("module", LOADERS, ids=lambda module: module.__name__)
+class TestWhatIsAskedIsWhatIsTrained:
+    """A score with another seed or learning rate than the one beside it would look like any other."""
+
+    def handed_over(self, monkeypatch, module, model_name: str, *argv) -> tuple:
+        """The model and the data with which the script calls `train_and_report`."""
+        calls = []
+        monkeypatch.setattr(module, LOADERS[module], lambda *_, **__: random_raw())
+        monkeypatch.setattr(module, "train_and_report", lambda *given: calls.append(given))
+        named = [] if module is train_movielens_IntTower else ["--model_name", model_name]
+        assert script(monkeypatch, module.main, *named, "--device", "cpu", *argv) == 0
+        ((model, data, _, _),) = calls
+        return model, data
+
+    def test_options(self, module, monkeypatch):
+        argv = ["--seed", 7, "--protocol", "temporal", "--max_rows", 200, "--lr", 0.25, "--dropout", 0.4]
+        argv += ["--embedding_dim", 6, "--embedding_optimizer", "rowwise", "--set", "dnn_hidden_units=[9,8]"]
+        model, data = self.handed_over(monkeypatch, module, "dssm", *argv)
+        assert (data.protocol.name, data.seed, len(data.raw)) == ("temporal", 7, 200)
+        assert (model.seed, model.settings["dnn_dropout"], model.settings["dnn_hidden_units"]) == (7, 0.4, (9, 8))
+        assert {column.embedding_dim for column in model.columns if hasattr(column, "embedding_dim")} == {6}
+        assert {group["lr"] for group in model.optim.param_groups} == {0.25}
+        assert (model.embedding_optimizer, model.metrics_names) == ("rowwise", ["auc", "logloss", "gauc"])
+
+    @pytest.mark.parametrize("name", ["dssm", "hit"])
+    def test_history_goes_to_hit_alone(self, module, name, monkeypatch):
+        model, _ = self.handed_over(monkeypatch, module, name)
+        assert ("liked_movies" in model.feature_names) == (name_of(model) == "hit")
 
 
 class TestMaxRows:

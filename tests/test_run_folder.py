@@ -160,6 +160,35 @@ class TestFinishedRun:
         assert set(content(out)) == RESULTS
 
 
+def test_every_option_of_training_reaches_fit(tmp_path, monkeypatch):
+    """A score of other settings than those in `result.json` would look like any other."""
+
+    class Reached(Exception):
+        pass
+
+    def fit(train, validation_data, state, on_epoch, **given):
+        assert train.rows.tolist() == run.data.protocol.splits["train"].tolist()
+        assert validation_data.rows.tolist() == run.data.protocol.splits["validation"].tolist()
+        raise Reached(given)
+
+    argv = ["--epoch", 3, "--patience", 2, "--lr_schedule", "linear", "--precision", "bf16_forced"]
+    run = Run(tmp_path, *argv, "--published_eval_mode", "--checkpoint_minutes", 7)
+    monkeypatch.setattr(run.model, "fit", fit)
+    with pytest.raises(Reached) as reached:
+        run()
+    (given,) = reached.value.args
+    assert given == {
+        "batch_size": 64,
+        "epochs": 3,
+        "patience": 2,
+        "precision": "bf16_forced",
+        "published_eval_mode": True,
+        "lr_schedule": "linear",
+        "checkpoint_minutes": 7.0,
+        "verbose": 0,
+    }
+
+
 class TestEditedScript:
     """The model counts, not --model_name: a script whose model line was edited reports what it trained."""
 
