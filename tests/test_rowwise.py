@@ -18,6 +18,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.deepctr import SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
 from preprocessing.lists import Bags
+from training import rowwise
 from training.checkpoint_file import Checkpoints
 from training.rowwise import RowAdagrad, RowAdam, summed_rows
 
@@ -44,9 +45,11 @@ def batches(count: int, size: int, seed: int = 1) -> list[torch.Tensor]:
 
 
 class TestSteps:
+    @pytest.mark.parametrize("rows_at_a_time", [1024, 5], ids=["whole", "parts"])
     @pytest.mark.parametrize("decay", [0.0, 0.3])
     @pytest.mark.parametrize("make", DENSE)
-    def test_equal_the_dense_ones_to_the_bit_when_every_row_is_seen(self, make, decay):
+    def test_equal_the_dense_ones_to_the_bit_when_every_row_is_seen(self, make, decay, rows_at_a_time, monkeypatch):
+        monkeypatch.setattr(rowwise, "CPU_ROWS", rows_at_a_time)
         ours, theirs = table(), table()
         by_row = make([{"params": [ours], "weight_decay": decay}], lr=0.1)
         dense = DENSE[make]([theirs], lr=0.1, weight_decay=decay, **PLAIN)
@@ -229,6 +232,21 @@ class TestModels:
             fit(model, dataset, epochs=5)
         norms = [model.linear.ids.weight.norm() for model in (plain, pulled)]
         assert norms[1] < 0.5 * norms[0]
+        of_tables = pulled.optim.parts[1].param_groups
+        assert {group["weight_decay"] for group in of_tables} == {2.0}  # the gradient of 1.0 * w^2 is 2.0 * w
+
+    def test_linear_schedule_slows_tables_and_towers_alike(self, dataset):
+        model, rates = model_of("dssm", dataset), []
+        step = model.optim.step
+
+        def recording() -> None:
+            rates.append([group["lr"] for part in model.optim.parts for group in part.param_groups])
+            step()
+
+        model.optim.step = recording
+        fit(model, dataset, epochs=2, lr_schedule="linear")
+        left = [6, 5, 4, 3, 2, 1]  # of two epochs with three steps each
+        assert rates == [pytest.approx([0.01 * steps / 6] * len(rates[0])) for steps in left]
 
     def test_compiled_anew_as_dense_has_dense_gradients_again(self, dataset):
         model = model_of("dssm", dataset)
