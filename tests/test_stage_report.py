@@ -46,7 +46,7 @@ def entries(runs) -> list[dict]:
     auc = runs.set_index(["protocol", "seed", "model"])["auc"]
     return [
         {"protocol": protocol, "seed": seed, "model": name, "ranker": RANKER, "test_auc": value}
-        | {"ranker_test_auc": auc[(protocol, seed, RANKER)], "items": 4000, "spearman": 0.5 + place / 100}
+        | {"ranker_test_auc": auc[(protocol, seed, RANKER)], "items": 1600, "spearman": 0.5 + place / 100}
         | {"survivors": {"200": 0.3 + place / 100, "400": 0.6, "800": 0.9}}
         for place, ((protocol, seed, name), value) in enumerate(auc.items())
         if name != RANKER
@@ -87,7 +87,7 @@ class TestTables:
         assert [part for part in parts if part.startswith("###")] == ["### `holdout`", "### `temporal`"]
         rows = lines_of(parts[1])
         assert set(rows) == {entry.title for entry in MODELS.values()} | {"random choice"}
-        assert rows["random choice"][2:6] == [".050", ".100", ".200", "0"]
+        assert rows["random choice"][2:6] == [".125", ".250", ".500", "0"]
         assert parts[2] == "Ranker: DCN (seed 1023, 1024)."
 
     def test_numbers_by_hand(self, runs, entries):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import as_lists, random_raw
+from helpers import as_lists, permute_labels, random_raw
 from scipy import stats
 
 from experiment.options import parse_options
@@ -95,10 +95,7 @@ class TestCandidates:
     def test_no_test_label_is_seen_under_any_protocol(self, raw):
         for protocol in PROTOCOLS:
             data = Dataset.build(raw, protocol, 1)
-            label = raw.label.copy()
-            rows = data.protocol.splits["test"]
-            label[rows] = np.random.default_rng(0).permutation(label[rows])
-            other = Dataset.build(replace(raw, label=label), protocol, 1)
+            other = Dataset.build(permute_labels(raw, data.protocol.splits["test"], 0), protocol, 1)
             names = [column.name for column in data.feature_columns(history=True).all]
             batches = [candidates(one, np.arange(12)).batch(torch.arange(180), names) for one in (data, other)]
             assert all(as_lists(batches[0][name]) == as_lists(batches[1][name]) for name in names)
@@ -161,6 +158,15 @@ def bench(trained, tmp_path):
     shutil.copytree(runner.runs.parent, root)
     runner = replace(runner, results=root / "results" / "toy", runs=root / "runs")
     return raw, runner, jobs, runner.results / STAGES
+
+
+def test_the_ranker_is_the_ranking_model_of_the_best_validation_auc():
+    def result(validation: float, test: float) -> dict:
+        return {"validation": {"auc": validation}, "test": {"auc": test}}
+
+    rankers = {"lr": result(0.7, 0.98), "dcn": result(0.9, 0.8), "deep_fm": result(0.8, 0.9)}
+    assert best_ranker({"dssm": result(0.99, 0.99), **rankers}) == "dcn"
+    assert best_ranker({"dssm": result(0.99, 0.99)}) is None
 
 
 class TestMeasureStages:
