@@ -354,6 +354,33 @@ class TestExplain:
         assert explanation.terms.shape == (6, len(explanation.names))
         assert explanation.terms.sum(1) + model.bias.item() == pytest.approx(ranking.logits, abs=1e-4)
 
+    def test_terms_and_matches_equal_a_loop_over_heads(self, ranker, reference):
+        """Two levels with two user heads each; three item heads; all of size 4."""
+        model, items = reference.model, reference.items[:5]
+        arrays = {name: torch.from_numpy(array) for name, array in reference.arrays.items()}
+        with torch.no_grad():
+            levels = model.encode_user({name: array[[reference.user_row[107]]] for name, array in arrays.items()})
+            places = [reference.item_row[item] for item in items]
+            vectors = model.encode_item({name: array[places] for name, array in arrays.items()})
+        explanation = explain(ranker, 107, items)
+        user_heads = [head for level in levels for head in level.view(2, 4)]
+        for row, item_heads in enumerate(vectors.view(5, 3, 4)):
+            products = [[float(head @ other) for other in item_heads] for head in user_heads]
+            assert explanation.terms[row].tolist() == pytest.approx([max(each) for each in products], abs=1e-5)
+            assert explanation.matched[row].tolist() == [1 + each.index(max(each)) for each in products]
+
+    def test_field_weights_stand_beside_their_fields(self, data, tmp_path):
+        model, parts = random_model("int_tower", data), {"user": [1.0, 2.0, 5.0], "item": [1.0, 3.0]}
+        for side, weights in parts.items():
+            layer = getattr(model, f"{side}_light_se").excitation
+            layer.weight.data.zero_()
+            layer.bias.data = torch.tensor(weights).log()  # softmax gives each its share
+        explanation = explain(ranker_of(tmp_path, model, data), 107, [5000, 4997])
+        assert explanation.field_weights["user"] == pytest.approx(
+            {"user_id": 1 / 8, "gender": 2 / 8, "liked_movies": 5 / 8}
+        )
+        assert explanation.field_weights["item"] == pytest.approx({"movie_id": 1 / 4, "genres": 3 / 4})
+
     def test_an_unknown_item(self, ranker):
         with pytest.raises(InputError, match=r"Not in the index: \[1\]"):
             explain(ranker, 107, [5000, 1])
@@ -362,9 +389,6 @@ class TestExplain:
         explanation = explain(ranker, 107, [5000], levels=[2])
         assert explanation.names == ["level 2, head 1", "level 2, head 2"]
         assert explanation.matched.shape == (1, 2)
-        assert set(explanation.field_weights) == {"user", "item"}
-        for weights in explanation.field_weights.values():
-            assert sum(weights.values()) == pytest.approx(1.0, abs=1e-5)
 
     def test_a_model_of_one_vector_has_nothing_to_explain(self, data, tmp_path):
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)

@@ -299,6 +299,16 @@ class TestUpdates:
         price = item_entities(data, model).features.values["price"]
         assert ranker.state.items.entities(ranker.state.items.find([5000])).features.values["price"] > price.max()
 
+    def test_equal_scores_stand_in_the_order_of_ids(self, data, tmp_path):
+        ranker = ranker_of(tmp_path, random_model("hit", data), data)
+        same = {"price": 5.0, "genres": ["War"]}  # and an unknown id, which new items have in common
+        ranker.upsert([{"movie_id": one} | same for one in (9003, 9001, 9002)])
+        ranking = ranker.rank(107, [9002, 9003, 9001])
+        assert len(set(ranking.scores.tolist())) == 1
+        assert ranking.items.tolist() == [9001, 9002, 9003]
+        everything = [one for one in ranker.rank(107, k=99).items.tolist() if one > 9000]
+        assert everything == [9001, 9002, 9003]
+
     def test_a_request_in_progress_keeps_its_state(self, data, tmp_path, monkeypatch):
         """Files that are deleted under a snapshot stay readable through it."""
         monkeypatch.setattr("serving.update.DELTA_ITEMS", 0)

@@ -178,7 +178,8 @@ class TestBlocks:
                 expected = scorer.score_rows(query, rows)
                 assert torch.allclose(expected, model.score(users, rows), atol=1e-4)
                 assert torch.allclose(scorer.score_items(query, rows), expected, atol=1e-4)
-                for dtype, tolerance in (("<f4", 1e-4), ("<u2", 0.5), ("|i1", 0.5)):
+                # Logits have a standard deviation of about 1; rounding moves them by up to .05.
+                for dtype, tolerance in (("<f4", 1e-4), ("<u2", 0.1), ("|i1", 0.1)):
                     scales = head_scales(rows.numpy(), scorer.heads)
                     blocks = np.zeros(blocks_shape(count, scorer.heads, scorer.dim), dtype=dtype)
                     fill_blocks(blocks, rows.numpy(), scales)
