@@ -1,4 +1,4 @@
-"""The training loop and what every model does in it: one seed one result, resuming, early stopping, evaluation."""
+"""The training loop: order of rows, evaluation, resuming, early stopping, l2, rates. Each model: `models/`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from helpers import assert_same_weights, fit, make_raw, random_raw, small_model
 from sklearn.metrics import roc_auc_score
 
 from model import load_model
-from model.base import TwoTower
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import Callback
 from preprocessing.errors import InputError
@@ -47,63 +46,30 @@ class Keep(Callback):
         self.weights.append({name: value.clone() for name, value in self.model.state_dict().items()})
 
 
-@pytest.mark.parametrize("name", MODELS)
-class TestOneSeedOneResult:
-    def test_same_seed_same_bits(self, name, dataset):
-        models, histories = [], []
-        for state in (1, 2):
-            torch.manual_seed(state)  # what happened before must not matter
-            models.append(small_model(name, dataset))
-            histories.append(fit(models[-1], dataset).history)
-        assert_same_weights(*models)
-        timeless = [
-            {k: v for k, v in history.items() if k not in ("seconds", "rows_per_second")} for history in histories
-        ]
-        assert timeless[0] == timeless[1]
-        assert np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
+def test_seed_decides_the_order_of_rows(dataset):
+    models = [small_model("lr", dataset, seed=seed) for seed in (1, 2)]  # without dropout the order is all there is
+    models[1].load_state_dict(models[0].state_dict())
+    for model in models:
+        model.compile("sgd", lr=0.1)
+        fit(model, dataset, epochs=1)
+    assert not np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
 
-    def test_another_seed_another_result(self, name, dataset):
-        models = [small_model(name, dataset, seed=seed) for seed in (1, 2)]
-        for model in models:
-            fit(model, dataset)
-        assert not np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
 
-    def test_seed_decides_the_order_of_rows(self, name, dataset):
-        models = [small_model(name, dataset, seed=seed) for seed in (1, 2)]
-        models[1].load_state_dict(models[0].state_dict())
-        for model in models:
-            model.compile("sgd", lr=0.1)
-            torch.manual_seed(0)
-            fit(model, dataset, epochs=1)
-        assert not np.array_equal(models[0].predict(dataset.test), models[1].predict(dataset.test))
+def test_dropout_does_not_depend_on_what_was_drawn_before(dataset):
+    models = [small_model("int_tower", dataset, dnn_dropout=0.5) for _ in range(2)]
+    for model in models:
+        torch.rand(7)
+        fit(model, dataset, epochs=1)
+    assert_same_weights(*models)
 
 
 @pytest.mark.parametrize("name", MODELS)
-class TestScores:
+class TestTrainedModel:
     @pytest.fixture
     def trained(self, name, dataset):
         model = small_model(name, dataset)
         fit(model, dataset)
         return model
-
-    def forward(self, model, split, rows) -> torch.Tensor:
-        model.eval()
-        with torch.no_grad():
-            return model(split.batch(rows, model.feature_names))
-
-    def test_of_a_row_do_not_depend_on_its_batch(self, trained, dataset):
-        rows = torch.arange(len(dataset.test))
-        whole = self.forward(trained, dataset.test, rows)
-        alone = torch.cat([self.forward(trained, dataset.test, row) for row in rows.split(1)])
-        mixed = self.forward(trained, dataset.test, rows.flip(0).repeat(2))[: len(rows)].flip(0)
-        torch.testing.assert_close(alone, whole, atol=1e-6, rtol=0)
-        torch.testing.assert_close(mixed, whole, atol=1e-6, rtol=0)
-
-    @pytest.mark.parametrize("batch_size", [1, 7, 10_000])
-    def test_predict_equals_forward(self, trained, dataset, batch_size):
-        logits = self.forward(trained, dataset.test, torch.arange(len(dataset.test))).double()
-        predicted = trained.predict(dataset.test, batch_size=batch_size)
-        np.testing.assert_allclose(predicted[:, 0], torch.sigmoid(logits).numpy(), atol=1e-6)
 
     def test_evaluate_equals_scikit_learn_on_predict(self, trained, dataset):
         result = trained.evaluate(dataset.test)
@@ -112,14 +78,6 @@ class TestScores:
         loss = -np.log(np.where(labels == 1, probabilities, 1 - probabilities)).mean()
         assert result["logloss"] == pytest.approx(loss, abs=1e-6)
         assert set(result) == {"auc", "logloss", "gauc"}
-
-    def test_saved_and_loaded_equal_in_memory(self, trained, dataset, tmp_path):
-        trained.save(tmp_path)
-        for again in (load_model(tmp_path), type(trained).load(tmp_path)):
-            assert type(again) is type(trained)
-            assert not again.training
-            assert_same_weights(again, trained)
-            assert np.array_equal(again.predict(dataset.test), trained.predict(dataset.test))
 
     def test_a_saved_model_can_be_saved_and_trained_again(self, trained, dataset, tmp_path):
         trained.save(tmp_path / "first")
@@ -133,42 +91,7 @@ class TestScores:
 
 
 @pytest.mark.parametrize("name", TWO_TOWERS)
-class TestTwoTowers:
-    def model_and_batch(self, name, dataset, rows=slice(None)):
-        model = small_model(name, dataset)
-        fit(model, dataset)
-        split = dataset.test
-        batch = split.batch(torch.arange(len(split))[rows], model.feature_names)
-        return model.eval().requires_grad_(False), batch
-
-    def test_encode_and_score_equal_forward(self, name, dataset):
-        model, batch = self.model_and_batch(name, dataset)
-        users, items = model.encode_user(batch), model.encode_item(batch)
-        logits = model(batch)
-        torch.testing.assert_close(model.score(users, items, aligned=True), logits, atol=1e-6, rtol=0)
-        matrix = model.score(users, items)
-        assert matrix.shape == (len(logits), len(logits))
-        torch.testing.assert_close(matrix.diagonal(), logits, atol=1e-6, rtol=0)
-
-    def test_matrix_of_scores_equals_pair_by_pair(self, name, dataset):
-        model, batch = self.model_and_batch(name, dataset, slice(0, 6))
-        users, items = model.encode_user(batch), model.encode_item(batch)
-        matrix = model.score(users, items)
-        torch.testing.assert_close(TwoTower.score(model, users, items), matrix, atol=1e-6, rtol=0)
-        for u in range(6):
-            for i in range(6):
-                user = [part[u : u + 1] for part in users] if isinstance(users, list) else users[u : u + 1]
-                pair = model.score_aligned(user, items[i : i + 1])
-                assert pair.item() == pytest.approx(matrix[u, i].item(), abs=1e-6)
-
-    def test_each_side_reads_its_own_features_alone(self, name, dataset):
-        model, batch = self.model_and_batch(name, dataset)
-        user_names = {column.name for column in model.user_columns}
-        item_names = {column.name for column in model.item_columns}
-        model.encode_user({key: value for key, value in batch.items() if key in user_names})
-        model.encode_item({key: value for key, value in batch.items() if key in item_names})
-        assert user_names | item_names == set(model.feature_names)
-
+class TestTwoTowersAreEvaluatedByEntity:
     def test_evaluation_encodes_each_distinct_entity_once(self, name, dataset, monkeypatch):
         model = small_model(name, dataset)
         encoded = {"encode_user": 0, "encode_item": 0}

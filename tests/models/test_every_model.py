@@ -25,6 +25,7 @@ from zoo import (
 )
 
 from model import MODELS, TRAINING_DEFAULTS, default_settings, find_model, load_model, name_of
+from model.base import TwoTower
 
 EPOCHS_TO_OVERFIT = 300
 
@@ -63,7 +64,8 @@ class TestBatch:
         model = fitted(name, data)
         with torch.no_grad():
             logits = model.eval()(batch_of(model, data.test))
-        assert torch.allclose(model.predict_logits(data.test, batch_size=16), logits, atol=1e-5)
+            for size in (1, 16, 10_000):
+                assert torch.allclose(model.predict_logits(data.test, batch_size=size), logits, atol=1e-5)
 
     def test_forward_keeps_nothing_on_the_model(self, name, data):
         model = fitted(name, data)
@@ -97,8 +99,10 @@ class TestTwoTowers:
     def test_all_pairs_equal_aligned_rows(self, name, data):
         model = fitted(name, data).eval()
         some, others = batch_of(model, data.test, slice(0, 4)), batch_of(model, data.test, slice(4, 11))
-        pairs = model.score(model.encode_user(some), model.encode_item(others))
+        users, items = model.encode_user(some), model.encode_item(others)
+        pairs = model.score(users, items)
         assert pairs.shape == (4, 7)
+        assert torch.allclose(TwoTower.score(model, users, items), pairs, atol=1e-6)  # the plain way of the base class
         user_names = {column.name for column in model.user_columns}
         for user in range(4):
             for item in range(7):
@@ -119,15 +123,23 @@ class TestTwoTowers:
 @pytest.mark.parametrize("name", NAMES)
 class TestTraining:
     def test_repeats_to_the_bit(self, name, data):
-        first, second = fitted(name, data), fitted(name, data)
-        assert_same_weights(first, second)
-        assert np.array_equal(first.predict(data.test), second.predict(data.test))
+        models, histories = [], []
+        for state in (1, 2):
+            torch.manual_seed(state)  # what happened before must not matter
+            models.append(fitted(name, data))
+            history = models[-1].history.history
+            histories.append({key: history[key] for key in history if key not in ("seconds", "rows_per_second")})
+        assert_same_weights(*models)
+        assert histories[0] == histories[1]
+        assert np.array_equal(models[0].predict(data.test), models[1].predict(data.test))
 
     def test_saved_model_predicts_the_same(self, name, data, tmp_path):
         model = fitted(name, data)
         model.save(tmp_path)
         loaded = load_model(tmp_path)
         assert type(loaded) is type(model)
+        assert not loaded.training
+        assert_same_weights(loaded, model)
         assert loaded.settings == model.settings
         assert not [key for key in model.settings if "columns" in key]
         assert np.array_equal(loaded.predict(data.test), model.predict(data.test))
