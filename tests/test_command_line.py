@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 from helpers import random_raw
+from script_helpers import assert_short_error, script, write_movielens
 
 import train_amazon_whole_models
 import train_movielens_IntTower
@@ -31,30 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder as GroupLens packs it: 30 users, 20 movies, 400 ratings of which some are 3."""
-    place = tmp_path_factory.mktemp("ml-tiny")
-    rng = np.random.default_rng(0)
-    genres = ["Action", "Comedy", "Drama", "War"]
-    users = [f"{u}::{'MF'[u % 2]}::{(1, 18, 25, 35)[u % 4]}::{u % 21}::{10000 + u}" for u in range(1, 31)]
-    movies = [f"{10 * m}::Film {m} (19{60 + m})::{'|'.join(genres[: 1 + m % 4])}" for m in range(1, 21)]
-    pairs = rng.permutation(30 * 20)[:400]
-    ratings = [
-        f"{1 + pair % 30}::{10 * (1 + pair // 30)}::{rng.integers(1, 6)}::{978_300_000 + int(rng.integers(0, 10**6))}"
-        for pair in pairs
-    ]
-    for name, lines in (("users.dat", users), ("movies.dat", movies), ("ratings.dat", ratings)):
-        (place / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
-    return place
-
-
-def script(monkeypatch, main, *argv) -> int:
-    """Runs a script's `main` in this process as its last lines do. -> exit status"""
-    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, argv)])
-    try:
-        run(main)
-    except SystemExit as exit_:
-        return exit_.code
-    return 0
+    return write_movielens(tmp_path_factory.mktemp("ml-tiny"))
 
 
 WHOLE, INT_TOWER = train_movielens_whole_models.main, train_movielens_IntTower.main
@@ -133,12 +110,8 @@ class TestBadInput:
     )
     def test_is_refused(self, argv, message, monkeypatch, capsys, tmp_path):
         monkeypatch.chdir(tmp_path)
-        assert script(monkeypatch, WHOLE, *argv) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert err.startswith("error: ")
-        assert 1 <= len(err.splitlines()) <= 2
-        assert message in err
+        assert script(WHOLE, *argv) == 2
+        assert_short_error(capsys, message)
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(
@@ -160,29 +133,29 @@ class TestBadInput:
     def test_is_refused_once_the_data_is_read(self, argv, message, folder, monkeypatch, capsys, tmp_path):
         monkeypatch.chdir(tmp_path)
         common = ["--data_path", folder, "--out", tmp_path / "run", "--quiet"]
-        assert script(monkeypatch, INT_TOWER, *common, *argv) == 2
+        assert script(INT_TOWER, *common, *argv) == 2
         err = capsys.readouterr().err
         assert err.startswith("error: ")
         assert message in err
         assert 1 <= len(err.splitlines()) <= 2
         assert not (tmp_path / "run" / "result.json").exists()
 
-    def test_out_below_a_file(self, folder, monkeypatch, capsys, tmp_path):
+    def test_out_below_a_file(self, folder, capsys, tmp_path):
         (tmp_path / "file").write_text("mine")
         argv = ["--model_name", "lr", "--data_path", folder, "--out", tmp_path / "file" / "run", "--quiet"]
-        assert script(monkeypatch, WHOLE, *argv) == 2
+        assert script(WHOLE, *argv) == 2
         assert "cannot be written" in capsys.readouterr().err
         assert (tmp_path / "file").read_text() == "mine"
 
-    def test_diverged_training(self, folder, monkeypatch, capsys, tmp_path):
+    def test_diverged_training(self, folder, capsys, tmp_path):
         argv = ["--model_name", "lr", "--data_path", folder, "--out", tmp_path / "run", "--quiet", "--lr", "1e39"]
-        assert script(monkeypatch, WHOLE, *argv) == 2
+        assert script(WHOLE, *argv) == 2
         err = capsys.readouterr().err
         assert "Lower the learning rate (--lr)" in err
         assert not (tmp_path / "run" / "result.json").exists()
 
-    def test_script_of_one_model_takes_no_other(self, monkeypatch, capsys):
-        assert script(monkeypatch, INT_TOWER, "--model_name", "dssm") == 2
+    def test_script_of_one_model_takes_no_other(self, capsys):
+        assert script(INT_TOWER, "--model_name", "dssm") == 2
         assert "--model_name" in capsys.readouterr().err
 
 
@@ -213,8 +186,8 @@ class TestEndOfAScript:
             run(main)
 
     @pytest.mark.parametrize("main", [WHOLE, INT_TOWER])
-    def test_help_lists_options_and_defaults(self, main, monkeypatch, capsys):
-        assert script(monkeypatch, main, "--help") == 0
+    def test_help_lists_options_and_defaults(self, main, capsys):
+        assert script(main, "--help") == 0
         out = capsys.readouterr().out
         for option in ("--data_path", "--protocol", "--seed", "--epoch", "--resume", "--quiet", "--set", "--out"):
             assert option in out
@@ -331,7 +304,7 @@ class TestWhatIsAskedIsWhatIsTrained:
         monkeypatch.setattr(module, LOADERS[module], lambda *_, **__: random_raw())
         monkeypatch.setattr(module, "train_and_report", lambda *given: calls.append(given))
         named = [] if module is train_movielens_IntTower else ["--model_name", model_name]
-        assert script(monkeypatch, module.main, *named, "--device", "cpu", *argv) == 0
+        assert script(module.main, *named, "--device", "cpu", *argv) == 0
         ((model, data, _, _),) = calls
         return model, data
 
@@ -352,9 +325,9 @@ class TestWhatIsAskedIsWhatIsTrained:
 
 
 class TestMaxRows:
-    def test_only_the_first_rows_under_a_name_that_says_so(self, folder, monkeypatch, capsys, tmp_path):
+    def test_only_the_first_rows_under_a_name_that_says_so(self, folder, capsys, tmp_path):
         argv = ["--model_name", "lr", "--data_path", folder, "--out", tmp_path, "--max_rows", "200", "--epoch", "1"]
-        assert script(monkeypatch, WHOLE, *argv, "--quiet", "--protocol", "temporal") == 0
+        assert script(WHOLE, *argv, "--quiet", "--protocol", "temporal") == 0
         result = json.loads((tmp_path / "result.json").read_text())
         assert result["dataset"] == "movielens-first200"
         assert sum(result["rows"].values()) == 200

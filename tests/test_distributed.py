@@ -11,20 +11,19 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import ranks
 import torch
 from helpers import random_raw
 from hypothesis import given
 from hypothesis import strategies as st
+from script_helpers import write_movielens
 from zoo import NEURAL
 
 from experiment import processes
 from experiment.options import parse_options
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
-from preprocessing.synthetic import synthetic_movielens
 from training.distributed import Group, Ranks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +42,7 @@ def torchrun(*argv) -> subprocess.CompletedProcess:
     """The same, waited for."""
     with start(*argv) as job:
         try:
-            out, err = job.communicate(timeout=100)
+            out, err = job.communicate(timeout=300)  # a limit for what hangs, not a time to keep
         except subprocess.TimeoutExpired:
             job.terminate()  # which ends its processes, too
             raise
@@ -188,23 +187,7 @@ class TestFailures:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A small folder as GroupLens packs it."""
-    place = tmp_path_factory.mktemp("ml-tiny")
-    raw = synthetic_movielens(users=30, movies=20, interactions=400)
-    movies = raw.items[["movie_id", "title", "genres"]]
-    ratings = pd.DataFrame(
-        {
-            "user": raw.users["user_id"].to_numpy()[raw.user],
-            "movie": raw.items["movie_id"].to_numpy()[raw.item],
-            "rating": 1 + 4 * raw.label.astype(int),
-            "time": raw.timestamp,
-        }
-    )
-    users = raw.users[["user_id", "gender", "age", "occupation", "zipcode"]]
-    for name, table in (("users.dat", users), ("movies.dat", movies), ("ratings.dat", ratings)):
-        lines = ("::".join(map(str, row)) for row in table.itertuples(index=False))
-        (place / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
-    return place
+    return write_movielens(tmp_path_factory.mktemp("ml-tiny"))
 
 
 class TestDevices:
@@ -263,7 +246,7 @@ class TestScript:
                 break
             time.sleep(0.1)
         job.send_signal(signal.SIGINT)
-        _, err = job.communicate(timeout=60)
+        _, err = job.communicate(timeout=300)
         assert len(re.findall(r"Interrupted\. The run as it was .* is saved in .* with --resume to continue", err)) == 1
         assert checkpoint.exists()
         assert (tmp_path / "run" / "model.safetensors").exists()

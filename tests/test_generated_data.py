@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 
 import pytest
-from models.zoo import NAMES, fitted
+from script_helpers import assert_short_error, script
+from zoo import NAMES, fitted
 
 import train_amazon_whole_models
 import train_movielens_whole_models
 import train_taobao_whole_models
 from benchmarks.make_amazon import make_amazon
 from benchmarks.make_taobao import make_taobao
-from experiment.main import run
 from experiment.options import parse_options
 from model import build_model, load_model
 from preprocessing import amazon, load, taobao
@@ -24,7 +23,11 @@ from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from preprocessing.raw import RawData
 
-SCRIPTS = {"amazon": train_amazon_whole_models.main, "taobao": train_taobao_whole_models.main}
+SCRIPTS = {
+    "movielens": train_movielens_whole_models.main,
+    "amazon": train_amazon_whole_models.main,
+    "taobao": train_taobao_whole_models.main,
+}
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +90,6 @@ class TestPlantedSignal:
             assert raw.label[rows].mean() == pytest.approx(raw.best_score[rows].mean(), abs=0.02)
 
 
-def script(monkeypatch, name: str, *argv) -> int:
-    monkeypatch.setattr(sys, "argv", ["script.py", *map(str, argv)])
-    try:
-        run(SCRIPTS.get(name, train_movielens_whole_models.main))
-    except SystemExit as exit_:
-        return exit_.code
-    return 0
-
-
 TINY = ("--quiet", "--epoch", 1, "--batch_size", 64, "--device", "cpu")
 
 
@@ -105,7 +99,7 @@ class TestScripts:
         monkeypatch.chdir(tmp_path)
         argv = ("--model_name", "dssm", "--data_path", folders[name], "--protocol", "holdout", *TINY)
         for out in ("first", "second"):  # the second from the cache
-            assert script(monkeypatch, name, *argv, "--out", out) == 0
+            assert script(SCRIPTS[name], *argv, "--out", out) == 0
         results = [json.loads((tmp_path / out / "result.json").read_text()) for out in ("first", "second")]
         assert results[0]["test"] == results[1]["test"]
         assert results[0]["dataset"] == f"generated-{name}"
@@ -119,14 +113,14 @@ class TestScripts:
     def test_no_cache(self, folders, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
         argv = ("--model_name", "lr", "--data_path", folders["taobao"], *TINY, "--out", "run", "--no_cache")
-        assert script(monkeypatch, "taobao", *argv) == 0
+        assert script(SCRIPTS["taobao"], *argv) == 0
         assert [file.name for file in tmp_path.iterdir()] == ["run"]
 
     def test_taobao_options_decide_the_result_and_are_written_down(self, folders, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
         own = ("--sample_rate", 0.5, "--pid_placement", "request", "--cache_dir", "here")
         argv = ("--model_name", "int_tower", "--data_path", folders["taobao"], *TINY, "--out", "run", *own)
-        assert script(monkeypatch, "taobao", *argv) == 0
+        assert script(SCRIPTS["taobao"], *argv) == 0
         result = json.loads((tmp_path / "run" / "result.json").read_text())
         assert result["dataset"] == "generated-taobao-sample0.5"
         assert (result["config"]["sample_rate"], result["config"]["pid_placement"]) == (0.5, "request")
@@ -137,7 +131,7 @@ class TestScripts:
     def test_published_protocol_without_label_features_says_how_it_leaks(self, folders, monkeypatch, capsys, tmp_path):
         monkeypatch.chdir(tmp_path)
         argv = ("--model_name", "lr", "--data_path", folders["taobao"], *TINY, "--out", "run", "--no_cache")
-        assert script(monkeypatch, "taobao", *argv) == 0
+        assert script(SCRIPTS["taobao"], *argv) == 0
         out = capsys.readouterr().out
         assert "leaks test labels: users are dropped for having no positive" in out
         assert "mean label" not in out
@@ -159,12 +153,8 @@ class TestScripts:
     )
     def test_bad_input(self, name, argv, message, monkeypatch, capsys, tmp_path):
         monkeypatch.chdir(tmp_path)
-        assert script(monkeypatch, name, "--model_name", "lr", *argv) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert err.startswith("error: ")
-        assert 1 <= len(err.splitlines()) <= 2
-        assert message in err
+        assert script(SCRIPTS[name], "--model_name", "lr", *argv) == 2
+        assert_short_error(capsys, message)
         assert list(tmp_path.iterdir()) == []
 
     def test_published_defaults(self):

@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 import torch
 from helpers import permute_labels, plain_arrays
+from script_helpers import assert_short_error, script, write_movielens
 from serving_helpers import Reference, dataset, random_model, ranker_of, save_run
 
 import prerank
 import train_movielens_whole_models
-from experiment.main import run
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from serving.explain import explain
@@ -205,28 +205,7 @@ class TestServingFeatures:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """GroupLens files of 30 users and 20 movies."""
-    place = tmp_path_factory.mktemp("ml-tiny")
-    rng = np.random.default_rng(0)
-    genres = ["Action", "Comedy", "Drama", "War"]
-    users = [f"{u}::{'MF'[u % 2]}::{(1, 18, 25, 35)[u % 4]}::{u % 21}::{10000 + u}" for u in range(1, 31)]
-    movies = [f"{10 * m}::Film {m} (19{60 + m})::{'|'.join(genres[: 1 + m % 4])}" for m in range(1, 21)]
-    rows = [(1 + pair % 30, 10 * (1 + pair // 30)) for pair in rng.permutation(600)[:400]]
-    ratings = [f"{u}::{m}::{rng.integers(1, 6)}::{978_300_000 + int(rng.integers(0, 10**6))}" for u, m in rows]
-    for name, lines in (("users.dat", users), ("movies.dat", movies), ("ratings.dat", ratings)):
-        (place / name).write_text("\n".join(lines) + "\n", encoding="latin-1")
-    return place
-
-
-def script(main, *argv) -> int:
-    """Runs a script's `main` as its last lines do. -> exit status"""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["script.py", *map(str, argv)])
-        try:
-            run(main)
-        except SystemExit as exit_:
-            return exit_.code
-    return 0
+    return write_movielens(tmp_path_factory.mktemp("ml-tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -327,11 +306,7 @@ class TestCommand:
     )
     def test_bad_input(self, argv, message, trained, capsys):
         assert script(prerank.main, *(trained if one == "RUN" else one for one in argv)) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert err.startswith("error: ")
-        assert message in err
-        assert 1 <= len(err.splitlines()) <= 2
+        assert_short_error(capsys, message)
 
     def test_build_from_other_data_is_refused(self, trained, folder, tmp_path, capsys):
         for name in ("users.dat", "movies.dat", "ratings.dat"):
