@@ -93,6 +93,18 @@ def permute_labels(raw: RawData, rows: np.ndarray, seed: int) -> RawData:
     return with_labels(raw, label)
 
 
+def assert_blind_to_test_labels(raw: RawData, protocol: str) -> None:
+    """Permuted labels of test rows change no feature of any row, and no encoding."""
+    data = Dataset.build(raw, protocol, 0)
+    permuted = permute_labels(raw, data.protocol.splits["test"], seed=1)
+    assert (permuted.label != raw.label).any()
+    other = Dataset.build(permuted, protocol, 0)
+    names = [column.name for column in data.feature_columns(history=True).all]
+    before, after = (each.batch(torch.arange(len(raw)), names) for each in (data, other))
+    assert {name: as_lists(before[name]) for name in names} == {name: as_lists(after[name]) for name in names}
+    assert data.encoding_json() == other.encoding_json()
+
+
 def protocol_or_skip(name: str, raw: RawData, seed: int = 0):
     """For generated data: gives the example up where a split has one class only."""
     try:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from helpers import as_lists
+from helpers import assert_blind_to_test_labels
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -312,19 +311,7 @@ class TestProtocols:
 
     @pytest.mark.parametrize("protocol", ["holdout", "temporal"])
     def test_permuting_test_labels_changes_no_feature(self, raw, protocol):
-        data = Dataset.build(raw, protocol, 0)
-        rows = data.protocol.splits["test"]
-        label = raw.label.copy()
-        label[rows] = np.random.default_rng(1).permutation(label[rows])
-        assert (label != raw.label).any()
-        other = Dataset.build(RawData(**{**vars(raw), "label": label}), protocol, 0)
-        names = [column.name for column in data.feature_columns().all]
-        every = torch.arange(len(raw))
-        before, after = data.batch(every, names), other.batch(every, names)
-        assert {name: as_lists(values) for name, values in before.items()} == {
-            name: as_lists(values) for name, values in after.items()
-        }
-        assert data.encoding_json() == other.encoding_json()
+        assert_blind_to_test_labels(raw, protocol)
 
     @pytest.mark.parametrize("protocol", ["published", "holdout", "temporal"])
     def test_missing_price_is_a_mean_over_interactions(self, raw, protocol):
