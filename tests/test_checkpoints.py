@@ -111,10 +111,16 @@ class TestResumedInsideAnEpoch:
         state, _ = Checkpoints(tmp_path, IDENTITY).load()
         state.epoch, state.history = 0, []
         state.progress = EpochProgress(torch.zeros(len(dataset.train)), rows=64, seconds=1000.0)
-        clock = itertools.count(50.0, 0.5)  # looked at when the rest of the epoch begins, and when it is done
+        clock = itertools.count(50.0, 0.5)  # looked at when the rest begins, at each of its two saves, and at the end
         monkeypatch.setattr(trainer.time, "perf_counter", lambda: next(clock))
-        fit(small_model("lr", dataset), dataset, epochs=1, state=state, checkpoint_minutes=5.0)
-        assert state.history[0]["seconds"] == 1000.5
+        saved = []
+
+        def on_epoch(state):
+            saved.append(state.progress and state.progress.seconds)
+
+        fit(small_model("lr", dataset), dataset, epochs=1, state=state, on_epoch=on_epoch)
+        assert saved == [1000.5, 1001.0, None]  # of the finished epoch no progress is left
+        assert state.history[0]["seconds"] == 1001.5
 
     def test_a_model_of_another_shape_is_refused(self, dataset, tmp_path):
         states_of(tmp_path, small_model("dssm", dataset), dataset, epochs=1)

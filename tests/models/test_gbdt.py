@@ -70,6 +70,12 @@ class TestTraining:
         assert model.forest.num_trees == best + 1
         assert model.evaluate(data.validation)["auc"] == pytest.approx(history["val_auc"][best])
 
+    def test_without_patience_all_trees_grow(self, data):
+        model = build("gbdt", columns_of(data))
+        model.compile(lr=0.5)
+        history = model.fit(data.train, validation_data=data.validation, epochs=12, verbose=0).history
+        assert len(history["val_auc"]) == 12
+
     def test_growing_ends_on_validation_logloss_while_auc_still_rises(self, data):
         model = build("gbdt", columns_of(data))
         model.compile(lr=0.5)  # too large: of the first five trees none has a lower logloss than no tree
