@@ -101,7 +101,7 @@ class TestComparisonSentences:
         assert sentence.startswith("Every result is of one seed, which tells nothing of the spread")
 
     def test_several_seeds_need_no_such_word(self):
-        assert findings.spread(runs(dcn=five(0.88), hit=five(0.87))) == []
+        assert findings.spread(runs(dcn=[0.88, 0.881], hit=[0.87, 0.871])) == []
 
     def test_some_rows_of_one_seed_are_counted(self):
         assert findings.spread(runs(dcn=five(0.88), hit=[0.87]))[0].startswith("1 of 2 results")
@@ -109,6 +109,11 @@ class TestComparisonSentences:
     def test_equal_models_are_not_told_apart(self):
         (sentence,) = findings.against_opponents(runs(dcn=five(0.88), hit=five(0.88)), "holdout")
         assert sentence.startswith("HIT and DCN, the best ranking model, cannot be told apart: +.0000 ± ")
+
+    def test_the_leader_of_one_seed_is_called_that(self):
+        assert findings.highest(runs(dcn=[0.88], hit=[0.87]), "holdout") == [
+            "DCN has the highest test AUC, .8800 (one seed)."
+        ]
 
     def test_the_leader_and_who_may_be_as_good(self):
         table = runs(dcn=five(0.88), deep_fm=five(0.8799, SPREAD[::-1]), lr=five(0.80, SPREAD[::-1]))

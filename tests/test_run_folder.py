@@ -262,6 +262,12 @@ class TestClosingTable:
         assert "best possible AUC" in lines[1]
         assert f"{result['best_possible_auc']:.4f}" in lines[3]
 
+    @pytest.mark.parametrize(("best", "above"), [(0.1, True), (1.0, False)])
+    def test_an_auc_above_the_best_possible_one_is_called_a_leak(self, best, above, capsys, tmp_path):
+        result, _ = self.printed(capsys, tmp_path, "--protocol", "published")
+        table = closing_table(result | {"best_possible_auc": best}, "IntTower")
+        assert ("above the best possible one is what this leak looks like" in table) == above
+
     def test_users_of_one_class_leave_no_nan_in_the_json(self, capsys, tmp_path):
         rows = [(row, row % 5, row // 3 % 2, row) for row in range(200)]  # a user a row
         result, lines = self.printed(capsys, tmp_path, "--protocol", "holdout", raw=make_raw(rows))

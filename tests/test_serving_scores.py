@@ -157,6 +157,17 @@ class TestPrecision:
             for a, b in zip(exact, rounded, strict=True):
                 assert b.scores == pytest.approx(a.scores, abs=1e-5)  # rescored in float32
 
+    def test_what_an_outlier_does_to_int8_is_made_good(self, tmp_path):
+        """One item far from all others takes the range, so that nearly all of them round to 0."""
+        data = dataset("published", rows=4000, users=12, items=800)
+        model, users = random_model("hit", data), data.raw.users["user_id"].tolist()
+        model.item_side.embedding.table("movie_id").data[7] *= 1e4
+        exact, rounded = (
+            ranker_of(tmp_path / precision, model, data, precision).rank(users, k=5)
+            for precision in ("float32", "int8")
+        )
+        assert [ranking.items.tolist() for ranking in rounded] == [ranking.items.tolist() for ranking in exact]
+
 
 class TestBlocks:
     @pytest.mark.parametrize("name", TWO_TOWERS)
