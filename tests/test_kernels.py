@@ -10,11 +10,33 @@ from torch.autograd import gradcheck
 import preprocessing.deepctr  # noqa: F401 (silences deepctr-torch's import)
 from model.layers.cross import CrossNetwork
 from model.layers.lookup import lookup
+from model.layers.pooling import pool_lists
+from model.losses import cir_loss
 from preprocessing.max_sim import max_sim
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("own", "compute", "shapes"),
+    [
+        ("_LookupBackward", lambda table: lookup(table, torch.tensor([0])), [(2, 3)]),
+        ("_BagSumBackward", lambda table: pool_lists(torch.tensor([[1]]), table, 0, "mean"), [(2, 3)]),
+        ("_MaxSimBackward", max_sim, [(1, 2, 3), (1, 4, 3)]),
+        ("_InfoNCEBackward", lambda users, items: cir_loss(users, items, *torch.ones(3, 2), 0.1), [(2, 3), (2, 3)]),
+    ],
+    ids=["lookup", "pooling", "MaxSim", "CIR"],
+)
+def test_training_takes_our_own_gradient(own, compute, shapes):
+    """Else the equalities here and elsewhere would compare torch with itself."""
+    steps, names = [compute(*(randn(*shape).requires_grad_() for shape in shapes)).grad_fn], set()
+    while steps:
+        step = steps.pop()
+        names.add(type(step).__name__)
+        steps += [before for before, _ in step.next_functions if before is not None]
+    assert own in names
 
 
 class TestLookup:

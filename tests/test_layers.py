@@ -432,7 +432,8 @@ class TestTower:
         expected = x
         for layer in tower.layers:
             linear = layer[0]
-            expected = expected @ linear.weight.T + (0.0 if linear.bias is None else linear.bias)
+            assert (linear.bias is None) == use_bn  # batch norm has one of its own
+            expected = expected @ linear.weight.T + (0.0 if use_bn else linear.bias)
             if use_bn:
                 mean, variance = expected.mean(dim=0), expected.var(dim=0, unbiased=False)
                 expected = (expected - mean) / (variance + 1e-5).sqrt() * layer[1].weight + layer[1].bias
@@ -451,11 +452,12 @@ class TestTower:
             assert repeats == [not training] * 3
 
     def test_linear_output_ends_in_the_linear_map_of_the_last_layer(self):
-        tower, plain = Tower(4, (5, 3), dropout=0.5, linear_output=True).eval(), Tower(4, (5, 3)).eval()
-        plain.layers[0].load_state_dict(tower.layers[0].state_dict())
-        x, last = randn(20, 4), tower.layers[1]
+        tower, plain = Tower(4, (6, 5, 3), dropout=0.5, linear_output=True).eval(), Tower(4, (6, 5)).eval()
+        for ours, theirs in zip(tower.layers[:2], plain.layers, strict=True):
+            theirs.load_state_dict(ours.state_dict())
+        x, last = randn(20, 4), tower.layers[2]
         output = tower(x)[-1]
-        torch.testing.assert_close(output, plain(x)[1] @ last.weight.T + last.bias)
+        torch.testing.assert_close(output, plain(x)[-1] @ last.weight.T + last.bias)
         assert (output < 0).any()  # a ReLU would leave none
 
     def inputs(self, tower: Tower):
