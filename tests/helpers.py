@@ -119,6 +119,23 @@ def build_or_skip(raw: RawData, protocol: str, seed: int = 0) -> Dataset:
     return Dataset.build(raw, protocol, seed)
 
 
+def randn(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Normal numbers that are the same each time."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def as_bags(lists: list[list[int]]) -> Bags:
+    offsets = np.cumsum([0, *map(len, lists)])
+    flat = [value for entry in lists for value in entry]
+    return Bags(torch.tensor(flat, dtype=torch.int32), torch.tensor(offsets, dtype=torch.int32))
+
+
+def as_padded(lists: list[list[int]], width: int = 1) -> torch.Tensor:
+    """(lists, length of the longest, at least `width`), filled up with 0."""
+    width = max(width, *map(len, lists))
+    return torch.tensor([entry + [0] * (width - len(entry)) for entry in lists])
+
+
 def as_lists(values) -> list:
     """A tensor as a list, bags as a list of lists."""
     if isinstance(values, Bags):
@@ -186,12 +203,14 @@ def plain_arrays(split, names: list[str]) -> dict[str, np.ndarray]:
     arrays = {}
     for name, values in split.batch(torch.arange(len(split)), names).items():
         if isinstance(values, Bags):
-            lists = as_lists(values)
-            width = max(1, *map(len, lists))
-            arrays[name] = np.array([entry + [0] * (width - len(entry)) for entry in lists], dtype=np.int64)
+            arrays[name] = as_padded(as_lists(values)).numpy()
         else:
             arrays[name] = values.numpy()
     return arrays
+
+
+def without_times(history: list[dict]) -> list[dict]:
+    return [{k: v for k, v in logs.items() if k not in ("seconds", "rows_per_second")} for logs in history]
 
 
 def assert_same_weights(left, right) -> None:

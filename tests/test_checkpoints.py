@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import assert_same_weights, random_raw, small_model
+from helpers import assert_same_weights, random_raw, small_model, without_times
 
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
@@ -51,10 +51,6 @@ def states_of(folder, model, dataset, **options) -> list[bytes]:
     return files
 
 
-def timeless(history: list[dict]) -> list[dict]:
-    return [{k: v for k, v in logs.items() if k not in ("seconds", "rows_per_second")} for logs in history]
-
-
 def python(code: str, folder) -> subprocess.CompletedProcess:
     """Runs code in another process, which finds the folder in `sys.argv[1]`."""
     command = [sys.executable, "-c", code, str(folder)]
@@ -82,7 +78,7 @@ class TestResumedInsideAnEpoch:
             state, _ = checkpoints.load()
             fit(resumed, dataset, lr_schedule=schedule, state=state, on_epoch=end.append)
             assert_same_weights(resumed, whole)
-            assert timeless(state.history) == timeless(last[-1].history)
+            assert without_times(state.history) == without_times(last[-1].history)
 
     def test_a_row_left_over_stays_out(self, tmp_path):
         """A batch of one row is dropped; the position must not count it."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import plain_arrays, random_raw, small_model
+from helpers import as_bags, as_padded, plain_arrays, randn, random_raw, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -21,12 +21,7 @@ from preprocessing import utils
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
-from preprocessing.lists import Bags
 from preprocessing.utils import fe_score
-
-
-def randn(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 class TestLightSE:
@@ -313,23 +308,13 @@ COLUMNS = [
 VISITED, GENRES = [[1, 1, 3], [], [2, 0]], [[4], [1, 2, 3, 4], [0, 0]]
 
 
-def bags(lists: list[list[int]]) -> Bags:
-    offsets = np.concatenate([[0], np.cumsum([len(entry) for entry in lists])])
-    flat = [value for entry in lists for value in entry]
-    return Bags(torch.tensor(flat, dtype=torch.int32), torch.tensor(offsets, dtype=torch.int32))
-
-
-def padded(lists: list[list[int]], width: int) -> torch.Tensor:
-    return torch.tensor([entry + [0] * (width - len(entry)) for entry in lists])
-
-
-def features(as_bags: bool = True) -> dict:
+def features(bags: bool = True) -> dict:
     return {
         "user": torch.tensor([5, 0, 2]),
         "city": torch.tensor([3, 3, 0]),
         "home_city": torch.tensor([1, 3, 2]),
-        "visited": bags(VISITED) if as_bags else padded(VISITED, 5),
-        "genres": bags(GENRES) if as_bags else padded(GENRES, 4),
+        "visited": as_bags(VISITED) if bags else as_padded(VISITED, 5),
+        "genres": as_bags(GENRES) if bags else as_padded(GENRES),
         "age": torch.tensor([0.5, 1.0, -1.0]),
         "position": torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
     }
@@ -351,21 +336,21 @@ class TestFeatureEmbedding:
             rows.append(torch.stack(fields))
         return torch.stack(rows)
 
-    @pytest.mark.parametrize("as_bags", [True, False], ids=["bags", "padded"])
-    def test_equals_one_table_a_feature(self, as_bags):
+    @pytest.mark.parametrize("bags", [True, False], ids=["bags", "padded"])
+    def test_equals_one_table_a_feature(self, bags):
         layer = FeatureEmbedding(COLUMNS, init_std=1.0)
-        fields, dense = layer(features(as_bags))
-        torch.testing.assert_close(fields, self.slow(layer, features(as_bags)))
+        fields, dense = layer(features(bags))
+        torch.testing.assert_close(fields, self.slow(layer, features(bags)))
         assert dense.tolist() == [[0.5, 1.0, 2.0], [1.0, 3.0, 4.0], [-1.0, 5.0, 6.0]]
 
-    @pytest.mark.parametrize("as_bags", [True, False], ids=["bags", "padded"])
+    @pytest.mark.parametrize("bags", [True, False], ids=["bags", "padded"])
     @pytest.mark.parametrize("combiner", ["mean", "sum", "max"])
-    def test_gradient_of_a_list_equals_a_loop(self, combiner, as_bags):
+    def test_gradient_of_a_list_equals_a_loop(self, combiner, bags):
         rng = np.random.default_rng(0)
         lists = [rng.integers(0, 9, rng.integers(0, 6)).tolist() for _ in range(30)]
         layer = FeatureEmbedding([VarLenSparseFeat(SparseFeat("genres", 9, 3), 0, combiner)], init_std=1.0)
         weight, upstream = layer.weight.detach().clone().requires_grad_(), randn(30, 3)
-        pooled, _ = layer({"genres": bags(lists) if as_bags else padded(lists, 6)})
+        pooled, _ = layer({"genres": as_bags(lists) if bags else as_padded(lists)})
         (pooled[:, 0] * upstream).sum().backward()
         for row, entry in enumerate(lists):
             known = [weight[value] for value in entry if value != 0]
@@ -394,7 +379,7 @@ class TestFeatureEmbedding:
 
     def test_padding_does_not_count_and_does_not_learn(self):
         layer = FeatureEmbedding([VarLenSparseFeat(SparseFeat("genres", 5, 3), maxlen=0)], init_std=1.0)
-        one, many = (layer({"genres": padded([[2, 3]], width)})[0] for width in (2, 9))
+        one, many = (layer({"genres": as_padded([[2, 3]], width)})[0] for width in (2, 9))
         torch.testing.assert_close(one, many)
         torch.testing.assert_close(many[0, 0], (layer.table("genres")[2] + layer.table("genres")[3]) / 2)
         many.sum().backward()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import assert_same_weights, random_raw, small_model
+from helpers import as_bags, assert_same_weights, random_raw, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -17,7 +17,6 @@ from model.layers.tables import set_row_gradients, table_size, tables_of
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
-from preprocessing.lists import Bags
 from training import rowwise
 from training.checkpoint_file import Checkpoints
 from training.rowwise import RowAdagrad, RowAdam, summed_rows
@@ -113,12 +112,6 @@ COLUMNS = [
 ]
 
 
-def lists(rows: list[list[int]]) -> Bags:
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    flat = [value for row in rows for value in row]
-    return Bags(torch.tensor(flat, dtype=torch.int32), torch.tensor(offsets, dtype=torch.int32))
-
-
 class TestGradients:
     """Sparse gradients are the dense ones, of rows that the batch holds."""
 
@@ -131,8 +124,8 @@ class TestGradients:
         features = {
             "user": torch.tensor([3, 3, 5]),
             "city": torch.tensor([1, 0, 1]),
-            "visited": lists([[2, 1], [3], []]),
-            "genres": lists(genres),
+            "visited": as_bags([[2, 1], [3], []]),
+            "genres": as_bags(genres),
         }
         gradients = []
         for by_row in (False, True):
@@ -152,8 +145,8 @@ class TestGradients:
         features = {
             "user": torch.tensor([3]),
             "city": torch.tensor([1]),
-            "visited": lists([[2]]),
-            "genres": lists([[6, 5]]),
+            "visited": as_bags([[2]]),
+            "genres": as_bags([[6, 5]]),
         }
         layer(features)[0].sum().backward()
         rows, _ = summed_rows(layer.weight.grad)

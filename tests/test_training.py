@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import assert_same_weights, fit, make_raw, random_raw, small_model
+from helpers import assert_same_weights, fit, make_raw, random_raw, small_model, without_times
 from sklearn.metrics import roc_auc_score
 
 from model import load_model
@@ -26,10 +26,6 @@ TWO_TOWERS = ("int_tower", "dssm")
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
     return Dataset.build(random_raw(), "holdout", 0)
-
-
-def without_times(history: list[dict]) -> list[dict]:
-    return [{k: v for k, v in logs.items() if k not in ("seconds", "rows_per_second")} for logs in history]
 
 
 class Keep(Callback):

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from deepctr_torch.layers.interaction import InteractingLayer as DeepctrInteractingLayer
+from helpers import randn
 from torch import Tensor
 from zoo import batch_of, build, columns_of
 
@@ -17,10 +18,6 @@ from model.layers.cosine import CosineScore
 from model.layers.embedding import flatten
 from model.losses import mimic_loss
 from preprocessing.errors import InputError
-
-
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def floats(vector) -> list[float]:

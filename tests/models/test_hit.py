@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from helpers import randn
 from torch import Tensor, nn
 from zoo import COLUMNS, ITEM, USER, batch_of, build, columns_of, total_loss
 
@@ -17,10 +18,6 @@ from preprocessing import utils
 from preprocessing.errors import InputError
 
 SIZES = {"num_heads": 3, "field_dim": 4, "dnn_hidden_units": (16, 8), "init_std": 0.1, "seed": 1}
-
-
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def slow_distance(g: list[float], r: list[float], kind: str) -> float:

@@ -5,29 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import as_bags, as_padded
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from model.layers.pooling import _pool_padded, pool_lists
-from preprocessing.lists import Bags
 
 MODES = ("mean", "sum", "max")
 
 
 def table() -> Tensor:
     return torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
-
-
-def as_bags(lists: list[list[int]]) -> Bags:
-    flat = [value for entry in lists for value in entry]
-    ends = [sum(map(len, lists[:i])) for i in range(len(lists) + 1)]
-    return Bags(torch.tensor(flat, dtype=torch.int32), torch.tensor(ends, dtype=torch.int32))
-
-
-def as_padded(lists: list[list[int]]) -> Tensor:
-    width = max(map(len, lists), default=0) or 1
-    return torch.tensor([entry + [0] * (width - len(entry)) for entry in lists])
 
 
 def slow(lists: list[list[int]], weight: Tensor, start: int, mode: str) -> Tensor:
