@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import slow_cir
+from helpers import randn, slow_cir
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,18 +126,17 @@ class TestAlwaysFinite:
         assert all(torch.isfinite(value).all() for value in values)
 
     def test_tiny_temperature(self):
-        generator = torch.Generator().manual_seed(0)
-        users, items = torch.randn(6, 3, generator=generator), torch.randn(6, 3, generator=generator)
+        users, items = randn(6, 3), randn(6, 3, seed=1)
         values = self.loss_and_gradients(users, items, torch.ones(6), temperature=1e-4)
         assert all(torch.isfinite(value).all() for value in values)
 
     def test_no_positive_is_zero_and_has_a_gradient(self):
-        loss, users, _ = self.loss_and_gradients(torch.randn(4, 3), torch.randn(4, 3), torch.zeros(4))
+        loss, users, _ = self.loss_and_gradients(randn(4, 3), randn(4, 3, seed=1), torch.zeros(4))
         assert loss.item() == 0.0
         assert not users.any()
 
     def test_single_positive_without_negatives_is_zero(self):
-        loss, users, items = self.loss_and_gradients(torch.randn(1, 3), torch.randn(1, 3), torch.ones(1))
+        loss, users, items = self.loss_and_gradients(randn(1, 3), randn(1, 3, seed=1), torch.ones(1))
         assert loss.item() == pytest.approx(0.0, abs=1e-6)
         assert not users.any()
         assert not items.any()
@@ -146,7 +145,7 @@ class TestAlwaysFinite:
 class TestInvariance:
     def test_order_of_rows_does_not_count(self):
         rng = np.random.default_rng(0)
-        users, items = torch.randn(20, 4, dtype=torch.float64), torch.randn(20, 4, dtype=torch.float64)
+        users, items = randn(20, 4).double(), randn(20, 4, seed=1).double()
         labels = torch.tensor(rng.integers(0, 2, 20), dtype=torch.float64)
         user_ids, item_ids = (torch.tensor(rng.integers(0, 6, 20)) for _ in range(2))
         order = torch.tensor(rng.permutation(20))
@@ -155,14 +154,14 @@ class TestInvariance:
         assert after.item() == pytest.approx(before.item())
 
     def test_names_of_users_and_items_do_not_count(self):
-        users, items, labels = torch.randn(6, 4), torch.randn(6, 4), torch.tensor([1.0, 0, 1, 1, 0, 1])
+        users, items, labels = randn(6, 4), randn(6, 4, seed=1), torch.tensor([1.0, 0, 1, 1, 0, 1])
         user_ids, item_ids = torch.tensor([0, 0, 1, 2, 2, 0]), torch.tensor([0, 1, 2, 2, 3, 1])
         before = cir_loss(users, items, labels, user_ids, item_ids, 0.1)
         after = cir_loss(users, items, labels, 1_000_000 - 7 * user_ids, 500 + 3 * item_ids.int(), 0.1)
         assert before.item() == after.item()
 
     def test_input_is_not_changed(self):
-        parts = (torch.randn(4, 3), torch.randn(4, 3), torch.ones(4), torch.arange(4), torch.arange(4))
+        parts = (randn(4, 3), randn(4, 3, seed=1), torch.ones(4), torch.arange(4), torch.arange(4))
         copies = [part.clone() for part in parts]
         cir_loss(*parts, 0.1)
         assert all(torch.equal(part, copy) for part, copy in zip(parts, copies, strict=True))
