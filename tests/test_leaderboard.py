@@ -20,7 +20,7 @@ from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.measures.audit import _auc, audit, membership
 from leaderboard.recipes import recipe_jobs
-from leaderboard.report import tables
+from leaderboard.report import ablation_tables, tables
 from leaderboard.report.figures import draw_all
 from leaderboard.report.pages import Results, filled, full_report
 from leaderboard.report.speed import Speeds
@@ -265,7 +265,7 @@ class TestTablesByHand:
     def test_ablation(self):
         ablation = Ablation("t", "q", "hit", {"no_target": (), "heads_6": ()})
         runs = one_seed(("hit", "", 0.9), ("hit", "no_target", 0.88), ("dssm", "", 0.5))
-        assert tables.ablation_table(runs, ablation, ["published"]).splitlines()[2:] == [
+        assert ablation_tables.table(runs, ablation, ["published"]).splitlines()[2:] == [
             "| defaults | .9000 |  |",
             "| no target | .8800 | -.0200 |",
             "| heads 6 |  |  |",
