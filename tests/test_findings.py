@@ -225,7 +225,7 @@ def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
     )
     audit = [TestLeak().entry(protocol, 1.0) for protocol in ("published", "temporal")]
     found = key_findings.key_findings(table, audit, [], "ml-1m")
-    assert 5 <= len(found) <= 8
+    assert 5 <= len(found) <= 9
     assert sum("the paper's" in sentence for sentence in found) == 2
     assert sum("liked items" in sentence for sentence in found) == 1
     both = [sentence for sentence in found if sentence.startswith("Under `temporal`")]
@@ -293,10 +293,19 @@ class TestOrderOfPapers:
         # Papers: DCN .8964, IntTower .8974, HIT .9048.
         table = runs("published", dcn=[0.92], int_tower=[0.91], hit=[0.93], mvke=[0.9])
         assert key_findings.order_of_papers(table, "ml-1m") == [
-            "The papers put IntTower .0010 AUC above DCN, HIT .0084 AUC above DCN and IntTower .0074 AUC below HIT; "
-            "under `published` here IntTower is .0100 AUC below DCN (one seed); HIT is .0100 AUC above DCN (one seed); "
-            "IntTower is .0200 AUC below HIT (one seed)."
+            "The papers put IntTower .0010 AUC above DCN and HIT .0084 AUC above DCN; "
+            "under `published` here IntTower is .0100 AUC below DCN (one seed); HIT is .0100 AUC above DCN (one seed)."
         ]
+
+    def test_of_the_two_with_and_without_the_leak(self):
+        table = pd.concat(
+            [runs("published", int_tower=[0.91], hit=[0.93]), runs("holdout", int_tower=[0.9], hit=[0.89])]
+        )
+        assert key_findings.among_themselves(table, "ml-1m") == [
+            "The papers put IntTower .0074 AUC below HIT; under `published` here IntTower is .0200 AUC below HIT (one "
+            "seed); under `holdout` IntTower is .0100 AUC above HIT (one seed)."
+        ]
+        assert key_findings.among_themselves(runs("published", hit=[0.93]), "ml-1m") == []
 
     def test_nothing_without_a_paper_or_under_another_protocol(self):
         table = runs("published", gbdt=[0.92], int_tower=[0.91])  # no paper has GBDT

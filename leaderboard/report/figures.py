@@ -53,6 +53,7 @@ def leaderboard(figure: Figure, theme: Theme, runs: pd.DataFrame, dataset: str) 
         axis.set_title(PROTOCOL_TITLES[protocol].replace("`", ""))
         axis.set_xlabel("test AUC")
         axis.grid(axis="x")
+        axis.locator_params(axis="x", nbins=4)  # with more, those of two panels touch
         axis.set_yticks(range(len(order)), [MODELS[name].title for name in order])
         axis.tick_params(left=False)
         axis.spines["left"].set_visible(False)

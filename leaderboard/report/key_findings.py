@@ -1,4 +1,4 @@
-"""What the README says first: a choice of the sentences of `findings`, and two of its own."""
+"""What the README says first: a choice of the sentences of `findings`, and some of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import BASELINE, estimate
 from leaderboard.report.words import listed, seeds_of, title
 from leaderboard.statistics import Estimate
+from preprocessing.protocol import PROTOCOLS
 
 HONEST = ("holdout", "temporal")  # in the order in which the README speaks of them
 
@@ -32,14 +33,27 @@ def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], data
             ]
             if said:
                 found.append(f"Under `{protocol}` {findings.joined(said)}")
-    return found + survivors_of(stages, runs)
+    return found + among_themselves(runs, dataset) + survivors_of(stages, runs)
 
 
 def order_of_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
-    """What the papers say of IntTower, HIT and the best ranking model among themselves, and what is seen here."""
-    told = [entry for entry in comparisons(runs, "published") if entry[1] in OURS or entry[2] == ROLES["ranking"]]
-    pairs = [(name, other, difference) for name, other, _, difference in told]
+    """What the papers say of IntTower and HIT against the best ranking model, and what is seen here."""
+    told = comparisons(runs, "published")
+    pairs = [(name, other, difference) for name, other, role, difference in told if role == ROLES["ranking"]]
     return findings.beside_papers(pairs, dataset, "under `published` here")
+
+
+def among_themselves(runs: pd.DataFrame, dataset: str) -> list[str]:
+    """IntTower against HIT: as HIT's paper has it, and with and without the leak."""
+    sentences = []
+    for protocol in PROTOCOLS:
+        pair = [(name, other, of) for name, other, _, of in comparisons(runs, protocol) if (name, other) == OURS]
+        if not sentences:
+            sentences += findings.beside_papers(pair, dataset, f"under `{protocol}` here")
+        else:
+            said = (findings.comparison(title(name), title(other), "", of) for name, other, of in pair)
+            sentences += [f"under `{protocol}` {sentence}" for sentence in said]
+    return [findings.joined(sentences)] if sentences else []
 
 
 def survivors_of(stages: list[dict], runs: pd.DataFrame, protocol: str = "holdout", cut: int = 400) -> list[str]:
