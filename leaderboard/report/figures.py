@@ -40,6 +40,7 @@ def draw_all(runs: pd.DataFrame, ablations: list[Ablation], dataset: str, folder
 def leaderboard(figure: Figure, theme: Theme, runs: pd.DataFrame, dataset: str) -> None:
     """A panel a protocol: AUC with its interval, and the paper's as a ring where the protocol is the paper's."""
     axes = figure.subplots(1, len(PROTOCOLS), sharey=True)
+    figure.get_layout_engine().set(wspace=0.06)  # else the first and last numbers of two panels touch
     models = [name for name in MODELS if name in set(runs["model"])]
     order = sorted(models, key=lambda name: np.nan_to_num(_auc(runs, "holdout", name).mean))
     for axis, protocol in zip(axes, PROTOCOLS, strict=True):
@@ -53,7 +54,6 @@ def leaderboard(figure: Figure, theme: Theme, runs: pd.DataFrame, dataset: str) 
         axis.set_title(PROTOCOL_TITLES[protocol].replace("`", ""))
         axis.set_xlabel("test AUC")
         axis.grid(axis="x")
-        axis.locator_params(axis="x", nbins=4)  # with more, those of two panels touch
         axis.set_yticks(range(len(order)), [MODELS[name].title for name in order])
         axis.tick_params(left=False)
         axis.spines["left"].set_visible(False)
