@@ -24,8 +24,13 @@ def protocols_of(runs: pd.DataFrame) -> list[str]:
 
 def against_defaults(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> Difference:
     """A variant's AUC minus that of the default settings."""
+    return compare(variants_of(runs, protocol, model, variant), variant, "")
+
+
+def variants_of(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> pd.DataFrame:
+    """The runs of a variant and of the default settings, named by their variant for `compare`."""
     pair = pd.concat([of(runs, protocol, model), of(runs, protocol, model, variant)])
-    return compare(pair.assign(model=pair["variant"]), variant, "")
+    return pair.assign(model=pair["variant"])
 
 
 def table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from leaderboard.recipes import RECIPES, VARIANT
 from leaderboard.report import findings
-from leaderboard.report.ablation_tables import auc
+from leaderboard.report.ablation_tables import auc, variants_of
 from leaderboard.report.tables import change, markdown, number, of, signed
 from leaderboard.report.words import apart, bullets, title
 from leaderboard.statistics import Difference, Estimate, compare
@@ -87,8 +87,7 @@ def of_recipes(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 def _gain(runs: pd.DataFrame, protocol: str, model: str) -> Difference:
     """AUC of our defaults minus that of the recipe, over the seeds that both have."""
-    pair = pd.concat([of(runs, protocol, model), of(runs, protocol, model, VARIANT)])
-    return compare(pair.assign(model=pair["variant"]), "", VARIANT)
+    return compare(variants_of(runs, protocol, model, VARIANT), "", VARIANT)
 
 
 def _distance(aucs: pd.Series, paper: float) -> str:
