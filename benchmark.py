@@ -104,8 +104,8 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
         entries = measure_stages(raw, grid(SCRIPT, models, protocols, seeds), runner, results / STAGES)
         print(f"{len(entries)} entries in {results / STAGES}")
     else:
-        chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
         if options.ablations:
+            chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
             jobs = recipe_jobs(SCRIPT, models, protocols, seeds) + ablation_jobs(SCRIPT, protocols, seeds, chosen)
         else:
             jobs = grid(SCRIPT, models, protocols, seeds)

@@ -193,7 +193,7 @@ class TestSteps:
 
 class TestAblations:
     def sentences(self, *, sweep: bool = False, **variants) -> list[str]:
-        entry = Ablation("t", "q", "hit", dict.fromkeys(variants, ()), is_sweep=sweep)
+        entry = Ablation("t", "q", "hit", dict.fromkeys(variants, {}), is_sweep=sweep)
         parts = [runs(variant=name, hit=values) for name, values in variants.items()]
         return ablation_section.sentences(pd.concat([runs(hit=five(0.88)), *parts]), entry, ["holdout", "temporal"])
 
@@ -214,7 +214,7 @@ class TestAblations:
         assert sentence.endswith("; highest mean: the defaults, lowest: heads 8.")
 
     def test_without_runs_there_is_no_sentence(self):
-        entry = Ablation("t", "q", "hit", {"no_a": ()})
+        entry = Ablation("t", "q", "hit", {"no_a": {}})
         assert ablation_section.sentences(runs(hit=five(0.88)), entry, ["holdout"]) == []
 
 
@@ -255,6 +255,10 @@ class TestPartsTable:
 
     def test_nothing_without_runs(self):
         assert ablation_tables.parts_table(runs(hit=[0.9])) == ""
+
+    def test_a_protocol_of_recipes_alone_has_no_column(self):
+        parts = (runs("holdout", "no_cir", int_tower=[0.9]), runs("published", VARIANT, int_tower=[0.9]))
+        assert "published" not in ablation_tables.parts_table(pd.concat([runs(int_tower=[0.9]), *parts]))
 
 
 class TestRecipes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from leaderboard.ablations import ABLATIONS, Ablation
@@ -10,6 +12,8 @@ from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
+VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants}
+
 
 def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
     """The ablations of which at least one variant has run."""
@@ -17,9 +21,10 @@ def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
     return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
 
 
-def protocols_of(runs: pd.DataFrame) -> list[str]:
-    """Those under which any variant has run."""
-    return [name for name in PROTOCOLS if name in set(runs[runs["variant"] != ""]["protocol"])]
+def protocols_of(runs: pd.DataFrame, variants: Iterable[str] = VARIANTS) -> list[str]:
+    """Those under which any of these variants has run; by default any of an ablation."""
+    done = set(runs[runs["variant"].isin(variants)]["protocol"])
+    return [name for name in PROTOCOLS if name in done]
 
 
 def against_defaults(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> Difference:

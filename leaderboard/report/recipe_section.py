@@ -10,12 +10,11 @@ import pandas as pd
 
 from leaderboard.recipes import RECIPES, VARIANT
 from leaderboard.report import findings
-from leaderboard.report.ablation_tables import auc, variants_of
+from leaderboard.report.ablation_tables import auc, protocols_of, variants_of
 from leaderboard.report.tables import change, markdown, number, of, signed
 from leaderboard.report.words import apart, bullets, title
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
-from preprocessing.protocol import PROTOCOLS
 
 TITLE = "## The released training recipes"
 RIVALS = (("int_tower", "dssm"), ("int_tower", "dcn"), ("hit", "dcn"), ("int_tower", "hit"))
@@ -36,14 +35,9 @@ def recipe_sections(runs: pd.DataFrame, dataset: str) -> list[str]:
     return [TITLE, NOTE, rows, bullets(sentences(runs, dataset))]
 
 
-def protocols_of(runs: pd.DataFrame) -> list[str]:
-    """Those under which a recipe has run."""
-    return [name for name in PROTOCOLS if name in set(runs[runs["variant"] == VARIANT]["protocol"])]
-
-
 def table(runs: pd.DataFrame, dataset: str) -> str:
     """A row a model, and of each protocol the recipe, the defaults and their difference; "" without runs."""
-    protocols = protocols_of(runs)
+    protocols = protocols_of(runs, [VARIANT])
     rows = []
     for model in RECIPES:
         if not any(len(of(runs, protocol, model, VARIANT)) for protocol in protocols):
