@@ -193,7 +193,7 @@ class TestSteps:
 
 class TestAblations:
     def sentences(self, *, sweep: bool = False, **variants) -> list[str]:
-        entry = Ablation("t", "q", "hit", dict.fromkeys(variants, {}), is_sweep=sweep)
+        entry = Ablation("t", "q", "hit", {name: {} for name in variants}, is_sweep=sweep)
         parts = [runs(variant=name, hit=values) for name, values in variants.items()]
         return ablation_section.sentences(pd.concat([runs(hit=five(0.88)), *parts]), entry, ["holdout", "temporal"])
 
