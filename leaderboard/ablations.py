@@ -12,7 +12,8 @@ from leaderboard.settings import Settings, arguments_of
 class Ablation:
     """A question.
 
-    variants: name -> what differs from the default settings; all are compared with the default settings.
+    variants: name -> what differs from the default settings.
+    reference: the variant that all others are compared with, the default settings among them; "": these themselves.
     default_heads: of the default settings, if the variants are numbers of heads.
     is_sweep: whether the variants are values of one setting, so that a best and a worst one can be named.
     """
@@ -21,8 +22,14 @@ class Ablation:
     question: str
     model: str
     variants: dict[str, Settings] = field(default_factory=dict)
+    reference: str = ""
     default_heads: int | None = None
     is_sweep: bool = False
+
+    @property
+    def compared(self) -> list[str]:
+        """What is compared with the reference: all others, "" for the default settings."""
+        return [name for name in ("", *self.variants) if name != self.reference]
 
     @property
     def sweeps_heads(self) -> bool:
@@ -54,13 +61,17 @@ ABLATIONS = [
         is_sweep=True,
     ),
     Ablation(
-        "CIR's weight and temperature",
-        "How sensitive is IntTower to the weight and temperature of CIR?",
+        "CIR's weight",
+        "How sensitive is IntTower to the weight of CIR, 0.05 by default?",
         "int_tower",
-        {
-            **{f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2)},
-            **{f"cir_temperature_{temperature}": {"cir_temperature": temperature} for temperature in (0.07, 0.5)},
-        },
+        {f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2)},
+        is_sweep=True,
+    ),
+    Ablation(
+        "CIR's temperature",
+        "How sensitive is IntTower to the temperature of CIR, 0.2 by default?",
+        "int_tower",
+        {f"cir_temperature_{temperature}": {"cir_temperature": temperature} for temperature in (0.07, 0.5)},
         is_sweep=True,
     ),
     Ablation(
@@ -102,6 +113,7 @@ ABLATIONS = [
             "dropout": {"dnn_dropout": 0.3},
             "dropout_published_eval_mode": {"dnn_dropout": 0.3, "published_eval_mode": True},
         },
+        reference="dropout",  # the defaults have none for the defect to switch off
     ),
 ]
 

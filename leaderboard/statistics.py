@@ -18,13 +18,13 @@ RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside
 def load_runs(folder: Path) -> pd.DataFrame:
     """One row a result file of one data set: what it ran, test and validation scores, sizes, seconds, the code.
 
-    ece, bins: calibration of the test rows, NaN and None in files from before it was measured.
+    ece, bins: calibration of the test rows.  test_share: test rows / training rows.  NaN and None in files without.
     epoch_auc: validation AUC by epoch (GBDT: by tree).
     """
     rows = []
     for path in sorted(path for protocol in PROTOCOLS for path in (folder / protocol).glob(RESULT_FILES)):
         result = json.loads(path.read_text())
-        calibration = result.get("calibration") or {}
+        calibration, split = result.get("calibration") or {}, result.get("rows", {})
         rows.append(
             {
                 **{name: result[name] for name in ("protocol", "model", "seed", "parameters", "best_epoch")},
@@ -34,6 +34,7 @@ def load_runs(folder: Path) -> pd.DataFrame:
                 "ece": calibration.get("ece", float("nan")),
                 "bins": calibration.get("bins"),
                 "epoch_auc": result.get("history", {}).get("val_auc", []),
+                "test_share": split["test"] / split["train"] if split else float("nan"),
                 "best_possible_auc": _number(result.get("best_possible_auc")),
                 "train_seconds": result["seconds"]["train"],
                 "sources": result.get("code", {}).get("sources_sha256", "unknown"),
@@ -60,13 +61,26 @@ class Estimate:
     count: int
 
     @classmethod
-    def of(cls, values) -> Estimate:
+    def of(cls, values, overlap: float = 0.0) -> Estimate:
+        """overlap: see `error_of_mean`."""
         values = np.asarray(values, dtype=np.float64)
         count = len(values)
         if count < 2:
             return cls(float(values.mean()) if count else float("nan"), float("nan"), count)
-        error = values.std(ddof=1) / np.sqrt(count)
-        return cls(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error), count)
+        return cls(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error_of_mean(values, overlap)), count)
+
+
+def error_of_mean(values: np.ndarray, overlap: float = 0.0) -> float:
+    """s sqrt(1/n + overlap): the standard error of a mean, with 0.
+
+    overlap: test rows / training rows where each value is of another random split of the same rows, which makes values
+    alike and plain errors too small (Nadeau and Bengio, Inference for the Generalization Error, 2003).
+
+    >>> values = np.array([1.0, 2.0, 3.0, 4.0])  # s = sqrt(5 / 3)
+    >>> round(error_of_mean(values), 4), round(error_of_mean(values, 0.75), 4)
+    (0.6455, 1.291)
+    """
+    return float(values.std(ddof=1) * np.sqrt(1 / len(values) + overlap))
 
 
 @dataclass(frozen=True)
@@ -82,16 +96,19 @@ class Difference:
         return abs(self.estimate.mean) > self.estimate.half_width
 
 
-def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc") -> Difference:
-    """first minus second. runs: of one protocol, one row a model and seed; models share the test rows of a seed."""
+def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc", overlap: float = 0.0) -> Difference:
+    """first minus second. runs: of one protocol, one row a model and seed; models share the test rows of a seed.
+
+    overlap: see `error_of_mean`.
+    """
     table = runs.pivot(index="seed", columns="model", values=metric)
     pairs = table.reindex(columns=[first, second]).dropna()
     differences = (pairs[first] - pairs[second]).to_numpy()
-    return Difference(Estimate.of(differences), paired_p_value(differences))
+    return Difference(Estimate.of(differences, overlap), paired_p_value(differences, overlap))
 
 
-def paired_p_value(differences: np.ndarray) -> float:
-    """Of Student's t-test that their mean is 0, two-sided; NaN for a single one.
+def paired_p_value(differences: np.ndarray, overlap: float = 0.0) -> float:
+    """Of Student's t-test that their mean is 0, two-sided; NaN for a single one. overlap: see `error_of_mean`.
 
     >>> round(paired_p_value(np.array([1.0, 2.0, 3.0])), 4)  # t = 2 * sqrt(3), 2 degrees of freedom
     0.0742
@@ -99,7 +116,7 @@ def paired_p_value(differences: np.ndarray) -> float:
     count = len(differences)
     if count < 2:
         return float("nan")
-    mean, error = differences.mean(), differences.std(ddof=1) / np.sqrt(count)
+    mean, error = differences.mean(), error_of_mean(differences, overlap)
     if error == 0:
         return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / error, count - 1))

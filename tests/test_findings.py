@@ -54,12 +54,12 @@ class TestComparisons:
 
     def test_dssm_as_the_best_baseline_is_compared_once(self):
         found = comparisons.comparisons(runs(dssm=[0.86], dat=[0.85], hit=[0.87]), "holdout")
-        assert [(other, role) for _, other, role, _ in found] == [("dssm", "the best two-tower baseline")]
+        assert [(other, role) for _, other, role, _ in found] == [("dssm", "the best two-tower baseline by validation")]
 
     def test_table_by_hand(self):
         # Differences .01, .02, .03: mean .02, s = .01, t(.975, 2) = 4.303, half-width .0248, t = 3.464, p = .0742.
         table = comparisons.table(runs(dssm=[0.8, 0.8, 0.8], hit=[0.81, 0.82, 0.83]), "holdout")
-        row = "| HIT | DSSM, the best two-tower baseline | +.0200 ± .0248 | .074 | 3 |"
+        row = "| HIT | DSSM, the best two-tower baseline by validation | +.0200 ± .0248 | .074 | 3 |"
         assert table.splitlines()[2:] == [row]
 
     def test_other_protocols_and_variants_do_not_count(self):
@@ -73,6 +73,18 @@ class TestComparisons:
         ((*_, difference),) = comparisons.comparisons(table, "holdout")
         assert (difference.estimate.mean, difference.estimate.count) == (pytest.approx(0.1), 1)
 
+    def test_overlapping_splits_undo_a_verdict_that_hangs_on_few_seeds(self):
+        # Differences .01, .02, .03 + shift: half-width .0248, and with overlap .5 sqrt(1 + 3 * .5) = 1.58 times that.
+        told = {}
+        for shift in (0.01, 0.03):
+            table = runs(dssm=[0.8, 0.8, 0.8], hit=[0.81 + shift, 0.82 + shift, 0.83 + shift]).assign(test_share=0.5)
+            (told[shift],) = comparisons.caution(table, "holdout")
+        assert "1.6 times as wide with 3 seeds, no longer tells apart HIT and DSSM." in told[0.01]
+        assert told[0.03].endswith("changes none of these verdicts.")
+
+    def test_one_split_for_all_seeds_is_called_that(self):
+        assert comparisons.caution(runs("temporal", dssm=[0.8], hit=[0.9]), "temporal") == [comparisons.ONE_SPLIT]
+
     def test_without_ours_there_is_no_table(self):
         assert comparisons.table(runs(dssm=[0.8], dcn=[0.9]), "holdout") == ""
 
@@ -82,20 +94,21 @@ class TestComparisonSentences:
         table = runs(poly_encoder=five(0.88), int_tower=[v + d for v, d in zip(five(0.8841), SPREAD, strict=True)])
         # Differences .0041 + SPREAD: s = .000316, half-width 2.776 s / sqrt(5) = .0004.
         assert findings.against_opponents(table, "holdout") == [
-            "IntTower is .0041 ± .0004 AUC above Poly-Encoder, the best two-tower baseline (5 seeds, p < .001)."
+            "IntTower is .0041 ± .0004 AUC above Poly-Encoder, the best two-tower baseline by validation (5 seeds, "
+            "p < .001)."
         ]
 
     def test_within_the_interval_no_direction_is_claimed(self):
         table = runs(dcn=five(0.88), hit=five(0.8801, [-0.001, 0.002, -0.001, 0.001, -0.001]))
         (sentence,) = findings.against_opponents(table, "holdout")
-        assert sentence.startswith("HIT and DCN, the best ranking model, cannot be told apart: +.0001 ± ")
+        assert sentence.startswith("HIT and DCN, the best ranking model by validation, cannot be told apart: +.0001 ± ")
         assert "above" not in sentence
         assert "below" not in sentence
 
     def test_one_seed_is_called_that(self):
         table = runs(dcn=[0.88], hit=[0.87])
         assert findings.against_opponents(table, "holdout") == [
-            "HIT is .0100 AUC below DCN, the best ranking model (one seed)."
+            "HIT is .0100 AUC below DCN, the best ranking model by validation (one seed)."
         ]
         (sentence,) = findings.spread(table)
         assert sentence.startswith("Every result is of one seed, which tells nothing of the spread")
@@ -108,7 +121,7 @@ class TestComparisonSentences:
 
     def test_equal_models_are_not_told_apart(self):
         (sentence,) = findings.against_opponents(runs(dcn=five(0.88), hit=five(0.88)), "holdout")
-        assert sentence.startswith("HIT and DCN, the best ranking model, cannot be told apart: +.0000 ± ")
+        assert sentence.startswith("HIT and DCN, the best ranking model by validation, cannot be told apart: +.0000 ± ")
 
     def test_the_leader_of_one_seed_is_called_that(self):
         assert findings.highest(runs(dcn=[0.88], hit=[0.87]), "holdout") == [
@@ -121,6 +134,11 @@ class TestComparisonSentences:
         assert sentence.startswith("DCN has the highest mean test AUC, .8800 ± .0004; no difference to it can be told")
         assert "for DeepFM (5 seeds)" in sentence
         assert "LR" not in sentence
+
+    def test_a_leader_by_a_seed_that_others_miss_is_not_above_who_beats_it_in_pairs(self):
+        table = runs(dcn=[0.89, 0.8901, 0.8902, 0.999], deep_fm=[0.895, 0.8951, 0.8953])
+        (sentence,) = findings.highest(table, "holdout")
+        assert "no difference to it can be told for DeepFM" in sentence
 
 
 class TestPaper:
@@ -144,13 +162,17 @@ class TestAbovePapers:
         # Papers: DSSM .8697, LR .8501, HIT .9048; GBDT is in none.
         table = runs("published", dssm=five(0.8797), lr=five(0.8503), hit=five(0.9), gbdt=five(0.99))
         assert findings.above_papers(table, "ml-1m") == [
-            "Under `published` 1 of the 3 models that a paper gives an AUC are above it by more than the interval; the "
-            "differences go from -.0048 for HIT to +.0100 for DSSM."
+            "Under `published` 1 of the 3 models that a paper gives an AUC and that have run are above it by more than "
+            "the interval; the differences go from -.0048 for HIT to +.0100 for DSSM."
         ]
+
+    def test_among_several_seeds_a_single_one_is_above_nothing(self):
+        table = runs("published", dssm=five(0.8797), lr=[0.9])
+        assert findings.above_papers(table, "ml-1m")[0].startswith("Under `published` 1 of the 2 models")
 
     def test_one_seed(self):
         (sentence,) = findings.above_papers(runs("published", dssm=[0.8797], lr=[0.8503]), "ml-1m")
-        assert "2 of the 2 models that a paper gives an AUC are above it (one seed)" in sentence
+        assert "2 of the 2 models that a paper gives an AUC and that have run are above it (one seed)" in sentence
 
     @pytest.mark.parametrize(("protocol", "dataset"), [("holdout", "ml-1m"), ("published", "synthetic-movielens")])
     def test_nothing_under_another_protocol_or_on_other_data(self, protocol, dataset):
@@ -211,7 +233,31 @@ class TestAblations:
 
     def test_a_sweep_names_its_ends_among_which_the_defaults_are(self):
         (sentence,) = self.sentences(sweep=True, heads_1=five(0.87), heads_8=five(0.86))
-        assert sentence.endswith("; highest mean: the defaults, lowest: heads 8.")
+        assert sentence.endswith("; from the lowest mean, heads 8, to the highest, the defaults: +.0200 ± .0000.")
+
+    def test_ends_that_cannot_be_told_apart_are_not_claimed(self):
+        (sentence,) = self.sentences(sweep=True, heads_1=five(0.8801, SPREAD[::-1]), heads_8=five(0.88))
+        assert "to the highest, heads 1: +.0001 ± " in sentence
+        assert sentence.endswith(", which may be chance.")
+
+    @pytest.mark.parametrize("values", [[0.88], [0.88, 0.89]])
+    def test_a_sweep_with_unequal_seeds_has_no_ends(self, values):
+        (sentence,) = self.sentences(sweep=True, heads_1=five(0.87), heads_8=values)
+        assert "lowest" not in sentence
+
+    def test_a_variant_can_be_what_others_are_compared_with(self):
+        entry = Ablation("t", "q", "hit", {"dropout": {}, "dropout_and_defect": {}}, reference="dropout")
+        parts = [runs(variant="dropout", hit=five(0.87)), runs(variant="dropout_and_defect", hit=five(0.875))]
+        table = pd.concat([runs(hit=five(0.88)), *parts])
+        (sentence,) = ablation_section.sentences(table, entry, ["holdout"])
+        told = "Under `holdout` above dropout: the defaults (+.0100 ± .0000) and dropout and defect (+.0050 ± .0000)."
+        assert sentence == told
+        rows = ablation_tables.table(table, entry, ["holdout"]).splitlines()[2:]
+        assert rows == [
+            "| dropout | .8700 ± .0004 |  |",
+            "| the defaults | .8800 ± .0004 | **+.0100 ± .0000** |",
+            "| dropout and defect | .8750 ± .0004 | **+.0050 ± .0000** |",
+        ]
 
     def test_without_runs_there_is_no_sentence(self):
         entry = Ablation("t", "q", "hit", {"no_a": {}})
@@ -226,13 +272,18 @@ def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
     audit = [TestLeak().entry(protocol, 1.0) for protocol in ("published", "temporal")]
     found = key_findings.key_findings(table, audit, [], "ml-1m")
     assert 5 <= len(found) <= 9
+    assert sum(sentence.startswith("**") for sentence in found) == 4  # of five topics; no stages
     assert sum("the paper's" in sentence for sentence in found) == 2
     assert sum("liked items" in sentence for sentence in found) == 1
-    both = [sentence for sentence in found if sentence.startswith("Under `temporal`")]
+    both = [sentence for sentence in found if "Under `temporal`" in sentence]
     assert both == [
-        f"Under `temporal` {name} is {above} ± .0000 AUC above MVKE, the best two-tower baseline (5 seeds, p < .001); "
-        f"{name} is {below} ± .0000 AUC below DCN, the best ranking model (5 seeds, p < .001)."
-        for name, above, below in (("IntTower", ".0300", ".0200"), ("HIT", ".0200", ".0300"))
+        f"{lead}Under `temporal` {name} is {above} ± .0000 AUC above MVKE, the best two-tower baseline by validation "
+        f"(5 seeds, p < .001); {name} is {below} ± .0000 AUC below DCN, the best ranking model by validation (5 seeds, "
+        "p < .001)."
+        for lead, name, above, below in (
+            ("**Without it.** ", "IntTower", ".0300", ".0200"),
+            ("", "HIT", ".0200", ".0300"),
+        )
     ]
 
 
@@ -281,8 +332,8 @@ class TestRecipes:
         assert dcn.startswith(
             "By the released recipe DCN under `published`: AUC .8914 ± .0004, .0050 below the paper's"
         )
-        assert dcn.endswith("(5 seeds); our defaults are .0200 ± .0000 AUC above it.")
-        assert "our defaults are .0100 ± " in int_tower
+        assert dcn.endswith("(5 seeds); our default setting is .0200 ± .0000 AUC above the recipe (5 seeds, p < .001).")
+        assert "our default setting is .0100 ± " in int_tower
         assert order == (
             "The papers put IntTower .0010 AUC above DCN; by the released recipe "
             "IntTower is .0010 ± .0000 AUC above DCN (5 seeds, p < .001)."
@@ -331,7 +382,7 @@ class TestSurvivors:
         entry |= {"survivors": {"200": 0.5, "400": 0.75, "800": 0.9}}
         stages = [{**entry, "model": "hit", "test_auc": 0.89}]
         assert key_findings.survivors_of(stages, table) == [
-            "Of the best ranking model's top 100 of 3,883 items the top 400 of a pre-ranker holds, under `holdout`: "
-            ".750 in HIT's (one seed)."
+            "Of the top 100 of the best ranking model by validation, a pre-ranker that keeps 400 of 3,883 items keeps "
+            "this share under `holdout`: .750 in HIT (one seed)."
         ]
         assert key_findings.survivors_of([], table) == []

@@ -266,7 +266,7 @@ class TestTablesByHand:
         ablation = Ablation("t", "q", "hit", {"no_target": {}, "heads_6": {}})
         runs = one_seed(("hit", "", 0.9), ("hit", "no_target", 0.88), ("dssm", "", 0.5))
         assert ablation_tables.table(runs, ablation, ["published"]).splitlines()[2:] == [
-            "| defaults | .9000 |  |",
+            "| the defaults | .9000 |  |",
             "| no target | .8800 | -.0200 |",
             "| heads 6 |  |  |",
         ]
@@ -275,6 +275,15 @@ class TestTablesByHand:
         entry = {"protocol": "published", "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0}}
         assert tables.audit([entry], one_seed(("hit", "", 0.95))).splitlines()[2:] == [
             "| `published` | .8750 | 1.0000 | .9500 (83%) |"  # .375 / .45
+        ]
+
+    def test_audit_of_several_seeds_is_their_mean(self):
+        entries = [
+            {"protocol": "published", "seed": seed, "test_auc": {"two_statistics": auc, "membership": 1.0}}
+            for seed, auc in enumerate((0.86, 0.87, 0.88))  # s = .01, half-width 4.303 s / sqrt(3)
+        ]
+        assert tables.audit(entries, one_seed(("hit", "", 0.5))).splitlines()[2:] == [
+            "| `published` | .8700 ± .0248 | 1.0000 ± .0000 | .5000 |"  # no share of no AUC above .5
         ]
 
 

@@ -69,8 +69,9 @@ class TestChoice:
         lines = lines_of(table)
         assert next(iter(lines)) == "HIT"
         assert table.splitlines()[2] == "| HIT | two towers | .9500 ± .0000 | .9500 ± .0000 |  |  |  |"
-        assert lines["DSSM"][4:] == [".600", "0.58", "1,063"]
-        assert (lines["DeepFM"][1], *lines["DeepFM"][4:6]) == ("ranking", ".600", "81")
+        assert lines["DSSM"][4:] == [".600 ± .000", "0.58", "1,063"]
+        assert (lines["DeepFM"][1], *lines["DeepFM"][4:6]) == ("ranking", ".600 ± .000", "81")
+        assert lines["DCN"][4] == "is the ranker"
         assert len(lines) == len(MODELS)
 
     def test_without_stages_and_speed_their_columns_are_left_out(self, runs):

@@ -7,15 +7,23 @@ from collections.abc import Mapping
 import pandas as pd
 
 from leaderboard.ablations import Ablation
-from leaderboard.report.ablation_tables import ablations_with_runs, against_defaults, protocols_of, table
+from leaderboard.report.ablation_tables import (
+    ablations_with_runs,
+    against,
+    against_reference,
+    label,
+    protocols_of,
+    table,
+)
 from leaderboard.report.tables import change
 from leaderboard.report.theme import picture
 from leaderboard.report.words import ONE_SEED, bullets, listed
 from leaderboard.statistics import Difference
 
 NOTE = (
-    "One setting is changed at a time, from the defaults. Differences are paired by seed, over the seeds that both "
-    "have; bold: 0 lies outside the 95 % interval."
+    "A variant differs from the defaults in what its name says and in nothing else; heads are those of both sides. "
+    "Differences are to the first row of a table, paired by seed over the seeds that both have; bold: 0 lies outside "
+    "the 95 % interval, which does not allow for the choice of a sweep's ends after the fact."
 )
 ALT = {
     "ablations": "Difference of each variant's test AUC to the default settings, with its interval",
@@ -39,31 +47,42 @@ def ablation_sections(runs: pd.DataFrame, figures: str) -> list[str]:
 
 
 def sentences(runs: pd.DataFrame, entry: Ablation, protocols: list[str]) -> list[str]:
-    """One sentence a protocol: which variants differ from the default settings; of a sweep also its ends."""
+    """One sentence a protocol: which variants differ from the reference; of a sweep also how far its ends are apart."""
     told = []
     for protocol in protocols:
-        found = {name.replace("_", " "): against_defaults(runs, protocol, entry.model, name) for name in entry.variants}
+        found = {name: against_reference(runs, protocol, entry, name) for name in entry.compared}
         found = {name: difference for name, difference in found.items() if difference.estimate.count}
         if found:
-            told.append(f"Under `{protocol}` {'; '.join(_parts(entry, found))}.")
+            ends = _ends(runs, protocol, entry, found) if entry.is_sweep else []
+            told.append(f"Under `{protocol}` {'; '.join(_groups(entry, found) + ends)}.")
     return told
 
 
-def _parts(entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
+def _groups(entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
+    """What can be told of the variants, those of which the same can be told together. found: difference by variant."""
+    reference = label(entry.reference)
     groups = {
-        "below the defaults": [name for name, d in found.items() if d.is_clear and d.estimate.mean < 0],
-        "above the defaults": [name for name, d in found.items() if d.is_clear and d.estimate.mean > 0],
-        "no difference to the defaults can be told for": [
+        f"below {reference}:": [name for name, d in found.items() if d.is_clear and d.estimate.mean < 0],
+        f"above {reference}:": [name for name, d in found.items() if d.is_clear and d.estimate.mean > 0],
+        f"no difference to {reference} can be told for": [
             name for name, d in found.items() if not d.is_clear and d.estimate.count > 1
         ],
-        f"seen with {ONE_SEED}": [name for name, d in found.items() if d.estimate.count == 1],
+        f"seen with {ONE_SEED}:": [name for name, d in found.items() if d.estimate.count == 1],
     }
-    parts = []
-    for heading, names in groups.items():
-        shown = [f"{name} ({change(found[name].estimate)})" for name in names]
-        if names:
-            parts.append(f"{heading}{'' if heading.endswith('for') else ':'} {listed(shown)}")
-    if entry.is_sweep:
-        means = {"the defaults": 0.0} | {name: difference.estimate.mean for name, difference in found.items()}
-        parts.append(f"highest mean: {max(means, key=means.get)}, lowest: {min(means, key=means.get)}")
-    return parts
+    return [
+        f"{heading} {listed(f'{label(name)} ({change(found[name].estimate)})' for name in names)}"
+        for heading, names in groups.items()
+        if names
+    ]
+
+
+def _ends(runs: pd.DataFrame, protocol: str, entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
+    """The highest and the lowest mean of a sweep, where all its values have run, with the same several seeds."""
+    counts = {difference.estimate.count for difference in found.values()}
+    if len(found) < len(entry.compared) or len(counts) > 1 or counts == {1}:
+        return []
+    means = {entry.reference: 0.0} | {name: difference.estimate.mean for name, difference in found.items()}
+    high, low = max(means, key=means.get), min(means, key=means.get)
+    apart = against(runs, protocol, entry.model, high, low)
+    how = change(apart.estimate) + ("" if apart.is_clear else ", which may be chance")
+    return [f"from the lowest mean, {label(low)}, to the highest, {label(high)}: {how}"]

@@ -27,25 +27,34 @@ def protocols_of(runs: pd.DataFrame, variants: Iterable[str] = VARIANTS) -> list
     return [name for name in PROTOCOLS if name in done]
 
 
-def against_defaults(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> Difference:
-    """A variant's AUC minus that of the default settings."""
-    return compare(variants_of(runs, protocol, model, variant), variant, "")
+def label(variant: str) -> str:
+    """
+    >>> label("no_cir"), label("")
+    ('no cir', 'the defaults')
+    """
+    return variant.replace("_", " ") or "the defaults"
 
 
-def variants_of(runs: pd.DataFrame, protocol: str, model: str, variant: str) -> pd.DataFrame:
-    """The runs of a variant and of the default settings, named by their variant for `compare`."""
-    pair = pd.concat([of(runs, protocol, model), of(runs, protocol, model, variant)])
-    return pair.assign(model=pair["variant"])
+def against_reference(runs: pd.DataFrame, protocol: str, ablation: Ablation, variant: str) -> Difference:
+    """A variant's AUC minus that of the ablation's reference, mostly the default settings."""
+    return against(runs, protocol, ablation.model, variant, ablation.reference)
+
+
+def against(runs: pd.DataFrame, protocol: str, model: str, variant: str, reference: str) -> Difference:
+    """A model's AUC with one variant minus that with another, over the seeds that both have; "": default settings."""
+    pair = pd.concat([of(runs, protocol, model, name) for name in (variant, reference)])
+    return compare(pair.assign(model=pair["variant"]), variant, reference)
 
 
 def table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
-    """One row a variant: its AUC and how it differs from the default settings."""
-    rows = [["defaults", *[text for protocol in protocols for text in (auc(runs, protocol, ablation.model), "")]]]
-    for variant in ablation.variants:
-        cells = [variant.replace("_", " ")]
+    """The reference first, then a row each of the others: its AUC and how it differs from the reference."""
+    rows = []
+    for variant in (ablation.reference, *ablation.compared):
+        cells = [label(variant)]
         for protocol in protocols:
-            difference = against_defaults(runs, protocol, ablation.model, variant)
-            cells += [auc(runs, protocol, ablation.model, variant), signed(difference)]
+            differs = variant != ablation.reference
+            difference = signed(against_reference(runs, protocol, ablation, variant)) if differs else ""
+            cells += [auc(runs, protocol, ablation.model, variant), difference]
         rows.append(cells)
     heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
     return markdown(heads, rows)
@@ -59,9 +68,10 @@ def parts_table(runs: pd.DataFrame) -> str:
     protocols = protocols_of(runs)
     rows = []
     for entry in ablations_with_runs(runs):
-        for variant in {} if entry.is_sweep else entry.variants:
-            told = [signed(against_defaults(runs, protocol, entry.model, variant)) for protocol in protocols]
-            rows.append([f"{MODELS[entry.model].title}: {variant.replace('_', ' ')}", *told])
+        for variant in [] if entry.is_sweep else filter(None, entry.compared):
+            told = [signed(against_reference(runs, protocol, entry, variant)) for protocol in protocols]
+            beside = f", against {label(entry.reference)}" if entry.reference else ""
+            rows.append([f"{MODELS[entry.model].title}: {label(variant)}{beside}", *told])
     return markdown(["AUC minus that of the defaults", *(f"`{name}`" for name in protocols)], rows) if rows else ""
 
 

@@ -8,7 +8,7 @@ from leaderboard.measures.agreement import TOP
 from leaderboard.report.comparisons import defaults
 from leaderboard.report.speed import Speeds, milliseconds
 from leaderboard.report.stage_tables import stage_frame
-from leaderboard.report.tables import estimate, filled_columns, markdown, number
+from leaderboard.report.tables import estimate, filled_columns, markdown
 from leaderboard.statistics import Estimate
 from model import MODELS
 from model.base import TwoTower
@@ -19,8 +19,9 @@ CUT = 400  # candidates that a pre-ranker lets through
 
 def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
     """One row a model, the best AUC under `holdout` first. A column without an entry is left out; "" without runs."""
-    survivors = stage_frame(stages, runs)
-    survivors = survivors[survivors["protocol"] == FIRST].groupby("model")[str(CUT)].mean()
+    measured = stage_frame(stages, runs)
+    measured = measured[measured["protocol"] == FIRST]
+    survivors = measured.groupby("model")[str(CUT)]
     auc = {protocol: defaults(runs, protocol).groupby("model")["auc"] for protocol in (FIRST, LATER)}
     rows = []
     for name in auc[FIRST].mean().sort_values(ascending=False, kind="stable").index:
@@ -30,7 +31,7 @@ def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
                 MODELS[name].title,
                 "two towers" if issubclass(MODELS[name].model_class, TwoTower) else "ranking",
                 *(_mean(grouped, name) for grouped in auc.values()),
-                number(survivors.get(name, float("nan")), 3),
+                _mean(survivors, name, 3) or ("is the ranker" if name in set(measured["ranker"]) else ""),
                 milliseconds(speeds.request_ms[name]) if name in speeds.request_ms else "",
                 "" if size is None else f"{size:,}",
             ]
@@ -40,5 +41,5 @@ def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
     return markdown(*filled_columns(heads, rows)) if rows else ""
 
 
-def _mean(grouped, name: str) -> str:
-    return estimate(Estimate.of(grouped.get_group(name))) if name in grouped.groups else ""
+def _mean(grouped, name: str, digits: int = 4) -> str:
+    return estimate(Estimate.of(grouped.get_group(name)), digits) if name in grouped.groups else ""

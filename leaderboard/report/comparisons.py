@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from leaderboard.report.tables import BASELINE, markdown, signed
-from leaderboard.report.words import p_text
+from leaderboard.report.words import listed, p_text
 from leaderboard.statistics import Difference, compare
 from model import MODELS
 from model.base import TwoTower
 
 OURS = ("int_tower", "hit")
-ROLES = {"two_towers": "the best two-tower baseline", "ranking": "the best ranking model"}
+ROLES = {"two_towers": "the best two-tower baseline by validation", "ranking": "the best ranking model by validation"}
 NOTE = (
     "Differences of test AUC are tested by paired t-tests over seeds; a seed draws the weights and, but for `temporal`,"
     " the split. Bold: 0 lies outside the 95 % interval. The best baselines are those of the best mean validation AUC. "
     "No p is corrected for the number of tests."
+)
+ONE_SPLIT = (
+    "All seeds share one split here: the intervals are of the randomness of training alone, and say nothing of other "
+    "users or times."
 )
 
 
@@ -45,12 +51,15 @@ def opponents(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
     return {BASELINE: ""} | roles if BASELINE in set(defaults(runs, protocol)["model"]) else roles
 
 
-def comparisons(runs: pd.DataFrame, protocol: str) -> list[tuple[str, str, str, Difference]]:
-    """(model, opponent, role, difference of AUC) where both have a seed in common; at last the two among themselves."""
+def comparisons(runs: pd.DataFrame, protocol: str, overlap: float = 0.0) -> list[tuple[str, str, str, Difference]]:
+    """(model, opponent, role, difference of AUC) where both have a seed in common; at last the two among themselves.
+
+    overlap: see `leaderboard.statistics.error_of_mean`.
+    """
     own = defaults(runs, protocol)
     pairs = [(name, other, role) for name in OURS for other, role in opponents(runs, protocol).items()]
     pairs.append((*OURS, ""))
-    found = [(name, other, role, compare(own, name, other)) for name, other, role in pairs]
+    found = [(name, other, role, compare(own, name, other, overlap=overlap)) for name, other, role in pairs]
     return [entry for entry in found if entry[-1].estimate.count]
 
 
@@ -67,3 +76,26 @@ def table(runs: pd.DataFrame, protocol: str) -> str:
         for name, other, role, difference in comparisons(runs, protocol)
     ]
     return markdown(["model", "against", "difference of AUC", "p", "seeds"], rows) if rows else ""
+
+
+def caution(runs: pd.DataFrame, protocol: str) -> list[str]:
+    """What the intervals of a protocol do not cover, and which of the comparisons would change if they did."""
+    plain = comparisons(runs, protocol)
+    if protocol == "temporal":
+        return [ONE_SPLIT]
+    share = defaults(runs, protocol).get("test_share", pd.Series(dtype=float)).mean()
+    if math.isnan(share) or not any(difference.estimate.count > 1 for *_, difference in plain):
+        return []
+    wide = comparisons(runs, protocol, overlap=share)
+    fallen = [
+        f"{MODELS[name].title} and {MODELS[other].title}"
+        for (name, other, _, before), (*_, after) in zip(plain, wide, strict=True)
+        if before.is_clear and not after.is_clear
+    ]
+    seeds = max(difference.estimate.count for *_, difference in plain)
+    says = f"no longer tells apart {listed(fallen)}" if fallen else "changes none of these verdicts"
+    return [
+        "The seeds' splits are drawn from the same rows and overlap, which makes plain tests too sure. The correction "
+        f"of Nadeau and Bengio (2003), intervals {math.sqrt(1 + seeds * share):.1f} times as wide with {seeds} seeds, "
+        f"{says}."
+    ]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboard.ablations import Ablation
-from leaderboard.report.ablation_tables import against_defaults, protocols_of
+from leaderboard.report.ablation_tables import against_reference, label, protocols_of
 from leaderboard.report.tables import PROTOCOL_TITLES, of
 from leaderboard.report.theme import Theme, draw
 from leaderboard.statistics import Estimate
@@ -29,7 +29,7 @@ def draw_all(runs: pd.DataFrame, ablations: list[Ablation], dataset: str, folder
         paths += draw(folder, "protocols", 5.0, partial(protocol_steps, runs=runs))
     bars = [ablation for ablation in ablations if not ablation.sweeps_heads]
     if bars:
-        rows = sum(len(ablation.variants) + 1 for ablation in bars)
+        rows = sum(len(ablation.compared) + 1 for ablation in bars)
         paths += draw(folder, "ablations", 1.0 + 0.3 * rows, partial(ablation_bars, runs=runs, ablations=bars))
     sweeps = [ablation for ablation in ablations if ablation.sweeps_heads]
     if sweeps:
@@ -96,15 +96,15 @@ def ablation_bars(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: l
             if axis is axes[0]:
                 axis.text(0.0, place, ablation.title, weight="bold", va="center", transform=axis.get_yaxis_transform())
             place += 1
-            for variant in ablation.variants:
-                difference = against_defaults(runs, protocol, ablation.model, variant)
+            for variant in ablation.compared:
+                difference = against_reference(runs, protocol, ablation, variant)
                 if difference.estimate.count:
                     color = theme.ours if difference.is_clear else theme.faint
                     axis.barh(place, difference.estimate.mean, color=color, height=0.62, zorder=2)
                     bar = np.nan_to_num(difference.estimate.half_width)
                     axis.errorbar(difference.estimate.mean, place, xerr=bar, color=theme.ink, lw=1.2, zorder=3)
                 places.append(place)
-                labels.append(variant.replace("_", " "))
+                labels.append(label(variant))
                 place += 1
         axis.axvline(0, color=theme.ink, lw=1)
         axis.set_yticks(places, labels)

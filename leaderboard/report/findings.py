@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pandas as pd
 
 from leaderboard.report.comparisons import OURS, comparisons, defaults
-from leaderboard.report.tables import BASELINE, change, estimate, number, of, protocol_losses
+from leaderboard.report.tables import BASELINE, change, estimate, number, of, probes_of, protocol_losses
 from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of, title
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
@@ -43,7 +44,8 @@ def spread(runs: pd.DataFrame) -> list[str]:
 
 def against_opponents(runs: pd.DataFrame, protocol: str) -> list[str]:
     """IntTower and HIT against DSSM and the best baselines."""
-    return [comparison(title(name), title(other), role, of) for name, other, role, of in comparisons(runs, protocol)]
+    told = comparisons(runs, protocol)
+    return [comparison(title(name), title(other), role, difference) for name, other, role, difference in told]
 
 
 def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
@@ -55,7 +57,8 @@ def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
     if auc.count == 1:
         return [f"{title(first)} has the highest test AUC, {number(auc.mean)} (one seed)."]
     told = {name: compare(own, first, name) for name in others}
-    open_ = [title(name) for name, difference in told.items() if not difference.is_clear]
+    # Where seeds are missing, a mean over fewer seeds may stand below one that the pairs put below it.
+    open_ = [title(name) for name, of_pair in told.items() if not (of_pair.is_clear and of_pair.estimate.mean > 0)]
     rest = f"; no difference to it can be told for {listed(open_)}" if open_ else ""
     return [f"{title(first)} has the highest mean test AUC, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
 
@@ -88,17 +91,19 @@ def above_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     """How many models exceed the AUC that a paper gives them under the published protocol, and by how much."""
     own = {name: Estimate.of(of(runs, "published", name)["auc"]) for name in MODELS}
     papers = {name: MODELS[name].paper[dataset][0] for name in MODELS if dataset in MODELS[name].paper}
-    gains = {name: own[name].mean - paper for name, paper in papers.items() if own[name].count}
+    gains = {name: replace(own[name], mean=own[name].mean - paper) for name, paper in papers.items()}
+    gains = {name: gain for name, gain in gains.items() if gain.count}
     if len(gains) < 2:
         return []
-    single = all(own[name].count == 1 for name in gains)
-    # Without an interval, of a single seed, the comparison with NaN is false and any gain counts.
-    clear = [name for name, gain in gains.items() if gain > 0 and not gain <= own[name].half_width]
+    single = all(gain.count == 1 for gain in gains.values())
+    above = [name for name, gain in gains.items() if gain.mean > 0 and (single or _is_clear(gain))]
     how = " (one seed)" if single else " by more than the interval"
-    ends = [f"{gains[name]:+.4f}".replace("0.", ".") + f" for {title(name)}" for name in sorted(gains, key=gains.get)]
+    of_those = "" if len(gains) == len(papers) else " and that have run"
+    order = sorted(gains, key=lambda name: gains[name].mean)
+    ends = [f"{change(replace(gains[name], half_width=math.nan))} for {title(name)}" for name in (order[0], order[-1])]
     return [
-        f"Under `published` {len(clear)} of the {len(gains)} models that a paper gives an AUC are above it{how}; the "
-        f"differences go from {ends[0]} to {ends[-1]}."
+        f"Under `published` {len(above)} of the {len(gains)} models that a paper gives an AUC{of_those} are above "
+        f"it{how}; the differences go from {ends[0]} to {ends[1]}."
     ]
 
 
@@ -125,15 +130,15 @@ def joined(sentences: list[str]) -> str:
 def leak(entries: list[dict], runs: pd.DataFrame) -> list[str]:
     """The audit (see `leaderboard.measures.audit`) in words."""
     sentences = []
-    for entry in entries:
-        probes, protocol = entry["test_auc"], entry["protocol"]
+    for protocol, probes in probes_of(entries).items():
         models = [name for name in (BASELINE, *OURS) if len(of(runs, protocol, name))]
         beside = [f"{title(name)} {number(of(runs, protocol, name)['auc'].mean())}" for name in models]
-        says = {1.0: ", it is the label", 0.5: ", it says nothing"}.get(round(probes["membership"], 4), "")
+        bit = number(probes["membership"].mean)
+        says = {"1.0000": ", it is the label", ".5000": ", it says nothing"}.get(bit, "")
         sentences.append(
             f"Under `{protocol}` the mean labels of a row's user and item alone reach AUC "
-            f"{number(probes['two_statistics'])}{f' ({listed(beside)})' if beside else ''}; whether the item is among "
-            f"its user's liked items reaches {number(probes['membership'])}{says}."
+            f"{number(probes['two_statistics'].mean)}{f' ({listed(beside)})' if beside else ''}; whether the item is "
+            f"among its user's liked items reaches {bit}{says}."
         )
     return sentences
 

@@ -6,40 +6,63 @@ import pandas as pd
 
 from leaderboard.measures.agreement import TOP
 from leaderboard.report import findings, recipe_section
-from leaderboard.report.comparisons import OURS, ROLES, comparisons
+from leaderboard.report.choice import CUT
+from leaderboard.report.comparisons import OURS, comparisons, defaults
 from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import BASELINE, estimate
 from leaderboard.report.words import listed, seeds_of, title
-from leaderboard.statistics import Estimate
+from leaderboard.statistics import Estimate, compare
+from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
 HONEST = ("holdout", "temporal")  # in the order in which the README speaks of them
 
 
 def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], dataset: str) -> list[str]:
-    """What the README says first: the seeds, the papers, the leak, both models under honest protocols, pre-ranking."""
-    found = findings.spread(runs) + findings.above_papers(runs, dataset)
+    """What the README says first: the papers' numbers, their order, the leak, honest protocols, pre-ranking."""
+    level = findings.above_papers(runs, dataset)
     for name in OURS:
-        found += findings.against_paper(runs, name, dataset)
-    found += order_of_papers(runs, dataset) + recipe_section.beside_paper(runs, OURS, dataset)
-    found += findings.leak([entry for entry in audit if entry["protocol"] == "published"], runs)
+        level += findings.against_paper(runs, name, dataset)
+    level += recipe_section.beside_paper(runs, OURS, dataset)
+    topics = {
+        "The papers' numbers.": findings.spread(runs) + level,
+        "Their order.": order_of_papers(runs, dataset) + among_themselves(runs, dataset),
+        "What the leak is worth.": findings.leak([e for e in audit if e["protocol"] == "published"], runs),
+        "Without it.": without_leak(runs),
+        "As pre-rankers.": survivors_of(stages, runs),
+    }
+    return [
+        f"**{topic}** {sentence}" if sentence is sentences[0] else sentence
+        for topic, sentences in topics.items()
+        for sentence in sentences
+    ]
+
+
+def without_leak(runs: pd.DataFrame) -> list[str]:
+    """IntTower and HIT against the best baselines, a sentence each under each honest protocol."""
+    found = []
     for protocol in HONEST:
         told = comparisons(runs, protocol)
         for ours in OURS:
             said = [
-                findings.comparison(title(ours), title(other), role, of)
-                for name, other, role, of in told
+                findings.comparison(title(ours), title(other), role, difference)
+                for name, other, role, difference in told
                 if name == ours and role
             ]
             if said:
                 found.append(f"Under `{protocol}` {findings.joined(said)}")
-    return found + among_themselves(runs, dataset) + survivors_of(stages, runs)
+    return found
 
 
 def order_of_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
-    """What the papers say of IntTower and HIT against the best ranking model, and what is seen here."""
-    told = comparisons(runs, "published")
-    pairs = [(name, other, difference) for name, other, role, difference in told if role == ROLES["ranking"]]
+    """What the papers say of IntTower and HIT against the best of their baselines, and what is seen here."""
+    papers = {name: entry.paper[dataset][0] for name, entry in MODELS.items() if dataset in entry.paper}
+    baselines = [name for name in papers if name not in OURS]
+    if not baselines:
+        return []
+    best, own = max(baselines, key=papers.get), defaults(runs, "published")
+    pairs = [(name, best, compare(own, name, best)) for name in OURS]
+    pairs = [pair for pair in pairs if pair[-1].estimate.count]
     return findings.beside_papers(pairs, dataset, "under `published` here")
 
 
@@ -47,25 +70,28 @@ def among_themselves(runs: pd.DataFrame, dataset: str) -> list[str]:
     """IntTower against HIT: as HIT's paper has it, and with and without the leak."""
     sentences = []
     for protocol in PROTOCOLS:
-        pair = [(name, other, of) for name, other, _, of in comparisons(runs, protocol) if (name, other) == OURS]
+        told = comparisons(runs, protocol)
+        pair = [(name, other, difference) for name, other, _, difference in told if (name, other) == OURS]
         if not sentences:
             sentences += findings.beside_papers(pair, dataset, f"under `{protocol}` here")
         else:
-            said = (findings.comparison(title(name), title(other), "", of) for name, other, of in pair)
+            said = (findings.comparison(title(name), title(other), "", difference) for name, other, difference in pair)
             sentences += [f"under `{protocol}` {sentence}" for sentence in said]
     return [findings.joined(sentences)] if sentences else []
 
 
-def survivors_of(stages: list[dict], runs: pd.DataFrame, protocol: str = "holdout", cut: int = 400) -> list[str]:
-    """What DSSM, IntTower and HIT let through of the ranker's best, as means over seeds."""
+def survivors_of(stages: list[dict], runs: pd.DataFrame, protocol: str = "holdout") -> list[str]:
+    """What DSSM, IntTower and HIT let through of the ranker's best, as means over the seeds that all of them have."""
     frame = stage_frame(stages, runs)
-    frame = frame[frame["protocol"] == protocol]
-    kept = {name: Estimate.of(frame[frame["model"] == name][str(cut)]) for name in (*OURS, BASELINE)}
-    parts = [f"{estimate(share, 3)} in {title(name)}'s" for name, share in kept.items() if share.count]
-    if not parts:
+    frame = frame[(frame["protocol"] == protocol) & frame["model"].isin((*OURS, BASELINE))]
+    shares = frame.pivot(index="seed", columns="model", values=str(CUT)).dropna()
+    if shares.empty:
         return []
-    seeds = seeds_of(max(share.count for share in kept.values()))
+    kept = [
+        f"{estimate(Estimate.of(shares[name]), 3)} in {title(name)}" for name in (*OURS, BASELINE) if name in shares
+    ]
     return [
-        f"Of the best ranking model's top {TOP} of {frame['items'].max():,.0f} items the top {cut} of a pre-ranker "
-        f"holds, under `{protocol}`: {listed(parts)} ({seeds})."
+        f"Of the top {TOP} of the best ranking model by validation, a pre-ranker that keeps {CUT} of "
+        f"{frame['items'].max():,.0f} items keeps this share under `{protocol}`: {listed(kept)} "
+        f"({seeds_of(len(shares))})."
     ]

@@ -152,6 +152,7 @@ def _protocol_parts(results: Results, protocol: str) -> list[str]:
         bullets(said),
         tests,
         bullets(findings.against_opponents(runs, protocol)),
+        *(comparisons.caution(runs, protocol) if tests else []),
     ]
 
 

@@ -16,10 +16,10 @@ from training.calibration import BINS
 NOTE = (
     f"A pre-ranker has to let through what the ranker behind it would put first. {USERS} users with test rows are "
     f"drawn by the seed, each item of the catalogue is a candidate, and the ranker is the ranking model with the best "
-    f"validation AUC of the protocol and seed. Columns two to four: the share of the ranker's top {TOP} that is among "
-    "the model's best; Spearman: rank correlation of its scores with the ranker's over all candidates; both are means "
-    "over users. Features are those of a request after training, under `published` too. ECE: expected calibration "
-    f"error on the test rows, {BINS} bins. `python benchmark.py --stages` measures it."
+    f"validation AUC of the protocol and seed. Top {TOP} in {', '.join(map(str, CUTS))}: the share of the ranker's top "
+    f"{TOP} that is among that many of the model's best; Spearman: rank correlation of its scores with the ranker's "
+    "over all candidates; both are means over users. Features are those of a request after training, under `published` "
+    f"too. ECE: expected calibration error on the test rows, {BINS} bins. `python benchmark.py --stages` measures it."
 )
 
 

@@ -150,17 +150,26 @@ def steps(runs: pd.DataFrame) -> str:
     return markdown(heads, rows)
 
 
+def probes_of(entries: list[dict]) -> dict[str, dict[str, Estimate]]:
+    """Protocol -> probe -> test AUC over the seeds. entries: see `leaderboard.measures.audit`."""
+    found = {}
+    for protocol in PROTOCOLS:
+        own = pd.DataFrame([entry["test_auc"] for entry in entries if entry["protocol"] == protocol])
+        if len(own):
+            found[protocol] = {probe: Estimate.of(own[probe]) for probe in own}
+    return found
+
+
 def audit(entries: list[dict], runs: pd.DataFrame) -> str:
     """What label statistics alone reach, beside the models, and how much of the models' AUC above .5 that is."""
     shown = [name for name in (BASELINE, "int_tower", "hit") if name in set(runs["model"])]
     rows = []
-    for entry in entries:
-        probes = entry["test_auc"]
-        cells = [f"`{entry['protocol']}`", number(probes["two_statistics"]), number(probes["membership"])]
+    for protocol, probes in probes_of(entries).items():
+        cells = [f"`{protocol}`", *(estimate(probes[name]) for name in ("two_statistics", "membership"))]
         for name in shown:
-            auc = Estimate.of(of(runs, entry["protocol"], name)["auc"]).mean
-            share = (probes["two_statistics"] - 0.5) / (auc - 0.5)
-            cells.append("" if math.isnan(auc) else f"{number(auc)} ({share:.0%})")
+            auc = Estimate.of(of(runs, protocol, name)["auc"])
+            share = (probes["two_statistics"].mean - 0.5) / (auc.mean - 0.5) if auc.mean != 0.5 else math.nan
+            cells.append(estimate(auc) + ("" if math.isnan(share) else f" ({share:.0%})"))
         rows.append(cells)
     heads = ["protocol", "two statistics", "membership in the history", *(MODELS[name].title for name in shown)]
     return markdown(heads, rows)
