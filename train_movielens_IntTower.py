@@ -26,7 +26,9 @@ def main() -> None:
 
     # The feature columns, for two towers and for a ranking model, and the model. To train another one, change its line:
     #     from model.dcn import DCN
-    #     model = DCN(linear_feature_columns, dnn_feature_columns, task="binary", dnn_dropout=dropout, device=device)
+    #     model = DCN(
+    #         linear_feature_columns, dnn_feature_columns, task="binary", dnn_dropout=dropout, device=device, seed=seed
+    #     )
     columns = data.feature_columns(options.embedding_dim)
     user_feature_columns, item_feature_columns = columns.user, columns.item
     linear_feature_columns = dnn_feature_columns = columns.all  # noqa: F841 (for the model that replaces IntTower)
