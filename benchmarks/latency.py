@@ -3,7 +3,6 @@
     python -m benchmarks.latency scoring     one user, 10,000 candidates: ours, published, plain torch, faiss, peak
     python -m benchmarks.latency requests    features to the top 100: models x items x threads x users x precisions
     python -m benchmarks.latency million     HIT, a million items: build, open, memory of a reader
-    python -m benchmarks.latency plot        AUC (results/, or run folders) against latency (a file of `requests`)
 
 Models have their full size and random weights (`benchmarks.generated_run`). Each part prints a table; --json FILE keeps
 it. Contenders are timed in turn; ratios are of medians of one run.
@@ -27,7 +26,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.generated_run import make_model, make_run, request_features
-from benchmarks.latency_plot import plot
 from benchmarks.timing import percentiles, seconds, square_product
 from experiment.main import run
 from model import MODELS
@@ -267,22 +265,17 @@ def print_table(rows: list[dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("scoring", "requests", "million", "plot"))
+    parser.add_argument("part", choices=("scoring", "requests", "million"))
     parser.add_argument("--items", nargs="+", type=int, help="default 10,000; of `million` 1,000,000")
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
     parser.add_argument("--users", nargs="+", type=int, default=[1, 8, 64], help="users a request")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["float32"])
     parser.add_argument("--models", nargs="+", choices=[*SHAPES, *RANKING], default=[*SHAPES, *RANKING])
     parser.add_argument("--seconds", type=float, default=3.0, help="of measuring a case")
-    parser.add_argument("--json", type=Path, help="write the table here; for `plot`: a table of `requests`")
+    parser.add_argument("--json", type=Path, help="write the table here")
     parser.add_argument("--folder", type=Path, help="where generated run folders are written and deleted")
-    parser.add_argument("--results", type=Path, nargs="+", default=[Path("results")], help="run folders, too")
-    parser.add_argument("--protocol", default="holdout")
     options = parser.parse_args()
     options.items = options.items or ([1_000_000] if options.part == "million" else [10_000])
-    if options.part == "plot":
-        print(f"Written: {plot(options.json, options.results, options.protocol)}")
-        return
     table = {"scoring": scoring, "requests": requests, "million": million}[options.part](options)
     print_table(table)
     if options.json:

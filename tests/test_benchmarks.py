@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from helpers import random_raw
 
-from benchmarks.latency_plot import accuracies
 from benchmarks.peers import Rows, deepctr_epoch, rechub_epoch
 from benchmarks.profile_step import OTHER, Stopwatch, kind_of
 from benchmarks.sections import table, write_section
@@ -84,17 +81,3 @@ class TestContenders:
             expected = bags.values[bags.offsets[row] : bags.offsets[row + 1]].numpy()
             assert np.array_equal(padded[: len(expected)], expected)
             assert not padded[len(expected) :].any()
-
-
-def test_accuracies_are_those_of_the_default_settings(tmp_path):
-    """Ablations and trials of the tuning lie beside them, with the same seeds."""
-    result = {"dataset": "toy", "protocol": "holdout", "model": "dcn"}
-    for name, seed, variant, auc in (
-        ("a", 1, "", 0.8),
-        ("b", 2, "", 0.7),
-        ("c", 1, "no_x", 0.1),
-        ("d", 2, "base", 0.2),
-    ):
-        entry = result | {"seed": seed, "variant": variant, "test": {"auc": auc}}
-        (tmp_path / f"{name}.json").write_text(json.dumps(entry))
-    assert accuracies([tmp_path], "holdout") == {"dcn": ("toy", pytest.approx(0.75))}

@@ -21,8 +21,8 @@ from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.measures.audit import _auc, audit, membership
 from leaderboard.recipes import recipe_jobs
 from leaderboard.report import ablation_tables, tables
-from leaderboard.report.figures import draw_all
 from leaderboard.report.pages import Results, filled, full_report
+from leaderboard.report.pictures import pictures_of
 from leaderboard.report.speed import Speeds
 from leaderboard.runner import Runner, code_version
 from leaderboard.statistics import Estimate, compare, load_runs, paired_p_value, relative_improvement
@@ -342,11 +342,12 @@ class TestReport:
             for variant in ablation.variants:
                 assert f"| {variant.replace('_', ' ')} |" in report
 
-    def test_pictures_are_referred_to_where_they_lie(self, many_runs, tmp_path):
+    def test_pictures_are_referred_to_where_they_lie(self, many_runs):
         report = full_report(Results("ml-1m", many_runs), "elsewhere")
         shown = set(re.findall(r'"elsewhere/(\S+?\.png)"', report))
-        drawn = {path.name for path in draw_all(many_runs, ABLATIONS, "ml-1m", tmp_path)}
-        assert {"ablations-light.png", "heads-dark.png"} <= shown & drawn
+        drawn = pictures_of(many_runs, "ml-1m", [], Speeds())
+        assert shown == {f"{name}-{theme}.png" for name in ("ablations", "heads") for theme in ("light", "dark")}
+        assert {"ablations", "heads"} <= set(drawn)
 
     def test_results_of_several_versions_of_the_code_are_called_that(self, many_runs):
         assert "of one version" in full_report(Results("ml-1m", many_runs))
@@ -360,16 +361,6 @@ class TestReport:
         assert new.startswith("before\n<!-- results -->\n|")
         assert new.endswith("|\n<!-- /results -->\nafter")
         assert filled(new, results) == new
-
-    def test_every_picture_is_drawn_on_light_and_on_dark(self, many_runs, tmp_path):
-        names = {path.name for path in draw_all(many_runs, ABLATIONS, "ml-1m", tmp_path)}
-        expected = ("leaderboard", "protocols", "ablations", "heads")
-        assert names == {f"{name}-{theme}.png" for name in expected for theme in ("light", "dark")}
-        assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
-
-    def test_pictures_of_a_single_run(self, many_runs, tmp_path):
-        names = {path.name for path in draw_all(many_runs.head(1), [], "ml-1m", tmp_path)}
-        assert names == {"leaderboard-light.png", "leaderboard-dark.png"}
 
 
 class TestAudit:

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from leaderboard.report.choice import choice_table
+from leaderboard.report.learning_figure import curves
 from leaderboard.report.pages import Results, full_report
 from leaderboard.report.speed import Speeds
-from leaderboard.report.stage_figures import curves, draw_stages, pooled_bins, reliability_models
+from leaderboard.report.stage_figures import pooled_bins, reliability_models, stage_pictures
 from leaderboard.report.stage_section import stage_sections
 from leaderboard.report.stage_tables import stage_frame, stage_tables
+from leaderboard.report.theme import LIGHT, draw
 from model import MODELS
 from model.base import TwoTower
 from training.calibration import calibration
@@ -140,10 +142,10 @@ class TestWhatIsThere:
         assert not reliability_models(older)
         assert any("survivors" in part for part in stage_sections(entries, older, "figure"))
 
-    def test_results_from_before_all_of_it(self, runs, tmp_path):
+    def test_results_from_before_all_of_it(self, runs):
         older = runs.drop(columns=["ece", "bins", "epoch_auc"])
         assert stage_sections([], older, "figure") == []
-        assert draw_stages(older, [], tmp_path) == []
+        assert stage_pictures(older, []) == {}
         assert "pre-ranking" not in full_report(Results("ml-1m", older))
 
     def test_the_report_shows_the_section_and_its_pictures(self, runs, entries):
@@ -156,14 +158,17 @@ class TestWhatIsThere:
 
 class TestPictures:
     def test_each_is_drawn_on_light_and_on_dark(self, runs, entries, tmp_path):
-        names = {path.name for path in draw_stages(runs, entries, tmp_path)}
+        pictures = stage_pictures(runs, entries)
+        names = {path.name for name, picture in pictures.items() for path in draw(tmp_path, name, picture)}
         expected = ("survivors", "reliability", "learning")
         assert names == {f"{name}-{theme}.png" for name in expected for theme in ("light", "dark")}
         assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
 
-    def test_of_a_single_model(self, runs, entries, tmp_path):
+    def test_of_a_single_model(self, runs, entries):
         pair = runs[runs["model"].isin(["hit", RANKER])]
-        assert len(draw_stages(pair, entries, tmp_path)) == 6
+        pictures = stage_pictures(pair, entries)
+        assert set(pictures) == {"survivors", "reliability", "learning"}
+        assert all(picture.on(LIGHT).axes for picture in pictures.values())
 
     def test_reliability_of_the_papers_models_and_the_best_others(self, runs):
         assert reliability_models(runs) == ["dssm", "poly_encoder", "int_tower", "hit", RANKER]

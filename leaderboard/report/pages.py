@@ -13,15 +13,15 @@ import pandas as pd
 from leaderboard.measures.stages import STAGES, read_stages
 from leaderboard.report import comparisons, findings, recipe_section, tables
 from leaderboard.report.ablation_section import ablation_sections
-from leaderboard.report.ablation_tables import ablations_with_runs, parts_table
-from leaderboard.report.architecture import draw_architectures
+from leaderboard.report.ablation_tables import parts_table
+from leaderboard.report.architecture import ARCHITECTURES
 from leaderboard.report.choice import choice_table
-from leaderboard.report.figures import draw_all
 from leaderboard.report.key_findings import key_findings
+from leaderboard.report.pictures import pictures_of
 from leaderboard.report.speed import SERVING_NOTE, Speeds
 from leaderboard.report.speed_tables import speed_tables
-from leaderboard.report.stage_figures import draw_stages
 from leaderboard.report.stage_section import stage_sections
+from leaderboard.report.theme import draw
 from leaderboard.report.tuning_tables import results_table, searches_table
 from leaderboard.report.words import bullets
 from leaderboard.statistics import load_runs
@@ -174,6 +174,7 @@ def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Pa
     Returns what was written, the report first. Raises `InputError` without results.
     """
     results = Results.load(folder / dataset)
+    pictures = pictures_of(results.runs, dataset, results.stages, results.speeds)
     written = [folder / "README.md"]
     write_atomic(written[0], full_report(results, Path(os.path.relpath(figures, folder)).as_posix()))
     if readme is not None:
@@ -181,6 +182,6 @@ def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Pa
         tuning, serving = (readme.parent / "docs" / name for name in ("tuning.md", "serving.md"))
         write_atomic(tuning, filled_tuning(tuning.read_text(), load(folder / dataset / FOLDER)))
         write_atomic(serving, fill(serving.read_text(), speed_tables(folder / SPEED)))
-        written += [readme, tuning, serving, *draw_architectures(figures)]
-    written += draw_all(results.runs, ablations_with_runs(results.runs), dataset, figures)
-    return written + draw_stages(results.runs, results.stages, figures)
+        written += [readme, tuning, serving]
+        pictures |= ARCHITECTURES
+    return written + [path for name, picture in pictures.items() for path in draw(figures, name, picture)]

@@ -70,14 +70,20 @@ class Speeds:
         return ("" if size is None else f"{size:,}", " / ".join(times) if set(times) != {"-"} else "")
 
     @property
+    def setting(self) -> str:
+        """
+        >>> Speeds(10_000, 1).setting, Speeds(1000, 2).setting
+        ('10,000 candidates, one thread', '1,000 candidates, 2 threads')
+        """
+        return f"{self.items:,} candidates, " + ("one thread" if self.threads == 1 else f"{self.threads} threads")
+
+    @property
     def note(self) -> str:
         """Under which conditions, "" if nothing was measured."""
         if not self.items:
             return ""
-        threads = "one thread" if self.threads == 1 else f"{self.threads} threads"
         return (
-            f"Serving: {self.items:,} candidates, {threads}, {PRECISION}, median (`python -m benchmarks.latency`); "
-            "empty where not measured."
+            f"Serving: {self.setting}, {PRECISION}, median (`python -m benchmarks.latency`); empty where not measured."
         )
 
 

@@ -1,10 +1,8 @@
-"""Pictures of models as pre-rankers, of their calibration, and of how they learn."""
+"""Pictures of models as pre-rankers and of their calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,38 +11,30 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from leaderboard.measures.agreement import CUTS, TOP
-from leaderboard.report.figures import spread
+from leaderboard.report.learning_figure import HONEST, curves, learning
 from leaderboard.report.stage_tables import random_shares, stage_frame
-from leaderboard.report.tables import PROTOCOL_TITLES
-from leaderboard.report.theme import Theme, draw
+from leaderboard.report.tables import PROTOCOL_TITLES, number
+from leaderboard.report.theme import Picture, Theme, is_two_tower
 from leaderboard.statistics import Estimate
 from model import MODELS
-from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS
 from training.calibration import BINS
 
-HONEST = "holdout"  # the protocol of the pictures that show one
 SIZES = (5, 7, 9)  # of the marks of the three cuts
 
 
-def draw_stages(runs: pd.DataFrame, entries: list[dict], folder: Path) -> list[Path]:
-    """Writes the pictures, each on light and on dark."""
-    pictures = stage_pictures(runs, entries)
-    return [path for name, (height, paint) in pictures.items() for path in draw(folder, name, height, paint)]
-
-
-def stage_pictures(runs: pd.DataFrame, entries: list[dict]) -> dict[str, tuple[float, Callable[[Figure, Theme], None]]]:
-    """Name -> height and painter of those pictures that the runs and the entries of `stages.json` allow."""
+def stage_pictures(runs: pd.DataFrame, entries: list[dict]) -> dict[str, Picture]:
+    """Those that the runs and the entries of `stages.json` allow."""
     pictures = {}
     frame = stage_frame(entries, runs)
-    frame = frame[[_is_two_tower(name) for name in frame["model"]]]
+    frame = frame[[is_two_tower(name) for name in frame["model"]]]
     if len(frame):
-        pictures["survivors"] = (1.7 + 0.3 * frame["model"].nunique(), partial(survival, frame=frame))
+        pictures["survivors"] = Picture(1.7 + 0.3 * frame["model"].nunique(), partial(survival, frame=frame))
     own = runs[(runs["protocol"] == HONEST) & (runs["variant"] == "")]
     if reliability_models(own):
-        pictures["reliability"] = (2.45, partial(reliability, runs=own))
+        pictures["reliability"] = Picture(2.45, partial(reliability, runs=own))
     if curves(own):
-        pictures["learning"] = (4.6, partial(learning, runs=own))
+        pictures["learning"] = Picture(4.6, partial(learning, runs=own))
     return pictures
 
 
@@ -95,8 +85,8 @@ def reliability_models(runs: pd.DataFrame) -> list[str]:
         return []
     auc = runs[runs["bins"].notna()].groupby("model")["validation_auc"].mean()
     fixed = ("dssm", "int_tower", "hit")
-    baselines = [name for name in auc.index if _is_two_tower(name) and name not in fixed]
-    ranking = [name for name in auc.index if not _is_two_tower(name)]
+    baselines = [name for name in auc.index if is_two_tower(name) and name not in fixed]
+    ranking = [name for name in auc.index if not is_two_tower(name)]
     best = [max(group, key=auc.get, default="") for group in (baselines, ranking)]
     return [name for name in ("dssm", best[0], "int_tower", "hit", best[1]) if name in auc.index]
 
@@ -112,8 +102,10 @@ def reliability(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
         axis.plot([0, 1], [0, 1], color=theme.faint, lw=1.5, zorder=1)
         axis.plot(bins["mean_probability"], bins["positive_share"], "-", color=color, lw=1.5, zorder=2)
         area = 4 + 60 * bins["count"] / bins["count"].sum()
-        axis.scatter(bins["mean_probability"], bins["positive_share"], s=area, color=color, zorder=3, linewidths=0)
-        axis.text(0.96, 0.05, f"ECE {own['ece'].mean():.4f}", ha="right", transform=axis.transAxes, size=9)
+        axis.scatter(
+            bins["mean_probability"], bins["positive_share"], s=area, color=color, zorder=3, linewidths=0, clip_on=False
+        )
+        axis.text(0.96, 0.05, f"ECE {number(own['ece'].mean())}", ha="right", transform=axis.transAxes, size=9)
         axis.set_title(MODELS[name].title)
         axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
@@ -136,53 +128,3 @@ def pooled_bins(parts: list[dict[str, list[float]]]) -> pd.DataFrame:
     means = ["mean_probability", "positive_share"]
     sums = every[means].mul(every["count"], axis=0).assign(count=every["count"]).groupby(place.to_numpy()).sum()
     return pd.DataFrame({"count": sums["count"]} | {name: sums[name] / sums["count"] for name in means})
-
-
-def curves(runs: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Model -> validation AUC by epoch, mean over the seeds, as far as all of them came.
-
-    GBDT is left out: what it counts are trees.
-    """
-    found = {}
-    for name in MODELS:
-        own = [part for part in runs[runs["model"] == name].get("epoch_auc", []) if len(part) > 1]
-        if own and name != "gbdt":
-            last = min(map(len, own))
-            found[name] = np.mean([part[:last] for part in own], axis=0)
-    return found
-
-
-def learning(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
-    """A panel a family: validation AUC by epoch, a line a model, with its best value beside the line's end."""
-    every = curves(runs)
-    families = {"two-tower models": [], "ranking models": []}
-    for name in every:
-        families["two-tower models" if _is_two_tower(name) else "ranking models"].append(name)
-    shown = {title: names for title, names in families.items() if names}
-    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-    for axis, (title, names) in zip(axes, shown.items(), strict=True):
-        for name in names:
-            epochs = np.arange(1, len(every[name]) + 1)
-            axis.plot(epochs, every[name], "o-", color=theme.color_of(name), lw=1.4, ms=3)
-            best = int(np.argmax(every[name]))
-            axis.plot(best + 1, every[name][best], "o", color=theme.color_of(name), ms=7)
-        axis.set_title(title)
-        axis.grid(axis="y")
-    figure.supxlabel("epoch; large dot and number: the best", size=10)
-    axes[0].set_ylabel(f"validation AUC ({HONEST})")
-    low, high = axes[0].get_ylim()
-    for axis, names in zip(axes, shown.values(), strict=True):
-        last = max(len(every[name]) for name in names)
-        ends = sorted((every[name][-1], name) for name in names)
-        heights = spread([value for value, _ in ends], (high - low) / 18)
-        for (value, name), height in zip(ends, heights, strict=True):
-            axis.plot([len(every[name]) + 0.1, last + 0.45], [value, height], color=theme.faint, lw=1)
-            label = f"{MODELS[name].title}  {every[name].max():.4f}"
-            paper = {"facecolor": theme.paper, "edgecolor": "none", "pad": 1}  # no grid behind letters
-            axis.text(last + 0.55, height, label, color=theme.color_of(name), va="center", bbox=paper)
-        axis.set_xticks(range(1, last + 1))
-        axis.set_xlim(0.7, 1.6 * last + 0.5)
-
-
-def _is_two_tower(name: str) -> bool:
-    return issubclass(MODELS[name].model_class, TwoTower)

@@ -11,9 +11,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from leaderboard.report.fingerprint import fingerprint
 from model import MODELS
 from model.base import TwoTower
 from training.store import write_atomic
+
+HIT_MARKER = "D"  # a diamond tells it from IntTower, which shares its colour
 
 
 @dataclass(frozen=True)
@@ -33,48 +36,77 @@ class Theme:
         """Of a key of `MODELS`: the papers' own models, other two-tower models, ranking models."""
         if model in ("int_tower", "hit"):
             return self.ours
-        return self.two_towers if issubclass(MODELS[model].model_class, TwoTower) else self.ranking
+        return self.two_towers if is_two_tower(model) else self.ranking
 
     def families(self) -> list[Line2D]:
-        """Legend entries of the families of models."""
-        colors = {"IntTower, HIT": self.ours, "other two-tower models": self.two_towers, "ranking": self.ranking}
-        return [Line2D([], [], marker="o", linestyle="", color=color, label=label) for label, color in colors.items()]
+        """Legend entries: the papers' own models and the families of the others."""
+        own = [self._entry(MODELS[name].title, self.ours, marker_of(name)) for name in ("int_tower", "hit")]
+        others = {"other two-tower models": self.two_towers, "ranking models": self.ranking}
+        return own + [self._entry(label, color) for label, color in others.items()]
 
     def ring(self, label: str) -> Line2D:
         """Legend entry of a number that is not ours."""
         return Line2D([], [], marker="o", linestyle="", mfc="none", mec=self.ink, label=label)
 
+    def _entry(self, label: str, color: str, marker: str = "o") -> Line2D:
+        return Line2D([], [], marker=marker, linestyle="", color=color, label=label)
+
+
+def is_two_tower(model: str) -> bool:
+    return issubclass(MODELS[model].model_class, TwoTower)
+
+
+def marker_of(model: str) -> str:
+    return HIT_MARKER if model == "hit" else "o"
+
 
 LIGHT = Theme("light", "#ffffff", "#1f2328", "#d8dee4", "#c2410c", "#1d6fb8", "#6e7781", "#f3f5f8")
 DARK = Theme("dark", "#0d1117", "#e6edf3", "#30363d", "#ff9d5c", "#6cb6ff", "#9aa4ae", "#171d26")
+THEMES = (LIGHT, DARK)
 WIDTH = 9.0  # inches: legible at the width of a README
+FINGERPRINT = "Fingerprint"  # the text chunk of a PNG that holds the one of its figure
 
 
-def draw(folder: Path, name: str, height: float, paint: Callable[[Figure, Theme], None]) -> list[Path]:
-    """Writes `name-light.png` and `name-dark.png`. paint: draws on an empty figure in a theme."""
+@dataclass(frozen=True)
+class Picture:
+    """height: in inches. paint: draws on an empty figure in a theme."""
+
+    height: float
+    paint: Callable[[Figure, Theme], None]
+
+    def on(self, theme: Theme) -> Figure:
+        with rc_context(_style(theme)):
+            figure = Figure(figsize=(WIDTH, self.height), layout="constrained")
+            self.paint(figure, theme)
+        return figure
+
+
+def draw(folder: Path, name: str, picture: Picture) -> list[Path]:
+    """Writes `name-light.png` and `name-dark.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for theme in (LIGHT, DARK):
-        style = {
-            **{f"{part}.facecolor": theme.paper for part in ("figure", "axes", "savefig")},
-            **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.ink),
-            "axes.edgecolor": theme.faint,
-            "grid.color": theme.faint,
-            "font.size": 10,
-            "axes.titlesize": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlelocation": "left",
-        }
-        with rc_context(style):
-            figure = Figure(figsize=(WIDTH, height), layout="constrained")
-            paint(figure, theme)
-            png = io.BytesIO()
-            figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-        path = folder / f"{name}-{theme.name}.png"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, png.getvalue())
-        paths.append(path)
+    for theme in THEMES:
+        figure, png = picture.on(theme), io.BytesIO()
+        drawn = {"Software": None, FINGERPRINT: fingerprint(figure)}
+        with rc_context(_style(theme)):  # ticks get their style as they are drawn
+            figure.savefig(png, format="png", dpi=160, metadata=drawn)
+        paths.append(folder / f"{name}-{theme.name}.png")
+        write_atomic(paths[-1], png.getvalue())
     return paths
+
+
+def _style(theme: Theme) -> dict:
+    return {
+        **{f"{part}.facecolor": theme.paper for part in ("figure", "axes", "savefig")},
+        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.ink),
+        "axes.edgecolor": theme.faint,
+        "grid.color": theme.faint,
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+    }
 
 
 def picture(figures: str, name: str, alt: str) -> str:
