@@ -85,7 +85,7 @@ def _bars(axis: Axes, theme: Theme, runs: pd.DataFrame, protocol: str, group: li
     axis.set_yticks(range(len(labels)), labels)
     for place, text in enumerate(axis.yaxis.get_majorticklabels()):  # one panel of a row has them
         text.set_fontweight("bold" if place in titles else "normal")
-    axis.locator_params(axis="x", nbins=6)
+    axis.locator_params(axis="x", nbins=4)
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:+.3f}".replace("0.", ".", 1) if value else "0")
     axis.tick_params(left=False)
     axis.spines["left"].set_visible(False)
