@@ -11,6 +11,7 @@ python benchmark.py --report                                                   t
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from experiment.arguments import Parser
@@ -92,12 +93,12 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
     raw = load_movielens(options.data_path)
     results, runs = (options.results or Path("results")) / raw.name, options.runs / raw.name
     seeds, workers = options.seeds or SEEDS, options.workers or 1
-    runner = Runner(results, runs, options.data_path, workers)
+    runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
     if options.audit:
         for entry in write_audit(raw, protocols, FIRST_SEED, results / AUDIT):
             print(entry["protocol"], *(f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items()), sep="  ")
     elif options.tune:
-        tuning = Runner(results / TUNING, runs / TUNING, options.data_path, workers)
+        tuning = replace(runner, results=results / TUNING, runs=runs / TUNING)
         tune(tuning, models)
         print(f"Trials of {len(models)} models in {tuning.results}; tables: benchmark.py --report")
     elif options.stages:

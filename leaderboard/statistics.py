@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats  # which scikit-learn brings
 
+from leaderboard.filed import read_json
 from preprocessing.protocol import PROTOCOLS
 
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
@@ -20,10 +20,11 @@ def load_runs(folder: Path) -> pd.DataFrame:
 
     ece, bins: calibration of the test rows, NaN and None in files from before it was measured.
     epoch_auc: validation AUC by epoch (GBDT: by tree).
+    Raises `InputError` for a damaged file.
     """
     rows = []
     for path in sorted(path for protocol in PROTOCOLS for path in (folder / protocol).glob(RESULT_FILES)):
-        result = json.loads(path.read_text())
+        result = read_json(path)
         calibration = result.get("calibration") or {}
         rows.append(
             {
