@@ -4,7 +4,7 @@ python benchmark.py --quick                                                    a
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
 python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs ablations, and the released recipes
 python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
-python benchmark.py --audit --data_path ...                                    what the leaking features alone reach
+python benchmark.py --audit --seeds 5 --data_path ...                          what the leaking features alone reach
 python benchmark.py --stages --data_path ...                                   what each model lets through to the best
 python benchmark.py --report                                                   tables and pictures from results/
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from experiment.arguments import Parser
 from experiment.main import run
 from leaderboard.ablations import ABLATIONS, ablation_jobs
-from leaderboard.jobs import FIRST_SEED, grid
+from leaderboard.jobs import first_seeds, grid
 from leaderboard.measures.audit import write_audit
 from leaderboard.measures.stages import STAGES, measure_stages
 from leaderboard.quick import SEEDS as QUICK_SEEDS
@@ -36,7 +36,7 @@ SCRIPT, SEEDS = "movielens", 5
 # What a part does not read, and why: given, it is an error.
 WITHOUT_EFFECT = {
     "tune": (("protocols", "seeds"), "has its own protocols and seed (docs/tuning.md)"),
-    "audit": (("models", "seeds", "workers", "runs"), "trains no model"),
+    "audit": (("models", "workers", "runs"), "trains no model"),
     "stages": (("workers",), "measures one model after another"),
     "report": (
         ("models", "protocols", "seeds", "data_path", "workers", "runs", "results"),
@@ -95,8 +95,9 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
     seeds, workers = options.seeds or SEEDS, options.workers or 1
     runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
     if options.audit:
-        for entry in write_audit(raw, protocols, FIRST_SEED, results / AUDIT):
-            print(entry["protocol"], *(f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items()), sep="  ")
+        for entry in write_audit(raw, protocols, first_seeds(seeds), results / AUDIT):
+            aucs = (f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items())
+            print(entry["protocol"], f"seed {entry['seed']}", *aucs, sep="  ")
     elif options.tune:
         tuning = replace(runner, results=results / TUNING, runs=runs / TUNING)
         tune(tuning, models)
