@@ -11,6 +11,7 @@ from scipy import stats  # which scikit-learn brings
 
 from leaderboard.filed import read_json
 from preprocessing.protocol import PROTOCOLS
+from training.metrics import rela_impr
 
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 
@@ -107,7 +108,8 @@ def paired_p_value(differences: np.ndarray) -> float:
 
 
 def relative_improvement(runs: pd.DataFrame, model: str, baseline: str = "dssm") -> Estimate:
-    """RelaImpr = (AUC - 0.5) / (AUC of the baseline - 0.5) - 1, seed by seed."""
+    """RelaImpr (`training.metrics.rela_impr`) seed by seed, over the seeds where it is defined: a baseline off 0.5."""
     table = runs.pivot(index="seed", columns="model", values="auc")
     pairs = table.reindex(columns=list(dict.fromkeys([model, baseline]))).dropna()
-    return Estimate.of((pairs[model] - 0.5) / (pairs[baseline] - 0.5) - 1.0)
+    aucs = zip(pairs[model], pairs[baseline], strict=True)
+    return Estimate.of([rela_impr(auc, of_baseline) for auc, of_baseline in aucs if of_baseline != 0.5])

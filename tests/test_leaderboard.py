@@ -108,6 +108,12 @@ class TestStatistics:
         assert relative_improvement(table(x=[0.8], dssm=[0.7]), "x").mean == pytest.approx(0.3 / 0.2 - 1)
         assert relative_improvement(table(dssm=[0.7, 0.8]), "dssm").mean == 0
 
+    def test_relative_improvement_leaves_out_seeds_whose_baseline_ranks_at_random(self):
+        runs = table(x=[0.8, 0.9], dssm=[0.7, 0.5])
+        improvement = relative_improvement(runs, "x")
+        assert (improvement.mean, improvement.count) == (pytest.approx(0.3 / 0.2 - 1), 1)
+        assert relative_improvement(table(x=[0.8], dssm=[0.5]), "x").count == 0
+
     def test_loads_every_result_with_its_variant(self, bench):
         runner, jobs, _ = bench
         ablation = replace(jobs[0], variant="no_x")
@@ -170,6 +176,14 @@ class TestTablesByHand:
         assert tables.leaderboard(runs, "published", "ml-1m").splitlines()[2:] == [
             "| IntTower | two towers | .9200 | .3000 | .7000 | +13.5 % | .8974 (+.0226) | 1.23 M | 10 |",
             "| DSSM | two towers | .8700 | .3000 | .7000 | +0.0 % | .8697 (+.0003) | 1.23 M | 10 |",
+        ]
+
+    def test_a_baseline_that_ranks_at_random_has_no_share_and_is_none(self):
+        runs = one_seed(("dssm", "", 0.5), ("hit", "", 0.95))
+        assert tables.leaderboard(runs, "published", "ml-1m").count(" % |") == 0
+        entry = {"protocol": "published", "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0}}
+        assert tables.audit([entry], runs).splitlines()[2:] == [
+            "| `published` | .8750 | 1.0000 | .5000 | .9500 (83%) |"
         ]
 
     def test_ablation(self):

@@ -159,8 +159,8 @@ def audit(entries: list[dict], runs: pd.DataFrame) -> str:
         cells = [f"`{entry['protocol']}`", number(probes["two_statistics"]), number(probes["membership"])]
         for name in shown:
             auc = Estimate.of(of(runs, entry["protocol"], name)["auc"]).mean
-            share = (probes["two_statistics"] - 0.5) / (auc - 0.5)
-            cells.append("" if math.isnan(auc) else f"{number(auc)} ({share:.0%})")
+            share = f" ({(probes['two_statistics'] - 0.5) / (auc - 0.5):.0%})" if auc != 0.5 else ""
+            cells.append("" if math.isnan(auc) else f"{number(auc)}{share}")
         rows.append(cells)
     heads = ["protocol", "two statistics", "membership in the history", *(MODELS[name].title for name in shown)]
     return markdown(heads, rows)
