@@ -1,27 +1,31 @@
 """All models under all protocols with several seeds: runs what is missing, and reports what there is.
 
+A result is filed by protocol, model and seed. One that was made by another command, or of other data, is an error.
+
 python benchmark.py --quick                                                    a small one, on generated data
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
 python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs ablations, and the released recipes
 python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
-python benchmark.py --audit --data_path ...                                    what the leaking features alone reach
+python benchmark.py --audit --seeds 5 --data_path ...                          what the leaking features alone reach
 python benchmark.py --stages --data_path ...                                   what each model lets through to the best
 python benchmark.py --report                                                   tables and pictures from results/
 """
 
 import argparse
 import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from experiment.arguments import Parser
 from experiment.main import run
 from leaderboard.ablations import ABLATIONS, ablation_jobs
-from leaderboard.jobs import FIRST_SEED, grid
+from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import write_audit
 from leaderboard.measures.stages import STAGES, measure_stages
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
-from leaderboard.recipes import recipe_jobs
+from leaderboard.recipes import RECIPES, recipe_jobs
 from leaderboard.report.pages import AUDIT, write_report
 from leaderboard.runner import ROOT, Runner
 from leaderboard.tuning import FOLDER as TUNING
@@ -35,7 +39,7 @@ SCRIPT, SEEDS = "movielens", 5
 # What a part does not read, and why: given, it is an error.
 WITHOUT_EFFECT = {
     "tune": (("protocols", "seeds"), "has its own protocols and seed (docs/tuning.md)"),
-    "audit": (("models", "seeds", "workers", "runs"), "trains no model"),
+    "audit": (("models", "workers", "runs"), "trains no model"),
     "stages": (("workers",), "measures one model after another"),
     "report": (
         ("models", "protocols", "seeds", "data_path", "workers", "runs", "results"),
@@ -60,8 +64,9 @@ def main() -> None:
     add_part("--quick", action="store_true", help="runs, an ablation, audit and report, small, on generated data")
     add("--data_path", metavar="PATH", help="as the training scripts take it")
     add("--workers", type=int, metavar="N", help="runs that share the cores; default 1, quick one each")
-    add("--runs", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="of run folders")
-    add("--results", type=Path, metavar="DIR", help="of result files; default results, quick: a folder in runs/quick")
+    runs, results = here("runs", "benchmark"), f"{here('results')}, quick: a folder in {here('runs', 'quick')}"
+    add("--runs", type=Path, default=runs, metavar="DIR", help=f"of run folders; default {runs}")
+    add("--results", type=Path, metavar="DIR", help=f"of result files; default {results}")
     options = parser.parse_args()
     for name in ("seeds", "workers"):
         if (value := getattr(options, name)) is not None and value < 1:
@@ -75,9 +80,23 @@ def main() -> None:
         for path in write_report(ROOT / "results", ROOT / "figure", readme=ROOT / "README.md"):
             print(path)
         return
-    models = list(MODELS) if "all" in options.models else [find_model(name) for name in options.models]
-    protocols = list(PROTOCOLS) if "all" in options.protocols else options.protocols
+    models = chosen("models", options.models, MODELS, find_model)
+    protocols = chosen("protocols", options.protocols, PROTOCOLS)
     (quick if options.quick else measure)(options, models, protocols)
+
+
+def here(*parts: str) -> Path:
+    """A place in the repository, as seen from the current folder."""
+    return Path(os.path.relpath(ROOT.joinpath(*parts)))
+
+
+def chosen(option: str, names: list[str], known: Iterable[str], find: Callable[[str], str] = str) -> list[str]:
+    """What the names mean, each once. Raises `InputError` for `all` beside others."""
+    if "all" not in names:
+        return list(dict.fromkeys(find(name) for name in names))
+    if len(set(names)) > 1:
+        raise InputError(f"--{option} takes all or names, not both. Received: {' '.join(names)}.")
+    return list(known)
 
 
 def quick(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
@@ -89,28 +108,38 @@ def quick(options: argparse.Namespace, models: list[str], protocols: list[str]) 
 
 def measure(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
     """The part that is asked for; without one, the runs of the grid."""
-    raw = load_movielens(options.data_path)
-    results, runs = (options.results or Path("results")) / raw.name, options.runs / raw.name
     seeds, workers = options.seeds or SEEDS, options.workers or 1
-    runner = Runner(results, runs, options.data_path, workers)
+    jobs = (changed if options.ablations else grid)(SCRIPT, models, protocols, seeds)
+    raw = load_movielens(options.data_path)
+    results, runs = (options.results or here("results")) / raw.name, options.runs / raw.name
+    runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
     if options.audit:
-        for entry in write_audit(raw, protocols, FIRST_SEED, results / AUDIT):
-            print(entry["protocol"], *(f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items()), sep="  ")
+        for entry in write_audit(raw, protocols, first_seeds(seeds), results / AUDIT):
+            aucs = (f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items())
+            print(entry["protocol"], f"seed {entry['seed']}", *aucs, sep="  ")
     elif options.tune:
-        tuning = Runner(results / TUNING, runs / TUNING, options.data_path, workers)
+        tuning = replace(runner, results=results / TUNING, runs=runs / TUNING)
         tune(tuning, models)
         print(f"Trials of {len(models)} models in {tuning.results}; tables: benchmark.py --report")
     elif options.stages:
-        entries = measure_stages(raw, grid(SCRIPT, models, protocols, seeds), runner, results / STAGES)
+        entries = measure_stages(raw, jobs, runner, results / STAGES)
         print(f"{len(entries)} entries in {results / STAGES}")
     else:
-        if options.ablations:
-            chosen = [ablation for ablation in ABLATIONS if ablation.model in models]
-            jobs = recipe_jobs(SCRIPT, models, protocols, seeds) + ablation_jobs(SCRIPT, protocols, seeds, chosen)
-        else:
-            jobs = grid(SCRIPT, models, protocols, seeds)
         runner.run(jobs)
         print(f"{len(jobs)} results in {runner.results}")
+
+
+def changed(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """The released recipes and the ablations of these models. Raises `InputError` where there are none."""
+    ablations = [ablation for ablation in ABLATIONS if ablation.model in models]
+    jobs = recipe_jobs(dataset, models, protocols, seeds) + ablation_jobs(dataset, protocols, seeds, ablations)
+    if not jobs:
+        ablated = " ".join(dict.fromkeys(ablation.model for ablation in ABLATIONS))
+        raise InputError(
+            f"There is neither an ablation nor a released recipe of {' '.join(models)}. "
+            f"Ablations: {ablated}. Recipes: {' '.join(RECIPES)}."
+        )
+    return jobs
 
 
 if __name__ == "__main__":

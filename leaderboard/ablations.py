@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
+from leaderboard.jobs import SCRIPTS, Job, first_seeds
 from leaderboard.settings import Settings, arguments_of
 
 
@@ -122,7 +122,7 @@ def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: lis
     """Every variant of these ablations under every protocol with every seed, without the defaults."""
     return [
         Job(SCRIPTS[dataset], protocol, ablation.model, seed, variant, arguments_of(settings))
-        for seed in range(FIRST_SEED, FIRST_SEED + seeds)
+        for seed in first_seeds(seeds)
         for protocol in protocols
         for ablation in ablations
         for variant, settings in ablation.variants.items()

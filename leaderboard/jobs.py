@@ -53,11 +53,16 @@ class Job:
         return [sys.executable, *words, *data, "--out", str(out), "--quiet", *(["--resume"] * resume)]
 
 
+def first_seeds(count: int) -> range:
+    """1023, 1024, ..."""
+    return range(FIRST_SEED, FIRST_SEED + count)
+
+
 def grid(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
     """Every model under every protocol with every seed; all models of one seed before the next seed begins."""
     return [
         Job(SCRIPTS[dataset], protocol, model, seed)
-        for seed in range(FIRST_SEED, FIRST_SEED + seeds)
+        for seed in first_seeds(seeds)
         for protocol in protocols
         for model in models
     ]

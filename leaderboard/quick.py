@@ -6,18 +6,20 @@ pictures are still made of their results; and to see what a benchmark leaves bef
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiment.main import Interrupted
 from leaderboard.ablations import ABLATIONS, ablation_jobs
-from leaderboard.jobs import FIRST_SEED, Job, grid
+from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import write_audit
 from leaderboard.report.pages import AUDIT, write_report
-from leaderboard.runner import ROOT, Runner, code_version
+from leaderboard.runner import ROOT, Runner, sources_sha256
 from preprocessing.download import SYNTHETIC, load_movielens
 from preprocessing.errors import InputError
 
-FOLDER = Path("runs/quick")
+FOLDER = ROOT / "runs" / "quick"
 SEEDS = 2  # the fewest that have an interval
 ROWS, BATCH_SIZE, EPOCHS = 20_000, 256, 3  # with fewer steps IntTower has hardly begun to learn
 TREES = 30  # of gbdt, whose epochs they are
@@ -42,22 +44,24 @@ class Quick:
     @staticmethod
     def default_folder() -> Path:
         """Another one for each version of the code that training runs, so that no earlier result passes for its own."""
-        return FOLDER / code_version()["sources_sha256"][:12]
+        return Path(os.path.relpath(FOLDER)) / sources_sha256()[:12]
 
     def run(self, quiet: bool = False) -> tuple[Path, Path]:
         """Runs what is missing, then audits and reports. Returns the report and the folder of the pictures.
 
-        Raises `InputError` for the folder of the committed results, and where a run fails.
+        Raises `InputError` for the folder of the committed results, and where a run fails; on Ctrl-C `Interrupted`.
         """
         if self.folder.resolve() == (ROOT / "results").resolve():
             raise InputError(f"--quick would replace the report in {self.folder}. Give --results another folder.")
         raw = load_movielens(SYNTHETIC).first(self.rows)
-        results = self.folder / raw.name
-        runner = Runner(results, self.folder / "runs", None, self.workers)
+        results, figures = self.folder / raw.name, self.folder / "figure"
+        runner = Runner(results, self.folder / "runs", None, self.workers, data_sha256=raw.fingerprint)
         runner.run(self.jobs(), quiet)
-        write_audit(raw, self.protocols, FIRST_SEED, results / AUDIT)
-        figures = self.folder / "figure"
-        return write_report(self.folder, figures, raw.name)[0], figures
+        try:
+            write_audit(raw, self.protocols, first_seeds(self.seeds), results / AUDIT, quiet)
+            return write_report(self.folder, figures, raw.name)[0], figures
+        except KeyboardInterrupt:
+            raise Interrupted(f"Interrupted. All runs are in {results}; the same command goes on.") from None
 
     def jobs(self) -> list[Job]:
         """The grid, and under one protocol the ablation that takes IntTower's parts away."""

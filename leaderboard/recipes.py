@@ -7,7 +7,7 @@ the batch, with l2 and generation loss added as they are; beside a mean, each of
 
 from __future__ import annotations
 
-from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
+from leaderboard.jobs import SCRIPTS, Job, first_seeds
 from leaderboard.settings import Settings, arguments_of
 
 VARIANT = "published_recipe"  # beside the ablations' variants, among the results of a model
@@ -45,7 +45,7 @@ def recipe_jobs(dataset: str, models: list[str], protocols: list[str], seeds: in
     """Those of these models that have a recipe, under every protocol with every seed."""
     return [
         Job(SCRIPTS[dataset], protocol, model, seed, VARIANT, arguments_of(RECIPES[model]))
-        for seed in range(FIRST_SEED, FIRST_SEED + seeds)
+        for seed in first_seeds(seeds)
         for protocol in protocols
         for model in models
         if model in RECIPES

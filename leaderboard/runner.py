@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -14,15 +15,24 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from experiment.main import Interrupted
+from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
 from leaderboard.statistics import load_runs
 from leaderboard.time_left import TimeLeft, costs
+from preprocessing.download import SYNTHETIC
 from preprocessing.errors import InputError
+from training.checkpoint_file import Checkpoints
+from training.run_folder import RESULT
 from training.store import write_atomic
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
 ROOT = Path(__file__).resolve().parent.parent
 TRAINED_BY = ("preprocessing", "training", "model", "experiment")  # the code that a result depends on
+INTERRUPTED = (
+    "Interrupted. What had finished is in {results}. The same command goes on, with each run that was under way from "
+    "its last checkpoint, if it had one."
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,9 @@ class Runner:
     """Turns jobs into result files.
 
     results: folder of one data set's results; runs: folder of the run folders, kept apart by the version of the code.
+    Both, and data_path, are meant as seen from the current folder, wherever the scripts run.
     data_path: as the training scripts take it.  workers: runs at a time, each with an equal share of the cores.
+    code: what the results are said to be made with.  data_sha256: fingerprint of the data, None if it is not known.
     """
 
     results: Path
@@ -38,6 +50,7 @@ class Runner:
     data_path: str | None
     workers: int = 1
     code: dict[str, str] = field(default_factory=lambda: code_version())
+    data_sha256: str | None = None
 
     def result_path(self, job: Job) -> Path:
         return self.results / job.file
@@ -45,18 +58,41 @@ class Runner:
     def run_folder(self, job: Job) -> Path:
         return self.runs / self.code["sources_sha256"][:12] / job.place
 
+    def result(self, job: Job) -> dict | None:
+        """What is filed, None for nothing. Raises `InputError` for what is damaged or not this job's."""
+        return filed_result(self.result_path(job), job, self.data_sha256)
+
     def missing(self, jobs: list[Job]) -> list[Job]:
-        return [job for job in jobs if not self.result_path(job).exists()]
+        """The jobs without a result. Raises `InputError` that tells of all files in place of one that are not it."""
+        missing, problems = [], []
+        for job in jobs:
+            try:
+                if self.result(job) is None:
+                    missing.append(job)
+            except InputError as error:
+                problems.append(str(error))
+        if problems:
+            raise InputError("\n".join(problems))
+        return missing
 
     def run(self, jobs: list[Job], quiet: bool = False) -> None:
         """Runs what is missing. One that fails does not stop the others; `InputError` names all that did at the end.
 
-        On Ctrl-C the running ones save their state, and the next call goes on from it.
+        On Ctrl-C the running ones end at their last checkpoints, and the next call goes on from there.
         """
         todo = self.missing(jobs)
-        failures: list[str] = []
         left = self.time_left(todo)
         bar = tqdm(total=len(jobs), initial=len(jobs) - len(todo), bar_format=BAR, postfix=str(left), disable=quiet)
+        try:
+            failures = self._run_all(todo, left, bar)
+        except KeyboardInterrupt:  # also a second one, which came while the children were ending
+            raise Interrupted(INTERRUPTED.format(results=self.results)) from None
+        if failures:
+            raise InputError(f"{len(failures)} of {len(todo)} runs failed:\n" + "\n".join(failures))
+
+    def _run_all(self, todo: list[Job], left: TimeLeft, bar: tqdm) -> list[str]:
+        """Returns what went wrong, with the command of each that failed."""
+        failures: list[str] = []
         with bar, ThreadPoolExecutor(self.workers) as pool:
             running = {pool.submit(self._timed, job): job for job in todo}
             try:
@@ -67,17 +103,16 @@ class Runner:
                     bar.set_postfix_str(f"{left}; done: {job.title}")
                     bar.update()
                     if problem:
-                        failures.append(f"{' '.join(job.command(None))}\n    {problem}")
+                        failures.append(f"{' '.join(job.command(None))}\n{textwrap.indent(problem, '    ')}")
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)  # the children had the same signal
                 raise
-        if failures:
-            raise InputError(f"{len(failures)} of {len(todo)} runs failed:\n" + "\n".join(failures))
+        return failures
 
     def time_left(self, todo: list[Job]) -> TimeLeft:
         """Of these runs, by what the results that are there have cost; one that only needs filing costs nothing."""
         runs = load_runs(self.results)
-        filed = {job for job in todo if (self.run_folder(job) / "result.json").exists()}
+        filed = {job for job in todo if (self.run_folder(job) / RESULT).exists()}
         expected = {job: 0.0 if job in filed else cost for job, cost in costs(todo, runs).items()}
         return TimeLeft(expected, self.workers, pace=None if runs.empty else 1.0)
 
@@ -87,21 +122,45 @@ class Runner:
 
     def _run_one(self, job: Job) -> str:
         """Returns what went wrong, "" if nothing did."""
-        out = self.run_folder(job)
-        if not (out / "result.json").exists():
-            resume = any(out.glob("checkpoint*"))
-            threads = str(max(1, (os.cpu_count() or 1) // self.workers))
-            done = subprocess.run(
-                job.command(self.data_path, out, resume),
-                cwd=ROOT,
-                env={**os.environ, "OMP_NUM_THREADS": threads},
-                capture_output=True,
-                text=True,
-                check=False,
+        try:
+            out = self.run_folder(job)
+            self._require_same_sources()
+            if not (out / RESULT).exists():
+                problem = self._train(job, out)
+                if problem:
+                    return f"{problem}\nIts run folder, to move away if it is to start afresh: {out}"
+                self._require_same_sources()  # it imported them after the look above
+            self._file(job, finished_run(out, job, self.data_sha256), out)
+        except (InputError, OSError) as error:
+            return str(error)
+        except Exception as error:  # whatever is wrong with one run is no reason to stop the others
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _require_same_sources(self) -> None:
+        """Raises `InputError` if results of now would not be those of the code that they are said to be made with."""
+        if sources_sha256() != self.code["sources_sha256"]:
+            raise InputError(
+                f"The sources in {', '.join(TRAINED_BY)} have changed since this command started. Restore them and run "
+                "it again, or run it as they are now, with another --results for results of one version."
             )
-            if done.returncode:
-                return (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
-        result = json.loads((out / "result.json").read_text())
+
+    def _train(self, job: Job, out: Path) -> str:
+        """Runs the script until `result.json` is there. Returns what went wrong, "" if nothing did."""
+        data_path = self.data_path
+        if data_path not in (None, SYNTHETIC):
+            data_path = os.path.abspath(data_path)  # the scripts run elsewhere
+        done = subprocess.run(
+            job.command(data_path, Path(os.path.abspath(out)), resume=Checkpoints(out, {}).exist),
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.workers))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return _said(done) if done.returncode else ""
+
+    def _file(self, job: Job, result: dict, out: Path) -> None:
         result |= {
             "variant": job.variant,
             "command": f"OMP_NUM_THREADS={result['threads']} {' '.join(job.command(None))}",
@@ -111,16 +170,27 @@ class Runner:
         path = self.result_path(job)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, json.dumps(result, indent=1) + "\n")
-        return ""
+
+
+def _said(done: subprocess.CompletedProcess) -> str:
+    """The message of a script that failed, which may have several lines; without one, the last line."""
+    lines = done.stderr.strip().splitlines()
+    starts = [place for place, line in enumerate(lines) if line.startswith("error: ")]
+    if starts:
+        return "\n".join(lines[starts[-1] :])
+    return f"exit status {done.returncode}" + (f": {lines[-1]}" if lines else "")
 
 
 def code_version() -> dict[str, str]:
     """The git revision, and a sha256 over the sources that training runs: equal sources give equal results."""
-    files = sorted(path for folder in TRAINED_BY for path in (ROOT / folder).rglob("*.py"))
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     revision = subprocess.run(
         ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    return {"revision": revision.stdout.strip() or "unknown", "sources_sha256": digest.hexdigest()}
+    return {"revision": revision.stdout.strip() or "unknown", "sources_sha256": sources_sha256()}
+
+
+def sources_sha256() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for folder in TRAINED_BY for path in (ROOT / folder).rglob("*.py")):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

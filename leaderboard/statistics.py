@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats  # which scikit-learn brings
 
+from leaderboard.filed import read_json
 from preprocessing.protocol import PROTOCOLS
+from training.metrics import rela_impr
 
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 
@@ -20,10 +21,11 @@ def load_runs(folder: Path) -> pd.DataFrame:
 
     ece, bins: calibration of the test rows.  test_share: test rows / training rows.  NaN and None in files without.
     epoch_auc: validation AUC by epoch (GBDT: by tree).
+    Raises `InputError` for a damaged file.
     """
     rows = []
     for path in sorted(path for protocol in PROTOCOLS for path in (folder / protocol).glob(RESULT_FILES)):
-        result = json.loads(path.read_text())
+        result = read_json(path)
         calibration, split = result.get("calibration") or {}, result.get("rows", {})
         rows.append(
             {
@@ -123,7 +125,8 @@ def paired_p_value(differences: np.ndarray, overlap: float = 0.0) -> float:
 
 
 def relative_improvement(runs: pd.DataFrame, model: str, baseline: str = "dssm") -> Estimate:
-    """RelaImpr = (AUC - 0.5) / (AUC of the baseline - 0.5) - 1, seed by seed."""
+    """RelaImpr (`training.metrics.rela_impr`) seed by seed, over the seeds where it is defined: a baseline off 0.5."""
     table = runs.pivot(index="seed", columns="model", values="auc")
     pairs = table.reindex(columns=list(dict.fromkeys([model, baseline]))).dropna()
-    return Estimate.of((pairs[model] - 0.5) / (pairs[baseline] - 0.5) - 1.0)
+    aucs = zip(pairs[model], pairs[baseline], strict=True)
+    return Estimate.of([rela_impr(auc, of_baseline) for auc, of_baseline in aucs if of_baseline != 0.5])

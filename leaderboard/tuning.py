@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from experiment.main import Interrupted
-from leaderboard.runner import Runner
+from leaderboard.filed import filed_result
+from leaderboard.runner import INTERRUPTED, Runner
 from leaderboard.settings import Settings
 from leaderboard.trials import SEARCHES, TRIALS, Trial, chain
 from model import MODELS
@@ -53,13 +53,8 @@ def follow(model: str, outcome_of: Callable[[Trial], Outcome | None]) -> Tuned:
 
 def read(folder: Path, trial: Trial) -> Outcome | None:
     """What lies in a folder of results, None for nothing. Raises `InputError` for the result of another command."""
-    path, command = folder / trial.job.file, " ".join(trial.job.command(None))
-    if not path.exists():
-        return None
-    result = json.loads(path.read_text())
-    if not result["command"].endswith(f" {command}"):
-        raise InputError(f"{path} is the result of another command. Move it away and run --tune again.\n{command}")
-    return Outcome(result["validation"]["auc"], result["code"]["sources_sha256"])
+    result = filed_result(folder / trial.job.file, trial.job)
+    return result and Outcome(result["validation"]["auc"], result["code"]["sources_sha256"])
 
 
 def load(folder: Path) -> list[Tuned]:
@@ -72,7 +67,7 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
     """Runs what is missing: models beside each other, the slowest first; each model's trials one after another.
 
     A model whose trial fails stops there; `InputError` names all that did at the end. On Ctrl-C the running trials
-    save their state, and the next call goes on from it.
+    end at their last checkpoints, and the next call goes on from there.
     """
     unknown = [model for model in models if model not in SEARCHES]
     if unknown:
@@ -99,7 +94,7 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
                     failures.append(str(error))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)  # the children had the same signal
-            raise Interrupted("Interrupted. The running trials are saved; the same command goes on.") from None
+            raise Interrupted(INTERRUPTED.format(results=runner.results)) from None
     if failures:
         raise InputError(f"The tuning of {len(failures)} of {len(ordered)} models stopped.\n" + "\n".join(failures))
     return sorted(tuned, key=lambda entry: list(MODELS).index(entry.model))

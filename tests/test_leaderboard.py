@@ -2,124 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from helpers import random_raw
+from runner_helpers import make_bench
 from scipy import stats
 
 from experiment.options import parse_options
 from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs
 from leaderboard.jobs import SCRIPTS, Job, grid
-from leaderboard.measures.audit import _auc, audit, membership
 from leaderboard.recipes import recipe_jobs
 from leaderboard.report import ablation_tables, tables
 from leaderboard.report.pages import Results, filled, full_report
 from leaderboard.report.pictures import pictures_of
 from leaderboard.report.speed import Speeds
-from leaderboard.runner import Runner, code_version
 from leaderboard.statistics import Estimate, compare, load_runs, paired_p_value, relative_improvement
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
-
-SCRIPT = """
-import argparse, json, os, pathlib, sys
-parser = argparse.ArgumentParser()
-for name in ("model_name", "protocol", "seed", "data_path", "out"):
-    parser.add_argument("--" + name)
-for name in ("quiet", "resume"):
-    parser.add_argument("--" + name, action="store_true")
-options = parser.parse_args()
-if options.model_name == "broken":
-    sys.exit("error: it broke")
-out = pathlib.Path(options.out)
-out.mkdir(parents=True, exist_ok=True)
-with open(options.data_path, "a") as calls:
-    print(options.model_name, options.protocol, options.seed, options.resume, file=calls)
-test, validation = {"auc": 0.8, "logloss": 0.3, "gauc": 0.7}, {"auc": 0.85, "logloss": 0.25, "gauc": 0.75}
-result = dict(protocol=options.protocol, model=options.model_name, seed=int(options.seed), parameters=1, best_epoch=1,
-              test=test, validation=validation, calibration={"ece": 0.02, "bins": {}}, seconds={"train": 1.0},
-              threads=int(os.environ["OMP_NUM_THREADS"]))
-(out / "history.csv").write_text("epoch,auc,val_auc\\n1,0.5,0.55\\n2,0.6,0.65\\n")
-(out / "result.json").write_text(json.dumps(result))
-"""
 
 
 @pytest.fixture
 def bench(tmp_path):
-    """A runner, the jobs of two models with two seeds on a stand-in script, and what that was called with."""
-    script, calls = tmp_path / "script.py", tmp_path / "calls.txt"
-    script.write_text(SCRIPT)
-    calls.write_text("")
-    runner = Runner(tmp_path / "results" / "toy", tmp_path / "runs", str(calls), workers=2)
-    jobs = [replace(job, script=str(script)) for job in grid("movielens", ["lr", "dssm"], ["holdout"], seeds=2)]
-    return runner, jobs, lambda: sorted(calls.read_text().splitlines())
-
-
-class TestRunner:
-    def test_runs_every_job_once(self, bench):
-        runner, jobs, calls = bench
-        runner.run(jobs, quiet=True)
-        expected = sorted(f"{job.model} holdout {job.seed} False" for job in jobs)
-        assert calls() == expected
-        runner.run(jobs, quiet=True)
-        assert calls() == expected
-
-    def test_runs_only_what_is_missing(self, bench):
-        runner, jobs, calls = bench
-        runner.run(jobs[:1], quiet=True)
-        assert runner.missing(jobs) == jobs[1:]
-        runner.run(jobs, quiet=True)
-        assert len(calls()) == len(jobs)
-
-    def test_a_finished_run_whose_result_was_not_filed_is_not_repeated(self, bench):
-        runner, jobs, calls = bench
-        runner.run(jobs, quiet=True)
-        runner.result_path(jobs[0]).unlink()
-        runner.run(jobs, quiet=True)
-        assert len(calls()) == len(jobs)
-        assert runner.missing(jobs) == []
-
-    def test_other_code_starts_afresh(self, bench):
-        runner, jobs, calls = bench
-        runner.run(jobs, quiet=True)
-        runner.result_path(jobs[0]).unlink()
-        replace(runner, code={"revision": "x", "sources_sha256": "f" * 64}).run(jobs, quiet=True)
-        assert len(calls()) == len(jobs) + 1
-
-    def test_an_interrupted_run_is_resumed(self, bench):
-        runner, jobs, calls = bench
-        out = runner.run_folder(jobs[0])
-        out.mkdir(parents=True)
-        (out / "checkpoint.pt").write_text("")
-        runner.run(jobs[:1], quiet=True)
-        assert calls() == [f"{jobs[0].model} holdout {jobs[0].seed} True"]
-
-    def test_a_failing_run_is_named_and_stops_no_other(self, bench):
-        runner, jobs, calls = bench
-        broken = replace(jobs[0], model="broken")
-        with pytest.raises(InputError, match=r"(?s)1 of 5 runs failed.*--model_name broken.*it broke"):
-            runner.run([broken, *jobs], quiet=True)
-        assert len(calls()) == len(jobs)
-        assert runner.missing([broken, *jobs]) == [broken]
-
-    def test_a_result_says_how_to_repeat_it(self, bench):
-        runner, jobs, _ = bench
-        runner.run(jobs[:1], quiet=True)
-        result = json.loads(runner.result_path(jobs[0]).read_text())
-        assert result["command"].endswith(f"--model_name lr --protocol holdout --seed {jobs[0].seed}")
-        assert result["command"].startswith("OMP_NUM_THREADS=")
-        assert result["code"] == code_version()
-        assert result["history"] == {"epoch": [1, 2], "auc": [0.5, 0.6], "val_auc": [0.55, 0.65]}
+    return make_bench(tmp_path)
 
 
 CHANGED = ablation_jobs("movielens", ["holdout"], 1, ABLATIONS) + recipe_jobs("movielens", list(MODELS), ["holdout"], 1)
@@ -198,6 +108,12 @@ class TestStatistics:
         assert relative_improvement(table(x=[0.8], dssm=[0.7]), "x").mean == pytest.approx(0.3 / 0.2 - 1)
         assert relative_improvement(table(dssm=[0.7, 0.8]), "dssm").mean == 0
 
+    def test_relative_improvement_leaves_out_seeds_whose_baseline_ranks_at_random(self):
+        runs = table(x=[0.8, 0.9], dssm=[0.7, 0.5])
+        improvement = relative_improvement(runs, "x")
+        assert (improvement.mean, improvement.count) == (pytest.approx(0.3 / 0.2 - 1), 1)
+        assert relative_improvement(table(x=[0.8], dssm=[0.5]), "x").count == 0
+
     def test_loads_every_result_with_its_variant(self, bench):
         runner, jobs, _ = bench
         ablation = replace(jobs[0], variant="no_x")
@@ -260,6 +176,14 @@ class TestTablesByHand:
         assert tables.leaderboard(runs, "published", "ml-1m").splitlines()[2:] == [
             "| IntTower | two towers | .9200 | .3000 | .7000 | +13.5 % | .8974 (+.0226) | 1.23 M | 10 |",
             "| DSSM | two towers | .8700 | .3000 | .7000 | +0.0 % | .8697 (+.0003) | 1.23 M | 10 |",
+        ]
+
+    def test_a_baseline_that_ranks_at_random_has_no_share_and_is_none(self):
+        runs = one_seed(("dssm", "", 0.5), ("hit", "", 0.95))
+        assert tables.leaderboard(runs, "published", "ml-1m").count(" % |") == 0
+        entry = {"protocol": "published", "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0}}
+        assert tables.audit([entry], runs).splitlines()[2:] == [
+            "| `published` | .8750 | 1.0000 | .5000 | .9500 (83%) |"
         ]
 
     def test_ablation(self):
@@ -361,39 +285,3 @@ class TestReport:
         assert new.startswith("before\n<!-- results -->\n|")
         assert new.endswith("|\n<!-- /results -->\nafter")
         assert filled(new, results) == new
-
-
-class TestAudit:
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def audits():
-        raw = random_raw(rows=600, users=20, items=60)
-        first = np.unique(raw.user.astype(np.int64) * 60 + raw.item, return_index=True)[1]
-        raw = raw.take(np.sort(first))  # nobody rates a movie twice
-        return raw, {protocol: audit(raw, protocol, 1)["test_auc"] for protocol in PROTOCOLS}
-
-    def test_membership_in_the_history_is_the_label_where_the_protocol_leaks(self, audits):
-        assert audits[1]["published"]["membership"] == 1.0
-
-    @pytest.mark.parametrize("protocol", ["holdout", "temporal"])
-    def test_membership_says_nothing_where_it_does_not(self, audits, protocol):
-        assert audits[1][protocol]["membership"] == 0.5
-
-    def test_membership_by_a_plain_loop(self, audits):
-        split = Dataset.build(audits[0], "published", 1).test
-        batch = split.batch(torch.arange(len(split)), ["movie_id", "liked_movies"])
-        history, items = batch["liked_movies"], batch["movie_id"].tolist()
-        expected = [
-            item in history.values[start:end].tolist()
-            for item, start, end in zip(items, history.offsets[:-1], history.offsets[1:], strict=True)
-        ]
-        assert membership(split).tolist() == expected
-        assert 0 < sum(expected) < len(expected)
-
-    def test_probes_learn_from_training_rows_alone(self):
-        """Here they learn the opposite of what the test rows say."""
-        splits = SimpleNamespace(train=SimpleNamespace(labels=[1, 0]), test=SimpleNamespace(labels=[0, 1]))
-        assert _auc(splits, np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]])) == 0.0
-
-    def test_leaking_statistics_reach_more_than_honest_ones(self, audits):
-        assert audits[1]["published"]["two_statistics"] > audits[1]["holdout"]["two_statistics"]

@@ -53,6 +53,7 @@ def test_never_replaces_the_committed_report():
         (["--tune", "--seeds", "3", "--protocols", "holdout"], "Leave out: --protocols, --seeds."),
         (["--audit", "--models", "hit"], "--audit trains no model. Leave out: --models."),
         (["--stages", "--workers", "2"], "Leave out: --workers."),
+        (["--audit", "--seeds", "0"], "--seeds must be at least 1"),
     ],
 )
 def test_contradictions_are_errors(monkeypatch, arguments, message):

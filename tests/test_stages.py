@@ -12,6 +12,7 @@ import torch
 from helpers import as_lists, permute_labels, random_raw
 from scipy import stats
 
+from experiment.main import Interrupted
 from experiment.options import parse_options
 from experiment.run import train_and_report
 from leaderboard.jobs import grid
@@ -131,7 +132,7 @@ def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("bench")
     raw = random_raw(rows=500, users=12, items=300)
     runner = Runner(root / "results" / "toy", root / "runs", None)
-    jobs = grid("movielens", MODELS_RUN, ["holdout"], seeds=1)
+    jobs = [replace(job, arguments=("--epoch", "1")) for job in grid("movielens", MODELS_RUN, ["holdout"], seeds=1)]
     for job in jobs:
         train(job, runner, raw)
     runner.run(jobs, quiet=True)  # they are there, and filed
@@ -139,8 +140,7 @@ def trained(tmp_path_factory):
 
 
 def train(job, runner, raw, *more: str) -> None:
-    sizes = [] if job.model == "lr" else ["--embedding_dim", "4"]
-    words = [*job.command(None)[2:], "--epoch", "1", "--out", str(runner.run_folder(job)), "--quiet", *sizes, *more]
+    words = [*job.command(None)[2:], "--out", str(runner.run_folder(job)), "--quiet", *more]
     options = parse_options("movielens", None, words)
     data = Dataset.build(raw, job.protocol, job.seed)
     columns = data.feature_columns(options.embedding_dim)
@@ -211,7 +211,8 @@ class TestMeasureStages:
         dssm = jobs[-1]
         shutil.rmtree(runner.run_folder(dssm))
         runner.result_path(dssm).unlink()
-        train(dssm, runner, raw, "--lr", "0.03")
+        jobs = [*jobs[:-1], replace(dssm, arguments=(*dssm.arguments, "--lr", "0.03"))]
+        train(jobs[-1], runner, raw)
         runner.run(jobs, quiet=True)
         before = {entry["model"]: entry for entry in read_stages(path)}
         after = {entry["model"]: entry for entry in measure_stages(raw, jobs, runner, path, quiet=True)}
@@ -256,8 +257,33 @@ class TestMeasureStages:
 
     def test_other_data(self, bench):
         raw, runner, jobs, path = bench
-        with pytest.raises(InputError, match="is about other data than 'by-hand'"):
+        with pytest.raises(InputError, match="is about other data"):
             measure_stages(replace(raw, fingerprint="f" * 64), jobs, runner, path, quiet=True)
+
+    def test_a_result_of_another_command_is_refused(self, bench):
+        raw, runner, jobs, path = bench
+        others = [*jobs[:-1], replace(jobs[-1], arguments=("--epoch", "2"))]
+        with pytest.raises(InputError, match=r"holdout/dssm/seed1023\.json is the result of another command"):
+            measure_stages(raw, others, runner, path, quiet=True)
+
+    def test_what_was_measured_before_ctrl_c_is_kept(self, bench, monkeypatch):
+        raw, runner, jobs, path = bench
+        calls = []
+
+        def interrupted(*arguments):
+            calls.append(arguments)
+            if len(calls) == 3:  # after the ranker and a model
+                raise KeyboardInterrupt
+            return candidate_scores(*arguments)
+
+        monkeypatch.setattr("leaderboard.measures.stages.candidate_scores", interrupted)
+        with pytest.raises(Interrupted, match=rf"^Interrupted\. {path} has 1 entries; the same command goes on\.$"):
+            measure_stages(raw, jobs, runner, path, quiet=True)
+        (kept,) = read_stages(path)
+        monkeypatch.undo()
+        entries = measure_stages(raw, jobs, runner, path, quiet=True)
+        assert entries[0] == kept
+        assert len(entries) == 2
 
     def test_a_damaged_file_is_refused(self, bench):
         raw, runner, jobs, path = bench

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import benchmark
-from experiment.main import run
+from experiment.main import Interrupted, run
 from experiment.options import parse_options
 from leaderboard import trials
 from leaderboard.jobs import grid
@@ -192,6 +192,16 @@ class TestRuns:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"command": "python script.py --lr 7"}))
         with pytest.raises(InputError, match="the result of another command"):
             read(runner.results, trial)
+
+    def test_on_ctrl_c_it_is_said_what_was_saved(self, bench, monkeypatch):
+        runner, _ = bench
+
+        def interrupted(_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("leaderboard.tuning.as_completed", interrupted)
+        with pytest.raises(Interrupted, match=rf"What had finished is in {runner.results}\. The same command goes on"):
+            tune(runner, ["dcn"], quiet=True)
 
     def test_a_model_without_trials_is_named(self, bench):
         with pytest.raises(InputError, match="No trials are defined for mine"):

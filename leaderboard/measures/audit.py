@@ -8,14 +8,19 @@ the row itself if it is a positive, and so this one bit is the label.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
 
+from experiment.main import Interrupted
+from leaderboard.filed import read_json
 from preprocessing.dataset import Dataset, Split
+from preprocessing.protocol import PROTOCOLS
 from preprocessing.raw import RawData
 from training.store import write_atomic
 
@@ -34,12 +39,36 @@ def audit(raw: RawData, protocol: str, seed: int) -> dict:
     return {"dataset": data.name, "protocol": protocol, "seed": seed, "test_auc": probes}
 
 
-def write_audit(raw: RawData, protocols: list[str], seed: int, path: Path) -> list[dict]:
-    """The audit under each protocol, also as JSON in `path`."""
-    entries = [audit(raw, protocol, seed) for protocol in protocols]
+def read_audit(path: Path) -> list[dict]:
+    """The entries of an `audit.json`; none without one. Raises `InputError` for a damaged one."""
+    return read_json(path, list) if path.exists() else []
+
+
+def write_audit(
+    raw: RawData, protocols: list[str], seeds: Sequence[int], path: Path, quiet: bool = False
+) -> list[dict]:
+    """The audit under each protocol with each seed. Returns these entries, one each.
+
+    Each takes the place of an earlier entry of its protocol and seed in `path`, a JSON list by protocol, then seed; the
+    others stay. On Ctrl-C those that were measured are kept.
+    """
+    every = {_key(entry): entry for entry in read_audit(path)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(entries, indent=1) + "\n")
+    pairs = [(protocol, seed) for protocol in protocols for seed in seeds]
+    entries: list[dict] = []
+    try:
+        for protocol, seed in tqdm(pairs, unit="audit", disable=quiet):
+            entry = audit(raw, protocol, seed)
+            every[_key(entry)] = entry
+            write_atomic(path, json.dumps([every[key] for key in sorted(every)], indent=1) + "\n")
+            entries.append(entry)
+    except KeyboardInterrupt:
+        raise Interrupted(f"Interrupted. {len(entries)} of {len(pairs)} audits are in {path}.") from None
     return entries
+
+
+def _key(entry: dict) -> tuple[int, int]:
+    return list(PROTOCOLS).index(entry["protocol"]), entry["seed"]
 
 
 def statistics(split: Split) -> np.ndarray:

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from experiment.main import Interrupted
+from leaderboard.filed import read_json
 from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.measures.agreement import TOP, rank_correlation, survivors
 from leaderboard.measures.candidates import candidate_scores, candidates, draw_users
@@ -38,10 +40,7 @@ def best_ranker(results: dict[str, dict]) -> str | None:
 
 def read_stages(path: Path) -> list[dict]:
     """The entries of a `stages.json`; none without one. Raises `InputError` for a damaged one."""
-    try:
-        return json.loads(path.read_text()) if path.exists() else []
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}). Restore it, or delete it and measure again.") from None
+    return read_json(path, list) if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,24 @@ def measure_stages(raw: RawData, jobs: list[Job], runner: Runner, path: Path, qu
     """Measures the models of these jobs that have a result, and writes `path` after each. Returns all its entries.
 
     Entries that are there and about the same runs are not measured again. Raises `InputError` at the end for models
-    whose run folder is not there, and at once where nothing has a result, or one of another data set.
+    whose run folder is not there, and at once where nothing has a result, or one of another command or other data.
+    On Ctrl-C what was measured is kept, and the next call goes on from there.
     """
     entries = {(entry["protocol"], entry["seed"], entry["model"]): entry for entry in read_stages(path)}
     stages = [stage.without(entries) for stage in _stages(raw, jobs, runner)]
+    try:
+        missing = _measure(raw, stages, runner, path, entries, quiet)
+    except KeyboardInterrupt:
+        raise Interrupted(f"Interrupted. {path} has {len(entries)} entries; the same command goes on.") from None
+    if missing:
+        raise InputError(_what_to_run(missing, runner, path))
+    return list(entries.values())
+
+
+def _measure(
+    raw: RawData, stages: list[_Stage], runner: Runner, path: Path, entries: dict[tuple, dict], quiet: bool
+) -> list[Job]:
+    """Adds to the entries, and writes them after each. Returns the jobs whose run folder is not there."""
     missing: list[Job] = []
     with tqdm(total=sum(len(stage.models) for stage in stages), unit="model", disable=quiet) as bar:
         for stage in stages:
@@ -99,24 +112,21 @@ def measure_stages(raw: RawData, jobs: list[Job], runner: Runner, path: Path, qu
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_atomic(path, json.dumps(list(entries.values()), indent=1) + "\n")
                 bar.update()
-    if missing:
-        raise InputError(_what_to_run(missing, runner, path))
-    return list(entries.values())
+    return missing
 
 
 def _stages(raw: RawData, jobs: list[Job], runner: Runner) -> list[_Stage]:
+    runner = replace(runner, data_sha256=raw.fingerprint)
     stages = []
     for protocol, seed in dict.fromkeys((job.protocol, job.seed) for job in jobs):
-        own = [job for job in jobs if (job.protocol, job.seed) == (protocol, seed)]
-        files = {name: runner.result_path(replace(own[0], model=name)) for name in MODELS}
-        results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
-        for name, result in results.items():
-            if result.get("data_sha256") != raw.fingerprint:
-                raise InputError(f"{files[name]} is about other data than '{raw.name}'. Give that with --data_path.")
+        own = {job.model: job for job in jobs if (job.protocol, job.seed) == (protocol, seed)}
+        first = next(iter(own.values()))
+        found = {name: runner.result(own.get(name) or replace(first, model=name)) for name in MODELS}
+        results = {name: result for name, result in found.items() if result is not None}
         ranker = best_ranker(results)
         if ranker:
-            models = [job.model for job in own if job.model in results and job.model != ranker]
-            stages.append(_Stage(own[0], results, ranker, models))
+            models = [name for name in own if name in results and name != ranker]
+            stages.append(_Stage(first, results, ranker, models))
     if not any(stage.models for stage in stages):
         raise InputError(
             f"{runner.results} has no result of a ranking model and one of the chosen models under one protocol and "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from leaderboard.measures.audit import read_audit
 from leaderboard.measures.stages import STAGES, read_stages
 from leaderboard.report import comparisons, findings, recipe_section, tables
 from leaderboard.report.ablation_section import ablation_sections
@@ -77,11 +77,9 @@ class Results:
         runs = load_runs(folder)
         if runs.empty:
             raise InputError(f"There is no result in {folder}. Run benchmark.py without --report.")
-        audit = folder / AUDIT
-        entries = json.loads(audit.read_text()) if audit.exists() else []
         speeds = Speeds.load(folder.parent / SPEED)
         tables_of_speed = speed_tables(folder.parent / SPEED)
-        return cls(folder.name, runs, entries, read_stages(folder / STAGES), speeds, tables_of_speed)
+        return cls(folder.name, runs, read_audit(folder / AUDIT), read_stages(folder / STAGES), speeds, tables_of_speed)
 
 
 def filled(text: str, results: Results) -> str:

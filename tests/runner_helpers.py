@@ -1,0 +1,50 @@
+"""A runner on a stand-in for the training scripts, which trains nothing and fails in every way that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from leaderboard.jobs import Job, grid
+from leaderboard.runner import Runner
+
+SCRIPT = """
+import argparse, json, os, pathlib, signal, sys
+parser = argparse.ArgumentParser()
+for name in ("model_name", "protocol", "seed", "data_path", "out", "lr"):
+    parser.add_argument("--" + name)
+for name in ("quiet", "resume"):
+    parser.add_argument("--" + name, action="store_true")
+options = parser.parse_args()
+if options.model_name == "broken":
+    print("warning: of no importance", "error: it broke,", "Do this.", sep="\\n", file=sys.stderr)
+    sys.exit(2)
+if options.model_name == "crashing":
+    raise ValueError("nobody expected this")
+if options.model_name == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+out = pathlib.Path(options.out)
+out.mkdir(parents=True, exist_ok=True)
+with open(options.data_path, "a") as calls:
+    print(options.model_name, options.protocol, options.seed, options.resume, file=calls)
+test, validation = {"auc": 0.8, "logloss": 0.3, "gauc": 0.7}, {"auc": 0.85, "logloss": 0.25, "gauc": 0.75}
+result = dict(protocol=options.protocol, model=options.model_name, seed=int(options.seed), parameters=1, best_epoch=1,
+              test=test, validation=validation, calibration={"ece": 0.02, "bins": {}}, seconds={"train": 1.0},
+              threads=int(os.environ["OMP_NUM_THREADS"]), data_sha256="d" * 64)
+if options.model_name == "thoughtless":
+    del result["threads"]
+if options.model_name != "forgetful":
+    (out / "history.csv").write_text("epoch,auc,val_auc\\n1,0.5,0.55\\n2,0.6,0.65\\n")
+(out / "result.json").write_text(json.dumps(result)[: -9 if options.model_name == "truncating" else None])
+"""
+
+
+def make_bench(folder: Path) -> tuple[Runner, list[Job], Callable[[], list[str]]]:
+    """A runner, the jobs of two models with two seeds on the stand-in, and what that was called with."""
+    script, calls = folder / "script.py", folder / "calls.txt"
+    script.write_text(SCRIPT)
+    calls.write_text("")
+    runner = Runner(folder / "results" / "toy", folder / "runs", str(calls), workers=2)
+    jobs = [replace(job, script=str(script)) for job in grid("movielens", ["lr", "dssm"], ["holdout"], seeds=2)]
+    return runner, jobs, lambda: sorted(calls.read_text().splitlines())

@@ -1,0 +1,95 @@
+"""The command line of `benchmark.py`: what names mean, and that the current folder does not matter."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from script_helpers import assert_short_error, script, write_movielens
+
+from benchmark import changed, chosen, here, main
+from leaderboard.ablations import ABLATIONS
+from leaderboard.jobs import FIRST_SEED
+from leaderboard.quick import Quick
+from leaderboard.recipes import RECIPES
+from leaderboard.runner import ROOT
+from model import MODELS, find_model
+from preprocessing.protocol import PROTOCOLS
+
+
+def test_a_model_is_chosen_once_whatever_it_is_called():
+    assert chosen("models", ["tim", "dssm", "hit", "HIT", "dssm"], MODELS, find_model) == ["hit", "dssm"]
+    assert chosen("protocols", ["temporal", "holdout", "temporal"], PROTOCOLS) == ["temporal", "holdout"]
+    assert chosen("models", ["all", "all"], MODELS, find_model) == list(MODELS)
+
+
+@pytest.mark.parametrize("option", ["models", "protocols"])
+def test_all_beside_other_names_is_an_error(option, capsys):
+    name = {"models": "hit", "protocols": "holdout"}[option]
+    assert script(main, f"--{option}", name, "all") == 2
+    assert_short_error(capsys, f"--{option} takes all or names, not both. Received: {name} all.")
+
+
+def test_models_without_ablation_and_recipe_are_an_error_that_says_which_have_some(capsys):
+    assert script(main, "--ablations", "--models", "lr", "cold", "--data_path", "nowhere") == 2
+    assert_short_error(capsys, "neither an ablation nor a released recipe of lr cold. Ablations: int_tower hit dssm.")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_models_with_either_are_not(model):
+    if model in RECIPES or model in {ablation.model for ablation in ABLATIONS}:
+        assert {job.model for job in changed("movielens", [model], ["holdout"], 1)} == {model}
+
+
+def test_places_of_the_repository_are_found_from_every_folder(tmp_path, monkeypatch):
+    for folder in (ROOT, ROOT / "tests", tmp_path):
+        monkeypatch.chdir(folder)
+        assert (folder / here("runs", "benchmark")).resolve() == ROOT / "runs" / "benchmark"
+        assert (folder / Quick.default_folder()).resolve().parent == ROOT / "runs" / "quick"
+    monkeypatch.chdir(ROOT)
+    assert str(here("results")) == "results"
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """The current folder, with a small MovieLens in `data`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    write_movielens(tmp_path / "data")
+    return tmp_path
+
+
+def test_runs_from_another_folder(elsewhere, capsys):
+    own = ["--data_path", "data", "--results", "r", "--runs", "s", "--protocols", "holdout", "--seeds", "1"]
+    assert script(main, *own, "--models", "lr") == 0
+    (path,) = (elsewhere / "r").rglob("seed*.json")
+    text = path.read_text()
+    assert (len(list((elsewhere / "s").rglob("result.json"))), str(elsewhere) in text) == (1, False)
+    assert str(ROOT) not in text
+    assert "1 results in r/" in capsys.readouterr().out
+
+    path.write_text(json.dumps(json.loads(text) | {"data_sha256": "e" * 64}))
+    assert script(main, *own, "--models", "lr") == 2
+    assert "is about other data (sha256 eeeeeeeeeeee) than those at hand" in capsys.readouterr().err
+
+
+def test_audits_add_to_one_file(elsewhere, capsys):
+    own = ["--audit", "--data_path", "data", "--results", "r"]
+    assert script(main, *own, "--protocols", "temporal", "--seeds", "1") == 0
+    assert script(main, *own, "--protocols", "holdout") == 0
+    (path,) = (elsewhere / "r").rglob("audit.json")
+    expected = [("holdout", FIRST_SEED + place) for place in range(5)] + [("temporal", FIRST_SEED)]
+    assert [(entry["protocol"], entry["seed"]) for entry in json.loads(path.read_text())] == expected
+    assert f"holdout  seed {FIRST_SEED + 4}  two_statistics" in capsys.readouterr().out
+
+
+def test_on_ctrl_c_it_is_said_how_to_go_on(elsewhere, monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leaderboard.runner.as_completed", interrupted)
+    monkeypatch.setattr("leaderboard.runner.Runner._train", lambda *_: "stopped")
+    assert script(main, "--data_path", "data", "--results", "r", "--runs", "s", "--models", "lr") == 130
+    error = capsys.readouterr().err
+    assert "The same command goes on" in error
+    assert "Nothing was saved" not in error
