@@ -300,7 +300,7 @@ class TestPartsTable:
         )
         lines = ablation_tables.parts_table(table).splitlines()
         assert lines[0] == "| AUC minus that of the defaults | `published` | `holdout` |"
-        assert "| IntTower: no cir | **-.0100 ± .0000** | +.0100 |" in lines
+        assert "| IntTower: no CIR | **-.0100 ± .0000** | +.0100 |" in lines
         assert lines[-1] == "| DSSM: gamma learned |  | **+.0300 ± .0000** |"
         assert not any("heads" in line for line in lines)
 

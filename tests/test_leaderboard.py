@@ -264,7 +264,7 @@ class TestReport:
             assert f"## {ablation.title}" in report
             assert ablation.question in report
             for variant in ablation.variants:
-                assert f"| {variant.replace('_', ' ')} |" in report
+                assert f"| {ablation_tables.label(variant)} |" in report
 
     def test_pictures_are_referred_to_where_they_lie(self, many_runs):
         report = full_report(Results("ml-1m", many_runs), "elsewhere")
@@ -278,8 +278,9 @@ class TestReport:
         mixed = many_runs.assign(sources=["x"] * 5 + ["y"] * (len(many_runs) - 5))
         assert "of 2 versions" in full_report(Results("ml-1m", mixed))
 
-    def test_text_outside_the_markers_stays(self, many_runs):
-        text = "before\n<!-- results -->\nold\n<!-- /results -->\nafter"
+    @pytest.mark.parametrize("old", ["old\n", ""])
+    def test_text_outside_the_markers_stays(self, many_runs, old):
+        text = f"before\n<!-- results -->\n{old}<!-- /results -->\nafter"
         results = Results("ml-1m", many_runs)
         new = filled(text, results)
         assert new.startswith("before\n<!-- results -->\n|")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -12,6 +13,7 @@ from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
+PARTS = {"light se": "Light-SE", "fe": "FE-Block", "cir": "CIR"}  # as the papers write them
 VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants}
 
 
@@ -29,10 +31,13 @@ def protocols_of(runs: pd.DataFrame, variants: Iterable[str] = VARIANTS) -> list
 
 def label(variant: str) -> str:
     """
-    >>> label("no_cir"), label("")
-    ('no cir', 'the defaults')
+    >>> label("no_cir"), label("heads_8"), label("")
+    ('no CIR', 'heads 8', 'the defaults')
     """
-    return variant.replace("_", " ") or "the defaults"
+    text = variant.replace("_", " ")
+    for name, title in PARTS.items():
+        text = re.sub(rf"\b{name}\b", title, text)
+    return text or "the defaults"
 
 
 def against_reference(runs: pd.DataFrame, protocol: str, ablation: Ablation, variant: str) -> Difference:

@@ -99,8 +99,8 @@ def filled(text: str, results: Results) -> str:
 def fill(text: str, parts: dict[str, str]) -> str:
     """A text with these parts between the markers of their names; names without markers do not matter."""
     for name, part in parts.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text = re.sub(pattern, lambda found, part=part: found[1] + part + found[2], text, flags=re.DOTALL)
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        text = re.sub(pattern, lambda found, part=part: f"{found[1]}{part}\n{found[2]}", text, flags=re.DOTALL)
     return text
 
 
