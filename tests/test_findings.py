@@ -42,7 +42,7 @@ class TestComparisons:
             dcn=[0.7],
             lr=[0.99],
         )
-        assert comparisons.best_baselines(table, "holdout") == {"two_towers": "mvke", "ranking": "dcn"}
+        assert comparisons.best_baselines(table, "holdout") == {"two towers": "mvke", "ranking": "dcn"}
 
     def test_ours_against_dssm_and_both_best(self):
         table = runs(dssm=[0.80], mvke=[0.85], dcn=[0.90], int_tower=[0.88], hit=[0.87])

@@ -14,13 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from experiment.main import Interrupted
+from leaderboard.families import is_two_tower
 from leaderboard.filed import read_json
 from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.measures.agreement import TOP, rank_correlation, survivors
 from leaderboard.measures.candidates import candidate_scores, candidates, draw_users
 from leaderboard.runner import Runner
 from model import MODELS, load_model
-from model.base import TwoTower
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.raw import RawData
@@ -34,7 +34,7 @@ USERS = 256
 
 def best_ranker(results: dict[str, dict]) -> str | None:
     """The ranking model with the best validation AUC. results: model -> result file, of one protocol and seed."""
-    rankers = [name for name in MODELS if name in results and not issubclass(MODELS[name].model_class, TwoTower)]
+    rankers = [name for name in MODELS if name in results and not is_two_tower(name)]
     return max(rankers, key=lambda name: results[name]["validation"]["auc"], default=None)
 
 

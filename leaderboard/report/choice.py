@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from leaderboard.families import kind
 from leaderboard.measures.agreement import TOP
 from leaderboard.report.comparisons import defaults
 from leaderboard.report.speed import Speeds, milliseconds
@@ -11,7 +12,6 @@ from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import estimate, filled_columns, markdown
 from leaderboard.statistics import Estimate
 from model import MODELS
-from model.base import TwoTower
 
 FIRST, LATER = "holdout", "temporal"  # the protocols that leak nothing; models stand in the order of the first
 CUT = 400  # candidates that a pre-ranker lets through
@@ -29,7 +29,7 @@ def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
         rows.append(
             [
                 MODELS[name].title,
-                "two towers" if issubclass(MODELS[name].model_class, TwoTower) else "ranking",
+                kind(name),
                 *(_mean(grouped, name) for grouped in auc.values()),
                 _mean(survivors, name, 3) or ("is the ranker" if name in set(measured["ranker"]) else ""),
                 milliseconds(speeds.request_ms[name]) if name in speeds.request_ms else "",

@@ -6,14 +6,13 @@ import math
 
 import pandas as pd
 
-from leaderboard.report.tables import BASELINE, markdown, signed
+from leaderboard.families import BASELINE, OURS, kind
+from leaderboard.report.tables import markdown, signed
 from leaderboard.report.words import listed, p_text
 from leaderboard.statistics import Difference, compare
 from model import MODELS
-from model.base import TwoTower
 
-OURS = ("int_tower", "hit")
-ROLES = {"two_towers": "the best two-tower baseline by validation", "ranking": "the best ranking model by validation"}
+ROLES = {"two towers": "the best two-tower baseline by validation", "ranking": "the best ranking model by validation"}
 NOTE = (
     "Differences of test AUC are tested by paired t-tests over seeds; a seed draws the weights and, but for `temporal`,"
     " the split. Bold: 0 lies outside the 95 % interval. The best baselines are those of the best mean validation AUC. "
@@ -31,7 +30,7 @@ def defaults(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def best_baselines(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
-    """ "two_towers" and "ranking" -> the model of the best mean validation AUC; the papers' own models do not count.
+    """ "two towers" and "ranking" -> the model of the best mean validation AUC; the papers' own models do not count.
 
     Chosen by validation, since the best of several test scores is too good.
     """
@@ -39,8 +38,7 @@ def best_baselines(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
     means = own[~own["model"].isin(OURS)].groupby("model")["validation_auc"].mean()
     best: dict[str, str] = {}
     for name in means.sort_values(ascending=False, kind="stable").index:
-        kind = "two_towers" if issubclass(MODELS[name].model_class, TwoTower) else "ranking"
-        best.setdefault(kind, name)
+        best.setdefault(kind(name), name)
     return best
 
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.report.comparisons import OURS, comparisons, defaults
-from leaderboard.report.tables import BASELINE, change, estimate, number, of, probes_of, protocol_losses
+from leaderboard.families import BASELINE, OURS
+from leaderboard.report.comparisons import comparisons, defaults
+from leaderboard.report.tables import change, estimate, number, of, probes_of, protocol_losses
 from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of, title
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from leaderboard.families import BASELINE, OURS
 from leaderboard.measures.agreement import TOP
 from leaderboard.report import findings, recipe_section
 from leaderboard.report.choice import CUT
-from leaderboard.report.comparisons import OURS, comparisons, defaults
+from leaderboard.report.comparisons import comparisons, defaults
 from leaderboard.report.stage_tables import stage_frame
-from leaderboard.report.tables import BASELINE, estimate
+from leaderboard.report.tables import estimate
 from leaderboard.report.words import listed, seeds_of, title
 from leaderboard.statistics import Estimate, compare
 from model import MODELS

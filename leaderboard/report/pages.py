@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from leaderboard.families import OURS, kind
 from leaderboard.measures.audit import read_audit
 from leaderboard.measures.stages import STAGES, read_stages
 from leaderboard.report import comparisons, findings, recipe_section, tables
@@ -27,7 +28,6 @@ from leaderboard.report.words import bullets
 from leaderboard.statistics import load_runs
 from leaderboard.tuning import FOLDER, Tuned, load
 from model import MODELS
-from model.base import TwoTower
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from training.report import GAUC_NOTE
@@ -52,8 +52,7 @@ def models_table() -> str:
     rows = []
     for key, entry in MODELS.items():
         names = ", ".join(f"`{name}`" for name in (key, *entry.aliases))
-        kind = "two towers" if issubclass(entry.model_class, TwoTower) else "ranking"
-        rows.append(f"| {names} | {entry.title} ({entry.source}) | {kind} |")
+        rows.append(f"| {names} | {entry.title} ({entry.source}) | {kind(key)} |")
     return "\n".join(["| `--model_name` | model | kind |", "|---|---|---|", *rows])
 
 
@@ -142,7 +141,7 @@ def _protocol_parts(results: Results, protocol: str) -> list[str]:
     said = findings.highest(runs, protocol) + findings.best_possible(runs, protocol)
     if protocol == "published":
         said += findings.above_papers(runs, dataset)
-        said += [sentence for name in comparisons.OURS for sentence in findings.against_paper(runs, name, dataset)]
+        said += [sentence for name in OURS for sentence in findings.against_paper(runs, name, dataset)]
     return [
         f"## {tables.PROTOCOL_TITLES[protocol]}",
         tables.leaderboard(runs, protocol, dataset, results.speeds),

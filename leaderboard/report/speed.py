@@ -66,7 +66,7 @@ class Speeds:
         ('', '')
         """
         size = self.bytes_per_item.get(model)
-        times = [milliseconds(of.get(model)) for of in (self.scoring_ms, self.request_ms)]
+        times = [milliseconds(of.get(model)) or "-" for of in (self.scoring_ms, self.request_ms)]
         return ("" if size is None else f"{size:,}", " / ".join(times) if set(times) != {"-"} else "")
 
     @property
@@ -92,12 +92,12 @@ def _rows(path: Path) -> list[dict]:
 
 
 def milliseconds(value: float | None) -> str:
-    """To two digits that count, whole from 10 on.
+    """To two digits that count, whole from 10 on; "" for None.
 
     >>> [milliseconds(value) for value in (0.0911, 0.5574, 2.2711, 195.3426, None)]
-    ['0.091', '0.56', '2.3', '195', '-']
+    ['0.091', '0.56', '2.3', '195', '']
     """
     if value is None:
-        return "-"
+        return ""
     digits = next((digits for bound, digits in ((0.1, 3), (1, 2), (10, 1)) if value < bound), 0)
     return f"{value:.{digits}f}"

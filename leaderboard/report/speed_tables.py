@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from leaderboard.report.speed import REQUESTS, SCORING, WHOLE_REQUESTS
+from leaderboard.report.speed import REQUESTS, SCORING, WHOLE_REQUESTS, milliseconds
 from leaderboard.report.tables import markdown
 from model import MODELS
 
@@ -48,9 +48,9 @@ def serving_table(requests: list[dict], scoring: list[dict]) -> str:
     ways = {(row["model"], row["way"]): row["p50_ms"] for row in scoring if row["items"] == USUAL_ITEMS}
     lines = []
     for name, row in whole.items():
-        cells = [_ms(ways.get((name, way))) for way in ("published", "float32", "bfloat16")]
+        cells = [milliseconds(ways.get((name, way))) for way in ("published", "float32", "bfloat16")]
         size = f"{row['bytes_per_item']:,}" if "bytes_per_item" in row else ""
-        lines.append([_title(name), f"{_ms(row['p50_ms'])} / {_ms(row['p99_ms'])}", *cells, size])
+        lines.append([_title(name), f"{milliseconds(row['p50_ms'])} / {milliseconds(row['p99_ms'])}", *cells, size])
     heads = ["model", "user's features to top 100, p50 / p99", "scoring alone: published", "float32", "bf16"]
     return markdown([*heads, "bytes an item, float32"], lines)
 
@@ -93,24 +93,13 @@ def _times(row: dict | None) -> str:
     """p50 / p99; of two threads p50 alone, as the machine has no third core for whatever else runs."""
     if row is None:
         return ""
-    return _ms(row["p50_ms"]) + (f" / {_ms(row['p99_ms'])}" if row["threads"] == 1 else "")
+    return milliseconds(row["p50_ms"]) + (f" / {milliseconds(row['p99_ms'])}" if row["threads"] == 1 else "")
 
 
 def _title(name: str) -> str:
     if name in TITLES:
         return TITLES[name]
     return MODELS[name].title
-
-
-def _ms(value: float | None) -> str:
-    """Milliseconds to two digits that count, whole from 10 on; "" for None.
-
-    >>> _ms(0.0869), _ms(3.192), _ms(51.92), _ms(353.2), _ms(None)
-    ('0.087', '3.2', '52', '353', '')
-    """
-    if value is None:
-        return ""
-    return f"{value:.{3 if value < 0.1 else 2 if value < 1 else 1 if value < 10 else 0}f}"
 
 
 def _read(path: Path):

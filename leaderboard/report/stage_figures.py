@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from leaderboard.families import BASELINE, OURS, is_two_tower
 from leaderboard.measures.agreement import CUTS, TOP
 from leaderboard.report.learning_figure import HONEST, curves, learning
 from leaderboard.report.stage_tables import random_shares, stage_frame
 from leaderboard.report.tables import PROTOCOL_TITLES, number
-from leaderboard.report.theme import Picture, Theme, is_two_tower
+from leaderboard.report.theme import Picture, Theme
 from leaderboard.statistics import Estimate
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
@@ -84,11 +85,11 @@ def reliability_models(runs: pd.DataFrame) -> list[str]:
     if "bins" not in runs or "validation_auc" not in runs:
         return []
     auc = runs[runs["bins"].notna()].groupby("model")["validation_auc"].mean()
-    fixed = ("dssm", "int_tower", "hit")
+    fixed = (BASELINE, *OURS)
     baselines = [name for name in auc.index if is_two_tower(name) and name not in fixed]
     ranking = [name for name in auc.index if not is_two_tower(name)]
     best = [max(group, key=auc.get, default="") for group in (baselines, ranking)]
-    return [name for name in ("dssm", best[0], "int_tower", "hit", best[1]) if name in auc.index]
+    return [name for name in (BASELINE, best[0], *OURS, best[1]) if name in auc.index]
 
 
 def reliability(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from leaderboard.families import is_two_tower, kind
 from leaderboard.measures.agreement import CUTS, TOP
 from leaderboard.measures.stages import USERS
 from leaderboard.report.tables import PROTOCOL_TITLES, estimate, markdown, number
 from leaderboard.statistics import Estimate
 from model import MODELS
-from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS
 from training.calibration import BINS
 
@@ -50,7 +50,7 @@ def _best_rankers(defaults: pd.DataFrame) -> dict[tuple[str, int], str]:
 
     defaults: runs of default settings, indexed by protocol, seed and model.
     """
-    ranking = [name for name, entry in MODELS.items() if not issubclass(entry.model_class, TwoTower)]
+    ranking = [name for name in MODELS if not is_two_tower(name)]
     if "validation_auc" not in defaults:
         return {}
     auc = defaults["validation_auc"].unstack().reindex(columns=ranking).dropna(how="all")
@@ -77,18 +77,16 @@ def stage_table(frame: pd.DataFrame, runs: pd.DataFrame) -> str:
     frame: of `stage_frame`. runs: default settings; with `ece` where it was measured.
     """
     survivors = frame.groupby("model")[str(CUTS[0])].mean()
-    two_towers = {name: issubclass(entry.model_class, TwoTower) for name, entry in MODELS.items()}
     names = [name for name in MODELS if name in set(runs["model"]) | set(frame["model"])]
-    names.sort(key=lambda name: (not two_towers[name], -survivors.get(name, 0.0)))
+    names.sort(key=lambda name: (not is_two_tower(name), -survivors.get(name, 0.0)))
     rows = []
     for name in names:
         own = frame[frame["model"] == name]
         ece = runs[runs["model"] == name].get("ece", pd.Series(dtype=float)).dropna()
         cells = [estimate(Estimate.of(own[column]), 3) if len(own) else "" for column in (*map(str, CUTS), "spearman")]
         cells.append(estimate(Estimate.of(ece), 4) if len(ece) else "")
-        kind = "two towers" if two_towers[name] else "ranking"
         if any(cells):
-            rows.append([MODELS[name].title, kind, *cells, str(len(own)) if len(own) else ""])
+            rows.append([MODELS[name].title, kind(name), *cells, str(len(own)) if len(own) else ""])
     if len(frame):
         rows.append(["random choice", "", *(number(share, 3) for share in random_shares(frame).values()), "0", "", ""])
     heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman", "ECE", "seeds"]

@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from leaderboard.families import BASELINE, OURS, kind
 from leaderboard.report.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, relative_improvement
 from model import MODELS
-from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS
 
-BASELINE = "dssm"
 NOT_MEASURED = Speeds()
 PROTOCOL_TITLES = {"published": "`published` (leaks test labels)", "holdout": "`holdout`", "temporal": "`temporal`"}
 
@@ -107,7 +106,7 @@ def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str, speeds: Speeds 
         rows.append(
             [
                 entry.title,
-                "two towers" if issubclass(entry.model_class, TwoTower) else "ranking",
+                kind(name),
                 *(estimate(Estimate.of(of_model[metric])) for metric in ("auc", "logloss", "gauc")),
                 f"{100 * improvement.mean:+.1f} %" if improvement.count else "",
                 against,
@@ -162,7 +161,7 @@ def probes_of(entries: list[dict]) -> dict[str, dict[str, Estimate]]:
 
 def audit(entries: list[dict], runs: pd.DataFrame) -> str:
     """What label statistics alone reach, beside the models, and how much of the models' AUC above .5 that is."""
-    shown = [name for name in (BASELINE, "int_tower", "hit") if name in set(runs["model"])]
+    shown = [name for name in (BASELINE, *OURS) if name in set(runs["model"])]
     rows = []
     for protocol, probes in probes_of(entries).items():
         cells = [f"`{protocol}`", *(estimate(probes[name]) for name in ("two_statistics", "membership"))]

@@ -11,9 +11,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from leaderboard.families import OURS, is_two_tower
 from leaderboard.report.fingerprint import fingerprint
 from model import MODELS
-from model.base import TwoTower
 from training.store import write_atomic
 
 HIT_MARKER = "D"  # a diamond tells it from IntTower, which shares its colour
@@ -34,13 +34,13 @@ class Theme:
 
     def color_of(self, model: str) -> str:
         """Of a key of `MODELS`: the papers' own models, other two-tower models, ranking models."""
-        if model in ("int_tower", "hit"):
+        if model in OURS:
             return self.ours
         return self.two_towers if is_two_tower(model) else self.ranking
 
     def families(self) -> list[Line2D]:
         """Legend entries: the papers' own models and the families of the others."""
-        own = [self._entry(MODELS[name].title, self.ours, marker_of(name)) for name in ("int_tower", "hit")]
+        own = [self._entry(MODELS[name].title, self.ours, marker_of(name)) for name in OURS]
         others = {"other two-tower models": self.two_towers, "ranking models": self.ranking}
         return own + [self._entry(label, color) for label, color in others.items()]
 
@@ -50,10 +50,6 @@ class Theme:
 
     def _entry(self, label: str, color: str, marker: str = "o") -> Line2D:
         return Line2D([], [], marker=marker, linestyle="", color=color, label=label)
-
-
-def is_two_tower(model: str) -> bool:
-    return issubclass(MODELS[model].model_class, TwoTower)
 
 
 def marker_of(model: str) -> str:
