@@ -18,8 +18,8 @@ from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.recipes import recipe_jobs
 from leaderboard.report import ablation_tables, tables
+from leaderboard.report.figures.pictures import pictures_of
 from leaderboard.report.pages import Results, filled, full_report
-from leaderboard.report.pictures import pictures_of
 from leaderboard.report.speed import Speeds
 from leaderboard.statistics import Estimate, compare, load_runs, paired_p_value, relative_improvement
 from model import MODELS, build_model

@@ -14,13 +14,13 @@ from matplotlib.text import Text
 from PIL import Image
 
 from leaderboard.ablations import ABLATIONS
-from leaderboard.report.architecture import ARCHITECTURES
-from leaderboard.report.fingerprint import fingerprint
-from leaderboard.report.latency_figure import points
+from leaderboard.report.figures.architecture import ARCHITECTURES
+from leaderboard.report.figures.fingerprint import fingerprint
+from leaderboard.report.figures.latency import points
+from leaderboard.report.figures.pictures import pictures_of
+from leaderboard.report.figures.theme import FINGERPRINT, LIGHT, THEMES, Picture, draw
 from leaderboard.report.pages import Results
-from leaderboard.report.pictures import pictures_of
 from leaderboard.report.speed import Speeds
-from leaderboard.report.theme import FINGERPRINT, LIGHT, THEMES, Picture, draw
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Results.load(ROOT / "results" / "ml-1m")

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from leaderboard.report.choice import choice_table
-from leaderboard.report.learning_figure import curves
+from leaderboard.report.figures.learning import curves
+from leaderboard.report.figures.stages import pooled_bins, reliability_models, stage_pictures
+from leaderboard.report.figures.theme import LIGHT, draw
 from leaderboard.report.pages import Results, full_report
 from leaderboard.report.speed import Speeds
-from leaderboard.report.stage_figures import pooled_bins, reliability_models, stage_pictures
 from leaderboard.report.stage_section import stage_sections
 from leaderboard.report.stage_tables import stage_frame, stage_tables
-from leaderboard.report.theme import LIGHT, draw
 from model import MODELS
 from model.base import TwoTower
 from training.calibration import calibration

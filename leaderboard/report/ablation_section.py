@@ -15,8 +15,8 @@ from leaderboard.report.ablation_tables import (
     protocols_of,
     table,
 )
+from leaderboard.report.figures.theme import picture
 from leaderboard.report.tables import change
-from leaderboard.report.theme import picture
 from leaderboard.report.words import ONE_SEED, bullets, listed
 from leaderboard.statistics import Difference
 

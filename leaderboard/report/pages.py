@@ -15,14 +15,14 @@ from leaderboard.measures.stages import STAGES, read_stages
 from leaderboard.report import comparisons, findings, recipe_section, tables
 from leaderboard.report.ablation_section import ablation_sections
 from leaderboard.report.ablation_tables import parts_table
-from leaderboard.report.architecture import ARCHITECTURES
 from leaderboard.report.choice import choice_table
+from leaderboard.report.figures.architecture import ARCHITECTURES
+from leaderboard.report.figures.pictures import pictures_of
+from leaderboard.report.figures.theme import draw
 from leaderboard.report.key_findings import key_findings
-from leaderboard.report.pictures import pictures_of
 from leaderboard.report.speed import SERVING_NOTE, Speeds
 from leaderboard.report.speed_tables import speed_tables
 from leaderboard.report.stage_section import stage_sections
-from leaderboard.report.theme import draw
 from leaderboard.report.tuning_tables import results_table, searches_table
 from leaderboard.report.words import bullets
 from leaderboard.statistics import load_runs

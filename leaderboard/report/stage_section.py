@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.report.stage_figures import stage_pictures
+from leaderboard.report.figures.stages import stage_pictures
+from leaderboard.report.figures.theme import picture
 from leaderboard.report.stage_tables import NOTE, stage_tables
-from leaderboard.report.theme import picture
 
 ALT = {
     "survivors": "Share of the ranker's best candidates that each two-tower model lets through",

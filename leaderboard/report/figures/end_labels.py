@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from leaderboard.report.figures.theme import Theme
 from leaderboard.report.tables import number
-from leaderboard.report.theme import Theme
 from model import MODELS
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.report.ablation_figures import ablation_pictures
 from leaderboard.report.ablation_tables import ablations_with_runs
-from leaderboard.report.figures import model_pictures
-from leaderboard.report.latency_figure import latency_pictures
+from leaderboard.report.figures.ablations import ablation_pictures
+from leaderboard.report.figures.latency import latency_pictures
+from leaderboard.report.figures.models import model_pictures
+from leaderboard.report.figures.stages import stage_pictures
+from leaderboard.report.figures.theme import Picture
 from leaderboard.report.speed import Speeds
-from leaderboard.report.stage_figures import stage_pictures
-from leaderboard.report.theme import Picture
 
 
 def pictures_of(runs: pd.DataFrame, dataset: str, stages: list[dict], speeds: Speeds) -> dict[str, Picture]:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from leaderboard.report.theme import WIDTH, Theme
+from leaderboard.report.figures.theme import WIDTH, Theme
 
 Place = tuple[float, float]
 

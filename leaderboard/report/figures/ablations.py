@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from leaderboard.ablations import Ablation
 from leaderboard.report.ablation_tables import against_reference, label, protocols_of
-from leaderboard.report.figures import auc_of
+from leaderboard.report.figures.models import auc_of
+from leaderboard.report.figures.theme import Picture, Theme
 from leaderboard.report.tables import PROTOCOL_TITLES, number
-from leaderboard.report.theme import Picture, Theme
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 

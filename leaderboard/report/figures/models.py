@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from leaderboard.report.end_labels import End, label_ends
+from leaderboard.report.figures.end_labels import End, label_ends
+from leaderboard.report.figures.theme import Picture, Theme, marker_of
 from leaderboard.report.tables import PROTOCOL_TITLES, number, of
-from leaderboard.report.theme import Picture, Theme, marker_of
 from leaderboard.statistics import Estimate
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS

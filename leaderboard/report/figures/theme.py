@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from leaderboard.families import OURS, is_two_tower
-from leaderboard.report.fingerprint import fingerprint
+from leaderboard.report.figures.fingerprint import fingerprint
 from model import MODELS
 from training.store import write_atomic
 

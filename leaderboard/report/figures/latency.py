@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from leaderboard.report.figures import auc_of
+from leaderboard.report.figures.models import auc_of
+from leaderboard.report.figures.theme import Picture, Theme, marker_of
 from leaderboard.report.speed import Speeds
 from leaderboard.report.tables import number
-from leaderboard.report.theme import Picture, Theme, marker_of
 from leaderboard.statistics import Estimate
 from model import MODELS
 

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from leaderboard.families import is_two_tower
-from leaderboard.report.end_labels import End, label_ends
+from leaderboard.report.figures.end_labels import End, label_ends
+from leaderboard.report.figures.theme import Theme, marker_of
 from leaderboard.report.tables import number
-from leaderboard.report.theme import Theme, marker_of
 from model import MODELS
 
 HONEST = "holdout"  # the protocol of the pictures that show one

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from leaderboard.report.sketch import Sketch
-from leaderboard.report.theme import WIDTH, Picture, Theme
+from leaderboard.report.figures.sketch import Sketch
+from leaderboard.report.figures.theme import WIDTH, Picture, Theme
 
 HEIGHT = 4.9
 MIDDLE = HEIGHT / 2

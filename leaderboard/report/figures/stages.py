@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 
 from leaderboard.families import BASELINE, OURS, is_two_tower
 from leaderboard.measures.agreement import CUTS, TOP
-from leaderboard.report.learning_figure import HONEST, curves, learning
+from leaderboard.report.figures.learning import HONEST, curves, learning
+from leaderboard.report.figures.theme import Picture, Theme
 from leaderboard.report.stage_tables import random_shares, stage_frame
 from leaderboard.report.tables import PROTOCOL_TITLES, number
-from leaderboard.report.theme import Picture, Theme
 from leaderboard.statistics import Estimate
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
