@@ -287,6 +287,22 @@ def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
     ]
 
 
+class TestHeads:
+    def test_over_the_seeds_that_all_have(self):
+        entry = Ablation("t", "q", "hit", {"heads_1": {}, "heads_3": {}, "heads_4": {}}, default_heads=2)
+        parts = [runs(variant="heads_1", hit=[0.87, 0.88]), runs(variant="heads_4", hit=[0.89, 0.90, 0.91])]
+        found = ablation_tables.auc_by_heads(pd.concat([runs(hit=five(0.88)), *parts]), "holdout", entry)
+        assert list(found) == [1, 2, 4]
+        assert {auc.count for auc in found.values()} == {2}
+        assert found[4].mean == pytest.approx(0.895)
+
+    def test_nothing_where_no_seed_is_shared(self):
+        entry = Ablation("t", "q", "hit", {"heads_1": {}}, default_heads=2)
+        table = pd.concat([runs(hit=[0.88]), runs(variant="heads_1", hit=[0.87, 0.88]).tail(1)])
+        assert ablation_tables.auc_by_heads(table, "holdout", entry) == {}
+        assert ablation_tables.auc_by_heads(table, "temporal", entry) == {}
+
+
 class TestPartsTable:
     def test_changes_of_parts_under_every_protocol_that_has_them_and_no_sweep(self):
         table = pd.concat(

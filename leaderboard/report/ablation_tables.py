@@ -80,6 +80,14 @@ def parts_table(runs: pd.DataFrame) -> str:
     return markdown(["AUC minus that of the defaults", *(f"`{name}`" for name in protocols)], rows) if rows else ""
 
 
+def auc_by_heads(runs: pd.DataFrame, protocol: str, ablation: Ablation) -> dict[int, Estimate]:
+    """Ascending number of heads -> test AUC, over the seeds that all numbers with runs have in common."""
+    own = {heads: of(runs, protocol, ablation.model, variant) for heads, variant in sorted(ablation.heads().items())}
+    own = {heads: part.set_index("seed")["auc"] for heads, part in own.items() if len(part)}
+    common = pd.DataFrame(own).dropna()
+    return {heads: Estimate.of(common[heads]) for heads in common} if len(common) else {}
+
+
 def auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> str:
     """As printed, "" without runs."""
     chosen = of(runs, protocol, model, variant)

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboard.ablations import Ablation
-from leaderboard.report.ablation_tables import against_reference, label, protocols_of
-from leaderboard.report.figures.models import auc_of
+from leaderboard.report.ablation_tables import against_reference, auc_by_heads, label, protocols_of
 from leaderboard.report.figures.theme import Picture, Theme
 from leaderboard.report.tables import PROTOCOL_TITLES, number
 from model import MODELS
@@ -98,10 +97,7 @@ def head_sweeps(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: lis
     handles = {}
     for axis, ablation in zip(axes, ablations, strict=True):
         for protocol in PROTOCOLS:
-            points = {
-                heads: auc_of(runs, protocol, ablation.model, variant) for heads, variant in ablation.heads().items()
-            }
-            points = {heads: auc for heads, auc in sorted(points.items()) if auc.count}
+            points = auc_by_heads(runs, protocol, ablation)
             means = [auc.mean for auc in points.values()]
             bars = [np.nan_to_num(auc.half_width) for auc in points.values()]
             if len(points) > 1:
@@ -112,6 +108,7 @@ def head_sweeps(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: lis
             handles["the paper"] = axis.plot(range(1, 7), PAPER_HIT_HEADS, "o--", **ring)[0]
         _head_axis(axis, ablation)
     axes[0].set_ylabel("test AUC, 95 % intervals")
+    figure.supxlabel("each curve: over the seeds that all of its points have", size=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, handlelength=3)
 
 
@@ -123,5 +120,5 @@ def _head_axis(axis: Axes, ablation: Ablation) -> None:
         axis.set_xscale("log", base=2)
     axis.set_xticks(counts, [str(count) for count in counts])
     axis.minorticks_off()
-    axis.yaxis.set_major_formatter(lambda value, _: number(value, 3))
+    axis.yaxis.set_major_formatter(lambda value, _: number(value))
     axis.grid(axis="y")
