@@ -23,7 +23,8 @@ from leaderboard.statistics import Difference
 NOTE = (
     "A variant differs from the defaults in what its name says and in nothing else; heads are those of both sides. "
     "Differences are to the first row of a table, paired by seed over the seeds that both have; bold: 0 lies outside "
-    "the 95 % interval, which does not allow for the choice of a sweep's ends after the fact."
+    "the 95 % interval, which does not allow for the choice of a sweep's ends after the fact. A "
+    "curve over heads is of the seeds that all of its points have."
 )
 ALT = {
     "ablations": "Difference of each variant's test AUC to the default settings, with its interval",

@@ -108,7 +108,6 @@ def head_sweeps(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: lis
             handles["the paper"] = axis.plot(range(1, 7), PAPER_HIT_HEADS, "o--", **ring)[0]
         _head_axis(axis, ablation)
     axes[0].set_ylabel("test AUC, 95 % intervals")
-    figure.supxlabel("each curve: over the seeds that all of its points have", size=10)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, handlelength=3)
 
 
