@@ -1,6 +1,6 @@
 """Processes rank while another one upserts: no error, no torn read, every answer that of one of two states.
 
-python -m benchmarks.concurrent_upserts RUN [--readers 4] [--seconds 60]
+python -m benchmarks.concurrent_upserts RUN [--readers 4] [--seconds 60] [--json FILE]
 
 RUN must have an index (prerank.py build). The writer puts a few items into state A and B in turn, as fast as it can: in
 B they have the features of other items. The items are as before at the end.
@@ -10,6 +10,7 @@ Readers compare every answer, ids and scores, with those of A and of B. Exit sta
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import sys
 import time
@@ -122,10 +123,13 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = measure(options.run, options.readers, options.seconds)
     print("\n".join(f"{name}: {value}" for name, value in found.items()))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     if found["errors"] or found["answers_of_neither"]:
         sys.exit(1)
 

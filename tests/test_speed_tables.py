@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import json
 
-from leaderboard.report.speed_tables import requests_table, serving_table, speed_tables, training_table
+from leaderboard.report.speed_tables import (
+    UPDATES,
+    concurrent_updates,
+    large_index,
+    requests_table,
+    serving_table,
+    speed_tables,
+    training_table,
+)
 
 
 def request(model: str, p50_ms: float, **more) -> dict:
@@ -59,3 +67,30 @@ def test_what_was_not_measured_has_no_table(tmp_path):
     assert speed_tables(tmp_path) == {}
     (tmp_path / "requests.json").write_text(json.dumps([request("hit", 1.0)]))
     assert set(speed_tables(tmp_path)) == {"requests"}
+
+
+ROW = {"model": "hit", "items": 1_000_000, "build_s": 8.1, "open_ms": 0.52, "reader_index_MiB": 5.2, "file_MiB": 274.9}
+FOUND = {"seconds": 60.0, "readers": 4, "upserts": 3072, "answers_a": 20, "answers_b": 5, "errors": []}
+
+
+class TestLargeIndex:
+    def test_a_million_items(self):
+        (sentence,) = large_index([ROW])
+        assert sentence.startswith("1,000,000 items of HIT: built in 8 s, opened in 0.52 ms; ")
+        assert "holds 5 of the file's 275 MiB" in sentence
+
+    def test_answers_are_those_of_both_states(self):
+        (sentence,) = concurrent_updates(FOUND | {"answers_of_neither": 0})
+        assert (
+            "4 readers beside a writer of 3,072 updates in 60 s: 25 answers, each of the old state or of the"
+            in sentence
+        )
+
+    def test_torn_answers_and_failed_readers_are_said(self):
+        found = FOUND | {"answers_of_neither": 7, "errors": ["OSError()"]}
+        (sentence,) = concurrent_updates(found)
+        assert "32 answers, 7 of them of neither state; 1 of the readers failed" in sentence
+
+    def test_both_stand_in_the_readme_as_far_as_they_are_there(self, tmp_path):
+        (tmp_path / UPDATES).write_text(json.dumps(FOUND | {"answers_of_neither": 0}))
+        assert speed_tables(tmp_path)["large_index"].startswith("- 4 readers")

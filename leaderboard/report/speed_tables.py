@@ -9,7 +9,7 @@ from leaderboard.report.speed import REQUESTS, SCORING, WHOLE_REQUESTS, millisec
 from leaderboard.report.tables import markdown
 from model import MODELS
 
-TRAINING = "training.json"
+TRAINING, MILLION, UPDATES = "training.json", "million.json", "upserts.json"
 TITLES = {"int_tower": "IntTower, 4 heads", "int_tower 32 heads": "IntTower, 32 heads"}
 USUAL_ITEMS = 10_000
 
@@ -24,6 +24,9 @@ def speed_tables(folder: Path) -> dict[str, str]:
         parts["serving"] = serving_table(requests, scoring)
     if requests:
         parts["requests"] = requests_table(requests)
+    said = [*large_index(_read(folder / MILLION)), *concurrent_updates(_read(folder / UPDATES))]
+    if said:
+        parts["large_index"] = "\n".join(f"- {sentence}" for sentence in said)
     return parts
 
 
@@ -77,6 +80,31 @@ def requests_table(requests: list[dict]) -> str:
         lines.append([f"{_title(name)}, {precision}", *cells, "" if rate is None else f"{rate:,.0f}"])
     heads = [f"{items:,}{', 2 threads' if threads == 2 else ''}" for items, threads in settings]
     return markdown(["model, precision", *heads, f"users/s, 64 together, {USUAL_ITEMS:,}"], lines)
+
+
+def large_index(rows: list[dict] | None) -> list[str]:
+    """A sentence each. rows: of the part `million` of `benchmarks.latency`."""
+    return [
+        f"{row['items']:,} items of {MODELS[row['model']].title}: built in {row['build_s']:.0f} s, opened in "
+        f"{milliseconds(row['open_ms'])} ms; a reader that ranks 1,000 candidates holds "
+        f"{row['reader_index_MiB']:.0f} of the file's {row['file_MiB']:.0f} MiB (`python -m benchmarks.latency million`)."
+        for row in rows or []
+    ]
+
+
+def concurrent_updates(found: dict | None) -> list[str]:
+    """What readers beside a writer saw. found: of `benchmarks.concurrent_upserts`."""
+    if found is None:
+        return []
+    torn, failed = found["answers_of_neither"], len(found["errors"])
+    answers = found["answers_a"] + found["answers_b"] + torn
+    seen = f"{torn:,} of them of neither state" if torn else "each of the old state or of the new"
+    if failed:
+        seen += f"; {failed} of the readers failed"
+    return [
+        f"{found['readers']} readers beside a writer of {found['upserts']:,} updates in {found['seconds']:.0f} s: "
+        f"{answers:,} answers, {seen} (`python -m benchmarks.concurrent_upserts RUN`)."
+    ]
 
 
 def _whole(requests: list[dict], items: int, threads: int, precision: str | None = None) -> list[dict]:
