@@ -86,8 +86,8 @@ def large_index(rows: list[dict] | None) -> list[str]:
     """A sentence each. rows: of the part `million` of `benchmarks.latency`."""
     return [
         f"{row['items']:,} items of {MODELS[row['model']].title}: built in {row['build_s']:.0f} s, opened in "
-        f"{milliseconds(row['open_ms'])} ms; a reader that ranks 1,000 candidates holds "
-        f"{row['reader_index_MiB']:.0f} of the file's {row['file_MiB']:.0f} MiB (`python -m benchmarks.latency million`)."
+        f"{milliseconds(row['open_ms'])} ms; a reader that ranks 1,000 candidates holds {row['reader_index_MiB']:.0f} "
+        f"of the file's {row['file_MiB']:.0f} MiB (`python -m benchmarks.latency million`)."
         for row in rows or []
     ]
 
