@@ -264,27 +264,40 @@ class TestAblations:
         assert ablation_section.sentences(runs(hit=five(0.88)), entry, ["holdout"]) == []
 
 
-def test_key_findings_speak_of_the_paper_the_leak_and_an_honest_protocol():
+def test_key_findings_speak_of_the_papers_their_order_and_the_leak():
     names = {"dssm": 0.8, "mvke": 0.85, "dcn": 0.9, "int_tower": 0.88, "hit": 0.87}
     table = pd.concat(
         [runs(protocol, **{n: five(v) for n, v in names.items()}) for protocol in ("published", "temporal")]
     )
     audit = [TestLeak().entry(protocol, 1.0) for protocol in ("published", "temporal")]
     found = key_findings.key_findings(table, audit, [], "ml-1m")
-    assert 5 <= len(found) <= 9
-    assert sum(sentence.startswith("**") for sentence in found) == 4  # of five topics; no stages
+    assert [sentence[: sentence.index(".**")] for sentence in found if "**" in sentence] == [
+        "**The papers' numbers",
+        "**Their order",
+        "**What the leak is worth",  # of published alone; no stages, so nothing on pre-rankers
+    ]
     assert sum("the paper's" in sentence for sentence in found) == 2
     assert sum("liked items" in sentence for sentence in found) == 1
-    both = [sentence for sentence in found if "Under `temporal`" in sentence]
-    assert both == [
-        f"{lead}Under `temporal` {name} is {above} ± .0000 AUC above MVKE, the best two-tower baseline by validation "
-        f"(5 seeds, p < .001); {name} is {below} ± .0000 AUC below DCN, the best ranking model by validation (5 seeds, "
-        "p < .001)."
-        for lead, name, above, below in (
-            ("**Without it.** ", "IntTower", ".0300", ".0200"),
-            ("", "HIT", ".0200", ".0300"),
+
+
+class TestSummary:
+    def test_differences_by_hand(self):
+        names = {"dssm": 0.8, "mvke": 0.85, "dcn": 0.9, "int_tower": 0.88, "hit": 0.87}
+        table = pd.concat([runs(hit=[0.5], dcn=[0.6]), runs("temporal", **{n: five(v) for n, v in names.items()})])
+        heads, _, *lines = comparisons.summary(table).splitlines()
+        assert heads == (
+            "| AUC minus that of | DSSM | the best two-tower baseline by validation | the best ranking model by "
+            "validation | HIT |"
         )
-    ]
+        assert lines == [
+            "| IntTower, `temporal` | **+.0800 ± .0000** | **+.0300 ± .0000** (MVKE) | **-.0200 ± .0000** (DCN) | "
+            "**+.0100 ± .0000** |",
+            "| HIT, `holdout` |  |  | -.1000 (DCN) |  |",
+            "| HIT, `temporal` | **+.0700 ± .0000** | **+.0200 ± .0000** (MVKE) | **-.0300 ± .0000** (DCN) |  |",
+        ]
+
+    def test_without_ours_there_is_none(self):
+        assert comparisons.summary(runs(dssm=[0.8], dcn=[0.9])) == ""
 
 
 class TestHeads:
@@ -364,19 +377,17 @@ class TestOrderOfPapers:
         # Papers: DCN .8964, IntTower .8974, HIT .9048.
         table = runs("published", dcn=[0.92], int_tower=[0.91], hit=[0.93], mvke=[0.9])
         assert key_findings.order_of_papers(table, "ml-1m") == [
-            "The papers put IntTower .0010 AUC above DCN and HIT .0084 AUC above DCN; "
-            "under `published` here IntTower is .0100 AUC below DCN (one seed); HIT is .0100 AUC above DCN (one seed)."
+            "The papers put IntTower .0010 AUC above DCN, HIT .0084 AUC above DCN and IntTower .0074 AUC below HIT; "
+            "under `published` here IntTower is .0100 AUC below DCN (one seed); HIT is .0100 AUC above DCN (one seed); "
+            "IntTower is .0200 AUC below HIT (one seed)."
         ]
 
-    def test_of_the_two_with_and_without_the_leak(self):
-        table = pd.concat(
-            [runs("published", int_tower=[0.91], hit=[0.93]), runs("holdout", int_tower=[0.9], hit=[0.89])]
-        )
-        assert key_findings.among_themselves(table, "ml-1m") == [
+    def test_the_two_among_themselves_without_a_baseline(self):
+        (sentence,) = key_findings.order_of_papers(runs("published", int_tower=[0.91], hit=[0.93]), "ml-1m")
+        assert sentence == (
             "The papers put IntTower .0074 AUC below HIT; under `published` here IntTower is .0200 AUC below HIT (one "
-            "seed); under `holdout` IntTower is .0100 AUC above HIT (one seed)."
-        ]
-        assert key_findings.among_themselves(runs("published", hit=[0.93]), "ml-1m") == []
+            "seed)."
+        )
 
     def test_nothing_without_a_paper_or_under_another_protocol(self):
         table = runs("published", gbdt=[0.92], int_tower=[0.91])  # no paper has GBDT

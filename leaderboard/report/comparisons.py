@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pandas as pd
 
 from leaderboard.families import BASELINE, OURS, kind
-from leaderboard.report.tables import markdown, signed
+from leaderboard.report.tables import filled_columns, markdown, signed
 from leaderboard.report.words import listed, p_text
 from leaderboard.statistics import Difference, compare
 from model import MODELS
+from preprocessing.protocol import PROTOCOLS
 
 ROLES = {"two towers": "the best two-tower baseline by validation", "ranking": "the best ranking model by validation"}
 NOTE = (
@@ -74,6 +76,21 @@ def table(runs: pd.DataFrame, protocol: str) -> str:
         for name, other, role, difference in comparisons(runs, protocol)
     ]
     return markdown(["model", "against", "difference of AUC", "p", "seeds"], rows) if rows else ""
+
+
+def summary(runs: pd.DataFrame) -> str:
+    """The differences alone: a row for IntTower and for HIT under each protocol, a column an opponent; "" without any."""
+    columns = [MODELS[BASELINE].title, *ROLES.values(), MODELS[OURS[1]].title]
+    rows = []
+    for name, protocol in itertools.product(OURS, PROTOCOLS):
+        cells = dict.fromkeys(columns, "")
+        for first, other, role, difference in comparisons(runs, protocol):
+            if first == name:
+                who = f" ({MODELS[other].title})" if role else ""
+                cells[role or MODELS[other].title] = signed(difference) + who
+        if any(cells.values()):
+            rows.append([f"{MODELS[name].title}, `{protocol}`", *cells.values()])
+    return markdown(*filled_columns(["AUC minus that of", *columns], rows)) if rows else ""
 
 
 def caution(runs: pd.DataFrame, protocol: str) -> list[str]:

@@ -6,30 +6,25 @@ import pandas as pd
 
 from leaderboard.families import BASELINE, OURS
 from leaderboard.measures.agreement import TOP
-from leaderboard.report import findings, recipe_section
+from leaderboard.report import findings
 from leaderboard.report.choice import CUT
-from leaderboard.report.comparisons import comparisons, defaults
+from leaderboard.report.comparisons import defaults
 from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import estimate
 from leaderboard.report.words import listed, seeds_of, title
 from leaderboard.statistics import Estimate, compare
 from model import MODELS
-from preprocessing.protocol import PROTOCOLS
-
-HONEST = ("holdout", "temporal")  # in the order in which the README speaks of them
 
 
 def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], dataset: str) -> list[str]:
-    """What the README says first: the papers' numbers, their order, the leak, honest protocols, pre-ranking."""
-    level = findings.above_papers(runs, dataset)
+    """What the README says first: the papers' numbers, their order, the leak, pre-ranking."""
+    numbers = findings.spread(runs) + findings.above_papers(runs, dataset)
     for name in OURS:
-        level += findings.against_paper(runs, name, dataset)
-    level += recipe_section.beside_paper(runs, OURS, dataset)
+        numbers += findings.against_paper(runs, name, dataset)
     topics = {
-        "The papers' numbers.": findings.spread(runs) + level,
-        "Their order.": order_of_papers(runs, dataset) + among_themselves(runs, dataset),
+        "The papers' numbers.": numbers,
+        "Their order.": order_of_papers(runs, dataset),
         "What the leak is worth.": findings.leak([e for e in audit if e["protocol"] == "published"], runs),
-        "Without it.": without_leak(runs),
         "As pre-rankers.": survivors_of(stages, runs),
     }
     return [
@@ -39,46 +34,16 @@ def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], data
     ]
 
 
-def without_leak(runs: pd.DataFrame) -> list[str]:
-    """IntTower and HIT against the best baselines, a sentence each under each honest protocol."""
-    found = []
-    for protocol in HONEST:
-        told = comparisons(runs, protocol)
-        for ours in OURS:
-            said = [
-                findings.comparison(title(ours), title(other), role, difference)
-                for name, other, role, difference in told
-                if name == ours and role
-            ]
-            if said:
-                found.append(f"Under `{protocol}` {findings.joined(said)}")
-    return found
-
-
 def order_of_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
-    """What the papers say of IntTower and HIT against the best of their baselines, and what is seen here."""
+    """What the papers say of IntTower and HIT, against the best of their baselines and each other, and what is seen."""
     papers = {name: entry.paper[dataset][0] for name, entry in MODELS.items() if dataset in entry.paper}
     baselines = [name for name in papers if name not in OURS]
     if not baselines:
         return []
     best, own = max(baselines, key=papers.get), defaults(runs, "published")
-    pairs = [(name, best, compare(own, name, best)) for name in OURS]
+    pairs = [(name, other, compare(own, name, other)) for name, other in (*((name, best) for name in OURS), OURS)]
     pairs = [pair for pair in pairs if pair[-1].estimate.count]
     return findings.beside_papers(pairs, dataset, "under `published` here")
-
-
-def among_themselves(runs: pd.DataFrame, dataset: str) -> list[str]:
-    """IntTower against HIT: as HIT's paper has it, and with and without the leak."""
-    sentences = []
-    for protocol in PROTOCOLS:
-        told = comparisons(runs, protocol)
-        pair = [(name, other, difference) for name, other, _, difference in told if (name, other) == OURS]
-        if not sentences:
-            sentences += findings.beside_papers(pair, dataset, f"under `{protocol}` here")
-        else:
-            said = (findings.comparison(title(name), title(other), "", difference) for name, other, difference in pair)
-            sentences += [f"under `{protocol}` {sentence}" for sentence in said]
-    return [findings.joined(sentences)] if sentences else []
 
 
 def survivors_of(stages: list[dict], runs: pd.DataFrame, protocol: str = "holdout") -> list[str]:

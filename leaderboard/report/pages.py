@@ -86,6 +86,7 @@ def filled(text: str, results: Results) -> str:
     parts = {
         "models": models_table(),
         "results": tables.overview(results.runs, results.dataset),
+        "tests": comparisons.summary(results.runs),
         "choice": choice_table(results.runs, results.stages, results.speeds),
         "audit": tables.audit(results.audit, results.runs),
         "parts": parts_table(results.runs),
