@@ -79,7 +79,7 @@ def table(runs: pd.DataFrame, protocol: str) -> str:
 
 
 def summary(runs: pd.DataFrame) -> str:
-    """The differences alone: a row for IntTower and for HIT under each protocol, a column an opponent; "" without any."""
+    """The differences alone: a row for IntTower and HIT under each protocol, a column an opponent; "" without any."""
     columns = [MODELS[BASELINE].title, *ROLES.values(), MODELS[OURS[1]].title]
     rows = []
     for name, protocol in itertools.product(OURS, PROTOCOLS):
