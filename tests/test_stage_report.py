@@ -93,6 +93,18 @@ class TestTables:
         assert rows["random choice"][2:6] == [".125", ".250", ".500", "0"]
         assert parts[2] == "Ranker: DCN (seed 1023, 1024)."
 
+    def test_the_two_of_the_papers_are_compared_seed_by_seed(self, runs, entries):
+        shares = {("int_tower", 1023): 0.5, ("int_tower", 1024): 0.6, ("hit", 1023): 0.4, ("hit", 1024): 0.5}
+        own = [entry for entry in entries if entry["protocol"] == "holdout"]
+        for entry in own:
+            entry["survivors"]["200"] = shares.get((entry["model"], entry["seed"]), 0.1)
+        assert stage_tables(own, runs)[3] == (
+            "IntTower's share minus HIT's, paired by seed: **+.100 ± .000** in 200, +.000 ± .000 in 400 and "
+            "+.000 ± .000 in 800."
+        )
+        alone = [entry for entry in own if entry["model"] != "hit"]
+        assert not any("paired" in part for part in stage_tables(alone, runs))
+
     def test_numbers_by_hand(self, runs, entries):
         own = [entry for entry in entries if (entry["protocol"], entry["model"]) == ("holdout", "hit")]
         for entry, share in zip(own, (0.4, 0.6), strict=True):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.families import is_two_tower, kind
+from leaderboard.families import OURS, is_two_tower, kind
 from leaderboard.measures.agreement import CUTS, TOP
 from leaderboard.measures.stages import USERS
-from leaderboard.report.tables import PROTOCOL_TITLES, estimate, markdown, number
-from leaderboard.statistics import Estimate
+from leaderboard.report.tables import PROTOCOL_TITLES, estimate, markdown, number, signed
+from leaderboard.report.words import listed
+from leaderboard.statistics import Estimate, compare
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 from training.calibration import BINS
@@ -67,7 +68,7 @@ def stage_tables(entries: list[dict], runs: pd.DataFrame) -> list[str]:
         if len(own) or of_protocol.get("ece", pd.Series(dtype=float)).notna().any():
             parts += [f"### {PROTOCOL_TITLES[protocol]}", stage_table(own, of_protocol)]
             if len(own):
-                parts.append(_ranker_line(own))
+                parts += [_ranker_line(own), *_ours_apart(own)]
     return parts
 
 
@@ -98,6 +99,17 @@ def _ranker_line(frame: pd.DataFrame) -> str:
     seeds = frame.drop_duplicates(["ranker", "seed"]).groupby("ranker")["seed"].apply(lambda own: sorted(own.tolist()))
     rankers = ", ".join(f"{MODELS[name].title} (seed {', '.join(map(str, own))})" for name, own in seeds.items())
     return f"Ranker: {rankers}."
+
+
+def _ours_apart(frame: pd.DataFrame) -> list[str]:
+    """IntTower's shares minus HIT's, over the seeds that both have."""
+    told = []
+    for cut in CUTS:
+        difference = compare(frame, *OURS, metric=str(cut))
+        if difference.estimate.count:
+            told.append(f"{signed(difference, 3)} in {cut}")
+    first, second = (MODELS[name].title for name in OURS)
+    return [f"{first}'s share minus {second}'s, paired by seed: {listed(told)}."] if told else []
 
 
 def random_shares(frame: pd.DataFrame) -> dict[int, float]:

@@ -46,23 +46,23 @@ def estimate(value: Estimate, digits: int = 4) -> str:
     )
 
 
-def signed(difference: Difference) -> str:
+def signed(difference: Difference, digits: int = 4) -> str:
     """A difference with its interval, in bold where 0 lies outside of it.
 
     >>> signed(Difference(Estimate(0.01, 0.002, 5), 0.001)), signed(Difference(Estimate(-0.001, 0.002, 5), 0.4))
     ('**+.0100 ± .0020**', '-.0010 ± .0020')
     """
-    text = change(difference.estimate)
+    text = change(difference.estimate, digits)
     return f"**{text}**" if difference.is_clear else text
 
 
-def change(value: Estimate) -> str:
+def change(value: Estimate, digits: int = 4) -> str:
     """A difference with its sign, "" where there is none.
 
     >>> change(Estimate(0.01, 0.002, 5)), change(Estimate(-0.01, float("nan"), 1))
     ('+.0100 ± .0020', '-.0100')
     """
-    return f"{'+' if value.mean >= 0 else ''}{estimate(value)}" if value.count else ""
+    return f"{'+' if value.mean >= 0 else ''}{estimate(value, digits)}" if value.count else ""
 
 
 def of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.DataFrame:
