@@ -106,7 +106,7 @@ ABLATIONS = [
         {"gamma_learned": {"gamma": "learned"}},
     ),
     Ablation(
-        "The published evaluation mode",
+        "The evaluation mode",
         "What does the published loop's defect do, which leaves the model in evaluation mode after its first epoch?",
         "int_tower",
         {

@@ -85,10 +85,18 @@ def _bars(axis: Axes, theme: Theme, runs: pd.DataFrame, protocol: str, group: li
     for place, text in enumerate(axis.yaxis.get_majorticklabels()):  # one panel of a row has them
         text.set_fontweight("bold" if place in titles else "normal")
     axis.locator_params(axis="x", nbins=4)
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:+.3f}".replace("0.", ".", 1) if value else "0")
+    axis.xaxis.set_major_formatter(lambda value, _: signed_tick(value))
     axis.tick_params(left=False)
     axis.spines["left"].set_visible(False)
     axis.grid(axis="x")
+
+
+def signed_tick(value: float) -> str:
+    """
+    >>> signed_tick(0.0025), signed_tick(-0.01), signed_tick(0.0)
+    ('+.0025', '-.01', '0')
+    """
+    return f"{value:+.4f}".rstrip("0").replace("0.", ".", 1) if abs(value) > 1e-9 else "0"
 
 
 def head_sweeps(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: list[Ablation]) -> None:
