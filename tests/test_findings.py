@@ -317,7 +317,7 @@ class TestHeads:
 
 
 class TestPartsTable:
-    def test_changes_of_parts_under_every_protocol_that_has_them_and_no_sweep(self):
+    def test_changes_of_parts_under_every_protocol_that_has_them_and_no_heads(self):
         table = pd.concat(
             [
                 *[runs(name, int_tower=five(0.9), dssm=five(0.8)) for name in ("published", "holdout")],

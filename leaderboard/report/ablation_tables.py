@@ -66,14 +66,14 @@ def table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
 
 
 def parts_table(runs: pd.DataFrame) -> str:
-    """What is gained or lost where a part is changed: of all ablations that sweep no setting; "" without runs.
+    """What is gained or lost where a part is changed: of all ablations but those of heads; "" without runs.
 
     A row a variant, a column a protocol.
     """
     protocols = protocols_of(runs)
     rows = []
     for entry in ablations_with_runs(runs):
-        for variant in [] if entry.is_sweep else filter(None, entry.compared):
+        for variant in [] if entry.sweeps_heads else filter(None, entry.compared):
             told = [signed(against_reference(runs, protocol, entry, variant)) for protocol in protocols]
             beside = f", against {label(entry.reference)}" if entry.reference else ""
             rows.append([f"{MODELS[entry.model].title}: {label(variant)}{beside}", *told])
