@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
 
 import pandas as pd
 
@@ -60,15 +59,15 @@ def sentences(runs: pd.DataFrame, dataset: str) -> list[str]:
     published = of_recipes(runs, "published")
     pairs = [(name, other, compare(published, name, other)) for name, other in RIVALS]
     pairs = [pair for pair in pairs if pair[-1].estimate.count]
-    told = beside_paper(runs, RECIPES, dataset)
+    told = beside_papers(runs, dataset)
     return told + findings.beside_papers(pairs, dataset, "by the released recipe")
 
 
-def beside_paper(runs: pd.DataFrame, models: Iterable[str], dataset: str) -> list[str]:
+def beside_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     """How far the recipe gets to each model's paper, and how far our defaults are from it."""
     published = of_recipes(runs, "published")
     told = []
-    for model in models:
+    for model in RECIPES:
         beside, gain = findings.against_paper(published, model, dataset), _gain(runs, "published", model)
         if beside and gain.estimate.count:
             ours = findings.comparison("our default setting", "the recipe", "", gain).removesuffix(".")
