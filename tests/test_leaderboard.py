@@ -17,7 +17,7 @@ from experiment.options import parse_options
 from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.recipes import recipe_jobs
-from leaderboard.report import ablation_tables, tables
+from leaderboard.report import ablation_tables, audit_tables, tables
 from leaderboard.report.figures.pictures import pictures_of
 from leaderboard.report.pages import Results, filled, full_report
 from leaderboard.report.speed import Speeds
@@ -182,7 +182,7 @@ class TestTablesByHand:
         runs = one_seed(("dssm", "", 0.5), ("hit", "", 0.95))
         assert tables.leaderboard(runs, "published", "ml-1m").count(" % |") == 0
         entry = {"protocol": "published", "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0}}
-        assert tables.audit([entry], runs).splitlines()[2:] == [
+        assert audit_tables.probes_table([entry], runs).splitlines()[2:] == [
             "| `published` | .8750 | 1.0000 | .5000 | .9500 (83%) |"
         ]
 
@@ -197,7 +197,7 @@ class TestTablesByHand:
 
     def test_audit(self):
         entry = {"protocol": "published", "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0}}
-        assert tables.audit([entry], one_seed(("hit", "", 0.95))).splitlines()[2:] == [
+        assert audit_tables.probes_table([entry], one_seed(("hit", "", 0.95))).splitlines()[2:] == [
             "| `published` | .8750 | 1.0000 | .9500 (83%) |"  # .375 / .45
         ]
 
@@ -206,9 +206,25 @@ class TestTablesByHand:
             {"protocol": "published", "seed": seed, "test_auc": {"two_statistics": auc, "membership": 1.0}}
             for seed, auc in enumerate((0.86, 0.87, 0.88))  # s = .01, half-width 4.303 s / sqrt(3)
         ]
-        assert tables.audit(entries, one_seed(("hit", "", 0.5))).splitlines()[2:] == [
+        assert audit_tables.probes_table(entries, one_seed(("hit", "", 0.5))).splitlines()[2:] == [
             "| `published` | .8700 ± .0248 | 1.0000 ± .0000 | .5000 |"  # no share of no AUC above .5
         ]
+
+    def test_how_much_of_every_model_the_statistics_reach_over_the_seeds_that_both_have(self):
+        entries = [
+            {"protocol": "published", "seed": seed, "test_auc": {"two_statistics": auc, "membership": 1.0}}
+            for seed, auc in ((1023, 0.86), (1024, 0.88), (1025, 0.99))
+        ]
+        scores = (("hit", 1023, 0.95), ("hit", 1024, 0.95), ("dssm", 1024, 0.88), ("dssm", 7, 0.6), ("lr", 1023, 0.5))
+        runs = pd.DataFrame(scores, columns=["model", "seed", "auc"]).assign(protocol="published", variant="")
+        # .36 / .45 = .8, .38 / .45 = .8444; t(.975, 1) = 12.706 times s / sqrt(2) = .0222
+        assert audit_tables.explained_table(entries, runs).splitlines() == [
+            "| model | `published` |",
+            "| --- | --: |",
+            "| DSSM | 100.0 % |",
+            "| HIT | 82.2 ± 28.2 % |",
+        ]
+        assert audit_tables.explained_table(entries, runs.assign(protocol="holdout")) == ""
 
 
 class TestReport:

@@ -13,7 +13,7 @@ from leaderboard.report.figures.theme import LIGHT, draw
 from leaderboard.report.pages import Results, full_report
 from leaderboard.report.speed import Speeds
 from leaderboard.report.stage_section import stage_sections
-from leaderboard.report.stage_tables import stage_frame, stage_tables
+from leaderboard.report.stage_tables import calibration_table, stage_frame, stage_tables
 from model import MODELS
 from model.base import TwoTower
 from training.calibration import calibration
@@ -89,7 +89,8 @@ class TestTables:
         parts = stage_tables(entries, runs)
         assert [part for part in parts if part.startswith("###")] == ["### `holdout`", "### `temporal`"]
         rows = lines_of(parts[1])
-        assert set(rows) == {entry.title for entry in MODELS.values()} | {"random choice"}
+        models = {entry.title for name, entry in MODELS.items() if name != RANKER}
+        assert set(rows) == models | {"random choice"}
         assert rows["random choice"][2:6] == [".125", ".250", ".500", "0"]
         assert parts[2] == "Ranker: DCN (seed 1023, 1024)."
 
@@ -111,19 +112,12 @@ class TestTables:
             entry["survivors"]["200"] = share
         cells = lines_of(stage_tables(entries, runs)[1])["HIT"]
         assert cells[2] == ".500 ± 1.271"  # s = .1414, t(.975, 1) = 12.706
-        ece = runs[(runs["protocol"] == "holdout") & (runs["model"] == "hit")]["ece"].mean()
-        assert cells[6].startswith(f"{ece:.4f}".removeprefix("0"))
 
     def test_two_tower_models_come_first_and_the_best_of_them_leads(self, runs, entries):
         titles = [MODELS[name].title for name in TWO_TOWERS]
         first = list(lines_of(stage_tables(entries, runs)[1]))[: len(titles)]
         assert set(first) == set(titles)
         assert first[0] == "HIT"  # the last, and so the best, of the made-up ones
-
-    def test_the_ranker_has_its_calibration_alone(self, runs, entries):
-        cells = lines_of(stage_tables(entries, runs)[1])["DCN"]
-        assert [cell.strip() for cell in cells[2:6]] == [""] * 4
-        assert cells[6].startswith(".")
 
     def test_entries_about_other_runs_are_left_out(self, runs, entries):
         assert len(stage_frame(entries, runs)) == len(entries)
@@ -141,16 +135,32 @@ class TestTables:
         assert set(stage_frame(entries, runs[runs["seed"] == 1024])["seed"]) == {1024}
 
 
+class TestCalibration:
+    def test_every_model_under_every_protocol_that_has_run(self, runs):
+        table = calibration_table(runs)
+        assert table.splitlines()[0] == "| ECE | `holdout` | `temporal` |"
+        assert set(lines_of(table)) == {entry.title for entry in MODELS.values()}
+
+    def test_numbers_by_hand(self, runs):
+        of_hit = (runs["protocol"] == "holdout") & (runs["model"] == "hit")
+        runs.loc[of_hit, "ece"] = [0.04, 0.06]
+        assert lines_of(calibration_table(runs))["HIT"][1] == ".0500 ± .1271"  # s = .01414, t(.975, 1) = 12.706
+
+    def test_ablations_are_not_among_the_seeds(self, runs):
+        assert calibration_table(pd.concat([runs, runs.assign(variant="other", ece=0.9)])) == calibration_table(runs)
+
+
 class TestWhatIsThere:
     def test_calibration_without_stages(self, runs):
-        rows = lines_of(stage_tables([], runs)[1])
-        assert set(rows) == {entry.title for entry in MODELS.values()}
-        assert not any("survivors" in part for part in stage_sections([], runs, "figure"))
+        assert stage_tables([], runs) == []
+        text = "\n".join(stage_sections([], runs, "figure"))
+        assert calibration_table(runs) in text
+        assert not any(word in text for word in ("survivors", "pre-ranking"))
 
     def test_stages_without_calibration(self, runs, entries):
         older = runs.assign(ece=float("nan"), bins=None)
-        rows = lines_of(stage_tables(entries, older)[1])
-        assert "DCN" not in rows
+        assert stage_tables(entries, older) == stage_tables(entries, runs)
+        assert calibration_table(older) == ""
         assert not reliability_models(older)
         assert any("survivors" in part for part in stage_sections(entries, older, "figure"))
 
@@ -158,6 +168,7 @@ class TestWhatIsThere:
         older = runs.drop(columns=["ece", "bins", "epoch_auc"])
         assert stage_sections([], older, "figure") == []
         assert stage_pictures(older, []) == {}
+        assert calibration_table(older) == ""
         assert "pre-ranking" not in full_report(Results("ml-1m", older))
 
     def test_the_report_shows_the_section_and_its_pictures(self, runs, entries):

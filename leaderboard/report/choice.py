@@ -9,8 +9,7 @@ from leaderboard.measures.agreement import TOP
 from leaderboard.report.comparisons import defaults
 from leaderboard.report.speed import Speeds, milliseconds
 from leaderboard.report.stage_tables import stage_frame
-from leaderboard.report.tables import estimate, filled_columns, markdown
-from leaderboard.statistics import Estimate
+from leaderboard.report.tables import filled_columns, markdown, mean_of
 from model import MODELS
 
 FIRST, LATER = "holdout", "temporal"  # the protocols that leak nothing; models stand in the order of the first
@@ -30,8 +29,8 @@ def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
             [
                 MODELS[name].title,
                 kind(name),
-                *(_mean(grouped, name) for grouped in auc.values()),
-                _mean(survivors, name, 3) or ("is the ranker" if name in set(measured["ranker"]) else ""),
+                *(mean_of(grouped, name) for grouped in auc.values()),
+                mean_of(survivors, name, 3) or ("is the ranker" if name in set(measured["ranker"]) else ""),
                 milliseconds(speeds.request_ms[name]) if name in speeds.request_ms else "",
                 "" if size is None else f"{size:,}",
             ]
@@ -39,7 +38,3 @@ def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
     heads = ["model", "kind", *(f"AUC, `{protocol}`" for protocol in auc)]
     heads += [f"ranker's top {TOP} in its top {CUT}", f"{speeds.items:,} candidates, ms", "bytes an item"]
     return markdown(*filled_columns(heads, rows)) if rows else ""
-
-
-def _mean(grouped, name: str, digits: int = 4) -> str:
-    return estimate(Estimate.of(grouped.get_group(name)), digits) if name in grouped.groups else ""

@@ -13,8 +13,9 @@ from dataclasses import replace
 import pandas as pd
 
 from leaderboard.families import BASELINE, OURS
+from leaderboard.report.audit_tables import probes_of
 from leaderboard.report.comparisons import comparisons, defaults
-from leaderboard.report.tables import change, estimate, number, of, probes_of, protocol_losses
+from leaderboard.report.tables import change, estimate, number, of, protocol_losses
 from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of, title
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS

@@ -12,7 +12,7 @@ import pandas as pd
 from leaderboard.families import OURS, kind
 from leaderboard.measures.audit import read_audit
 from leaderboard.measures.stages import STAGES, read_stages
-from leaderboard.report import comparisons, findings, recipe_section, tables
+from leaderboard.report import audit_tables, comparisons, findings, recipe_section, tables
 from leaderboard.report.ablation_section import ablation_sections
 from leaderboard.report.ablation_tables import parts_table
 from leaderboard.report.choice import choice_table
@@ -39,11 +39,6 @@ SPEED = "speed"  # beside the data sets: what benchmarks measured
 GENERATED_NOTE = (
     "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
     "compared with a paper's."
-)
-AUDIT_NOTE = (
-    "Test AUC of a logistic regression on two numbers, the mean label of the row's user and of its item, and of one "
-    "bit: whether the row's item is among its user's liked items (`python benchmark.py --audit`). In brackets: how "
-    "much of a model's AUC above .5 the two numbers reach."
 )
 
 
@@ -88,7 +83,7 @@ def filled(text: str, results: Results) -> str:
         "results": tables.overview(results.runs, results.dataset),
         "tests": comparisons.summary(results.runs),
         "choice": choice_table(results.runs, results.stages, results.speeds),
-        "audit": tables.audit(results.audit, results.runs),
+        "audit": audit_tables.probes_table(results.audit, results.runs),
         "parts": parts_table(results.runs),
         "recipes": recipe_section.table(results.runs, results.dataset),
         "findings": bullets(key_findings(results.runs, results.audit, results.stages, results.dataset)),
@@ -128,8 +123,10 @@ def full_report(results: Results, figures: str = "../figure") -> str:
             parts += _protocol_parts(results, protocol)
     parts += ["## From protocol to protocol", tables.steps(runs), bullets(findings.steps(runs))]
     if results.audit:
-        parts += ["## What the label leak is worth", AUDIT_NOTE, tables.audit(results.audit, runs)]
+        parts += ["## What the label leak is worth", audit_tables.NOTE, audit_tables.probes_table(results.audit, runs)]
         parts.append(bullets(findings.leak(results.audit, runs)))
+        explained = audit_tables.explained_table(results.audit, runs)
+        parts += [audit_tables.EXPLAINED_NOTE, explained] if explained else []
     parts += stage_sections(results.stages, runs, figures)
     parts += recipe_section.recipe_sections(runs, dataset) + ablation_sections(runs, figures)
     return "\n\n".join(filter(None, parts)) + "\n"

@@ -1,4 +1,4 @@
-"""What `results/README.md` says of models as pre-rankers, from `stages.json` and the runs."""
+"""What `results/README.md` says of models as pre-rankers and of their calibration, from `stages.json` and the runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 from leaderboard.families import OURS, is_two_tower, kind
 from leaderboard.measures.agreement import CUTS, TOP
 from leaderboard.measures.stages import USERS
-from leaderboard.report.tables import PROTOCOL_TITLES, estimate, markdown, number, signed
+from leaderboard.report.tables import PROTOCOL_TITLES, estimate, filled_columns, markdown, mean_of, number, signed
 from leaderboard.report.words import listed
 from leaderboard.statistics import Estimate, compare
 from model import MODELS
@@ -20,8 +20,9 @@ NOTE = (
     f"validation AUC of the protocol and seed. Top {TOP} in {', '.join(map(str, CUTS))}: the share of the ranker's top "
     f"{TOP} that is among that many of the model's best; Spearman: rank correlation of its scores with the ranker's "
     "over all candidates; both are means over users. Features are those of a request after training, under `published` "
-    f"too. ECE: expected calibration error on the test rows, {BINS} bins. `python benchmark.py --stages` measures it."
+    "too. `python benchmark.py --stages` measures it."
 )
+CALIBRATION_NOTE = f"Expected calibration error on the test rows, {BINS} bins."
 
 
 def stage_frame(entries: list[dict], runs: pd.DataFrame) -> pd.DataFrame:
@@ -59,39 +60,44 @@ def _best_rankers(defaults: pd.DataFrame) -> dict[tuple[str, int], str]:
 
 
 def stage_tables(entries: list[dict], runs: pd.DataFrame) -> list[str]:
-    """A heading, a table and its ranker for each protocol of which stages or calibration were measured."""
+    """A heading, a table and its ranker for each protocol of which stages were measured."""
     frame = stage_frame(entries, runs)
     parts = []
     for protocol in PROTOCOLS:
         own = frame[frame["protocol"] == protocol]
-        of_protocol = runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
-        if len(own) or of_protocol.get("ece", pd.Series(dtype=float)).notna().any():
-            parts += [f"### {PROTOCOL_TITLES[protocol]}", stage_table(own, of_protocol)]
-            if len(own):
-                parts += [_ranker_line(own), *_ours_apart(own)]
+        if len(own):
+            parts += [f"### {PROTOCOL_TITLES[protocol]}", stage_table(own), _ranker_line(own), *_ours_apart(own)]
     return parts
 
 
-def stage_table(frame: pd.DataFrame, runs: pd.DataFrame) -> str:
+def stage_table(frame: pd.DataFrame) -> str:
     """One row a model of one protocol, two-tower models first, those that let the most through first among them.
 
-    frame: of `stage_frame`. runs: default settings; with `ece` where it was measured.
+    frame: of `stage_frame`.
     """
     survivors = frame.groupby("model")[str(CUTS[0])].mean()
-    names = [name for name in MODELS if name in set(runs["model"]) | set(frame["model"])]
-    names.sort(key=lambda name: (not is_two_tower(name), -survivors.get(name, 0.0)))
     rows = []
-    for name in names:
+    for name in sorted(survivors.index, key=lambda name: (not is_two_tower(name), -survivors[name])):
         own = frame[frame["model"] == name]
-        ece = runs[runs["model"] == name].get("ece", pd.Series(dtype=float)).dropna()
-        cells = [estimate(Estimate.of(own[column]), 3) if len(own) else "" for column in (*map(str, CUTS), "spearman")]
-        cells.append(estimate(Estimate.of(ece), 4) if len(ece) else "")
-        if any(cells):
-            rows.append([MODELS[name].title, kind(name), *cells, str(len(own)) if len(own) else ""])
-    if len(frame):
-        rows.append(["random choice", "", *(number(share, 3) for share in random_shares(frame).values()), "0", "", ""])
-    heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman", "ECE", "seeds"]
+        cells = [estimate(Estimate.of(own[column]), 3) for column in (*map(str, CUTS), "spearman")]
+        rows.append([MODELS[name].title, kind(name), *cells, str(len(own))])
+    rows.append(["random choice", "", *(number(share, 3) for share in random_shares(frame).values()), "0", ""])
+    heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman", "seeds"]
     return markdown(heads, rows)
+
+
+def calibration_table(runs: pd.DataFrame) -> str:
+    """One row a model: its expected calibration error under each protocol, default settings; "" where none has one."""
+    if "ece" not in runs:
+        return ""
+    measured = runs[(runs["variant"] == "") & runs["ece"].notna()]
+    errors = {protocol: measured[measured["protocol"] == protocol].groupby("model")["ece"] for protocol in PROTOCOLS}
+    rows = [
+        [MODELS[name].title, *(mean_of(grouped, name) for grouped in errors.values())]
+        for name in MODELS
+        if name in set(measured["model"])
+    ]
+    return markdown(*filled_columns(["ECE", *PROTOCOL_TITLES.values()], rows)) if rows else ""
 
 
 def _ranker_line(frame: pd.DataFrame) -> str:

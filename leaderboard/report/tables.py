@@ -1,4 +1,4 @@
-"""Markdown tables from runs: the leaderboard of each protocol, the steps between protocols, the audit."""
+"""Markdown tables from runs: the leaderboard of each protocol, and the steps between protocols."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, OURS, kind
+from leaderboard.families import BASELINE, kind
 from leaderboard.report.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, relative_improvement
 from model import MODELS
@@ -68,6 +68,11 @@ def change(value: Estimate, digits: int = 4) -> str:
 def of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.DataFrame:
     """The runs of one protocol, model and variant ("": default settings)."""
     return runs[(runs["protocol"] == protocol) & (runs["model"] == model) & (runs["variant"] == variant)]
+
+
+def mean_of(grouped, name: str, digits: int = 4) -> str:
+    """The estimate of one group of a grouped column, "" without it."""
+    return estimate(Estimate.of(grouped.get_group(name)), digits) if name in grouped.groups else ""
 
 
 def overview(runs: pd.DataFrame, dataset: str) -> str:
@@ -146,29 +151,4 @@ def steps(runs: pd.DataFrame) -> str:
             losses = [change(protocol_losses(runs, name, *pair)) for pair in itertools.pairwise(PROTOCOLS)]
             rows.append([entry.title, *map(number, means), *losses])
     heads = ["model", *(f"`{protocol}`" for protocol in PROTOCOLS), "without the leak", "by time"]
-    return markdown(heads, rows)
-
-
-def probes_of(entries: list[dict]) -> dict[str, dict[str, Estimate]]:
-    """Protocol -> probe -> test AUC over the seeds. entries: see `leaderboard.measures.audit`."""
-    found = {}
-    for protocol in PROTOCOLS:
-        own = pd.DataFrame([entry["test_auc"] for entry in entries if entry["protocol"] == protocol])
-        if len(own):
-            found[protocol] = {probe: Estimate.of(own[probe]) for probe in own}
-    return found
-
-
-def audit(entries: list[dict], runs: pd.DataFrame) -> str:
-    """What label statistics alone reach, beside the models, and how much of the models' AUC above .5 that is."""
-    shown = [name for name in (BASELINE, *OURS) if name in set(runs["model"])]
-    rows = []
-    for protocol, probes in probes_of(entries).items():
-        cells = [f"`{protocol}`", *(estimate(probes[name]) for name in ("two_statistics", "membership"))]
-        for name in shown:
-            auc = Estimate.of(of(runs, protocol, name)["auc"])
-            share = (probes["two_statistics"].mean - 0.5) / (auc.mean - 0.5) if auc.mean != 0.5 else math.nan
-            cells.append(estimate(auc) + ("" if math.isnan(share) else f" ({share:.0%})"))
-        rows.append(cells)
-    heads = ["protocol", "two statistics", "membership in the history", *(MODELS[name].title for name in shown)]
     return markdown(heads, rows)
