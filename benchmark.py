@@ -21,12 +21,12 @@ from experiment.arguments import Parser
 from experiment.main import run
 from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.jobs import Job, first_seeds, grid
-from leaderboard.measures.audit import write_audit
+from leaderboard.measures.audit import AUDIT, write_audit
 from leaderboard.measures.stages import STAGES, measure_stages
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
 from leaderboard.recipes import RECIPES, recipe_jobs
-from leaderboard.report.pages import AUDIT, write_report
+from leaderboard.report.pages import write_report
 from leaderboard.runner import ROOT, Runner
 from leaderboard.tuning import FOLDER as TUNING
 from leaderboard.tuning import tune
@@ -114,7 +114,7 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
     results, runs = (options.results or here("results")) / raw.name, options.runs / raw.name
     runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
     if options.audit:
-        for entry in write_audit(raw, protocols, first_seeds(seeds), results / AUDIT):
+        for entry in write_audit(raw, protocols, first_seeds(seeds), results / AUDIT, runner.code):
             aucs = (f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items())
             print(entry["protocol"], f"seed {entry['seed']}", *aucs, sep="  ")
     elif options.tune:
@@ -130,16 +130,19 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
 
 
 def changed(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
-    """The released recipes and the ablations of these models. Raises `InputError` where there are none."""
+    """The released recipes and the ablations of these models; `all` are those that have any.
+
+    Raises `InputError` that names the others.
+    """
     ablations = [ablation for ablation in ABLATIONS if ablation.model in models]
-    jobs = recipe_jobs(dataset, models, protocols, seeds) + ablation_jobs(dataset, protocols, seeds, ablations)
-    if not jobs:
-        ablated = " ".join(dict.fromkeys(ablation.model for ablation in ABLATIONS))
+    ablated = dict.fromkeys(ablation.model for ablation in ABLATIONS)
+    without = [model for model in models if model not in {*ablated, *RECIPES}]
+    if without and models != list(MODELS):
         raise InputError(
-            f"There is neither an ablation nor a released recipe of {' '.join(models)}. "
-            f"Ablations: {ablated}. Recipes: {' '.join(RECIPES)}."
+            f"There is neither an ablation nor a released recipe of {' '.join(without)}. "
+            f"Ablations: {' '.join(ablated)}. Recipes: {' '.join(RECIPES)}."
         )
-    return jobs
+    return recipe_jobs(dataset, models, protocols, seeds) + ablation_jobs(dataset, protocols, seeds, ablations)
 
 
 if __name__ == "__main__":

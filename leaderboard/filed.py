@@ -8,6 +8,7 @@ from pathlib import Path
 from experiment.options import parse_options
 from leaderboard.jobs import SCRIPTS, Job
 from preprocessing.errors import InputError
+from training.run_folder import RESULT
 
 KINDS = {dict: "object", list: "list"}
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
@@ -25,6 +26,11 @@ def read_json(path: Path, kind: type = dict):
     return content
 
 
+def read_if_there(path: Path, kind: type = list):
+    """The same, None without the file."""
+    return read_json(path, kind) if path.exists() else None
+
+
 def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict | None:
     """What is filed as the result of a job, None for nothing. data_sha256: of the data at hand, None if not known.
 
@@ -39,16 +45,16 @@ def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict |
             f"{path} is the result of another command. Move it away and run again, or give another --results.\n"
             f"  it holds: {held}\n  wanted:   {wanted}"
         )
-    _require_data(path, result, data_sha256)
+    require_data(path, result, data_sha256)
     return result
 
 
 def finished_run(folder: Path, job: Job, data_sha256: str | None = None) -> dict:
-    """The `result.json` of a job's run folder, which another job may have left there: it is named by place alone.
+    """The result of a job's run folder, which another job may have left there: it is named by place alone.
 
     Raises `InputError` for a damaged file, and for a run with other settings or on other data.
     """
-    path = folder / "result.json"
+    path = folder / RESULT
     result = read_json(path)
     different = contradictions(job, result)
     if different:
@@ -56,7 +62,7 @@ def finished_run(folder: Path, job: Job, data_sha256: str | None = None) -> dict
             f"{folder} holds a finished run with other settings ({'; '.join(different)}). "
             "Move it away and run again, or give another --runs."
         )
-    _require_data(path, result, data_sha256)
+    require_data(path, result, data_sha256)
     return result
 
 
@@ -89,7 +95,8 @@ def _flat(config: dict) -> dict:
     return {name: value for name, value in config.items() if name != "model_arguments"} | config["model_arguments"]
 
 
-def _require_data(path: Path, result: dict, data_sha256: str | None) -> None:
+def require_data(path: Path, result: dict, data_sha256: str | None) -> None:
+    """Raises `InputError` where a result is about other data than these, or does not say. None: not known."""
     held = result.get("data_sha256", "unknown")
     if data_sha256 is not None and held != data_sha256:
         raise InputError(

@@ -13,8 +13,8 @@ from pathlib import Path
 from experiment.main import Interrupted
 from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.jobs import Job, first_seeds, grid
-from leaderboard.measures.audit import write_audit
-from leaderboard.report.pages import AUDIT, write_report
+from leaderboard.measures.audit import AUDIT, write_audit
+from leaderboard.report.pages import write_report
 from leaderboard.runner import ROOT, Runner, sources_sha256
 from preprocessing.download import SYNTHETIC, load_movielens
 from preprocessing.errors import InputError
@@ -49,16 +49,18 @@ class Quick:
     def run(self, quiet: bool = False) -> tuple[Path, Path]:
         """Runs what is missing, then audits and reports. Returns the report and the folder of the pictures.
 
-        Raises `InputError` for the folder of the committed results, and where a run fails; on Ctrl-C `Interrupted`.
+        Raises `InputError` for a folder with a README.md that is no report of its own, and where a run fails; on
+        Ctrl-C `Interrupted`.
         """
-        if self.folder.resolve() == (ROOT / "results").resolve():
-            raise InputError(f"--quick would replace the report in {self.folder}. Give --results another folder.")
+        report = self.folder / "README.md"
+        if report.exists() and not report.read_text().startswith(f"# Results on {SYNTHETIC}"):
+            raise InputError(f"--quick would replace {report}. Give --results another folder.")
         raw = load_movielens(SYNTHETIC).first(self.rows)
         results, figures = self.folder / raw.name, self.folder / "figure"
         runner = Runner(results, self.folder / "runs", None, self.workers, data_sha256=raw.fingerprint)
         runner.run(self.jobs(), quiet)
         try:
-            write_audit(raw, self.protocols, first_seeds(self.seeds), results / AUDIT, quiet)
+            write_audit(raw, self.protocols, first_seeds(self.seeds), results / AUDIT, runner.code, quiet)
             return write_report(self.folder, figures, raw.name)[0], figures
         except KeyboardInterrupt:
             raise Interrupted(f"Interrupted. All runs are in {results}; the same command goes on.") from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import subprocess
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -93,8 +95,9 @@ class Runner:
     def _run_all(self, todo: list[Job], left: TimeLeft, bar: tqdm) -> list[str]:
         """Returns what went wrong, with the command of each that failed."""
         failures: list[str] = []
+        stopping = threading.Event()  # for the thread that would take up the next run before the rest is cancelled
         with bar, ThreadPoolExecutor(self.workers) as pool:
-            running = {pool.submit(self._timed, job): job for job in todo}
+            running = {pool.submit(self._timed, job, stopping): job for job in todo}
             try:
                 for done in as_completed(running):
                     job = running[done]
@@ -105,7 +108,8 @@ class Runner:
                     if problem:
                         failures.append(f"{' '.join(job.command(None))}\n{textwrap.indent(problem, '    ')}")
             except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)  # the children had the same signal
+                stopping.set()
+                pool.shutdown(wait=False, cancel_futures=True)  # children that run had the same signal
                 raise
         return failures
 
@@ -116,9 +120,9 @@ class Runner:
         expected = {job: 0.0 if job in filed else cost for job, cost in costs(todo, runs).items()}
         return TimeLeft(expected, self.workers, pace=None if runs.empty else 1.0)
 
-    def _timed(self, job: Job) -> tuple[str, float]:
+    def _timed(self, job: Job, stopping: threading.Event) -> tuple[str, float]:
         start = time.perf_counter()
-        return self._run_one(job), time.perf_counter() - start
+        return "interrupted" if stopping.is_set() else self._run_one(job), time.perf_counter() - start
 
     def _run_one(self, job: Job) -> str:
         """Returns what went wrong, "" if nothing did."""
@@ -129,7 +133,11 @@ class Runner:
                 problem = self._train(job, out)
                 if problem:
                     return f"{problem}\nIts run folder, to move away if it is to start afresh: {out}"
-                self._require_same_sources()  # it imported them after the look above
+                try:
+                    self._require_same_sources()  # it imported them after the look above
+                except InputError:
+                    _set_aside(out)
+                    raise
             self._file(job, finished_run(out, job, self.data_sha256), out)
         except (InputError, OSError) as error:
             return str(error)
@@ -170,6 +178,12 @@ class Runner:
         path = self.result_path(job)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, json.dumps(result, indent=1) + "\n")
+
+
+def _set_aside(run_folder: Path) -> None:
+    """Renames a folder that holds what other sources than its name says have made."""
+    names = (run_folder.with_name(f"{run_folder.name}-other-sources{number}") for number in itertools.count(1))
+    run_folder.rename(next(name for name in names if not name.exists()))
 
 
 def _said(done: subprocess.CompletedProcess) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats  # which scikit-learn brings
 
 from leaderboard.filed import read_json
+from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from training.metrics import rela_impr
 
@@ -21,28 +22,32 @@ def load_runs(folder: Path) -> pd.DataFrame:
 
     ece, bins: calibration of the test rows.  test_share: test rows / training rows.  NaN and None in files without.
     epoch_auc: validation AUC by epoch (GBDT: by tree).
-    Raises `InputError` for a damaged file.
+    Raises `InputError` for a damaged file, and for one that is no result.
     """
     rows = []
     for path in sorted(path for protocol in PROTOCOLS for path in (folder / protocol).glob(RESULT_FILES)):
-        result = read_json(path)
-        calibration, split = result.get("calibration") or {}, result.get("rows", {})
-        rows.append(
-            {
-                **{name: result[name] for name in ("protocol", "model", "seed", "parameters", "best_epoch")},
-                "variant": result.get("variant", ""),
-                **{name: _number(value) for name, value in result["test"].items()},
-                **{f"validation_{name}": _number(value) for name, value in result["validation"].items()},
-                "ece": calibration.get("ece", float("nan")),
-                "bins": calibration.get("bins"),
-                "epoch_auc": result.get("history", {}).get("val_auc", []),
-                "test_share": split["test"] / split["train"] if split else float("nan"),
-                "best_possible_auc": _number(result.get("best_possible_auc")),
-                "train_seconds": result["seconds"]["train"],
-                "sources": result.get("code", {}).get("sources_sha256", "unknown"),
-            }
-        )
+        try:
+            rows.append(_row(read_json(path)))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is no result of a run ({error!r}). Move it away and run again.") from None
     return pd.DataFrame(rows)
+
+
+def _row(result: dict) -> dict:
+    calibration, split = result.get("calibration") or {}, result.get("rows", {})
+    return {
+        **{name: result[name] for name in ("protocol", "model", "seed", "parameters", "best_epoch")},
+        "variant": result.get("variant", ""),
+        **{name: _number(value) for name, value in result["test"].items()},
+        **{f"validation_{name}": _number(value) for name, value in result["validation"].items()},
+        "ece": calibration.get("ece", float("nan")),
+        "bins": calibration.get("bins"),
+        "epoch_auc": result.get("history", {}).get("val_auc", []),
+        "test_share": split["test"] / split["train"] if split else float("nan"),
+        "best_possible_auc": _number(result.get("best_possible_auc")),
+        "train_seconds": result["seconds"]["train"],
+        "sources": result.get("code", {}).get("sources_sha256", "unknown"),
+    }
 
 
 def _number(value: float | None) -> float:
@@ -71,6 +76,11 @@ class Estimate:
             return cls(float(values.mean()) if count else float("nan"), float("nan"), count)
         return cls(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error_of_mean(values, overlap)), count)
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether 0 lies outside the interval; never for a single seed."""
+        return abs(self.mean) > self.half_width
+
 
 def error_of_mean(values: np.ndarray, overlap: float = 0.0) -> float:
     """s sqrt(1/n + overlap): the standard error of a mean, with 0.
@@ -95,7 +105,7 @@ class Difference:
     @property
     def is_clear(self) -> bool:
         """Whether 0 lies outside the 95 % interval; never for a single seed."""
-        return abs(self.estimate.mean) > self.estimate.half_width
+        return self.estimate.is_clear
 
 
 def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc", overlap: float = 0.0) -> Difference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -78,7 +79,11 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
     tuned, failures = [], []
     bar = tqdm(total=TRIALS * len(ordered), unit="trial", disable=quiet, smoothing=0.1)
 
+    stopping = threading.Event()
+
     def run_and_read(trial: Trial) -> Outcome | None:
+        if stopping.is_set():
+            return None
         bar.set_postfix_str(f"{trial.model} {trial.protocol} {trial.name}")
         runner.run([trial.job], quiet=True)
         bar.update()
@@ -93,7 +98,8 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
                 except InputError as error:
                     failures.append(str(error))
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)  # the children had the same signal
+            stopping.set()
+            pool.shutdown(wait=False, cancel_futures=True)  # children that run had the same signal
             raise Interrupted(INTERRUPTED.format(results=runner.results)) from None
     if failures:
         raise InputError(f"The tuning of {len(failures)} of {len(ordered)} models stopped.\n" + "\n".join(failures))

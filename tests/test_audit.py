@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,10 +12,13 @@ from helpers import random_raw
 
 from experiment.main import Interrupted
 from leaderboard.measures import audit as audit_module
-from leaderboard.measures.audit import _auc, audit, membership, read_audit, write_audit
+from leaderboard.measures.audit import _auc, audit, membership, write_audit
+from leaderboard.measures.entries import read_entries
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
+
+CODE = {"revision": "r", "sources_sha256": "s"}
 
 
 class TestAudit:
@@ -24,7 +28,7 @@ class TestAudit:
         raw = random_raw(rows=600, users=20, items=60)
         first = np.unique(raw.user.astype(np.int64) * 60 + raw.item, return_index=True)[1]
         raw = raw.take(np.sort(first))  # nobody rates a movie twice
-        return raw, {protocol: audit(raw, protocol, 1)["test_auc"] for protocol in PROTOCOLS}
+        return raw, {protocol: audit(raw, protocol, 1) for protocol in PROTOCOLS}
 
     def test_membership_in_the_history_is_the_label_where_the_protocol_leaks(self, audits):
         assert audits[1]["published"]["membership"] == 1.0
@@ -61,36 +65,66 @@ class TestFile:
         made: list[dict] = []
 
         def counted(raw, protocol: str, seed: int) -> dict:
-            made.append({"dataset": raw.name, "protocol": protocol, "seed": seed, "test_auc": 0.01 * (len(made) + 1)})
+            made.append({"two_statistics": 0.01 * (len(made) + 1)})
             return made[-1]
 
         monkeypatch.setattr(audit_module, "audit", counted)
         return tmp_path / "toy" / "audit.json"
 
     def keys(self, path) -> list[tuple[str, int]]:
-        return [(entry["protocol"], entry["seed"]) for entry in read_audit(path)]
+        return [(entry["protocol"], entry["seed"]) for entry in read_entries(path)]
 
     def test_has_an_entry_for_each_protocol_and_seed(self, tmp_path):
         raw = random_raw(rows=600, users=20, items=60)
         path = tmp_path / "audit.json"
-        entries = write_audit(raw, ["holdout", "temporal"], range(1, 3), path, quiet=True)
-        assert entries == read_audit(path)
-        assert entries == [audit(raw, protocol, seed) for protocol in ("holdout", "temporal") for seed in (1, 2)]
-        assert entries[0]["test_auc"] != entries[1]["test_auc"]
+        entries = write_audit(raw, ["holdout", "temporal"], range(1, 3), path, CODE, quiet=True)
+        assert entries == read_entries(path)
+        probes = [audit(raw, protocol, seed) for protocol in ("holdout", "temporal") for seed in (1, 2)]
+        assert [entry["test_auc"] for entry in entries] == probes
+        assert probes[0] != probes[1]
+
+    def test_an_entry_says_what_it_is_of_and_how_to_repeat_it(self, file):
+        (entry,) = write_audit(random_raw(), ["holdout"], [1024], file, CODE, quiet=True)
+        assert (entry["data_sha256"], entry["code"]) == (random_raw().fingerprint, CODE)
+        assert entry["command"] == "python benchmark.py --audit --protocols holdout --seeds 2"  # of which it is one
+
+    def test_about_other_data_is_refused_before_anything_is_measured(self, file):
+        write_audit(random_raw(), ["holdout"], [1], file, CODE, quiet=True)
+        before = file.read_bytes()
+        with pytest.raises(InputError, match=f"{file} is about other data"):
+            write_audit(replace(random_raw(), fingerprint="f" * 64), ["holdout"], [2], file, CODE, quiet=True)
+        assert file.read_bytes() == before
+
+    def test_a_file_in_the_place_of_its_folder_is_said(self, file):
+        file.parent.write_text("in the way")
+        with pytest.raises(InputError, match=r"a file is in its way\. Give another --results"):
+            write_audit(random_raw(), ["holdout"], [1], file, CODE, quiet=True)
+
+    def test_what_another_process_filed_meanwhile_stays(self, file, monkeypatch):
+        counted = audit_module.audit
+
+        def slow(raw, protocol: str, seed: int) -> dict:
+            if seed == 1:
+                write_audit(raw, ["temporal"], [5], file, CODE, quiet=True)
+            return counted(raw, protocol, seed)
+
+        monkeypatch.setattr(audit_module, "audit", slow)
+        write_audit(random_raw(), ["holdout"], [1, 2], file, CODE, quiet=True)
+        assert self.keys(file) == [("holdout", 1), ("holdout", 2), ("temporal", 5)]
 
     def test_keeps_the_entries_of_other_protocols_and_seeds(self, file):
         raw = random_raw()
-        write_audit(raw, list(PROTOCOLS), [1, 2], file, quiet=True)
-        before = dict(zip(self.keys(file), read_audit(file), strict=True))
-        (new,) = write_audit(raw, ["holdout"], [2], file, quiet=True)
-        after = dict(zip(self.keys(file), read_audit(file), strict=True))
+        write_audit(raw, list(PROTOCOLS), [1, 2], file, CODE, quiet=True)
+        before = dict(zip(self.keys(file), read_entries(file), strict=True))
+        (new,) = write_audit(raw, ["holdout"], [2], file, CODE, quiet=True)
+        after = dict(zip(self.keys(file), read_entries(file), strict=True))
         assert after == before | {("holdout", 2): new}
         assert new != before["holdout", 2]
 
     def test_is_in_the_order_of_the_protocols_then_of_the_seeds_whatever_ran_first(self, file):
         raw = random_raw()
         for protocols, seeds in ((["temporal"], [9]), (["holdout", "published"], [10, 2]), (["temporal"], [1])):
-            write_audit(raw, protocols, seeds, file, quiet=True)
+            write_audit(raw, protocols, seeds, file, CODE, quiet=True)
         expected = [
             ("published", 2),
             ("published", 10),
@@ -111,14 +145,17 @@ class TestFile:
 
         monkeypatch.setattr(audit_module, "audit", interrupted)
         with pytest.raises(Interrupted, match=rf"^Interrupted. 2 of 8 audits are in {file}\.$"):
-            write_audit(random_raw(), ["holdout", "temporal"], [1, 2, 3, 4], file, quiet=True)
+            write_audit(random_raw(), ["holdout", "temporal"], [1, 2, 3, 4], file, CODE, quiet=True)
         assert self.keys(file) == [("holdout", 1), ("holdout", 2)]
 
     @pytest.mark.parametrize(("content", "problem"), [("[{", "is not valid JSON"), ("{}", "holds no JSON list")])
     def test_that_is_damaged_is_named_and_left_alone(self, file, content, problem):
         file.parent.mkdir()
         file.write_text(content)
-        for read in (lambda: read_audit(file), lambda: write_audit(random_raw(), ["holdout"], [1], file, quiet=True)):
+        for read in (
+            lambda: read_entries(file),
+            lambda: write_audit(random_raw(), ["holdout"], [1], file, CODE, quiet=True),
+        ):
             with pytest.raises(InputError, match=f"{file} {problem}"):
                 read()
         assert file.read_text() == content

@@ -35,10 +35,18 @@ def test_models_without_ablation_and_recipe_are_an_error_that_says_which_have_so
     assert_short_error(capsys, "neither an ablation nor a released recipe of lr cold. Ablations: int_tower hit dssm.")
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_models_with_either_are_not(model):
-    if model in RECIPES or model in {ablation.model for ablation in ABLATIONS}:
-        assert {job.model for job in changed("movielens", [model], ["holdout"], 1)} == {model}
+def test_one_without_beside_others_is_an_error_too(capsys):
+    assert script(main, "--ablations", "--models", "hit", "lr", "--data_path", "nowhere") == 2
+    assert_short_error(capsys, "neither an ablation nor a released recipe of lr. Ablations:")
+
+
+CHANGED = list(dict.fromkeys([*RECIPES, *(ablation.model for ablation in ABLATIONS)]))
+
+
+@pytest.mark.parametrize("models", [["hit"], ["int_tower", "dcn"], list(MODELS)])
+def test_models_with_either_are_run(models):
+    jobs = changed("movielens", models, ["holdout"], 1)
+    assert {job.model for job in jobs} == set(models) & set(CHANGED)
 
 
 def test_places_of_the_repository_are_found_from_every_folder(tmp_path, monkeypatch):

@@ -135,10 +135,14 @@ class TestComparisonSentences:
         assert "for DeepFM (5 seeds)" in sentence
         assert "LR" not in sentence
 
-    def test_a_leader_by_a_seed_that_others_miss_is_not_above_who_beats_it_in_pairs(self):
+    def test_a_seed_that_others_miss_makes_no_leader(self):
         table = runs(dcn=[0.89, 0.8901, 0.8902, 0.999], deep_fm=[0.895, 0.8951, 0.8953])
         (sentence,) = findings.highest(table, "holdout")
-        assert "no difference to it can be told for DeepFM" in sentence
+        assert sentence == "DeepFM has the highest mean test AUC, .8951 ± .0004 (3 seeds)."
+
+    def test_without_a_seed_of_all_there_is_no_leader(self):
+        early, late = runs(dcn=[0.89]), runs(hit=[0.5, 0.88]).query("seed == 1")
+        assert findings.highest(pd.concat([early, late]), "holdout") == []
 
 
 class TestPaper:
@@ -181,7 +185,11 @@ class TestAbovePapers:
 
 class TestLeak:
     def entry(self, protocol: str, membership: float) -> dict:
-        return {"protocol": protocol, "test_auc": {"two_statistics": 0.88, "membership": membership, "both": 0.9}}
+        return {
+            "protocol": protocol,
+            "seed": 0,
+            "test_auc": {"two_statistics": 0.88, "membership": membership, "both": 0.9},
+        }
 
     def test_a_bit_that_is_the_label_and_one_that_says_nothing(self):
         entries = [self.entry("published", 1.0), self.entry("holdout", 0.5), self.entry("temporal", 0.53)]
@@ -245,16 +253,26 @@ class TestAblations:
         (sentence,) = self.sentences(sweep=True, heads_1=five(0.87), heads_8=values)
         assert "lowest" not in sentence
 
+    def test_a_sweep_with_as_many_but_other_seeds_has_no_ends(self):
+        entry = Ablation("t", "q", "hit", {"heads_1": {}, "heads_8": {}}, is_sweep=True)
+        early, late = runs(variant="heads_1", hit=[0.87, 0.871]), runs(variant="heads_8", hit=five(0.86))
+        table = pd.concat([runs(hit=five(0.88)), early, late[late["seed"] > 2]])
+        (sentence,) = ablation_section.sentences(table, entry, ["holdout"])
+        assert "heads 8" in sentence
+        assert "lowest" not in sentence
+
     def test_a_variant_can_be_what_others_are_compared_with(self):
         entry = Ablation("t", "q", "hit", {"dropout": {}, "dropout_and_defect": {}}, reference="dropout")
         parts = [runs(variant="dropout", hit=five(0.87)), runs(variant="dropout_and_defect", hit=five(0.875))]
         table = pd.concat([runs(hit=five(0.88)), *parts])
         (sentence,) = ablation_section.sentences(table, entry, ["holdout"])
-        told = "Under `holdout` above dropout: the defaults (+.0100 ± .0000) and dropout and defect (+.0050 ± .0000)."
+        told = (
+            "Under `holdout` above dropout 0.3: the defaults (+.0100 ± .0000) and dropout and defect (+.0050 ± .0000)."
+        )
         assert sentence == told
         rows = ablation_tables.table(table, entry, ["holdout"]).splitlines()[2:]
         assert rows == [
-            "| dropout | .8700 ± .0004 |  |",
+            "| dropout 0.3 | .8700 ± .0004 |  |",
             "| the defaults | .8800 ± .0004 | **+.0100 ± .0000** |",
             "| dropout and defect | .8750 ± .0004 | **+.0050 ± .0000** |",
         ]
@@ -317,12 +335,13 @@ class TestHeads:
 
 
 class TestPartsTable:
-    def test_changes_of_parts_under_every_protocol_that_has_them_and_no_heads(self):
+    def test_changes_of_parts_under_every_protocol_that_has_them_and_of_heads_one_alone(self):
         table = pd.concat(
             [
                 *[runs(name, int_tower=five(0.9), dssm=five(0.8)) for name in ("published", "holdout")],
                 runs("published", "no_cir", int_tower=five(0.89)),
                 runs("holdout", "no_cir", int_tower=[0.91]),
+                runs("holdout", "heads_1", int_tower=[0.92]),
                 runs("holdout", "heads_8", int_tower=[0.91]),
                 runs("holdout", "gamma_learned", dssm=five(0.83)),
             ]
@@ -331,7 +350,7 @@ class TestPartsTable:
         assert lines[0] == "| AUC minus that of the defaults | `published` | `holdout` |"
         assert "| IntTower: no CIR | **-.0100 ± .0000** | +.0100 |" in lines
         assert lines[-1] == "| DSSM: gamma learned |  | **+.0300 ± .0000** |"
-        assert not any("heads" in line for line in lines)
+        assert [line for line in lines if "heads" in line] == ["| IntTower: heads 1 |  | +.0200 |"]
 
     def test_nothing_without_runs(self):
         assert ablation_tables.parts_table(runs(hit=[0.9])) == ""

@@ -38,9 +38,12 @@ def test_every_run_is_a_small_one_on_generated_data_and_has_a_valid_command(tmp_
         assert options.epochs <= 30
 
 
-def test_never_replaces_the_committed_report():
-    with pytest.raises(InputError, match="--quick would replace the report in"):
-        Quick(ROOT / "tests" / ".." / "results", ["lr"], ["holdout"]).run()
+@pytest.mark.parametrize("folder", ["results", ".", "data"])
+def test_never_replaces_a_readme_that_is_no_report_of_its_own(folder):
+    before = (ROOT / folder / "README.md").read_bytes()
+    with pytest.raises(InputError, match=r"--quick would replace .*README\.md\. Give --results another folder"):
+        Quick(ROOT / "tests" / ".." / folder, ["lr"], ["holdout"]).run()
+    assert (ROOT / folder / "README.md").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiment.options import parse_options
-from leaderboard.report.pages import Results, filled, full_report
+from leaderboard.report.pages import Results, filled, full_report, parts_of
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
@@ -38,6 +38,32 @@ def test_its_commands_are_valid(command):
     parse_options("movielens", "int_tower" if "IntTower" in script else None, arguments.split())
 
 
-def test_its_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("name", sorted(parts_of(RESULTS)))
+def test_each_table_has_one_place(name):
+    places = [(ROOT / page).read_text().count(f"<!-- {name} -->") for page in ("README.md", "docs/serving.md")]
+    assert sum(places) == 1
+
+
+PAGES = ["README.md", "results/README.md", "benchmarks/README.md", "data/README.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    folder = (ROOT / page).parent
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", (ROOT / page).read_text()):
+        linked = folder / target if target else ROOT / page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked.read_text()), f"{target}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """Of the headings, as GitHub makes them.
+
+    >>> anchors("# IntTower's heads, by `n`")
+    {'inttowers-heads-by-n'}
+    """
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    }

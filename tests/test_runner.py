@@ -153,16 +153,17 @@ class TestOtherSources:
             runner.run(jobs, quiet=True)
         assert calls() == []
 
-    def test_a_run_under_which_they_changed_is_filed_once_they_are_restored(self, bench, monkeypatch):
+    def test_a_run_under_which_they_changed_is_set_aside_and_trained_again(self, bench, monkeypatch):
         runner, jobs, calls = bench
         before = runner.code["sources_sha256"]
         monkeypatch.setattr(runner_module, "sources_sha256", lambda: "f" * 64 if calls() else before)
         with pytest.raises(InputError, match="2 of 2 runs failed"):
             replace(runner, workers=1).run(jobs[:2], quiet=True)
         assert (len(calls()), runner.missing(jobs)) == (1, jobs)
+        assert [path.name for path in runner.run_folder(jobs[0]).parent.iterdir()] == ["seed1023-other-sources1"]
         monkeypatch.undo()
         runner.run(jobs[:2], quiet=True)
-        assert (len(calls()), runner.missing(jobs)) == (2, jobs[2:])
+        assert (len(calls()), runner.missing(jobs)) == (3, jobs[2:])
 
 
 class TestOthersResults:

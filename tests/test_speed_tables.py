@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from leaderboard.report.speed_tables import (
     UPDATES,
     concurrent_updates,
@@ -13,6 +15,7 @@ from leaderboard.report.speed_tables import (
     speed_tables,
     training_table,
 )
+from preprocessing.errors import InputError
 
 
 def request(model: str, p50_ms: float, **more) -> dict:
@@ -64,9 +67,16 @@ def test_requests_by_candidates_and_threads():
 
 
 def test_what_was_not_measured_has_no_table(tmp_path):
-    assert speed_tables(tmp_path) == {}
+    assert set(speed_tables(tmp_path).values()) == {""}  # which takes the place of what stood there
     (tmp_path / "requests.json").write_text(json.dumps([request("hit", 1.0)]))
-    assert set(speed_tables(tmp_path)) == {"requests"}
+    assert [name for name, table in speed_tables(tmp_path).items() if table] == ["requests"]
+
+
+@pytest.mark.parametrize("name", ["requests.json", "upserts.json"])
+def test_a_damaged_file_is_named(tmp_path, name):
+    (tmp_path / name).write_text("[{")
+    with pytest.raises(InputError, match=f"{name} is not valid JSON"):
+        speed_tables(tmp_path)
 
 
 ROW = {"model": "hit", "items": 1_000_000, "build_s": 8.1, "open_ms": 0.52, "reader_index_MiB": 5.2, "file_MiB": 274.9}

@@ -193,8 +193,8 @@ class TestRuns:
         with pytest.raises(InputError, match="the result of another command"):
             read(runner.results, trial)
 
-    def test_on_ctrl_c_it_is_said_what_was_saved(self, bench, monkeypatch):
-        runner, _ = bench
+    def test_on_ctrl_c_it_is_said_what_was_saved_and_no_other_trial_begins(self, bench, monkeypatch):
+        runner, calls = bench
 
         def interrupted(_):
             raise KeyboardInterrupt
@@ -202,6 +202,7 @@ class TestRuns:
         monkeypatch.setattr("leaderboard.tuning.as_completed", interrupted)
         with pytest.raises(Interrupted, match=rf"What had finished is in {runner.results}\. The same command goes on"):
             tune(runner, ["dcn"], quiet=True)
+        assert len(calls()) <= 1  # the one that was under way
 
     def test_a_model_without_trials_is_named(self, bench):
         with pytest.raises(InputError, match="No trials are defined for mine"):

@@ -7,7 +7,6 @@ the row itself if it is a positive, and so this one bit is the label.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,57 +17,55 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from experiment.main import Interrupted
-from leaderboard.filed import read_json
+from leaderboard.filed import require_data
+from leaderboard.jobs import FIRST_SEED
+from leaderboard.measures.entries import file_entry, read_entries
 from preprocessing.dataset import Dataset, Split
-from preprocessing.protocol import PROTOCOLS
 from preprocessing.raw import RawData
-from training.store import write_atomic
 
+AUDIT = "audit.json"
 CHUNK = 20_000  # rows whose histories are looked through together
 
 
-def audit(raw: RawData, protocol: str, seed: int) -> dict:
+def audit(raw: RawData, protocol: str, seed: int) -> dict[str, float]:
     """The test AUC of each probe: {"two_statistics": ..., "membership": ..., "both": ...}."""
     data = Dataset.build(raw, protocol, seed)
     train, test = ((statistics(split), membership(split)) for split in (data.train, data.test))
-    probes = {
+    return {
         "two_statistics": _auc(data, train[0], test[0]),
         "membership": float(roc_auc_score(data.test.labels, test[1])),
         "both": _auc(data, np.column_stack(train), np.column_stack(test)),
     }
-    return {"dataset": data.name, "protocol": protocol, "seed": seed, "test_auc": probes}
-
-
-def read_audit(path: Path) -> list[dict]:
-    """The entries of an `audit.json`; none without one. Raises `InputError` for a damaged one."""
-    return read_json(path, list) if path.exists() else []
 
 
 def write_audit(
-    raw: RawData, protocols: list[str], seeds: Sequence[int], path: Path, quiet: bool = False
+    raw: RawData, protocols: list[str], seeds: Sequence[int], path: Path, code: dict[str, str], quiet: bool = False
 ) -> list[dict]:
-    """The audit under each protocol with each seed. Returns these entries, one each.
+    """The audit under each protocol with each seed, filed in `path` one by one. Returns these entries.
 
-    Each takes the place of an earlier entry of its protocol and seed in `path`, a JSON list by protocol, then seed; the
-    others stay. On Ctrl-C those that were measured are kept.
+    code: version of the sources, as in a result file. On Ctrl-C those that were measured are kept. Raises `InputError`
+    for a damaged file, and for one about other data.
     """
-    every = {_key(entry): entry for entry in read_audit(path)}
-    path.parent.mkdir(parents=True, exist_ok=True)
     pairs = [(protocol, seed) for protocol in protocols for seed in seeds]
     entries: list[dict] = []
+    for entry in read_entries(path):  # before anything is measured
+        require_data(path, entry, raw.fingerprint)
     try:
         for protocol, seed in tqdm(pairs, unit="audit", disable=quiet):
-            entry = audit(raw, protocol, seed)
-            every[_key(entry)] = entry
-            write_atomic(path, json.dumps([every[key] for key in sorted(every)], indent=1) + "\n")
+            entry = {
+                "dataset": raw.name,
+                "data_sha256": raw.fingerprint,
+                "protocol": protocol,
+                "seed": seed,
+                "test_auc": audit(raw, protocol, seed),
+                "command": f"python benchmark.py --audit --protocols {protocol} --seeds {seed - FIRST_SEED + 1}",
+                "code": code,
+            }
+            file_entry(path, entry)
             entries.append(entry)
     except KeyboardInterrupt:
         raise Interrupted(f"Interrupted. {len(entries)} of {len(pairs)} audits are in {path}.") from None
     return entries
-
-
-def _key(entry: dict) -> tuple[int, int]:
-    return list(PROTOCOLS).index(entry["protocol"]), entry["seed"]
 
 
 def statistics(split: Split) -> np.ndarray:

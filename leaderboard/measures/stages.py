@@ -6,7 +6,6 @@ model with the best validation AUC of the protocol and seed. Definitions: `leade
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from tqdm import tqdm
 
 from experiment.main import Interrupted
 from leaderboard.families import is_two_tower
-from leaderboard.filed import read_json
+from leaderboard.filed import require_data
 from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.measures.agreement import TOP, rank_correlation, survivors
 from leaderboard.measures.candidates import candidate_scores, candidates, draw_users
+from leaderboard.measures.entries import Key, file_entry, key_of, read_entries
 from leaderboard.runner import Runner
 from model import MODELS, load_model
 from preprocessing.dataset import Dataset
@@ -26,7 +26,6 @@ from preprocessing.errors import InputError
 from preprocessing.raw import RawData
 from serving.source import read_result
 from training.run_folder import RESULT
-from training.store import write_atomic
 
 STAGES = "stages.json"
 USERS = 256
@@ -38,11 +37,6 @@ def best_ranker(results: dict[str, dict]) -> str | None:
     return max(rankers, key=lambda name: results[name]["validation"]["auc"], default=None)
 
 
-def read_stages(path: Path) -> list[dict]:
-    """The entries of a `stages.json`; none without one. Raises `InputError` for a damaged one."""
-    return read_json(path, list) if path.exists() else []
-
-
 @dataclass(frozen=True)
 class _Stage:
     """One protocol and seed. results: every model that has a result. models: those to be measured."""
@@ -52,7 +46,7 @@ class _Stage:
     ranker: str
     models: list[str]
 
-    def key(self, model: str) -> tuple[str, int, str]:
+    def key(self, model: str) -> Key:
         return self.job.protocol, self.job.seed, model
 
     def runs(self, model: str) -> dict:
@@ -60,7 +54,7 @@ class _Stage:
         auc = {name: self.results[name]["test"]["auc"] for name in (model, self.ranker)}
         return {"ranker": self.ranker, "test_auc": auc[model], "ranker_test_auc": auc[self.ranker]}
 
-    def without(self, entries: dict[tuple, dict]) -> _Stage:
+    def without(self, entries: dict[Key, dict]) -> _Stage:
         """Leaves out the models that have an entry about these runs."""
 
         def is_current(model: str) -> bool:
@@ -70,27 +64,30 @@ class _Stage:
 
 
 def measure_stages(raw: RawData, jobs: list[Job], runner: Runner, path: Path, quiet: bool = False) -> list[dict]:
-    """Measures the models of these jobs that have a result, and writes `path` after each. Returns all its entries.
+    """Measures the models of these jobs that have a result, and files each in `path`. Returns all entries of it.
 
     Entries that are there and about the same runs are not measured again. Raises `InputError` at the end for models
     whose run folder is not there, and at once where nothing has a result, or one of another command or other data.
     On Ctrl-C what was measured is kept, and the next call goes on from there.
     """
-    entries = {(entry["protocol"], entry["seed"], entry["model"]): entry for entry in read_stages(path)}
-    stages = [stage.without(entries) for stage in _stages(raw, jobs, runner)]
+    runner, filed = replace(runner, data_sha256=raw.fingerprint), read_entries(path)
+    for entry in filed:  # before anything is measured
+        require_data(path, entry, raw.fingerprint)
+    entries = {key_of(entry): entry for entry in filed}
+    stages = [stage.without(entries) for stage in _stages(jobs, runner)]
     try:
-        missing = _measure(raw, stages, runner, path, entries, quiet)
+        missing = _measure(raw, stages, runner, path, quiet)
     except KeyboardInterrupt:
-        raise Interrupted(f"Interrupted. {path} has {len(entries)} entries; the same command goes on.") from None
+        raise Interrupted(
+            f"Interrupted. {path} has {len(read_entries(path))} entries; the same command goes on."
+        ) from None
     if missing:
         raise InputError(_what_to_run(missing, runner, path))
-    return list(entries.values())
+    return read_entries(path)
 
 
-def _measure(
-    raw: RawData, stages: list[_Stage], runner: Runner, path: Path, entries: dict[tuple, dict], quiet: bool
-) -> list[Job]:
-    """Adds to the entries, and writes them after each. Returns the jobs whose run folder is not there."""
+def _measure(raw: RawData, stages: list[_Stage], runner: Runner, path: Path, quiet: bool) -> list[Job]:
+    """Files an entry a model. Returns the jobs whose run folder is not there."""
     missing: list[Job] = []
     with tqdm(total=sum(len(stage.models) for stage in stages), unit="model", disable=quiet) as bar:
         for stage in stages:
@@ -108,15 +105,12 @@ def _measure(
                 bar.set_postfix_str(f"{name} {stage.job.protocol} seed {stage.job.seed}")
                 if folders[name] is not None:
                     scores = candidate_scores(load_model(folders[name]), requests)
-                    entries[stage.key(name)] = _entry(stage, name, best, scores, runner)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomic(path, json.dumps(list(entries.values()), indent=1) + "\n")
+                    file_entry(path, _entry(stage, name, best, scores, runner))
                 bar.update()
     return missing
 
 
-def _stages(raw: RawData, jobs: list[Job], runner: Runner) -> list[_Stage]:
-    runner = replace(runner, data_sha256=raw.fingerprint)
+def _stages(jobs: list[Job], runner: Runner) -> list[_Stage]:
     stages = []
     for protocol, seed in dict.fromkeys((job.protocol, job.seed) for job in jobs):
         own = {job.model: job for job in jobs if (job.protocol, job.seed) == (protocol, seed)}
@@ -147,6 +141,7 @@ def _run_folder(runner: Runner, stage: _Stage, name: str) -> Path | None:
 def _entry(stage: _Stage, name: str, best: np.ndarray, scores: np.ndarray, runner: Runner) -> dict:
     protocol, seed = stage.job.protocol, stage.job.seed
     return {
+        "data_sha256": runner.data_sha256,
         "protocol": protocol,
         "seed": seed,
         "model": name,

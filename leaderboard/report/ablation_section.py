@@ -16,15 +16,16 @@ from leaderboard.report.ablation_tables import (
     table,
 )
 from leaderboard.report.figures.theme import picture
-from leaderboard.report.tables import change
+from leaderboard.report.tables import change, of
 from leaderboard.report.words import ONE_SEED, bullets, listed
 from leaderboard.statistics import Difference
 
 NOTE = (
     "A variant differs from the defaults in what its name says and in nothing else; heads are those of both sides. "
     "Differences are to the first row of a table, paired by seed over the seeds that both have; bold: 0 lies outside "
-    "the 95 % interval, which does not allow for the choice of a sweep's ends after the fact. A "
-    "curve over heads is of the seeds that all of its points have."
+    "the 95 % interval, which does not allow for the choice of a sweep's ends after the fact. A curve over heads is of "
+    "the seeds that all of its points have; the paper's is from HIT's figure of head counts, which stays below the AUC "
+    "of HIT's own table."
 )
 ALT = {
     "ablations": "Difference of each variant's test AUC to the default settings, with its interval",
@@ -79,8 +80,9 @@ def _groups(entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
 
 def _ends(runs: pd.DataFrame, protocol: str, entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
     """The highest and the lowest mean of a sweep, where all its values have run, with the same several seeds."""
-    counts = {difference.estimate.count for difference in found.values()}
-    if len(found) < len(entry.compared) or len(counts) > 1 or counts == {1}:
+    first, *others = (set(of(runs, protocol, entry.model, name)["seed"]) for name in entry.compared)
+    shared = first & set(of(runs, protocol, entry.model, entry.reference)["seed"])
+    if len(shared) < 2 or any(seeds != first for seeds in others):
         return []
     means = {entry.reference: 0.0} | {name: difference.estimate.mean for name, difference in found.items()}
     high, low = max(means, key=means.get), min(means, key=means.get)

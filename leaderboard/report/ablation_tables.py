@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -13,7 +12,20 @@ from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
-PARTS = {"light se": "Light-SE", "fe": "FE-Block", "cir": "CIR"}  # as the papers write them
+# What a reader calls a variant whose name is one of options; of the others the name says it.
+LABELS = {
+    "": "the defaults",
+    "no_light_se": "no Light-SE",
+    "fe_last_level_only": "FE-Block on the last level alone",
+    "fe_input_pre": "FE-Block on the layers' inputs",
+    "no_target": "no target generators",
+    "no_non_target": "no non-target generators",
+    "loss_none": "no generation loss",
+    "dropout": "dropout 0.3",
+    "dropout_published_eval_mode": "dropout 0.3, first epoch alone",
+}
+NAMES = {"cir": "CIR", "loss": "generation loss", "mae": "MAE", "mse": "MSE"}
+ONE_HEAD = "heads_1"  # the only number of heads in the table of parts: with one, a score is a plain inner product
 VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants}
 
 
@@ -31,13 +43,10 @@ def protocols_of(runs: pd.DataFrame, variants: Iterable[str] = VARIANTS) -> list
 
 def label(variant: str) -> str:
     """
-    >>> label("no_cir"), label("heads_8"), label("")
-    ('no CIR', 'heads 8', 'the defaults')
+    >>> label("no_cir"), label("heads_8"), label("loss_mae"), label("no_target")
+    ('no CIR', 'heads 8', 'generation loss MAE', 'no target generators')
     """
-    text = variant.replace("_", " ")
-    for name, title in PARTS.items():
-        text = re.sub(rf"\b{name}\b", title, text)
-    return text or "the defaults"
+    return LABELS.get(variant) or " ".join(NAMES.get(word, word) for word in variant.split("_"))
 
 
 def against_reference(runs: pd.DataFrame, protocol: str, ablation: Ablation, variant: str) -> Difference:
@@ -66,17 +75,18 @@ def table(runs: pd.DataFrame, ablation: Ablation, protocols: list[str]) -> str:
 
 
 def parts_table(runs: pd.DataFrame) -> str:
-    """What is gained or lost where a part is changed: of all ablations but those of heads; "" without runs.
+    """What is gained or lost where a part is changed, a row a variant; "" without runs.
 
-    A row a variant, a column a protocol.
+    Of the numbers of heads `ONE_HEAD` alone.
     """
     protocols = protocols_of(runs)
     rows = []
     for entry in ablations_with_runs(runs):
-        for variant in [] if entry.sweeps_heads else filter(None, entry.compared):
+        beside = f", against {label(entry.reference)}" if entry.reference else ""
+        for variant in [ONE_HEAD] if entry.sweeps_heads else filter(None, entry.compared):
             told = [signed(against_reference(runs, protocol, entry, variant)) for protocol in protocols]
-            beside = f", against {label(entry.reference)}" if entry.reference else ""
-            rows.append([f"{MODELS[entry.model].title}: {label(variant)}{beside}", *told])
+            if any(told):
+                rows.append([f"{MODELS[entry.model].title}: {label(variant)}{beside}", *told])
     return markdown(["AUC minus that of the defaults", *(f"`{name}`" for name in protocols)], rows) if rows else ""
 
 

@@ -15,18 +15,23 @@ from preprocessing.protocol import PROTOCOLS
 NOTE = (
     "Test AUC of a logistic regression on two numbers, the mean label of the row's user and of its item, and of one "
     "bit: whether the row's item is among its user's liked items (`python benchmark.py --audit`). In brackets: how "
-    "much of a model's AUC above .5 the two numbers reach."
+    "much of a model's AUC above .5 the two numbers reach. Without ± a probe is the same with every seed."
 )
 EXPLAINED_NOTE = "The same share for every model, seed by seed on the same test rows:"
 
 
 def probes_of(entries: list[dict]) -> dict[str, dict[str, Estimate]]:
-    """Protocol -> probe -> test AUC over the seeds. entries: see `leaderboard.measures.audit`."""
+    """Protocol -> probe -> test AUC over the seeds, without an interval where no seed changes it.
+
+    entries: see `leaderboard.measures.audit`. Under `temporal` neither a split nor a probe depends on the seed.
+    """
     found = {}
     for protocol in PROTOCOLS:
         own = pd.DataFrame([entry["test_auc"] for entry in entries if entry["protocol"] == protocol])
         if len(own):
-            found[protocol] = {probe: Estimate.of(own[probe]) for probe in own}
+            found[protocol] = {
+                probe: Estimate.of(own[probe] if own[probe].nunique() > 1 else own[probe][:1]) for probe in own
+            }
     return found
 
 
@@ -38,8 +43,8 @@ def probes_table(entries: list[dict], runs: pd.DataFrame) -> str:
         cells = [f"`{protocol}`", *(estimate(probes[name]) for name in ("two_statistics", "membership"))]
         for name in shown:
             auc = Estimate.of(of(runs, protocol, name)["auc"])
-            share = _share(probes["two_statistics"].mean, auc.mean)
-            cells.append(estimate(auc) + ("" if math.isnan(share) else f" ({share:.0%})"))
+            share = explained(entries, runs, protocol, name)
+            cells.append(estimate(auc) + (f" ({share.mean:.0%})" if share.count else ""))
         rows.append(cells)
     heads = ["protocol", "two statistics", "membership in the history", *(MODELS[name].title for name in shown)]
     return markdown(heads, rows)

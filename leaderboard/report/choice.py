@@ -10,6 +10,7 @@ from leaderboard.report.comparisons import defaults
 from leaderboard.report.speed import Speeds, milliseconds
 from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import filled_columns, markdown, mean_of
+from leaderboard.report.words import seeds_of
 from model import MODELS
 
 FIRST, LATER = "holdout", "temporal"  # the protocols that leak nothing; models stand in the order of the first
@@ -21,6 +22,7 @@ def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
     measured = stage_frame(stages, runs)
     measured = measured[measured["protocol"] == FIRST]
     survivors = measured.groupby("model")[str(CUT)]
+    all_seeds = measured["seed"].nunique()
     auc = {protocol: defaults(runs, protocol).groupby("model")["auc"] for protocol in (FIRST, LATER)}
     rows = []
     for name in auc[FIRST].mean().sort_values(ascending=False, kind="stable").index:
@@ -30,11 +32,19 @@ def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
                 MODELS[name].title,
                 kind(name),
                 *(mean_of(grouped, name) for grouped in auc.values()),
-                mean_of(survivors, name, 3) or ("is the ranker" if name in set(measured["ranker"]) else ""),
+                _kept(survivors, name, all_seeds) or ("is the ranker" if name in set(measured["ranker"]) else ""),
                 milliseconds(speeds.request_ms[name]) if name in speeds.request_ms else "",
                 "" if size is None else f"{size:,}",
             ]
         )
     heads = ["model", "kind", *(f"AUC, `{protocol}`" for protocol in auc)]
-    heads += [f"ranker's top {TOP} in its top {CUT}", f"{speeds.items:,} candidates, ms", "bytes an item"]
+    heads += [f"of the ranker's top {TOP} in {CUT}, `{FIRST}`", f"{speeds.items:,} candidates, ms", "bytes an item"]
     return markdown(*filled_columns(heads, rows)) if rows else ""
+
+
+def _kept(survivors, name: str, all_seeds: int) -> str:
+    """With the number of seeds where it is not that of the others: a model is not measured where it is the ranker."""
+    if name not in survivors.groups:
+        return ""
+    count = len(survivors.get_group(name))
+    return mean_of(survivors, name, 3) + ("" if count == all_seeds else f" ({seeds_of(count)})")

@@ -51,16 +51,18 @@ def against_opponents(runs: pd.DataFrame, protocol: str) -> list[str]:
 
 
 def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
-    """Who leads, and of whom that cannot be said."""
+    """Who leads, and of whom that cannot be said, over the seeds that all models have; nothing without such a seed."""
     own = defaults(runs, protocol)
+    shared = own.pivot(index="seed", columns="model", values="auc").dropna().index
+    own = own[own["seed"].isin(shared)]
+    if own.empty:
+        return []
     means = own.groupby("model")["auc"].mean().sort_values(ascending=False, kind="stable")
     first, *others = means.index
     auc = Estimate.of(own[own["model"] == first]["auc"])
     if auc.count == 1:
         return [f"{title(first)} has the highest test AUC, {number(auc.mean)} (one seed)."]
-    told = {name: compare(own, first, name) for name in others}
-    # Where seeds are missing, a mean over fewer seeds may stand below one that the pairs put below it.
-    open_ = [title(name) for name, of_pair in told.items() if not (of_pair.is_clear and of_pair.estimate.mean > 0)]
+    open_ = [title(name) for name in others if not compare(own, first, name).is_clear]
     rest = f"; no difference to it can be told for {listed(open_)}" if open_ else ""
     return [f"{title(first)} has the highest mean test AUC, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
 
@@ -98,7 +100,7 @@ def above_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     if len(gains) < 2:
         return []
     single = all(gain.count == 1 for gain in gains.values())
-    above = [name for name, gain in gains.items() if gain.mean > 0 and (single or _is_clear(gain))]
+    above = [name for name, gain in gains.items() if gain.mean > 0 and (single or gain.is_clear)]
     how = " (one seed)" if single else " by more than the interval"
     of_those = "" if len(gains) == len(papers) else " and that have run"
     order = sorted(gains, key=lambda name: gains[name].mean)
@@ -154,7 +156,7 @@ def steps(runs: pd.DataFrame) -> list[str]:
         if not losses:
             continue
         single = max(loss.count for loss in losses.values()) == 1
-        fallen = {name: -loss.mean for name, loss in losses.items() if loss.mean < 0 and (single or _is_clear(loss))}
+        fallen = {name: -loss.mean for name, loss in losses.items() if loss.mean < 0 and (single or loss.is_clear)}
         how = f"falls for {len(fallen)} of {len(losses)} models" + ("" if single else " by more than the interval")
         if fallen:
             least, most = min(fallen, key=fallen.get), max(fallen, key=fallen.get)
@@ -162,7 +164,3 @@ def steps(runs: pd.DataFrame) -> list[str]:
             how += f"({number(fallen[most])})"
         sentences.append(f"From `{before}` to `{after}`, {why}, AUC {how}{' (one seed)' if single else ''}.")
     return sentences
-
-
-def _is_clear(value: Estimate) -> bool:
-    return Difference(value, float("nan")).is_clear

@@ -24,7 +24,8 @@ def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], data
     topics = {
         "The papers' numbers.": numbers,
         "Their order.": order_of_papers(runs, dataset),
-        "What the leak is worth.": findings.leak([e for e in audit if e["protocol"] == "published"], runs),
+        "What the leak is worth.": findings.steps(runs)[:1]
+        + findings.leak([entry for entry in audit if entry["protocol"] == "published"], runs),
         "As pre-rankers.": survivors_of(stages, runs),
     }
     return [

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboard.families import OURS, kind
-from leaderboard.measures.audit import read_audit
-from leaderboard.measures.stages import STAGES, read_stages
+from leaderboard.measures.audit import AUDIT
+from leaderboard.measures.entries import read_entries
+from leaderboard.measures.stages import STAGES
 from leaderboard.report import audit_tables, comparisons, findings, recipe_section, tables
 from leaderboard.report.ablation_section import ablation_sections
 from leaderboard.report.ablation_tables import parts_table
@@ -34,11 +35,14 @@ from training.report import GAUC_NOTE
 from training.store import write_atomic
 
 DATASET = "ml-1m"
-AUDIT = "audit.json"
 SPEED = "speed"  # beside the data sets: what benchmarks measured
 GENERATED_NOTE = (
     "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
     "compared with a paper's."
+)
+TRAINING_NOTE = (
+    "Training seconds are of one thread beside whatever else ran, and differ up to threefold from seed to seed: they "
+    "compare no models."
 )
 
 
@@ -73,12 +77,13 @@ class Results:
             raise InputError(f"There is no result in {folder}. Run benchmark.py without --report.")
         speeds = Speeds.load(folder.parent / SPEED)
         tables_of_speed = speed_tables(folder.parent / SPEED)
-        return cls(folder.name, runs, read_audit(folder / AUDIT), read_stages(folder / STAGES), speeds, tables_of_speed)
+        audit, stages = (read_entries(folder / name) for name in (AUDIT, STAGES))
+        return cls(folder.name, runs, audit, stages, speeds, tables_of_speed)
 
 
-def filled(text: str, results: Results) -> str:
-    """A text with what stands between its markers, `<!-- name -->` and `<!-- /name -->`, made anew."""
-    parts = {
+def parts_of(results: Results) -> dict[str, str]:
+    """Marker -> what stands between `<!-- marker -->` and `<!-- /marker -->` in the README and in `docs/serving.md`."""
+    return {
         "models": models_table(),
         "results": tables.overview(results.runs, results.dataset),
         "tests": comparisons.summary(results.runs),
@@ -87,8 +92,13 @@ def filled(text: str, results: Results) -> str:
         "parts": parts_table(results.runs),
         "recipes": recipe_section.table(results.runs, results.dataset),
         "findings": bullets(key_findings(results.runs, results.audit, results.stages, results.dataset)),
+        **results.speed_tables,
     }
-    return fill(text, parts | results.speed_tables)
+
+
+def filled(text: str, results: Results) -> str:
+    """A text with what stands between its markers made anew."""
+    return fill(text, parts_of(results))
 
 
 def fill(text: str, parts: dict[str, str]) -> str:
@@ -115,7 +125,7 @@ def full_report(results: Results, figures: str = "../figure") -> str:
         f"Made by `{command}` from the files beside it, which hold the commands that repeat them.",
         f"{_provenance(runs)} Figures with ± are means over seeds with 95 % intervals (Student's t). RelaImpr is "
         f"(AUC - .5) / (AUC of DSSM - .5) - 1. {GAUC_NOTE}",
-        comparisons.NOTE + (f" {SERVING_NOTE}" if results.speeds.items else ""),
+        f"{comparisons.NOTE} {TRAINING_NOTE}" + (f" {SERVING_NOTE}" if results.speeds.items else ""),
         *findings.spread(runs),
     ]
     for protocol in PROTOCOLS:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from leaderboard.filed import read_if_there
 
 REQUESTS, SCORING = "requests.json", "scoring.json"
 SERVING_NOTE = (
@@ -35,13 +36,16 @@ class Speeds:
 
     @classmethod
     def load(cls, folder: Path) -> Speeds:
-        """From the files in `folder`, if they are there, at the setting that most rows share, in doubt the usual."""
+        """From the files in `folder`, if they are there, at the setting that most rows share, in doubt the usual.
+
+        Raises `InputError` for a damaged one.
+        """
         requests = [
             row
-            for row in _rows(folder / REQUESTS)
+            for row in read_if_there(folder / REQUESTS) or []
             if row["case"] in WHOLE_REQUESTS and row["precision"] == PRECISION and row["users"] == 1
         ]
-        scoring = [row for row in _rows(folder / SCORING) if row["way"] == PRECISION]
+        scoring = [row for row in read_if_there(folder / SCORING) or [] if row["way"] == PRECISION]
         settings = Counter((row["items"], row["threads"]) for row in [*requests, *scoring])
         if not settings:
             return cls()
@@ -85,10 +89,6 @@ class Speeds:
         return (
             f"Serving: {self.setting}, {PRECISION}, median (`python -m benchmarks.latency`); empty where not measured."
         )
-
-
-def _rows(path: Path) -> list[dict]:
-    return json.loads(path.read_text()) if path.exists() else []
 
 
 def milliseconds(value: float | None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from leaderboard.filed import read_if_there
 from leaderboard.report.speed import REQUESTS, SCORING, WHOLE_REQUESTS, milliseconds
 from leaderboard.report.tables import markdown
+from leaderboard.report.words import bullets
 from model import MODELS
 
 TRAINING, MILLION, UPDATES = "training.json", "million.json", "upserts.json"
@@ -15,19 +16,15 @@ USUAL_ITEMS = 10_000
 
 
 def speed_tables(folder: Path) -> dict[str, str]:
-    """Marker -> table, for the files that are there. folder: `results/speed`."""
-    training, requests, scoring = (_read(folder / name) for name in (TRAINING, REQUESTS, SCORING))
-    parts = {}
-    if training:
-        parts["training_speed"] = training_table(training["models"])
-    if requests and scoring:
-        parts["serving"] = serving_table(requests, scoring)
-    if requests:
-        parts["requests"] = requests_table(requests)
-    said = [*large_index(_read(folder / MILLION)), *concurrent_updates(_read(folder / UPDATES))]
-    if said:
-        parts["large_index"] = "\n".join(f"- {sentence}" for sentence in said)
-    return parts
+    """Marker -> table, "" without its files. folder: `results/speed`. Raises `InputError` for a damaged file."""
+    requests, scoring, million = (read_if_there(folder / name) for name in (REQUESTS, SCORING, MILLION))
+    training, updates = (read_if_there(folder / name, dict) for name in (TRAINING, UPDATES))
+    return {
+        "training_speed": training_table(training["models"]) if training else "",
+        "serving": serving_table(requests, scoring) if requests and scoring else "",
+        "requests": requests_table(requests) if requests else "",
+        "large_index": bullets([*large_index(million), *concurrent_updates(updates)]),
+    }
 
 
 def training_table(rows: list[dict]) -> str:
@@ -128,7 +125,3 @@ def _title(name: str) -> str:
     if name in TITLES:
         return TITLES[name]
     return MODELS[name].title
-
-
-def _read(path: Path):
-    return json.loads(path.read_text()) if path.exists() else None

@@ -86,5 +86,6 @@ def protocol_steps(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handlelength=3)
 
 
-def auc_of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> Estimate:
-    return Estimate.of(of(runs, protocol, model, variant)["auc"])
+def auc_of(runs: pd.DataFrame, protocol: str, model: str) -> Estimate:
+    """Of the default settings."""
+    return Estimate.of(of(runs, protocol, model)["auc"])

@@ -1,0 +1,64 @@
+"""The JSON list in which a measure collects its entries: one a protocol and seed, or one a protocol, seed and model."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from leaderboard.filed import read_if_there, require_data
+from model import MODELS
+from preprocessing.errors import InputError
+from preprocessing.protocol import PROTOCOLS
+from training.store import write_atomic
+
+Key = tuple[str, int, str]
+
+
+def key_of(entry: dict) -> Key:
+    """protocol, seed, and model where it has one."""
+    return entry["protocol"], entry["seed"], entry.get("model", "")
+
+
+def read_entries(path: Path) -> list[dict]:
+    """Those of a file; none without one. Raises `InputError` for a damaged one."""
+    return read_if_there(path) or []
+
+
+def file_entry(path: Path, entry: dict) -> list[dict]:
+    """Writes an entry in the place of an earlier one with its key; the others stay. Returns all of them.
+
+    They are in the order of the protocols, then seeds, then models. Other processes may file theirs meanwhile.
+    Raises `InputError` for a damaged file, for one in the place of its folder, and where an entry is about other data.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise InputError(f"{path.parent} cannot be made: a file is in its way. Give another --results.") from None
+    with _alone(path.parent):
+        every = {key_of(filed): filed for filed in read_entries(path)}
+        for filed in every.values():
+            require_data(path, filed, entry["data_sha256"])
+        every[key_of(entry)] = entry
+        ordered = [every[key] for key in sorted(every, key=_place)]
+        write_atomic(path, json.dumps(ordered, indent=1) + "\n")
+    return ordered
+
+
+def _place(key: Key) -> tuple[int, int, int]:
+    protocol, seed, model = key
+    return list(PROTOCOLS).index(protocol), seed, list(MODELS).index(model) if model else 0
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time. The kernel lets go of the folder however the process ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
