@@ -1,6 +1,6 @@
 """Where the time of a training step goes, for each model: by part of the loop, and by kind of operation.
 
-    python -m benchmarks.profile_step [--data_path ...] [--models int_tower hit ...] [--precision bf16] [--write]
+    python -m benchmarks.profile_step [--data_path ...] [--models int_tower hit ...] [--precision bf16_forced] [--write]
 
 Parts are timed in the real `fit`, each without the parts inside it. Kinds are torch's operators, summed over a step
 under torch's profiler and scaled to the time of a step without it; "at peak" is what the matrix products would take at
