@@ -344,7 +344,9 @@ class TestUpdates:
         reader.rank(107)
         assert reader.state.items.columns_exact
 
-    def test_deleting_everything(self, data, tmp_path):
+    @pytest.mark.parametrize("differing", [1024, 0])
+    def test_deleting_everything(self, differing, data, tmp_path, monkeypatch):
+        monkeypatch.setattr("serving.update.DELTA_ITEMS", differing)
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
         ranker.delete(data.raw.items["movie_id"].tolist())
         with pytest.raises(InputError, match="holds no items"):
@@ -371,6 +373,45 @@ class TestUpdates:
         with pytest.raises(InputError, match=message):
             ranker.upsert(items)
         assert sorted((tmp_path / "index").iterdir()) == before
+
+    def test_items_that_come_and_go_leave_nothing_behind(self, data, tmp_path):
+        ranker, sizes = ranker_of(tmp_path, random_model("dssm", data), data), []
+        ranker.delete([5000])
+        for new in range(9000, 9020):
+            ranker.upsert([{"movie_id": new, "price": 1.0, "genres": []}])
+            ranker.delete([new])
+            delta = PreRanker.load(tmp_path).state.items.delta
+            sizes.append((delta.file.shape("gone"), len(delta), delta.file.size))
+        assert set(sizes) == {((1,), 0, sizes[0][2])}
+        assert 5000 not in ranker.rank(107, k=99).items
+        ranker.upsert([{"movie_id": 5000, "price": 1.0, "genres": []}])
+        assert 5000 in ranker.rank(107, k=99).items
+
+    def test_deleted_items_leave_the_base_as_added_ones_enter_it(self, data, tmp_path, monkeypatch):
+        """A replaced item counts once, and the item that set the scale of int8 sets it no longer."""
+        monkeypatch.setattr("serving.update.DELTA_ITEMS", 3)
+        model = random_model("hit", data)
+        model.item_side.embedding.table("movie_id").data[7] *= 1e4
+        ranker = ranker_of(tmp_path, model, data, "int8")
+
+        def base() -> tuple[int, float]:
+            items = PreRanker.load(tmp_path).state.items
+            return items.size, float(items.columns.scales.max())
+
+        size, scale = base()
+        largest = ranker.state.items.base_vectors.abs().max(dim=1).values.argsort(descending=True)[:3].numpy()
+        ids = ranker.state.items.ids(largest).tolist()
+        ranker.delete(ids)
+        others = [one for one in data.raw.items["movie_id"].tolist() if one not in ids]
+        assert base() == (size, scale)
+        ranker.upsert([{"movie_id": others[0]}])
+        assert base()[0] == size - 3
+        assert base()[1] < scale / 100
+        for _ in range(2):
+            ranker.upsert([{"movie_id": one} for one in others[:3]])
+        assert PreRanker.load(tmp_path).state.manifest.delta is not None
+        ranker.upsert([{"movie_id": 9000, "price": 1.0, "genres": []}])
+        assert base()[0] == size - 2
 
     def test_deleting_an_item_named_twice(self, data, tmp_path):
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
