@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -109,13 +109,17 @@ def _encoded(state: State, current: Snapshot, rows: Sequence[Raw]) -> Entities:
         stored = {} if old is None else {one: old.features.batch(one, torch.tensor([0])) for one in columns}
         features.append(encoder.item(raw, state.new_item | stored, current.texts))
         for text in texts:
-            texts[text].append(_text(raw[text]) if text in raw else old.texts[text][0] if old else "")
+            texts[text].append(_text(text, raw[text]) if text in raw else old.texts[text][0] if old else "")
     return stack(ids, features, texts)
 
 
-def _text(value) -> str:
-    """What to show of a text, or of a list feature of the same name."""
-    return value if isinstance(value, str) else "|".join(map(str, value or []))
+def _text(name: str, value: Any) -> str:
+    """What to show of a text, or of a list feature of the same name. Raises `InputError` for anything but these."""
+    single = isinstance(value, (str, Mapping)) or not hasattr(value, "__iter__")
+    parts = [part for part in ([value] if single else value) if part is not None]
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError(f"'{name}' must be a string, a list of strings, or null. Received: {str(value)[:80]}.")
+    return "|".join(parts)
 
 
 def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entities | None, keys: np.ndarray) -> int:

@@ -14,7 +14,7 @@ import torch
 from helpers import GENRES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from serving_helpers import dataset, random_model, ranker_of, save_run
+from serving_helpers import dataset, random_model, ranker_of, save_run, text_ids
 
 from preprocessing.dataset import FeatureTable
 from preprocessing.errors import InputError
@@ -367,6 +367,7 @@ class TestUpdates:
             ([{"movie_id": 1, "price": 1.0, "genres": "War"}], "'genres' must be a list"),
             ([{"movie_id": 1, "price": 1.0, "genres": [], "colour": "red"}], "Unknown item feature 'colour'"),
             ([{"movie_id": "x", "price": 1.0, "genres": []}], "must be a list of whole numbers"),
+            ([{"movie_id": 1, "price": 10**400, "genres": []}], "'price' must be a finite number. Received: a whole"),
             ([{"movie_id": 5000}, {"movie_id": 5000, "price": 1.0}], "5000 is there twice"),
         ],
     )
@@ -415,6 +416,16 @@ class TestUpdates:
         assert PreRanker.load(tmp_path).state.manifest.delta is not None
         ranker.upsert([{"movie_id": 9000, "price": 1.0, "genres": []}])
         assert base()[0] == size - 2
+
+    def test_text_ids_that_end_in_zero_characters_are_told_apart(self, data, tmp_path):
+        data = text_ids(data)
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        ids = ["a", "a\x00", "a\x00\x00"]
+        ranker.upsert([{"movie_id": one, "price": float(place), "genres": []} for place, one in enumerate(ids)])
+        assert len(set(ranker.score("u107", ids).round(6))) == 3
+        assert {one for one in ranker.rank("u107").items.tolist() if one.startswith("a")} == set(ids)
+        ranker.delete(["a\x00"])
+        assert sorted(ranker.rank("u107", ["a", "a\x00\x00", "m5000"]).items) == ["a", "a\x00\x00", "m5000"]
 
     def test_deleting_an_item_named_twice(self, data, tmp_path):
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
