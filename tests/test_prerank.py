@@ -19,6 +19,7 @@ import prerank
 import train_movielens_whole_models
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
+from preprocessing.synthetic import synthetic_movielens
 from serving.explain import explain
 from serving.export import export_onnx
 from serving.ranker import PreRanker
@@ -348,6 +349,18 @@ class TestCommand:
     def test_bad_input(self, argv, message, trained, capsys):
         assert script(prerank.main, *(trained if one == "RUN" else one for one in argv)) == 2
         assert_short_error(capsys, message)
+
+    @pytest.mark.parametrize("path", ["no/such", "."])
+    def test_synthetic_data_is_not_read_from_a_path(self, path, tmp_path, capsys, monkeypatch):
+        raw = synthetic_movielens(users=20, movies=15, interactions=250)
+        monkeypatch.setattr("serving.source.synthetic_movielens", lambda: raw)
+        data = Dataset.build(raw, "holdout", 0)
+        save_run(tmp_path, random_model("dssm", data), data)
+        assert script(prerank.main, "build", tmp_path, "--data_path", path) == 2
+        assert_short_error(capsys, f"Leave --data_path out. Received: --data_path {path}")
+        assert not (tmp_path / "index").exists()
+        for given in (["--data_path", "synthetic"], []):
+            assert script(prerank.main, "build", tmp_path, *given) == 0
 
     def test_build_from_other_data_is_refused(self, trained, folder, tmp_path, capsys):
         for name in ("users.dat", "movies.dat", "ratings.dat"):
