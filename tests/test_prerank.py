@@ -22,6 +22,7 @@ from preprocessing.errors import InputError
 from preprocessing.synthetic import synthetic_movielens
 from serving.explain import explain
 from serving.export import export_onnx
+from serving.manifest import model_checksum
 from serving.ranker import PreRanker
 from serving.source import histories, item_entities, load_dataset, mean_labels, user_entities
 from serving.update import build_index
@@ -447,6 +448,14 @@ class TestExport:
         logits = sessions["scorer"].run(None, {"query": tower("user_tower"), "item": tower("item_tower")})[0]
         assert logits.shape == (len(data.test), len(data.test))
         assert 1 / (1 + np.exp(-np.diag(logits))) == pytest.approx(model.predict(data.test)[:, 0], abs=1e-5)
+
+    def test_each_program_names_its_model(self, exported):
+        for paths in exported.values():
+            run = paths[0].parent.parent
+            for path in paths:
+                metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+                assert metadata["model_sha256"] == model_checksum(run)
+            assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(path.name for path in paths)
 
     def test_without_onnx_the_remedy_is_named(self, data, tmp_path, monkeypatch):
         save_run(tmp_path, random_model("dssm", data), data)
