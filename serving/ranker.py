@@ -11,7 +11,7 @@ import torch
 
 from preprocessing.errors import InputError
 from serving.features import Raw
-from serving.index import Snapshot
+from serving.index import ENCODE_ROWS, Snapshot
 from serving.manifest import signature
 from serving.scorers import Levels
 from serving.search import Ranking, all_logits, best_of_all, exact_logits, rankings_of
@@ -82,6 +82,30 @@ class PreRanker:
         scores = torch.sigmoid(torch.cat(logits).double()).numpy()
         return scores if many else scores[0]
 
+    def user_vectors(self, user: User | Sequence[User], levels: Levels = None) -> np.ndarray:
+        """(users, d) float32, for an index of another program: products with `item_vectors` are logits without bias.
+
+        Raises `InputError` for an unknown user, and for a model whose logits are not such products.
+        """
+        state = self._current()
+        _require_product(state)
+        _, users = _as_list(user)
+        queries = [
+            self._query(state, users[first : first + ENCODE_ROWS], levels).sum(1)
+            for first in range(0, len(users), ENCODE_ROWS)
+        ]
+        return torch.cat(queries).numpy()
+
+    def item_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of all items, (N,), and their vectors, (N, d) float32: copies, of the moment.
+
+        Raises `InputError` as `user_vectors` does.
+        """
+        state = self._current()
+        _require_product(state)
+        rows = state.items.live()
+        return state.items.ids(rows), state.items.vectors(rows).numpy()
+
     def upsert(self, items: Sequence[Raw]) -> int:
         """Adds items or replaces them, by raw features with their id. Returns the index's generation.
 
@@ -113,6 +137,17 @@ class PreRanker:
             everything = state.items.columns_exact and len(rows) * GATHER_COST >= state.items.places
             logits = all_logits(state, query)[:, rows] if everything else exact_logits(state, query, rows)
             return rankings_of(state.items, logits, rows, k)
+
+
+def _require_product(state: State) -> None:
+    scorer = state.scorer
+    if not scorer.is_product:
+        heads = f" with {scorer.heads} item heads" if scorer.heads > 1 else ""
+        raise InputError(
+            f"The score of this {type(state.model).__name__}{heads} is no product of one user vector with one item "
+            "vector. Use PreRanker.rank,\nor scorer.onnx of prerank.py export; or train DSSM, DAT, IntTower with "
+            "item_head=1 or HIT with num_heads=1."
+        )
 
 
 def _candidate_rows(items: Snapshot, candidates: Sequence) -> np.ndarray:
