@@ -39,8 +39,12 @@ from training.store import write_atomic
 
 TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
 RANKING = ("deep_fm", "auto_int")
-HEADS = {"int_tower": {}, "int_tower 32 heads": {"user_head": 32, "item_head": 32}}
-SHAPES = {name: (name, {}) for name in TWO_TOWERS} | {title: ("int_tower", more) for title, more in HEADS.items()}
+HEADS = {
+    "int_tower 1 head": ("int_tower", {"user_head": 1, "item_head": 1}),
+    "int_tower 32 heads": ("int_tower", {"user_head": 32, "item_head": 32}),
+    "hit 1 head": ("hit", {"num_heads": 1}),
+}
+SHAPES = {name: (name, {}) for name in TWO_TOWERS} | HEADS  # title -> model, arguments
 PRECISIONS = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}
 TOP = 100
 PEAK = "square product"
@@ -52,13 +56,12 @@ CASE = ("model", "case", "items", "precision", "threads")  # what tells measurem
 
 def random_user(model: TwoTower, scorer: Scorer) -> Tensor | list[Tensor]:
     """What `encode_user` returns for one user, at random."""
-    size = scorer.heads * scorer.dim
     if model.__class__.__name__ == "IntTower":
         return [torch.randn(1, model.fe_block.user_heads * scorer.dim) for _ in model.levels]
     if model.__class__.__name__ in ("MVKE", "PolyEncoder"):
         count = len(model.attention.kernels) if model.__class__.__name__ == "MVKE" else len(model.codes.codes)
         return torch.randn(1, count, scorer.dim)
-    return torch.randn(1, size)
+    return torch.randn(1, scorer.heads * scorer.dim)
 
 
 def scoring_contenders(model: TwoTower, count: int) -> tuple[dict[str, Callable[[], object]], float]:
@@ -81,16 +84,16 @@ def scoring_contenders(model: TwoTower, count: int) -> tuple[dict[str, Callable[
         else:
             actions[precision] = lambda columns=columns: scorer.score_all(query, columns)
     actions["plain torch"] = lambda: scorer.score_rows(query, rows)
-    if heads > 1:
+    block = getattr(model, "fe_block", None)
+    if block is not None:
         levels = user if isinstance(user, list) else [user]
-        block = model.fe_block
         dims = [block.field_dim] * len(levels)
         actions["published"] = lambda: utils.fe_score(
             [level.repeat(count, 1) for level in levels], [rows], block.user_heads, block.item_heads, dims, dims
         )
     else:
         actions["published"] = lambda: model.score_aligned(user.expand(count, *user.shape[1:]), rows)
-    if heads == 1 and query.shape[1] == 1 and (search := faiss_search(rows, query[0])) is not None:
+    if scorer.is_product and (search := faiss_search(rows, query.sum(1))) is not None:
         actions["faiss top 100"] = search
     single, vector = torch.randn(count, 32), torch.randn(32)
     actions["one 32-dim dot"] = lambda: torch.mv(single, vector)
@@ -118,7 +121,8 @@ def scoring(options: argparse.Namespace) -> list[dict]:
     table = []
     for threads in options.threads:
         torch.set_num_threads(threads)
-        for title, (name, arguments) in SHAPES.items():
+        for title in (title for title in options.models if title in SHAPES):
+            name, arguments = SHAPES[title]
             actions, flops = scoring_contenders(make_model(name, 1000, **arguments), options.items[0])
             product, product_flops = square_product()
             with torch.inference_mode():

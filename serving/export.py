@@ -4,7 +4,8 @@
     item_tower.onnx    one input an item feature                      -> item (N, H * d)
     scorer.onnx        query (U, R, d), item (N, H * d)               -> logit (U, N)
 
-Lists are padded with 0, which does not count. Ids are those of the vocabularies in `config.json`.
+Lists are padded with 0, which does not count. Ids are those of the vocabularies in `config.json`. The metadata of each
+file name the model by its checksum (`CHECKSUM`), so that a reader never takes files of two models together.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from preprocessing.deepctr import DenseFeat, SparseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from serving.scorers import PlainScorer, Scorer, make_scorer
-from serving.state import load_two_tower
+from serving.state import read_run
+from training.store import write_atomic
 
 FORMATS = ("onnx",)
 FOLDER = "onnx"
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
+CHECKSUM = "model_sha256"  # in the metadata of a program: `manifest.model_checksum` of the run
 TOLERANCE = 1e-5  # of a click probability
 
 
@@ -72,7 +75,8 @@ def export_onnx(run: Path) -> list[Path]:
     Files that were there before stay until all three new ones are checked.
     """
     runtime = _require_onnx()
-    model = load_two_tower(run).requires_grad_(False)
+    trained, _, checksum = read_run(run)
+    model = trained.requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     users, items = (_examples(columns, 3, generator) for columns in (model.user_columns, model.item_columns))
     with torch.inference_mode():
@@ -87,7 +91,7 @@ def export_onnx(run: Path) -> list[Path]:
         "item_tower": (ItemTower(model), items, [c.name for c in model.item_columns], "item"),
         "scorer": (Score(model, scorer), [query, vectors], ["query", "item"], "logit"),
     }
-    programs = {name: _export(*part) for name, part in parts.items()}
+    programs = {name: _export(*part, {CHECKSUM: checksum}) for name, part in parts.items()}
     sessions = {
         name: runtime.InferenceSession(program, providers=["CPUExecutionProvider"])
         for name, program in programs.items()
@@ -96,14 +100,10 @@ def export_onnx(run: Path) -> list[Path]:
         _check(model, sessions, count, generator)
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
-    paths = []
-    for name, program in programs.items():
-        path = folder / f"{name}.onnx"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(program)
-        temporary.replace(path)
-        paths.append(path)
-    return paths
+    paths = {name: folder / f"{name}.onnx" for name in programs}
+    for name, path in paths.items():
+        write_atomic(path, programs[name])
+    return list(paths.values())
 
 
 def _check(model: TwoTower, sessions: dict, count: int, generator: torch.Generator) -> None:
@@ -126,7 +126,7 @@ def _run(session, columns: list[Column], features: list[Tensor]) -> np.ndarray:
     return session.run(None, inputs)[0]
 
 
-def _export(module: nn.Module, inputs: list[Tensor], names: list[str], output: str) -> bytes:
+def _export(module: nn.Module, inputs: list[Tensor], names: list[str], output: str, metadata: dict[str, str]) -> bytes:
     """One program; every dimension of an input that is not fixed by the model is free."""
     rows = torch.export.Dim("rows")
     if isinstance(module, Score):
@@ -149,6 +149,7 @@ def _export(module: nn.Module, inputs: list[Tensor], names: list[str], output: s
             dynamo=True,
             verbose=False,
         )
+        program.model.metadata_props.update(metadata)
         content = io.BytesIO()
         program.save(content)
     return content.getvalue()

@@ -96,7 +96,12 @@ class RawEncoder:
             value = self._scalers[name].fill
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
             raise InputError(f"Feature '{name}' must be a number. Received: {value!r}.")
-        number = np.array([value], dtype=np.float64)
+        try:
+            number = np.array([value], dtype=np.float64)
+        except OverflowError:  # and Python prints no such number, either
+            raise InputError(
+                f"Feature '{name}' must be a finite number. Received: a whole number of {value.bit_length()} bits."
+            ) from None
         if name in self._scalers and np.isfinite(number[0]):
             number = self._scalers[name].transform(name, number)
         with np.errstate(over="ignore"):
@@ -122,7 +127,7 @@ class RawEncoder:
 
 
 def stack(ids: list, rows: list[Features], texts: dict[str, list[str]]) -> Entities:
-    """Features of one entity each -> entities."""
+    """Features of one entity each -> entities. ids: all whole numbers, or all strings."""
     values, lists = {}, {}
     for name, first in rows[0].items():
         if isinstance(first, Bags):
@@ -131,7 +136,9 @@ def stack(ids: list, rows: list[Features], texts: dict[str, list[str]]) -> Entit
             lists[name] = as_lists(joined)
         else:
             values[name] = torch.cat([row[name] for row in rows])
-    return Entities(np.asarray(ids), FeatureTable(values, lists), texts)
+    # Strings as objects: an array of numpy's own strings loses any zero characters at their ends.
+    kept = np.array(ids, dtype=object if isinstance(ids[0], str) else None)
+    return Entities(kept, FeatureTable(values, lists), texts)
 
 
 def concatenate(rows: list[Features]) -> Features:

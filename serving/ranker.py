@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from preprocessing.errors import InputError
 from serving.features import Raw
-from serving.index import Snapshot
+from serving.index import ENCODE_ROWS, Snapshot
 from serving.manifest import signature
 from serving.scorers import Levels
+from serving.search import Ranking, all_logits, best_of_all, exact_logits, rankings_of
 from serving.state import State
 from serving.update import delete_items, upsert_items
 
 User = Any  # an id, or raw features by name
 USER_CHUNK = 16  # users scored at once
 GATHER_COST = 4  # times that of reading an item in its block
-OVERFETCH, MOST_FETCHED = 4, 256  # times k: how many of the best by rounded scores are scored exactly, and at most
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The best items of one request, best first.
-
-    items: ids. scores: click probabilities, as `predict` gives them. logits: what they were ranked by.
-    """
-
-    items: np.ndarray
-    scores: np.ndarray
-    logits: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.items)
 
 
 class PreRanker:
@@ -48,7 +31,7 @@ class PreRanker:
     request the index is looked at: an upsert, a delete or a new build by any process is what the next request sees.
 
     One request with few candidates reads these alone, in float32. A request without candidates scores all items in the
-    precision of the index and, where that is not float32, the best of them again in float32.
+    precision of the index and, where that is not float32, the best of them again in float32 (`serving.search`).
     """
 
     def __init__(self, state: State):
@@ -99,6 +82,30 @@ class PreRanker:
         scores = torch.sigmoid(torch.cat(logits).double()).numpy()
         return scores if many else scores[0]
 
+    def user_vectors(self, user: User | Sequence[User], levels: Levels = None) -> np.ndarray:
+        """(users, d) float32, for an index of another program: products with `item_vectors` are logits without bias.
+
+        Raises `InputError` for an unknown user, and for a model whose logits are not such products.
+        """
+        state = self._current()
+        _require_product(state)
+        _, users = _as_list(user)
+        queries = [
+            self._query(state, users[first : first + ENCODE_ROWS], levels).sum(1)
+            for first in range(0, len(users), ENCODE_ROWS)
+        ]
+        return torch.cat(queries).numpy()
+
+    def item_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of all items, (N,), and their vectors, (N, d) float32: copies, of the moment.
+
+        Raises `InputError` as `user_vectors` does.
+        """
+        state = self._current()
+        _require_product(state)
+        rows = state.items.live()
+        return state.items.ids(rows), state.items.vectors(rows).numpy()
+
     def upsert(self, items: Sequence[Raw]) -> int:
         """Adds items or replaces them, by raw features with their id. Returns the index's generation.
 
@@ -123,66 +130,24 @@ class PreRanker:
             return state.scorer.query(state.model.encode_user(state.request(users)), levels)
 
     def _best(self, state: State, query: Any, rows: np.ndarray | None, k: int) -> list[Ranking]:
-        items, scorer = state.items, state.scorer
         with torch.inference_mode():
-            if rows is not None:
-                # Reading a block of everything is several times faster an item than gathering single ones.
-                everything = items.columns_exact and len(rows) * GATHER_COST >= items.places
-                logits = _all_logits(state, query)[:, rows] if everything else _exact(state, query, rows)
-                return _rankings(items, logits, rows, k)
-            k = min(k, len(items))
-            logits = _all_logits(state, query)
-            if items.columns_exact or scorer.reads_rows:
-                return _rankings(items, logits, None, k)
-            return [_rescored(state, query[one : one + 1], logits[one], k) for one in range(len(logits))]
+            if rows is None:
+                return best_of_all(state, query, k)
+            # Reading a block of everything is several times faster an item than gathering single ones.
+            everything = state.items.columns_exact and len(rows) * GATHER_COST >= state.items.places
+            logits = all_logits(state, query)[:, rows] if everything else exact_logits(state, query, rows)
+            return rankings_of(state.items, logits, rows, k)
 
 
-def _exact(state: State, query: Any, rows: np.ndarray) -> Tensor:
-    """Logits (U, n) of these rows, in float32."""
-    return state.scorer.score_items(query, state.items.vectors(rows))
-
-
-def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking:
-    """The best by rounded logits (n,), scored exactly: so many that no other can be among the best k.
-
-    The largest error among those that were fetched stands for the error of all others.
-    """
-    fetched = max(OVERFETCH * k, k + 256)
-    while True:
-        count = min(fetched, len(state.items))
-        rounded, places = torch.topk(logits, count, sorted=False)
-        exact = _exact(state, query, places.numpy())  # (1, count)
-        error = (exact[0] - rounded).abs().max()
-        worst = torch.topk(exact[0], k).values.min()
-        if count < fetched or fetched >= MOST_FETCHED * k or worst >= rounded.min() + error:
-            return _rankings(state.items, exact, places.numpy(), k)[0]
-        fetched *= 4
-
-
-def _all_logits(state: State, query: Any) -> Tensor:
-    """Logits (U, places) in the precision of the index, -inf for items that are gone."""
-    items, scorer = state.items, state.scorer
-    if scorer.reads_rows or (items.columns_exact and scorer.prefers_rows(query)):
-        logits = scorer.score_items(query, items.base_vectors)
-    else:
-        logits = scorer.score_all(query, items.columns)
-    if items.delta is not None:
-        logits = torch.cat([logits, scorer.score_items(query, items.delta_vectors)], dim=1)
-    if len(items.gone):
-        logits[:, items.gone] = float("-inf")
-    return logits
-
-
-def _rankings(items: Snapshot, logits: Tensor, rows: np.ndarray | None, k: int) -> list[Ranking]:
-    """logits (U, n) of these rows, or of all. Equal logits stand in the order of rows."""
-    best, places = torch.topk(logits, min(k, logits.shape[1]), sorted=False)
-    rankings = []
-    for values, place in zip(best.double().numpy(), places.numpy(), strict=True):
-        chosen = place if rows is None else rows[place]
-        order = np.lexsort((chosen, -values))
-        values, chosen = values[order], chosen[order]
-        rankings.append(Ranking(items.ids(chosen), 1.0 / (1.0 + np.exp(-values)), values))
-    return rankings
+def _require_product(state: State) -> None:
+    scorer = state.scorer
+    if not scorer.is_product:
+        heads = f" with {scorer.heads} item heads" if scorer.heads > 1 else ""
+        raise InputError(
+            f"The score of this {type(state.model).__name__}{heads} is no product of one user vector with one item "
+            "vector. Use PreRanker.rank,\nor scorer.onnx of prerank.py export; or train DSSM, DAT, IntTower with "
+            "item_head=1 or HIT with num_heads=1."
+        )
 
 
 def _candidate_rows(items: Snapshot, candidates: Sequence) -> np.ndarray:

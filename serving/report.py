@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.ranker import PreRanker, Ranking, User
+from serving.ranker import PreRanker, User
+from serving.search import Ranking
 
 LIKED_SHOWN = 50  # of a user's history, the latest
 WIDTH = 44  # of a cell

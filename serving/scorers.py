@@ -45,9 +45,11 @@ class Scorer(ABC):
 
     model: in evaluation mode. heads, dim: H and d of an item vector (H * d).
     reads_rows: whether `score_rows` is all there is, and `score_all` is not.
+    is_product: whether a logit is nothing but the product of the user's R vectors, summed, with the item's, and a bias.
     """
 
     reads_rows = False
+    is_product = False
 
     def __init__(self, model: TwoTower, heads: int, dim: int):
         self.model, self.heads, self.dim = model, heads, dim
@@ -109,6 +111,8 @@ class Scorer(ABC):
 class DotScorer(Scorer):
     """DSSM and DAT: a scaled cosine of vectors that have length 1 already."""
 
+    is_product = True
+
     def query(self, users: Tensor, levels: Levels = None) -> Tensor:
         _no_levels(levels)
         return (users * self.model.cosine.log_gamma.exp()).unsqueeze(1)  # (U, 1, d)
@@ -133,6 +137,10 @@ class MaxSimScorer(Scorer):
 
     def parts(self, products: Tensor) -> Tensor:
         return products[:, 0] if self.heads == 1 else products.amax(1)
+
+    @property
+    def is_product(self) -> bool:
+        return self.heads == 1  # there is no maximum to take then, however many heads the user has
 
     def prefers_rows(self, query: Tensor) -> bool:
         return self.heads > 1 and query.shape[0] * query.shape[1] >= MANY_VECTORS

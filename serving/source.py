@@ -17,7 +17,7 @@ import torch
 from model.base import TwoTower
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
-from preprocessing.download import load_movielens
+from preprocessing.download import SYNTHETIC, load_movielens
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from preprocessing.lists import Lists
@@ -27,11 +27,21 @@ from preprocessing.synthetic import synthetic_movielens
 from serving.table import Entities
 from training.run_folder import RESULT
 
+
+def _generated(path: str | None, config: dict) -> RawData:
+    if path not in (None, SYNTHETIC):
+        raise InputError(
+            "The run was trained on synthetic data, which is generated and not read. Leave --data_path out. "
+            f"Received: --data_path {path}."
+        )
+    return synthetic_movielens()
+
+
 # Name of the data, without what was cut off it ("-first<rows>", "-sample<share>") -> how to read it, given --data_path
 # and the run's settings.
 LOADERS: dict[str, Callable[[str | None, dict], RawData]] = {
     **dict.fromkeys(("ml-1m", "movielens"), lambda path, config: load_movielens(path, quiet=True)),
-    "synthetic-movielens": lambda path, config: synthetic_movielens(),
+    "synthetic-movielens": _generated,
     **dict.fromkeys(
         ("amazon-electronics", "amazon", "generated-amazon"),
         lambda path, config: load_amazon(path, DEFAULT_CACHE, quiet=True),
@@ -55,7 +65,8 @@ def read_result(run: Path) -> dict:
 
 
 def load_dataset(run: Path, data_path: str | None) -> Dataset:
-    """The data set that a run was trained on. Raises `InputError` if it is not the same, to the last value."""
+    """The data set that a run was trained on. Raises `InputError` if it is not the same, to the last value, or if there
+    is a path for data that is generated."""
     result = read_result(run)
     name, config = result["dataset"], result["config"]
     loader = LOADERS.get(name.partition("-first")[0].partition("-sample")[0])

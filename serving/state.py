@@ -44,7 +44,7 @@ class State:
 
     @classmethod
     def load(cls, run: Path) -> State:
-        trained, config, checksum = _read_run(run)
+        trained, config, checksum = read_run(run)
         seen, manifest, users, items = _open(run, None)
         if manifest.model != checksum:
             raise InputError(
@@ -136,8 +136,11 @@ def load_two_tower(run: Path) -> TwoTower:
     return model
 
 
-def _read_run(run: Path) -> tuple[TwoTower, dict, str]:
-    """Model, configuration and checksum, all of one training."""
+def read_run(run: Path) -> tuple[TwoTower, dict, str]:
+    """Model, configuration and checksum, all of one training.
+
+    Raises `InputError` for a run without a two-tower model.
+    """
     for _ in range(ATTEMPTS):
         before = model_signature(run)
         found = load_two_tower(run), read_config(run), model_checksum(run)

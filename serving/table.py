@@ -62,8 +62,25 @@ def _join_lists(parts: list[Lists]) -> Lists:
     return Lists(torch.cat([bag.values for bag in bags]), ends - lengths, ends)
 
 
+def utf8(what: str, text: str) -> bytes:
+    """Raises `InputError` for half of a surrogate pair: JSON may spell one, and a byte that is not UTF-8 becomes one in
+    a command line.
+
+    >>> utf8("An id", "ü")
+    b'\xc3\xbc'
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{what} holds half of a surrogate pair, or a byte that is not UTF-8. Give text. Received: {text[:60]!r}."
+        ) from None
+
+
 def keys_of(ids: Sequence | np.ndarray) -> np.ndarray:
     """(n,) int64, by which ids are sorted and found: whole numbers are their own, strings have a 64-bit hash.
+
+    Raises `InputError` for ids of other kinds, and strings that are not text (`utf8`).
 
     >>> keys_of([3, 1]).tolist(), keys_of(["b00"]).tolist()
     ([3, 1], [-2230513773753566635])
@@ -73,7 +90,7 @@ def keys_of(ids: Sequence | np.ndarray) -> np.ndarray:
         return array.astype(np.int64)
     if array.ndim == 1 and all(isinstance(one, str) for one in ids):
         # Not of `array`, whose strings have lost any zero characters at their ends.
-        digests = b"".join(hashlib.blake2b(one.encode(), digest_size=8).digest() for one in ids)
+        digests = b"".join(hashlib.blake2b(utf8("An id", one), digest_size=8).digest() for one in ids)
         return np.frombuffer(digests, dtype="<i8").astype(np.int64)
     raise InputError(f"Ids must be whole numbers or strings, all of one kind. Received: {str(ids)[:80]}.")
 
@@ -90,7 +107,7 @@ def in_key_order(entities: Entities) -> Entities:
 
 
 def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], dict]:
-    """Sections, contents and meta of entities in key order, for `format.create`."""
+    """Sections, contents and meta of entities in key order, for `format.create`. Raises `InputError` as `utf8` does."""
     content = {"key": keys_of(entities.ids)}
     names = {"value": list(entities.features.values), "list": list(entities.features.lists)}
     strings = dict(entities.texts)
@@ -103,7 +120,7 @@ def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], di
         content[f"list.{name}"] = bags.values.numpy()
         content[f"list.{name}.offsets"] = np.append(0, (lists.end - lists.start).cumsum(0).numpy())
     for name, texts in strings.items():
-        encoded = [text.encode() for text in texts]
+        encoded = [utf8(f"'{name}'", text) for text in texts]
         content[f"text.{name}"] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
         content[f"text.{name}.offsets"] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     meta = {"values": names["value"], "lists": names["list"], "texts": list(entities.texts), "strings": "id" in strings}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,8 +26,9 @@ from training.store import WEIGHTS
 if TYPE_CHECKING:
     from serving.state import State
 
-# A delta is rewritten by every change and scored from float32 rows: it may grow to the larger of these, then the base
-# is written anew with it.
+# A delta is rewritten by every change and scored from float32 rows; an item that is gone from the base is still scored
+# there, and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written
+# anew.
 DELTA_ITEMS, DELTA_SHARE = 1024, 0.02
 
 
@@ -108,13 +109,17 @@ def _encoded(state: State, current: Snapshot, rows: Sequence[Raw]) -> Entities:
         stored = {} if old is None else {one: old.features.batch(one, torch.tensor([0])) for one in columns}
         features.append(encoder.item(raw, state.new_item | stored, current.texts))
         for text in texts:
-            texts[text].append(_text(raw[text]) if text in raw else old.texts[text][0] if old else "")
+            texts[text].append(_text(text, raw[text]) if text in raw else old.texts[text][0] if old else "")
     return stack(ids, features, texts)
 
 
-def _text(value) -> str:
-    """What to show of a text, or of a list feature of the same name."""
-    return value if isinstance(value, str) else "|".join(map(str, value or []))
+def _text(name: str, value: Any) -> str:
+    """What to show of a text, or of a list feature of the same name. Raises `InputError` for anything but these."""
+    single = isinstance(value, (str, Mapping)) or not hasattr(value, "__iter__")
+    parts = [part for part in ([value] if single else value) if part is not None]
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError(f"'{name}' must be a string, a list of strings, or null. Received: {str(value)[:80]}.")
+    return "|".join(parts)
 
 
 def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entities | None, keys: np.ndarray) -> int:
@@ -122,8 +127,13 @@ def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entitie
     folder, generation = index_folder(state.run), manifest.generation + 1
     kept = current.live()[~np.isin(current.live(), current.find_keys(keys))]
     in_delta = kept[kept >= current.size]
+    rows = current.base.find(keys)
+    gone = np.union1d(current.gone, rows[rows >= 0])  # rows of the base
+    new = np.append(keys_of(current.ids(in_delta)), keys if changed else keys[:0])
+    differing = len(gone) + int((current.base.find(new) < 0).sum())  # those that were replaced are among the gone ones
     names = [column.name for column in state.model.item_columns]
-    if len(in_delta) + (len(changed) if changed else 0) > max(DELTA_ITEMS, DELTA_SHARE * current.size):
+    # Not where nothing is left: there is no index without items.
+    if (len(kept) or changed) and differing > max(DELTA_ITEMS, DELTA_SHARE * current.size):
         items = Entities.join([current.entities(kept), *([changed] if changed else [])])
         old = current.base.file.meta
         meta = {name: old[name] for name in ("new_user", "new_item")}
@@ -136,9 +146,8 @@ def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entitie
             items = Entities.join([items, changed])
             vectors = np.concatenate([vectors, encode(changed, state.model.encode_item, names)])
         order = np.argsort(keys_of(items.ids))
-        gone = keys if current.delta is None else np.union1d(keys, current.delta.file.section("gone"))
         manifest = replace(manifest, generation=generation, delta=f"delta-{generation}.idx")
-        write_delta(folder / manifest.delta, items.take(order), vectors[order], gone)
+        write_delta(folder / manifest.delta, items.take(order), vectors[order], current.base.file.rows("key", gone))
     write_manifest(state.run, manifest)
     return generation
 

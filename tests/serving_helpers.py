@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,17 @@ SMALL = {
 
 def dataset(protocol: str = "holdout", **sizes) -> Dataset:
     return Dataset.build(random_raw(**sizes), protocol, seed=0)
+
+
+def text_ids(data: Dataset) -> Dataset:
+    """The same with strings as ids: "u107", "m5000"."""
+    raw = data.raw
+    tables = {"users": (raw.users, "user_id", "u"), "items": (raw.items, "movie_id", "m")}
+    renamed = {
+        side: frame.assign(**{name: [f"{letter}{one}" for one in frame[name]]})
+        for side, (frame, name, letter) in tables.items()
+    }
+    return Dataset.build(replace(raw, **renamed), data.protocol.name, data.seed)
 
 
 def random_model(name: str, data: Dataset, seed: int = 3, **arguments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,14 +13,16 @@ import pytest
 import torch
 from helpers import permute_labels, plain_arrays
 from script_helpers import assert_short_error, script, write_movielens
-from serving_helpers import Reference, dataset, random_model, ranker_of, save_run
+from serving_helpers import Reference, dataset, random_model, ranker_of, save_run, text_ids
 
 import prerank
 import train_movielens_whole_models
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
+from preprocessing.synthetic import synthetic_movielens
 from serving.explain import explain
 from serving.export import export_onnx
+from serving.manifest import model_checksum
 from serving.ranker import PreRanker
 from serving.source import histories, item_entities, load_dataset, mean_labels, user_entities
 from serving.update import build_index
@@ -91,6 +94,7 @@ class TestUserGivenByFeatures:
             ({"income": "much"}, "'income' must be a number. Received: 'much'"),
             ({"income": None}, "'income' must be a number"),
             ({"income": True}, "'income' must be a number"),
+            ({"income": -(10**5000)}, "'income' must be a finite number. Received: a whole number of 16610 bits"),
             ({"gender": 1}, "'gender' must be of type str, as in training. Received: 1"),
             ({"user_id": "107"}, "'user_id' must be of type int"),
             ({"liked_movies": 5000}, "'liked_movies' must be a list. Received: 5000"),
@@ -133,6 +137,20 @@ class TestBadRequests:
     def test_k(self, k, ranker):
         with pytest.raises(InputError, match="k must be a whole number of at least 1"):
             ranker.rank(107, k=k)
+
+    def test_ids_that_are_not_text(self, data, tmp_path):
+        data = text_ids(data)
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        asks = (
+            lambda bad: ranker.rank(bad),
+            lambda bad: ranker.rank({"user_id": bad}),
+            lambda bad: ranker.rank("u107", [bad]),
+            lambda bad: ranker.delete(["m5000", bad]),
+            lambda bad: ranker.upsert([{"movie_id": bad, "price": 1.0, "genres": []}]),
+        )
+        for ask in asks:
+            with pytest.raises(InputError, match=r"An id holds half of a surrogate pair.*Received: 'x\\ud800'"):
+                ask("x\ud800")
 
     def test_no_users(self, ranker):
         with pytest.raises(InputError, match="list of users is empty"):
@@ -274,6 +292,26 @@ class TestCommand:
         assert script(prerank.main, *ask) == 2
         assert "1 of 1 candidates are not in the index: 7777" in capsys.readouterr().err
 
+    def test_texts_are_strings_or_lists_of_them_or_nothing(self, trained, capsys):
+        for title, shown in (("New", "New"), (None, ""), (["Old", None, "New"], "Old|New"), ([], "")):
+            item = {"movie_id": 7778, "genres": [], "title": title}
+            assert script(prerank.main, "upsert", trained, "--items", json.dumps(item)) == 0
+            items = PreRanker.load(trained).state.items
+            assert items.text("title", items.find([7778])) == [shown]
+        PreRanker.load(trained).delete([7778])
+
+    @pytest.mark.parametrize("title", [2001, True, 1.5, {"a": "b"}, ["Film", 2001], [["Film"]]])
+    def test_other_texts_are_refused(self, title, trained, capsys):
+        item = {"movie_id": 7778, "genres": [], "title": title}
+        assert script(prerank.main, "upsert", trained, "--items", json.dumps(item)) == 2
+        assert_short_error(capsys, f"'title' must be a string, a list of strings, or null. Received: {title}")
+
+    def test_a_user_that_is_not_utf8(self, data, tmp_path, capsys):
+        data = text_ids(data)
+        ranker_of(tmp_path, random_model("dssm", data), data)
+        assert script(prerank.main, "rank", tmp_path, "--user", os.fsdecode(b"u\xff")) == 2
+        assert_short_error(capsys, "a byte that is not UTF-8. Give text. Received: 'u\\udcff'")
+
     def test_ids_of_a_file_are_its_lines(self, tmp_path):
         path = tmp_path / "ids"
         path.write_bytes("red shoes\r\n\n  blue\u2028hat \n".encode())
@@ -300,6 +338,11 @@ class TestCommand:
             (["build", "RUN", "--precision", "fp16"], "bfloat16"),
             (["build", "no/run"], "no/run holds no saved model"),
             (["upsert", "RUN", "--items", "[1]"], "JSON object an item"),
+            (
+                ["upsert", "RUN", "--items", '{"movie_id": 1, "genres": [], "title": "\\ud800"}'],
+                "'title' holds half of",
+            ),
+            (["upsert", "RUN", "--items", '{"movie_id": 1, "genres": ["\\ud800"]}'], "'genres' holds half of"),
             (["export", "RUN", "--format", "tflite"], "onnx"),
             ([], "build|rank|upsert|delete|export"),
         ],
@@ -307,6 +350,18 @@ class TestCommand:
     def test_bad_input(self, argv, message, trained, capsys):
         assert script(prerank.main, *(trained if one == "RUN" else one for one in argv)) == 2
         assert_short_error(capsys, message)
+
+    @pytest.mark.parametrize("path", ["no/such", "."])
+    def test_synthetic_data_is_not_read_from_a_path(self, path, tmp_path, capsys, monkeypatch):
+        raw = synthetic_movielens(users=20, movies=15, interactions=250)
+        monkeypatch.setattr("serving.source.synthetic_movielens", lambda: raw)
+        data = Dataset.build(raw, "holdout", 0)
+        save_run(tmp_path, random_model("dssm", data), data)
+        assert script(prerank.main, "build", tmp_path, "--data_path", path) == 2
+        assert_short_error(capsys, f"Leave --data_path out. Received: --data_path {path}")
+        assert not (tmp_path / "index").exists()
+        for given in (["--data_path", "synthetic"], []):
+            assert script(prerank.main, "build", tmp_path, *given) == 0
 
     def test_build_from_other_data_is_refused(self, trained, folder, tmp_path, capsys):
         for name in ("users.dat", "movies.dat", "ratings.dat"):
@@ -393,6 +448,14 @@ class TestExport:
         logits = sessions["scorer"].run(None, {"query": tower("user_tower"), "item": tower("item_tower")})[0]
         assert logits.shape == (len(data.test), len(data.test))
         assert 1 / (1 + np.exp(-np.diag(logits))) == pytest.approx(model.predict(data.test)[:, 0], abs=1e-5)
+
+    def test_each_program_names_its_model(self, exported):
+        for paths in exported.values():
+            run = paths[0].parent.parent
+            for path in paths:
+                metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+                assert metadata["model_sha256"] == model_checksum(run)
+            assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(path.name for path in paths)
 
     def test_without_onnx_the_remedy_is_named(self, data, tmp_path, monkeypatch):
         save_run(tmp_path, random_model("dssm", data), data)

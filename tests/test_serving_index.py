@@ -14,7 +14,7 @@ import torch
 from helpers import GENRES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from serving_helpers import dataset, random_model, ranker_of, save_run
+from serving_helpers import dataset, random_model, ranker_of, save_run, text_ids
 
 from preprocessing.dataset import FeatureTable
 from preprocessing.errors import InputError
@@ -206,13 +206,16 @@ class TestDamage:
         assert self.answer(run) == expected
         assert refused == 200 if whole else refused > 5
 
-    def test_every_byte_of_the_manifest(self, run):
+    def test_one_bit_of_every_byte_of_the_manifest(self, run):
         expected, path = self.answer(run), run / "index" / "manifest.json"
-        for place in range(0, path.stat().st_size, 3):
-            flip(path, place, 0)
+        size = path.stat().st_size
+        for place, bit in zip(range(size), np.random.default_rng(0).integers(8, size=size).tolist(), strict=True):
+            flip(path, place, bit)
             given = self.answer_or_refusal(run)
-            assert given == expected or "damaged" in given  # equal where white space became other white space
-            flip(path, place, 0)
+            # Equal where white space between the values became other white space.
+            assert given == expected or "damaged" in given, f"byte {place}, bit {bit}"
+            flip(path, place, bit)
+        assert self.answer(run) == expected
 
     def test_missing_file(self, data, tmp_path):
         ranker_of(tmp_path, random_model("dssm", data), data)
@@ -344,7 +347,9 @@ class TestUpdates:
         reader.rank(107)
         assert reader.state.items.columns_exact
 
-    def test_deleting_everything(self, data, tmp_path):
+    @pytest.mark.parametrize("differing", [1024, 0])
+    def test_deleting_everything(self, differing, data, tmp_path, monkeypatch):
+        monkeypatch.setattr("serving.update.DELTA_ITEMS", differing)
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
         ranker.delete(data.raw.items["movie_id"].tolist())
         with pytest.raises(InputError, match="holds no items"):
@@ -362,6 +367,7 @@ class TestUpdates:
             ([{"movie_id": 1, "price": 1.0, "genres": "War"}], "'genres' must be a list"),
             ([{"movie_id": 1, "price": 1.0, "genres": [], "colour": "red"}], "Unknown item feature 'colour'"),
             ([{"movie_id": "x", "price": 1.0, "genres": []}], "must be a list of whole numbers"),
+            ([{"movie_id": 1, "price": 10**400, "genres": []}], "'price' must be a finite number. Received: a whole"),
             ([{"movie_id": 5000}, {"movie_id": 5000, "price": 1.0}], "5000 is there twice"),
         ],
     )
@@ -371,6 +377,55 @@ class TestUpdates:
         with pytest.raises(InputError, match=message):
             ranker.upsert(items)
         assert sorted((tmp_path / "index").iterdir()) == before
+
+    def test_items_that_come_and_go_leave_nothing_behind(self, data, tmp_path):
+        ranker, sizes = ranker_of(tmp_path, random_model("dssm", data), data), []
+        ranker.delete([5000])
+        for new in range(9000, 9020):
+            ranker.upsert([{"movie_id": new, "price": 1.0, "genres": []}])
+            ranker.delete([new])
+            delta = PreRanker.load(tmp_path).state.items.delta
+            sizes.append((delta.file.shape("gone"), len(delta), delta.file.size))
+        assert set(sizes) == {((1,), 0, sizes[0][2])}
+        assert 5000 not in ranker.rank(107, k=99).items
+        ranker.upsert([{"movie_id": 5000, "price": 1.0, "genres": []}])
+        assert 5000 in ranker.rank(107, k=99).items
+
+    def test_deleted_items_leave_the_base_as_added_ones_enter_it(self, data, tmp_path, monkeypatch):
+        """A replaced item counts once, and the item that set the scale of int8 sets it no longer."""
+        monkeypatch.setattr("serving.update.DELTA_ITEMS", 3)
+        model = random_model("hit", data)
+        model.item_side.embedding.table("movie_id").data[7] *= 1e4
+        ranker = ranker_of(tmp_path, model, data, "int8")
+
+        def base() -> tuple[int, float]:
+            items = PreRanker.load(tmp_path).state.items
+            return items.size, float(items.columns.scales.max())
+
+        size, scale = base()
+        largest = ranker.state.items.base_vectors.abs().max(dim=1).values.argsort(descending=True)[:3].numpy()
+        ids = ranker.state.items.ids(largest).tolist()
+        ranker.delete(ids)
+        others = [one for one in data.raw.items["movie_id"].tolist() if one not in ids]
+        assert base() == (size, scale)
+        ranker.upsert([{"movie_id": others[0]}])
+        assert base()[0] == size - 3
+        assert base()[1] < scale / 100
+        for _ in range(2):
+            ranker.upsert([{"movie_id": one} for one in others[:3]])
+        assert PreRanker.load(tmp_path).state.manifest.delta is not None
+        ranker.upsert([{"movie_id": 9000, "price": 1.0, "genres": []}])
+        assert base()[0] == size - 2
+
+    def test_text_ids_that_end_in_zero_characters_are_told_apart(self, data, tmp_path):
+        data = text_ids(data)
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        ids = ["a", "a\x00", "a\x00\x00"]
+        ranker.upsert([{"movie_id": one, "price": float(place), "genres": []} for place, one in enumerate(ids)])
+        assert len(set(ranker.score("u107", ids).round(6))) == 3
+        assert {one for one in ranker.rank("u107").items.tolist() if one.startswith("a")} == set(ids)
+        ranker.delete(["a\x00"])
+        assert sorted(ranker.rank("u107", ["a", "a\x00\x00", "m5000"]).items) == ["a", "a\x00\x00", "m5000"]
 
     def test_deleting_an_item_named_twice(self, data, tmp_path):
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)

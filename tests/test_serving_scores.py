@@ -11,6 +11,7 @@ from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker
 
 from preprocessing import utils
 from preprocessing.errors import InputError
+from serving import search
 from serving.columns import Columns, block_size, blocks_shape, fill_blocks, head_scales
 from serving.fold import for_inference
 from serving.scorers import MANY_VECTORS, PlainScorer, item_heads, make_scorer
@@ -167,6 +168,45 @@ class TestPrecision:
             for precision in ("float32", "int8")
         )
         assert [ranking.items.tolist() for ranking in rounded] == [ranking.items.tolist() for ranking in exact]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def with_outlier(cls, tmp_path_factory) -> dict:
+        """precision -> ranker, of 5,000 items of which one rounds most others to the same score."""
+        data, result = dataset("published", rows=25_000, users=12, items=5000), {}
+        model = random_model("hit", data)
+        model.item_side.embedding.table("movie_id").data[11] *= 1e4
+        for precision in ("float32", "bfloat16", "int8"):
+            result[precision] = ranker_of(tmp_path_factory.mktemp(precision), model, data, precision)
+            items = result[precision].rank(107, k=5).items.tolist()
+            result[precision].upsert(
+                [{"movie_id": items[0], "price": 1.0}, {"movie_id": 5001, "price": 3.0, "genres": []}]
+            )
+            result[precision].delete(items[3:])
+        return result
+
+    @pytest.mark.parametrize("most", [1 / 16, 1.0], ids=["then all", "more and more"])
+    @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+    def test_the_best_of_many_items_beside_an_outlier(self, precision, most, with_outlier, monkeypatch):
+        """However few are asked for: the search does not end before its bound is met."""
+        monkeypatch.setattr("serving.search.MOST_FETCHED", most)
+        users = [100 + 7 * user for user in range(12)]
+        for k in (1, 2, 3, 10, 100):
+            exact, rounded = (with_outlier[one].rank(users, k=k) for one in ("float32", precision))
+            assert [ranking.items.tolist() for ranking in rounded] == [ranking.items.tolist() for ranking in exact]
+            for a, b in zip(exact, rounded, strict=True):
+                assert b.scores == pytest.approx(a.scores, abs=1e-6)
+
+    @pytest.mark.parametrize("name", TWO_TOWERS)
+    @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+    def test_usually_a_few_hundred_are_scored_again_and_not_all(self, name, precision, large, tmp_path, monkeypatch):
+        ranker, read = ranker_of(tmp_path, random_model(name, large), large, precision), []
+        for step in ("exact_logits", "_by_rows"):
+            original = getattr(search, step)
+            monkeypatch.setattr(search, step, lambda *given, do=original: read.append(len(given[2])) or do(*given))
+        users = large.raw.users["user_id"].tolist()
+        ranker.rank(users, k=10)
+        assert 266 * len(users) <= sum(read) <= 1.5 * 266 * len(users)
 
 
 class TestBlocks:

@@ -11,7 +11,12 @@ from leaderboard.report.words import bullets
 from model import MODELS
 
 TRAINING, MILLION, UPDATES = "training.json", "million.json", "upserts.json"
-TITLES = {"int_tower": "IntTower, 4 heads", "int_tower 32 heads": "IntTower, 32 heads"}
+TITLES = {
+    "int_tower": "IntTower, 4 heads",
+    "int_tower 1 head": "IntTower, 1 head",
+    "int_tower 32 heads": "IntTower, 32 heads",
+    "hit 1 head": "HIT, 1 head",
+}
 USUAL_ITEMS = 10_000
 
 
