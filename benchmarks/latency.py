@@ -97,7 +97,7 @@ def scoring_contenders(model: TwoTower, count: int) -> tuple[dict[str, Callable[
         actions["faiss top 100"] = search
     single, vector = torch.randn(count, 32), torch.randn(32)
     actions["one 32-dim dot"] = lambda: torch.mv(single, vector)
-    return actions, 2.0 * query.shape[1] * width * count
+    return actions, 2.0 * scorer.multiplied(query).shape[1] * width * count
 
 
 def vector_width(model: TwoTower) -> int:

@@ -73,8 +73,13 @@ class Scorer(ABC):
         summed = parts[:, :, 0].float() if parts.shape[2] == 1 else parts.sum(2, dtype=torch.float32)
         return summed + self.bias  # not in place: `parts` may be a view of products that the next chunk overwrites
 
+    def multiplied(self, query: Tensor) -> Tensor:
+        """The vectors (U, R', d) that meet the items: those of the query, or one, where their products only add up."""
+        return query.sum(1, keepdim=True) if self.is_product and query.shape[1] > 1 else query
+
     def score_rows(self, query: Tensor, rows: Tensor) -> Tensor:
         """query (U, R, d), item vectors (N, H * d) float32 -> (U, N), exact."""
+        query = self.multiplied(query)
         users, vectors, _ = query.shape
         items = rows.view(-1, self.heads, self.dim).permute(1, 2, 0)  # (H, d, N)
         if self.heads == 1:
@@ -93,6 +98,7 @@ class Scorer(ABC):
 
     def score_all(self, query: Tensor, columns: Columns) -> Tensor:
         """query (U, R, d) -> (U, N) with every item, in the precision of the columns."""
+        query = self.multiplied(query)
         users, vectors, dim = query.shape
         blocks, heads, _, size = columns.blocks.shape
         queries = columns.queries(query.reshape(1, -1, dim))  # (1 or H, U * R, d)
