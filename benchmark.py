@@ -3,6 +3,7 @@
 A result is filed by protocol, model and seed. One that was made by another command, or of other data, is an error.
 
 python benchmark.py --quick                                                    a small one, on generated data
+python benchmark.py --everything --data_path ...                               all below but --tune, one after another
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
 python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs ablations, and the released recipes
 python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
@@ -26,7 +27,7 @@ from leaderboard.measures.stages import STAGES, measure_stages
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
 from leaderboard.recipes import RECIPES, recipe_jobs
-from leaderboard.report.pages import write_report
+from leaderboard.report.pages import DATASET, write_report
 from leaderboard.runner import ROOT, Runner
 from leaderboard.tuning import FOLDER as TUNING
 from leaderboard.tuning import tune
@@ -36,6 +37,8 @@ from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 
 SCRIPT, SEEDS = "movielens", 5
+ABLATION_SEEDS, ABLATION_PROTOCOLS = 3, ("published", "holdout")  # as many as --everything has of them
+CHANGED = dict.fromkeys([*(ablation.model for ablation in ABLATIONS), *RECIPES])  # models with variants
 # What a part does not read, and why: given, it is an error.
 WITHOUT_EFFECT = {
     "tune": (("protocols", "seeds"), "has its own protocols and seed (docs/tuning.md)"),
@@ -56,6 +59,7 @@ def main() -> None:
     add("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
     add("--seeds", type=int, metavar="N", help=f"seeds 1023, 1024, ...; default {SEEDS}, quick {QUICK_SEEDS}")
     add_part = parser.add_mutually_exclusive_group().add_argument
+    add_part("--everything", action="store_true", help="grid, ablations, audit, stages and report")
     add_part("--ablations", action="store_true", help="run the ablations and the released recipes instead")
     add_part("--tune", action="store_true", help="run the trials that choose the defaults of each model")
     add_part("--audit", action="store_true", help="measure what the leaking features alone reach")
@@ -77,8 +81,7 @@ def main() -> None:
             raise InputError(f"--{part} {why}. Leave out: {', '.join(given)}.")
 
     if options.report:
-        for path in write_report(ROOT / "results", ROOT / "figure", readme=ROOT / "README.md"):
-            print(path)
+        report()
         return
     models = chosen("models", options.models, MODELS, find_model)
     protocols = chosen("protocols", options.protocols, PROTOCOLS)
@@ -106,6 +109,15 @@ def quick(options: argparse.Namespace, models: list[str], protocols: list[str]) 
     print(f"Generated data at a reduced size: no number says anything about MovieLens.\n{report}\n{figures}")
 
 
+def report(folder: Path | None = None, dataset: str = DATASET) -> None:
+    """Of these results beside them; None: of the committed ones, with the README, the docs and the pictures."""
+    if folder is None:
+        paths = write_report(ROOT / "results", ROOT / "figure", readme=ROOT / "README.md")
+    else:
+        paths = write_report(folder, folder / "figure", dataset)
+    print(*paths, sep="\n")
+
+
 def measure(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
     """The part that is asked for; without one, the runs of the grid."""
     seeds, workers = options.seeds or SEEDS, options.workers or 1
@@ -113,7 +125,14 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
     raw = load_movielens(options.data_path)
     results, runs = (options.results or here("results")) / raw.name, options.runs / raw.name
     runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
-    if options.audit:
+    if options.everything:
+        if options.results is None and raw.name != DATASET:
+            raise InputError(f"The report in results/ is of {DATASET}. For {raw.name} give another --results.")
+        runner.run(jobs + variants(models, protocols, seeds))
+        write_audit(raw, protocols, first_seeds(seeds), results / AUDIT, runner.code)
+        measure_stages(raw, jobs, runner, results / STAGES)
+        report(options.results, raw.name)
+    elif options.audit:
         for entry in write_audit(raw, protocols, first_seeds(seeds), results / AUDIT, runner.code):
             aucs = (f"{name} {auc:.4f}" for name, auc in entry["test_auc"].items())
             print(entry["protocol"], f"seed {entry['seed']}", *aucs, sep="  ")
@@ -129,19 +148,25 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
         print(f"{len(jobs)} results in {runner.results}")
 
 
+def variants(models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """Of `--everything`: recipes and ablations of those of the models that have any, under the first two protocols."""
+    own = [model for model in models if model in CHANGED]
+    chosen = [protocol for protocol in protocols if protocol in ABLATION_PROTOCOLS]
+    return changed(SCRIPT, own, chosen, min(seeds, ABLATION_SEEDS))
+
+
 def changed(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
-    """The released recipes and the ablations of these models; `all` are those that have any.
+    """The released recipes and the ablations of these models; of all models, those that have any.
 
     Raises `InputError` that names the others.
     """
-    ablations = [ablation for ablation in ABLATIONS if ablation.model in models]
-    ablated = dict.fromkeys(ablation.model for ablation in ABLATIONS)
-    without = [model for model in models if model not in {*ablated, *RECIPES}]
+    without = [model for model in models if model not in CHANGED]
     if without and models != list(MODELS):
         raise InputError(
             f"There is neither an ablation nor a released recipe of {' '.join(without)}. "
-            f"Ablations: {' '.join(ablated)}. Recipes: {' '.join(RECIPES)}."
+            f"Those that have one: {' '.join(CHANGED)}."
         )
+    ablations = [ablation for ablation in ABLATIONS if ablation.model in models]
     return recipe_jobs(dataset, models, protocols, seeds) + ablation_jobs(dataset, protocols, seeds, ablations)
 
 

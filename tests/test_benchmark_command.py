@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from script_helpers import assert_short_error, script, write_movielens
 
-from benchmark import changed, chosen, here, main
-from leaderboard.ablations import ABLATIONS
+import benchmark
+from benchmark import changed, chosen, here, main, variants
 from leaderboard.jobs import FIRST_SEED
 from leaderboard.quick import Quick
-from leaderboard.recipes import RECIPES
 from leaderboard.runner import ROOT
 from model import MODELS, find_model
 from preprocessing.protocol import PROTOCOLS
@@ -32,21 +32,20 @@ def test_all_beside_other_names_is_an_error(option, capsys):
 
 def test_models_without_ablation_and_recipe_are_an_error_that_says_which_have_some(capsys):
     assert script(main, "--ablations", "--models", "lr", "cold", "--data_path", "nowhere") == 2
-    assert_short_error(capsys, "neither an ablation nor a released recipe of lr cold. Ablations: int_tower hit dssm.")
+    assert_short_error(
+        capsys, "neither an ablation nor a released recipe of lr cold. Those that have one: int_tower hit dssm deep_fm"
+    )
 
 
 def test_one_without_beside_others_is_an_error_too(capsys):
     assert script(main, "--ablations", "--models", "hit", "lr", "--data_path", "nowhere") == 2
-    assert_short_error(capsys, "neither an ablation nor a released recipe of lr. Ablations:")
-
-
-CHANGED = list(dict.fromkeys([*RECIPES, *(ablation.model for ablation in ABLATIONS)]))
+    assert_short_error(capsys, "neither an ablation nor a released recipe of lr. Those that have one:")
 
 
 @pytest.mark.parametrize("models", [["hit"], ["int_tower", "dcn"], list(MODELS)])
 def test_models_with_either_are_run(models):
     jobs = changed("movielens", models, ["holdout"], 1)
-    assert {job.model for job in jobs} == set(models) & set(CHANGED)
+    assert {job.model for job in jobs} == set(models) & {"int_tower", "hit", "dssm", "deep_fm", "dcn"}
 
 
 def test_places_of_the_repository_are_found_from_every_folder(tmp_path, monkeypatch):
@@ -79,6 +78,47 @@ def test_runs_from_another_folder(elsewhere, capsys):
     path.write_text(json.dumps(json.loads(text) | {"data_sha256": "e" * 64}))
     assert script(main, *own, "--models", "lr") == 2
     assert "is about other data (sha256 eeeeeeeeeeee) than those at hand" in capsys.readouterr().err
+
+
+def test_everything_is_grid_and_variants_then_audit_stages_and_report(elsewhere, monkeypatch, capsys):
+    small = ("--epoch", "1", "--batch_size", "256")
+
+    def jobs(*_):
+        return [replace(job, arguments=(*small, *job.arguments)) for job in ran(*_)]
+
+    ran = benchmark.grid
+    monkeypatch.setattr(benchmark, "grid", jobs)
+    monkeypatch.setattr(benchmark, "variants", lambda models, protocols, seeds: [])
+    own = [
+        "--everything",
+        "--data_path",
+        "data",
+        "--runs",
+        "s",
+        "--protocols",
+        "holdout",
+        "--seeds",
+        "1",
+        "--models",
+        "lr",
+        "dssm",
+    ]
+    assert script(main, *own) == 2
+    assert "The report in results/ is of ml-1m" in capsys.readouterr().err
+    assert script(main, *own, "--results", "r") == 0
+    assert len(list((elsewhere / "r").rglob("seed*.json"))) == 2
+    report = (elsewhere / "r" / "README.md").read_text()
+    for heading in ("## `holdout`", "## What the label leak is worth", "## What pre-ranking is for"):
+        assert heading in report
+    assert "survivors-dark.png" in capsys.readouterr().out
+
+
+def test_everything_has_the_variants_of_the_models_that_have_some_under_two_protocols():
+    jobs = variants(["lr", "dssm", "gbdt"], list(PROTOCOLS), 5)
+    assert {(job.model, job.protocol) for job in jobs} == {("dssm", "published"), ("dssm", "holdout")}
+    assert {job.seed - FIRST_SEED for job in jobs} == {0, 1, 2}
+    assert {job.variant for job in jobs} == {"published_recipe", "gamma_learned"}
+    assert variants(["lr"], list(PROTOCOLS), 5) == []
 
 
 def test_audits_add_to_one_file(elsewhere, capsys):
