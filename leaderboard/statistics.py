@@ -97,10 +97,14 @@ def error_of_mean(values: np.ndarray, overlap: float = 0.0) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean difference of two models over the seeds that both have, its interval, and the paired t-test's p."""
+    """The mean difference of two models over the seeds that both have, its interval, and the paired t-test's p.
+
+    by_seed: the differences that it is the mean of.
+    """
 
     estimate: Estimate
     p_value: float
+    by_seed: tuple[float, ...] = ()
 
     @property
     def is_clear(self) -> bool:
@@ -116,7 +120,8 @@ def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc", ov
     table = runs.pivot(index="seed", columns="model", values=metric)
     pairs = table.reindex(columns=[first, second]).dropna()
     differences = (pairs[first] - pairs[second]).to_numpy()
-    return Difference(Estimate.of(differences, overlap), paired_p_value(differences, overlap))
+    test = paired_p_value(differences, overlap)
+    return Difference(Estimate.of(differences, overlap), test, tuple(differences.tolist()))
 
 
 def paired_p_value(differences: np.ndarray, overlap: float = 0.0) -> float:

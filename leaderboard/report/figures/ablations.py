@@ -26,7 +26,7 @@ def ablation_pictures(runs: pd.DataFrame, ablations: list[Ablation]) -> dict[str
     pictures = {}
     groups = by_model([ablation for ablation in ablations if not ablation.sweeps_heads])
     if groups:
-        height = 0.9 + sum(0.26 * rows_of(group) + 0.45 for group in groups)
+        height = 1.05 + sum(0.26 * rows_of(group) + 0.45 for group in groups)
         pictures["ablations"] = Picture(height, partial(ablation_bars, runs=runs, groups=groups))
     sweeps = [ablation for ablation in ablations if ablation.sweeps_heads]
     if sweeps:
@@ -46,7 +46,7 @@ def rows_of(group: list[Ablation]) -> int:
 
 
 def ablation_bars(figure: Figure, theme: Theme, runs: pd.DataFrame, groups: list[list[Ablation]]) -> None:
-    """How each variant's AUC differs from the defaults', with the interval of the paired difference.
+    """How each variant's AUC differs from the defaults': mean, seeds, and the interval of the paired difference.
 
     Models have scales of their own: the gamma that DSSM misses would make all other bars invisible.
     """
@@ -59,8 +59,8 @@ def ablation_bars(figure: Figure, theme: Theme, runs: pd.DataFrame, groups: list
             _bars(axis, theme, runs, protocol, group)
     for axis, protocol in zip(rows[0], protocols, strict=True):
         axis.set_title(PROTOCOL_TITLES[protocol].replace("`", ""))
-    words = "test AUC minus that of the defaults, 95 % intervals; in colour: 0 lies outside"
-    figure.supxlabel(words + ("; each model has its own scale" if len(groups) > 1 else ""), size=10)
+    words = "test AUC minus that of the defaults, by seed and in the mean, 95 % intervals; in colour: 0 lies outside"
+    figure.supxlabel(words + ("\neach model has its own scale" if len(groups) > 1 else ""), size=10)
 
 
 def _bars(axis: Axes, theme: Theme, runs: pd.DataFrame, protocol: str, group: list[Ablation]) -> None:
@@ -77,6 +77,8 @@ def _bars(axis: Axes, theme: Theme, runs: pd.DataFrame, protocol: str, group: li
                 axis.barh(len(labels), difference.estimate.mean, height=0.62, zorder=2, **fill)
                 bar = np.nan_to_num(difference.estimate.half_width)
                 axis.errorbar(difference.estimate.mean, len(labels), xerr=bar, color=theme.ink, lw=1.5, zorder=3)
+                rows, dot = [len(labels)] * len(difference.by_seed), {"mfc": theme.paper, "mec": theme.ink, "ms": 4}
+                axis.plot(difference.by_seed, rows, "o", **dot, zorder=4)
             labels.append(label(variant))
     axis.axvline(0, color=theme.ink, lw=1)
     axis.use_sticky_edges = False  # room beside 0 where all bars are on one side
