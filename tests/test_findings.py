@@ -298,6 +298,18 @@ def test_key_findings_speak_of_the_papers_their_order_and_the_leak():
     assert sum("liked items" in sentence for sentence in found) == 1
 
 
+def test_one_head_is_compared_with_the_default_number_under_every_protocol_that_has_it():
+    one = [runs("holdout", "heads_1", int_tower=five(0.8801, SPREAD[::-1]), hit=[0.86])]
+    table = pd.concat([*(runs(name, int_tower=five(0.88), hit=five(0.87)) for name in ("published", "holdout")), *one])
+    (sentence,) = key_findings.one_head(table)
+    assert sentence.startswith(
+        "With one head a score is a plain inner product; under `holdout` IntTower with one head and its default number "
+        "cannot be told apart: +.0001 ± "
+    )
+    assert sentence.endswith("; HIT with one head is .0100 AUC below its default number (one seed).")
+    assert key_findings.one_head(table[table["variant"] == ""]) == []
+
+
 class TestSummary:
     def test_differences_by_hand(self):
         names = {"dssm": 0.8, "mvke": 0.85, "dcn": 0.9, "int_tower": 0.88, "hit": 0.87}

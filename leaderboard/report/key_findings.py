@@ -7,6 +7,7 @@ import pandas as pd
 from leaderboard.families import BASELINE, OURS
 from leaderboard.measures.agreement import TOP
 from leaderboard.report import findings
+from leaderboard.report.ablation_tables import ONE_HEAD, against, protocols_of
 from leaderboard.report.choice import CUT
 from leaderboard.report.comparisons import defaults
 from leaderboard.report.stage_tables import stage_frame
@@ -17,7 +18,7 @@ from model import MODELS
 
 
 def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], dataset: str) -> list[str]:
-    """What the README says first: the papers' numbers, their order, the leak, pre-ranking."""
+    """What the README says first: the papers' numbers, their order, the leak, heads, pre-ranking."""
     numbers = findings.spread(runs) + findings.above_papers(runs, dataset)
     for name in OURS:
         numbers += findings.against_paper(runs, name, dataset)
@@ -26,6 +27,7 @@ def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], data
         "Their order.": order_of_papers(runs, dataset),
         "What the leak is worth.": findings.steps(runs)[:1]
         + findings.leak([entry for entry in audit if entry["protocol"] == "published"], runs),
+        "Heads.": one_head(runs),
         "As pre-rankers.": survivors_of(stages, runs),
     }
     return [
@@ -45,6 +47,21 @@ def order_of_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     pairs = [(name, other, compare(own, name, other)) for name, other in (*((name, best) for name in OURS), OURS)]
     pairs = [pair for pair in pairs if pair[-1].estimate.count]
     return findings.beside_papers(pairs, dataset, "under `published` here")
+
+
+def one_head(runs: pd.DataFrame) -> list[str]:
+    """What IntTower and HIT lose where there is no maximum over heads to take, a sentence a protocol that has runs."""
+    told = []
+    for protocol in protocols_of(runs, [ONE_HEAD]):
+        pairs = [(title(name), against(runs, protocol, name, ONE_HEAD, "")) for name in OURS]
+        parts = [
+            findings.comparison(f"{name} with one head", "its default number", "", difference)
+            for name, difference in pairs
+            if difference.estimate.count
+        ]
+        if parts:
+            told.append(f"With one head a score is a plain inner product; under `{protocol}` {findings.joined(parts)}")
+    return told
 
 
 def survivors_of(stages: list[dict], runs: pd.DataFrame, protocol: str = "holdout") -> list[str]:
