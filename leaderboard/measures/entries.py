@@ -28,8 +28,8 @@ def read_entries(path: Path) -> list[dict]:
     return read_if_there(path) or []
 
 
-def file_entry(path: Path, entry: dict) -> list[dict]:
-    """Writes an entry in the place of an earlier one with its key; the others stay. Returns all of them.
+def file_entry(path: Path, entry: dict) -> None:
+    """Writes an entry in the place of an earlier one with its key; the others stay.
 
     They are in the order of the protocols, then seeds, then models. Other processes may file theirs meanwhile.
     Raises `InputError` for a damaged file, for one in the place of its folder, and where an entry is about other data.
@@ -45,7 +45,6 @@ def file_entry(path: Path, entry: dict) -> list[dict]:
         every[key_of(entry)] = entry
         ordered = [every[key] for key in sorted(every, key=_place)]
         write_atomic(path, json.dumps(ordered, indent=1) + "\n")
-    return ordered
 
 
 def _place(key: Key) -> tuple[int, int, int]:
