@@ -1,6 +1,7 @@
 """All models under all protocols with several seeds: runs what is missing, and reports what there is.
 
 A result is filed by protocol, model and seed. One that was made by another command, or of other data, is an error.
+Of IntTower and HIT the forms with one head run beside the defaults: their scores are plain inner products.
 
 python benchmark.py --quick                                                    a small one, on generated data
 python benchmark.py --everything --data_path ...                               all below but --tune, one after another
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from experiment.arguments import Parser
 from experiment.main import run
-from leaderboard.ablations import ABLATIONS, ablation_jobs
+from leaderboard.ablations import ABLATIONS, ablation_jobs, form_jobs
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import AUDIT, write_audit
 from leaderboard.measures.stages import STAGES, measure_stages
@@ -121,14 +122,14 @@ def report(folder: Path | None = None, dataset: str = DATASET) -> None:
 def measure(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
     """The part that is asked for; without one, the runs of the grid."""
     seeds, workers = options.seeds or SEEDS, options.workers or 1
-    jobs = (changed if options.ablations else grid)(SCRIPT, models, protocols, seeds)
+    jobs = (changed if options.ablations else entrants)(SCRIPT, models, protocols, seeds)
     raw = load_movielens(options.data_path)
     results, runs = (options.results or here("results")) / raw.name, options.runs / raw.name
     runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
     if options.everything:
         if options.results is None and raw.name != DATASET:
             raise InputError(f"The report in results/ is of {DATASET}. For {raw.name} give another --results.")
-        runner.run(jobs + variants(models, protocols, seeds))
+        runner.run(list(dict.fromkeys(jobs + variants(models, protocols, seeds))))  # forms are variants too
         write_audit(raw, protocols, first_seeds(seeds), results / AUDIT, runner.code)
         measure_stages(raw, jobs, runner, results / STAGES)
         report(options.results, raw.name)
@@ -146,6 +147,11 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
     else:
         runner.run(jobs)
         print(f"{len(jobs)} results in {runner.results}")
+
+
+def entrants(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """The grid, and the forms that stand beside its models."""
+    return grid(dataset, models, protocols, seeds) + form_jobs(dataset, models, protocols, seeds)
 
 
 def variants(models: list[str], protocols: list[str], seeds: int) -> list[Job]:

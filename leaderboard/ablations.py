@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from leaderboard.families import FORMS
 from leaderboard.jobs import SCRIPTS, Job, first_seeds
 from leaderboard.settings import Settings, arguments_of
 
@@ -127,3 +128,10 @@ def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: lis
         for ablation in ablations
         for variant, settings in ablation.variants.items()
     ]
+
+
+def form_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """Those variants of these models that stand beside the models (`leaderboard.families`), for a grid to have them."""
+    forms = {(form.model, form.variant) for form in FORMS.values() if form.model in models}
+    jobs = ablation_jobs(dataset, protocols, seeds, ABLATIONS)
+    return [job for job in jobs if (job.model, job.variant) in forms]

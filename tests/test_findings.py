@@ -248,9 +248,13 @@ class TestAblations:
         assert "to the highest, heads 1: +.0001 ± " in sentence
         assert sentence.endswith(", which may be chance.")
 
-    @pytest.mark.parametrize("values", [[0.88], [0.88, 0.89]])
-    def test_a_sweep_with_unequal_seeds_has_no_ends(self, values):
-        (sentence,) = self.sentences(sweep=True, heads_1=five(0.87), heads_8=values)
+    def test_ends_are_of_the_seeds_that_all_values_have(self):
+        later = [0.99, 0.99, 0.99]  # of seeds that heads 8 has not run
+        (sentence,) = self.sentences(sweep=True, heads_1=[0.87, 0.8704, *later], heads_8=[0.86, 0.8604])
+        assert sentence.endswith("; from the lowest mean, heads 8, to the highest, the defaults: +.0200 ± .0000.")
+
+    def test_a_sweep_with_a_single_seed_in_common_has_no_ends(self):
+        (sentence,) = self.sentences(sweep=True, heads_1=five(0.87), heads_8=[0.88])
         assert "lowest" not in sentence
 
     def test_a_sweep_with_as_many_but_other_seeds_has_no_ends(self):

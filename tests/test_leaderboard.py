@@ -13,14 +13,17 @@ from helpers import random_raw
 from runner_helpers import make_bench
 from scipy import stats
 
+from benchmarks.latency import SHAPES
 from experiment.options import parse_options
-from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs
+from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs, form_jobs
+from leaderboard.families import FORMS
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.recipes import recipe_jobs
 from leaderboard.report import ablation_tables, audit_tables, tables
 from leaderboard.report.figures.pictures import pictures_of
 from leaderboard.report.pages import Results, filled, full_report
 from leaderboard.report.speed import Speeds
+from leaderboard.settings import arguments_of
 from leaderboard.statistics import Estimate, compare, load_runs, paired_p_value, relative_improvement
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
@@ -49,6 +52,22 @@ class TestAblations:
         assert default != changed
         columns = Dataset.build(random_raw(), "holdout", 1).feature_columns(4, history=MODELS[job.model].history)
         build_model(job.model, columns, **changed.model_arguments)
+
+    def test_forms_are_the_ablations_runs_with_one_head(self):
+        forms = form_jobs("movielens", ["dssm", "hit", "int_tower"], ["temporal", "holdout"], 2)
+        assert {(job.model, job.variant, job.arguments) for job in forms} == {
+            ("int_tower", "heads_1", ("--set", "user_head=1", "--set", "item_head=1")),
+            ("hit", "heads_1", ("--set", "num_heads=1")),
+        }
+        assert len({job.place for job in forms}) == len(forms) == 8
+        assert set(forms) <= set(ablation_jobs("movielens", ["temporal", "holdout"], 2, ABLATIONS))
+        assert form_jobs("movielens", ["dssm"], ["holdout"], 2) == []
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_forms_are_timed_with_the_settings_that_are_trained(self, form):
+        model, settings = SHAPES[form]
+        (job,) = form_jobs("movielens", [model], ["holdout"], 1)
+        assert arguments_of(settings) == job.arguments
 
     def test_jobs_run_the_script_of_the_data_set(self):
         assert {job.script for job in ablation_jobs("taobao", ["holdout"], 1, ABLATIONS)} == {SCRIPTS["taobao"]}

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from leaderboard.ablations import ABLATIONS
+from leaderboard.families import ONE_HEAD
 from leaderboard.report.figures.architecture import ARCHITECTURES
 from leaderboard.report.figures.fingerprint import fingerprint
 from leaderboard.report.figures.latency import points
@@ -81,7 +82,8 @@ class TestFingerprint:
         assert stored[0] != stored[1]  # other colours
 
     def test_results_that_a_picture_does_not_show_do_not_matter(self):
-        pictures = pictures_of(RESULTS.runs[RESULTS.runs["variant"] == ""], "ml-1m", RESULTS.stages, RESULTS.speeds)
+        shown = RESULTS.runs["variant"].isin(["", ONE_HEAD])
+        pictures = pictures_of(RESULTS.runs[shown], "ml-1m", RESULTS.stages, RESULTS.speeds)
         for name, picture in pictures.items():
             assert fingerprint(picture.on(LIGHT)) == fingerprint(PICTURES[name].on(LIGHT)), name
 
@@ -161,6 +163,13 @@ class TestLatency:
         assert list(found) == ["dcn"]
         time, auc = found["dcn"]
         assert (time, auc.mean, auc.count) == (9.0, pytest.approx(0.75), 2)
+
+    def test_a_form_is_a_point_of_its_own(self):
+        rows = [("hit", "holdout", variant, auc) for variant, auc in (("", 0.8), ("heads_1", 0.9), ("heads_3", 0.7))]
+        runs = pd.DataFrame(rows, columns=["model", "protocol", "variant", "auc"])
+        found = points(runs, Speeds(10_000, 1, request_ms={"hit": 0.6, "hit 1 head": 0.5}))
+        assert list(found) == ["hit", "hit 1 head"]
+        assert [(time, auc.mean) for time, auc in found.values()] == [(0.6, 0.8), (0.5, 0.9)]
 
     def test_there_is_none_without_times(self):
         assert "auc_latency" not in pictures_of(RESULTS.runs, "ml-1m", [], Speeds())

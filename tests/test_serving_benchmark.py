@@ -41,5 +41,5 @@ def test_one_head_is_measured_and_has_a_row_in_each_table(tmp_path, monkeypatch,
         measured[part] = json.loads(path.read_text())
         assert {row["model"] for row in measured[part]} == {"int_tower 1 head", "hit 1 head"}
     for table in (serving_table(measured["requests"], measured["scoring"]), requests_table(measured["requests"])):
-        assert "IntTower, 1 head" in table
-        assert "HIT, 1 head" in table
+        assert "IntTower (1 head)" in table
+        assert "HIT (1 head)" in table

@@ -62,7 +62,7 @@ def test_requests_by_candidates_and_threads():
     found = cells(requests_table(requests))
     heads = ["1,000", "1,000, 2 threads", "10,000", "10,000, 2 threads", "users/s, 64 together, 10,000"]
     assert found["model, precision"] == heads
-    assert found["IntTower, 32 heads, float32"] == ["7.4 / 15", "", "52 / 104", "34", "71"]
+    assert found["IntTower (32 heads), float32"] == ["7.4 / 15", "", "52 / 104", "34", "71"]
     assert found["DSSM, int8"] == ["", "", "73 / 146", "", ""]
 
 

@@ -76,6 +76,15 @@ class TestChoice:
         assert lines["DCN"][4] == "is the ranker"
         assert len(lines) == len(MODELS)
 
+    def test_a_form_has_a_row_of_its_own(self, runs, entries):
+        one = runs[runs["model"] == "hit"].assign(variant="heads_1", auc=0.96)
+        other = runs[runs["model"] == "hit"].assign(variant="heads_3", auc=0.97)
+        stages = [entry | {"model": "hit 1 head", "test_auc": 0.96} for entry in entries if entry["model"] == "hit"]
+        speeds = Speeds(10_000, 1, {"hit 1 head": 164}, {}, {"hit 1 head": 0.52})
+        lines = choice_table(pd.concat([runs, one, other]), entries + stages, speeds).splitlines()
+        assert lines[2] == "| HIT (1 head) | two towers | .9600 ± .0000 | .9600 ± .0000 | .600 ± .000 | 0.52 | 164 |"
+        assert len(lines) == 2 + len(MODELS) + 1
+
     def test_without_stages_and_speed_their_columns_are_left_out(self, runs):
         heads = choice_table(runs, [], Speeds()).splitlines()[0]
         assert heads == "| model | kind | AUC, `holdout` | AUC, `temporal` |"

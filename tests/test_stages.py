@@ -15,6 +15,7 @@ from scipy import stats
 from experiment.main import Interrupted
 from experiment.options import parse_options
 from experiment.run import train_and_report
+from leaderboard.ablations import form_jobs
 from leaderboard.jobs import grid
 from leaderboard.measures.agreement import rank_correlation, survivors
 from leaderboard.measures.candidates import candidate_scores, candidates, draw_users
@@ -197,6 +198,23 @@ class TestMeasureStages:
             assert entry["command"] == (
                 f"python benchmark.py --stages --models {entry['model']} --protocols holdout --seeds 1"
             )
+
+    def test_a_form_is_measured_under_its_own_name(self, bench):
+        raw, runner, jobs, path = bench
+        (form,) = form_jobs("movielens", ["int_tower"], ["holdout"], 1)
+        form = replace(form, arguments=("--epoch", "1", *form.arguments))
+        train(form, runner, raw)
+        runner.run([form], quiet=True)
+        entries = {entry["model"]: entry for entry in measure_stages(raw, [*jobs, form], runner, path, quiet=True)}
+        assert len(entries) == 3
+        entry = entries["int_tower 1 head"]
+        assert entry["test_auc"] == runner.result(form)["test"]["auc"]
+        assert "--models int_tower --protocols" in entry["command"]
+        shutil.rmtree(runner.run_folder(form))
+        assert len(measure_stages(raw, [*jobs, form], runner, path, quiet=True)) == 3  # nothing to measure again
+        path.unlink()
+        with pytest.raises(InputError, match=r"(?s)1 results have .*/int_tower/heads_1/seed1023.*--models int_tower "):
+            measure_stages(raw, [*jobs, form], runner, path, quiet=True)
 
     def test_what_is_there_is_kept_and_not_repeated(self, bench, monkeypatch):
         raw, runner, jobs, path = bench

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from leaderboard.families import ENTRANTS
 from leaderboard.filed import read_if_there, require_data
-from model import MODELS
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from training.store import write_atomic
@@ -49,7 +49,7 @@ def file_entry(path: Path, entry: dict) -> None:
 
 def _place(key: Key) -> tuple[int, int, int]:
     protocol, seed, model = key
-    return list(PROTOCOLS).index(protocol), seed, list(MODELS).index(model) if model else 0
+    return list(PROTOCOLS).index(protocol), seed, ENTRANTS.index(model) if model else 0
 
 
 @contextmanager

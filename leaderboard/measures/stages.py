@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiment.main import Interrupted
-from leaderboard.families import is_two_tower
+from leaderboard.families import entrant, is_two_tower
 from leaderboard.filed import require_data
 from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.measures.agreement import TOP, rank_correlation, survivors
@@ -39,15 +39,26 @@ def best_ranker(results: dict[str, dict]) -> str | None:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One protocol and seed. results: every model that has a result. models: those to be measured."""
+    """One protocol and seed. Its keys and names are of `leaderboard.families.ENTRANTS`.
 
-    job: Job
+    jobs, results: of everything that has a result.  models: those to be measured.
+    """
+
+    jobs: dict[str, Job]
     results: dict[str, dict]
     ranker: str
     models: list[str]
 
+    @property
+    def protocol(self) -> str:
+        return self.jobs[self.ranker].protocol
+
+    @property
+    def seed(self) -> int:
+        return self.jobs[self.ranker].seed
+
     def key(self, model: str) -> Key:
-        return self.job.protocol, self.job.seed, model
+        return self.protocol, self.seed, model
 
     def runs(self, model: str) -> dict:
         """What an entry holds to tell whether it is about the runs that the result files are about."""
@@ -95,14 +106,14 @@ def _measure(raw: RawData, stages: list[_Stage], runner: Runner, path: Path, qui
                 continue
             folders = {name: _run_folder(runner, stage, name) for name in (stage.ranker, *stage.models)}
             gone = [name for name, folder in folders.items() if folder is None]
-            missing += [replace(stage.job, model=name) for name in gone]
+            missing += [stage.jobs[name] for name in gone]
             if stage.ranker in gone or len(gone) == len(stage.models):
                 continue  # nothing to compare
-            data = Dataset.build(raw, stage.job.protocol, stage.job.seed)
+            data = Dataset.build(raw, stage.protocol, stage.seed)
             requests = candidates(data, draw_users(data, USERS))
             best = candidate_scores(load_model(folders[stage.ranker]), requests)
             for name in stage.models:
-                bar.set_postfix_str(f"{name} {stage.job.protocol} seed {stage.job.seed}")
+                bar.set_postfix_str(f"{name} {stage.protocol} seed {stage.seed}")
                 if folders[name] is not None:
                     scores = candidate_scores(load_model(folders[name]), requests)
                     file_entry(path, _entry(stage, name, best, scores, runner))
@@ -113,14 +124,16 @@ def _measure(raw: RawData, stages: list[_Stage], runner: Runner, path: Path, qui
 def _stages(jobs: list[Job], runner: Runner) -> list[_Stage]:
     stages = []
     for protocol, seed in dict.fromkeys((job.protocol, job.seed) for job in jobs):
-        own = {job.model: job for job in jobs if (job.protocol, job.seed) == (protocol, seed)}
-        first = next(iter(own.values()))
-        found = {name: runner.result(own.get(name) or replace(first, model=name)) for name in MODELS}
+        own = {entrant(job.model, job.variant): job for job in jobs if (job.protocol, job.seed) == (protocol, seed)}
+        plain = next((job for job in own.values() if not job.variant), None)
+        others = {} if plain is None else {name: replace(plain, model=name) for name in MODELS}  # one may be the ranker
+        every = others | own
+        found = {name: runner.result(job) for name, job in every.items()}
         results = {name: result for name, result in found.items() if result is not None}
         ranker = best_ranker(results)
         if ranker:
             models = [name for name in own if name in results and name != ranker]
-            stages.append(_Stage(first, results, ranker, models))
+            stages.append(_Stage(every, results, ranker, models))
     if not any(stage.models for stage in stages):
         raise InputError(
             f"{runner.results} has no result of a ranking model and one of the chosen models under one protocol and "
@@ -132,18 +145,17 @@ def _stages(jobs: list[Job], runner: Runner) -> list[_Stage]:
 def _run_folder(runner: Runner, stage: _Stage, name: str) -> Path | None:
     """Where the run behind a result file lies, by the code that it was made with; None if it is not there any more."""
     result = stage.results[name]
-    folder = replace(runner, code=result.get("code", runner.code)).run_folder(replace(stage.job, model=name))
+    folder = replace(runner, code=result.get("code", runner.code)).run_folder(stage.jobs[name])
     if not (folder / RESULT).is_file() or read_result(folder)["test"] != result["test"]:  # or it is another run's
         return None
     return folder
 
 
 def _entry(stage: _Stage, name: str, best: np.ndarray, scores: np.ndarray, runner: Runner) -> dict:
-    protocol, seed = stage.job.protocol, stage.job.seed
     return {
         "data_sha256": runner.data_sha256,
-        "protocol": protocol,
-        "seed": seed,
+        "protocol": stage.protocol,
+        "seed": stage.seed,
         "model": name,
         **stage.runs(name),
         "top": TOP,
@@ -151,7 +163,7 @@ def _entry(stage: _Stage, name: str, best: np.ndarray, scores: np.ndarray, runne
         "spearman": rank_correlation(best, scores),
         "users": len(scores),
         "items": scores.shape[1],
-        "command": f"python benchmark.py --stages {_chosen({name}, {protocol}, seed)}",
+        "command": f"python benchmark.py --stages {_chosen({stage.jobs[name].model}, {stage.protocol}, stage.seed)}",
         "code": runner.code,
     }
 

@@ -55,7 +55,7 @@ def sentences(runs: pd.DataFrame, entry: Ablation, protocols: list[str]) -> list
         found = {name: against_reference(runs, protocol, entry, name) for name in entry.compared}
         found = {name: difference for name, difference in found.items() if difference.estimate.count}
         if found:
-            ends = _ends(runs, protocol, entry, found) if entry.is_sweep else []
+            ends = _ends(runs, protocol, entry) if entry.is_sweep else []
             told.append(f"Under `{protocol}` {'; '.join(_groups(entry, found) + ends)}.")
     return told
 
@@ -78,14 +78,14 @@ def _groups(entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
     ]
 
 
-def _ends(runs: pd.DataFrame, protocol: str, entry: Ablation, found: Mapping[str, Difference]) -> list[str]:
-    """The highest and the lowest mean of a sweep, where all its values have run, with the same several seeds."""
-    first, *others = (set(of(runs, protocol, entry.model, name)["seed"]) for name in entry.compared)
-    shared = first & set(of(runs, protocol, entry.model, entry.reference)["seed"])
-    if len(shared) < 2 or any(seeds != first for seeds in others):
+def _ends(runs: pd.DataFrame, protocol: str, entry: Ablation) -> list[str]:
+    """The highest and the lowest mean of a sweep over the seeds that all its values have, if these are several."""
+    values = {name: of(runs, protocol, entry.model, name).set_index("seed")["auc"] for name in entry.variants}
+    values[""] = of(runs, protocol, entry.model).set_index("seed")["auc"]
+    shared = pd.DataFrame(values).dropna()
+    if len(shared) < 2:
         return []
-    means = {entry.reference: 0.0} | {name: difference.estimate.mean for name, difference in found.items()}
-    high, low = max(means, key=means.get), min(means, key=means.get)
-    apart = against(runs, protocol, entry.model, high, low)
+    high, low = shared.mean().idxmax(), shared.mean().idxmin()
+    apart = against(runs[runs["seed"].isin(shared.index)], protocol, entry.model, high, low)
     how = change(apart.estimate) + ("" if apart.is_clear else ", which may be chance")
     return [f"from the lowest mean, {label(low)}, to the highest, {label(high)}: {how}"]

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from leaderboard.ablations import ABLATIONS, Ablation
+from leaderboard.families import ONE_HEAD, title
 from leaderboard.report.tables import estimate, markdown, of, signed
 from leaderboard.statistics import Difference, Estimate, compare
-from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
 # What a reader calls a variant whose name is one of options; of the others the name says it.
@@ -25,18 +25,18 @@ LABELS = {
     "dropout_published_eval_mode": "dropout 0.3, first epoch alone",
 }
 NAMES = {"cir": "CIR", "loss": "generation loss", "mae": "MAE", "mse": "MSE"}
-ONE_HEAD = "heads_1"  # the only number of heads in the table of parts: with one, a score is a plain inner product
-VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants}
+VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants} - {ONE_HEAD}  # the grid has that one too
 
 
 def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
-    """The ablations of which at least one variant has run."""
-    done = set(zip(runs["model"], runs["variant"], strict=True))
+    """The ablations of which at least one variant has run that is no form, which every grid has."""
+    own = runs[runs["variant"].isin(VARIANTS)]
+    done = set(zip(own["model"], own["variant"], strict=True))
     return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
 
 
 def protocols_of(runs: pd.DataFrame, variants: Iterable[str] = VARIANTS) -> list[str]:
-    """Those under which any of these variants has run; by default any of an ablation."""
+    """Those under which any of these variants has run; by default any but forms."""
     done = set(runs[runs["variant"].isin(variants)]["protocol"])
     return [name for name in PROTOCOLS if name in done]
 
@@ -86,7 +86,7 @@ def parts_table(runs: pd.DataFrame) -> str:
         for variant in [ONE_HEAD] if entry.sweeps_heads else filter(None, entry.compared):
             told = [signed(against_reference(runs, protocol, entry, variant)) for protocol in protocols]
             if any(told):
-                rows.append([f"{MODELS[entry.model].title}: {label(variant)}{beside}", *told])
+                rows.append([f"{title(entry.model)}: {label(variant)}{beside}", *told])
     return markdown(["AUC minus that of the defaults", *(f"`{name}`" for name in protocols)], rows) if rows else ""
 
 

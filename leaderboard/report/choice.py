@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.families import kind
+from leaderboard.families import kind, title
 from leaderboard.measures.agreement import TOP
 from leaderboard.report.comparisons import defaults
 from leaderboard.report.speed import Speeds, milliseconds
 from leaderboard.report.stage_tables import stage_frame
-from leaderboard.report.tables import filled_columns, markdown, mean_of
+from leaderboard.report.tables import entrants, filled_columns, markdown, mean_of
 from leaderboard.report.words import seeds_of
-from model import MODELS
 
 FIRST, LATER = "holdout", "temporal"  # the protocols that leak nothing; models stand in the order of the first
 CUT = 400  # candidates that a pre-ranker lets through
 
 
 def choice_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
-    """One row a model, the best AUC under `holdout` first. A column without an entry is left out; "" without runs."""
+    """One row a model or form of one, the best AUC under `holdout` first; "" without runs.
+
+    A column without an entry is left out.
+    """
     measured = stage_frame(stages, runs)
     measured = measured[measured["protocol"] == FIRST]
     survivors = measured.groupby("model")[str(CUT)]
     all_seeds = measured["seed"].nunique()
+    runs = entrants(runs)
     auc = {protocol: defaults(runs, protocol).groupby("model")["auc"] for protocol in (FIRST, LATER)}
     rows = []
     for name in auc[FIRST].mean().sort_values(ascending=False, kind="stable").index:
         size = speeds.bytes_per_item.get(name)
         rows.append(
             [
-                MODELS[name].title,
+                title(name),
                 kind(name),
                 *(mean_of(grouped, name) for grouped in auc.values()),
                 _kept(survivors, name, all_seeds) or ("is the ranker" if name in set(measured["ranker"]) else ""),

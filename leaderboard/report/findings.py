@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, OURS
+from leaderboard.families import BASELINE, OURS, title
 from leaderboard.report.audit_tables import probes_of
 from leaderboard.report.comparisons import comparisons, defaults
 from leaderboard.report.tables import change, estimate, number, of, protocol_losses
-from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of, title
+from leaderboard.report.words import ONE_SEED, apart, listed, seeds_of
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS

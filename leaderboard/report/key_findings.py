@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, OURS
+from leaderboard.families import BASELINE, ONE_HEAD, OURS, title
 from leaderboard.measures.agreement import TOP
 from leaderboard.report import findings
-from leaderboard.report.ablation_tables import ONE_HEAD, against, protocols_of
+from leaderboard.report.ablation_tables import against, protocols_of
 from leaderboard.report.choice import CUT
 from leaderboard.report.comparisons import defaults
 from leaderboard.report.stage_tables import stage_frame
 from leaderboard.report.tables import estimate
-from leaderboard.report.words import listed, seeds_of, title
+from leaderboard.report.words import listed, seeds_of
 from leaderboard.statistics import Estimate, compare
 from model import MODELS
 

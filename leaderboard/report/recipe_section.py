@@ -7,11 +7,12 @@ import math
 
 import pandas as pd
 
+from leaderboard.families import title
 from leaderboard.recipes import RECIPES, VARIANT
 from leaderboard.report import findings
 from leaderboard.report.ablation_tables import against, auc, protocols_of
 from leaderboard.report.tables import change, markdown, number, of, signed
-from leaderboard.report.words import bullets, title
+from leaderboard.report.words import bullets
 from leaderboard.statistics import Difference, Estimate, compare
 from model import MODELS
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from leaderboard.families import title
 from leaderboard.filed import read_if_there
 from leaderboard.report.speed import REQUESTS, SCORING, WHOLE_REQUESTS, milliseconds
 from leaderboard.report.tables import markdown
 from leaderboard.report.words import bullets
-from model import MODELS
 
 TRAINING, MILLION, UPDATES = "training.json", "million.json", "upserts.json"
-TITLES = {
-    "int_tower": "IntTower, 4 heads",
-    "int_tower 1 head": "IntTower, 1 head",
-    "int_tower 32 heads": "IntTower, 32 heads",
-    "hit 1 head": "HIT, 1 head",
-}
+TITLES = {"int_tower": "IntTower (4 heads)", "int_tower 32 heads": "IntTower (32 heads)"}  # of models: what they are
 USUAL_ITEMS = 10_000
 
 
@@ -39,7 +34,7 @@ def training_table(rows: list[dict]) -> str:
         speed = row["rows_per_second"]
         cells = [f"{speed[name]:,}" if name in speed else "-" for name in ("fp32", "bf16", "deepctr", "rechub")]
         ratios = [f"{row[name]:.1f}" for name in ("ratio", "ratio_bf16")]
-        lines.append([f"{MODELS[row['model']].title}, {row['batch']}", *cells, *ratios])
+        lines.append([f"{title(row['model'])}, {row['batch']}", *cells, *ratios])
     heads = ["model, batch", "ours", "ours, bf16", "deepctr-torch", "torch-rechub", "ratio to the faster one", "bf16"]
     return markdown(heads, lines)
 
@@ -87,7 +82,7 @@ def requests_table(requests: list[dict]) -> str:
 def large_index(rows: list[dict] | None) -> list[str]:
     """A sentence each. rows: of the part `million` of `benchmarks.latency`."""
     return [
-        f"{row['items']:,} items of {MODELS[row['model']].title}: built in {row['build_s']:.0f} s, opened in "
+        f"{row['items']:,} items of {title(row['model'])}: built in {row['build_s']:.0f} s, opened in "
         f"{milliseconds(row['open_ms'])} ms; a reader that ranks 1,000 candidates holds {row['reader_index_MiB']:.0f} "
         f"of the file's {row['file_MiB']:.0f} MiB (`python -m benchmarks.latency million`)."
         for row in rows or []
@@ -127,6 +122,4 @@ def _times(row: dict | None) -> str:
 
 
 def _title(name: str) -> str:
-    if name in TITLES:
-        return TITLES[name]
-    return MODELS[name].title
+    return TITLES.get(name) or title(name)

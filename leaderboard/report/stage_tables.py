@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.families import OURS, is_two_tower, kind
+from leaderboard.families import OURS, is_two_tower, kind, title
 from leaderboard.measures.agreement import CUTS, TOP
 from leaderboard.measures.stages import USERS
-from leaderboard.report.tables import PROTOCOL_TITLES, estimate, filled_columns, markdown, mean_of, number, signed
+from leaderboard.report.tables import (
+    PROTOCOL_TITLES,
+    entrants,
+    estimate,
+    filled_columns,
+    markdown,
+    mean_of,
+    number,
+    signed,
+)
 from leaderboard.report.words import listed
 from leaderboard.statistics import Estimate, compare
 from model import MODELS
@@ -30,32 +39,31 @@ def stage_frame(entries: list[dict], runs: pd.DataFrame) -> pd.DataFrame:
 
     An entry is left out if its model or ranker was run again since, or another ranking model is the best by now.
     """
-    defaults = runs[runs["variant"] == ""].set_index(["protocol", "seed", "model"])
-    rankers = _best_rankers(defaults)
+    measured = entrants(runs).set_index(["protocol", "seed", "model"])
+    rankers = _best_rankers(measured)
 
     def is_current(entry: dict) -> bool:
         place = entry["protocol"], entry["seed"]
         if rankers.get(place) != entry["ranker"]:
             return False
-        measured = {entry["model"]: entry["test_auc"], entry["ranker"]: entry["ranker_test_auc"]}
+        about = {entry["model"]: entry["test_auc"], entry["ranker"]: entry["ranker_test_auc"]}
         return all(
-            (*place, name) in defaults.index and defaults["auc"][(*place, name)] == auc
-            for name, auc in measured.items()
+            (*place, name) in measured.index and measured["auc"][(*place, name)] == auc for name, auc in about.items()
         )
 
     rows = [{**entry, **entry["survivors"]} for entry in entries if is_current(entry)]
     return pd.DataFrame(rows, columns=["protocol", "seed", "model", "ranker", "items", "spearman", *map(str, CUTS)])
 
 
-def _best_rankers(defaults: pd.DataFrame) -> dict[tuple[str, int], str]:
+def _best_rankers(measured: pd.DataFrame) -> dict[tuple[str, int], str]:
     """(protocol, seed) -> the ranking model with the best validation AUC.
 
-    defaults: runs of default settings, indexed by protocol, seed and model.
+    measured: of `entrants`, indexed by protocol, seed and model.
     """
     ranking = [name for name in MODELS if not is_two_tower(name)]
-    if "validation_auc" not in defaults:
+    if "validation_auc" not in measured:
         return {}
-    auc = defaults["validation_auc"].unstack().reindex(columns=ranking).dropna(how="all")
+    auc = measured["validation_auc"].unstack().reindex(columns=ranking).dropna(how="all")
     return auc.idxmax(axis=1).to_dict()
 
 
@@ -80,7 +88,7 @@ def stage_table(frame: pd.DataFrame) -> str:
     for name in sorted(survivors.index, key=lambda name: (not is_two_tower(name), -survivors[name])):
         own = frame[frame["model"] == name]
         cells = [estimate(Estimate.of(own[column]), 3) for column in (*map(str, CUTS), "spearman")]
-        rows.append([MODELS[name].title, kind(name), *cells, str(len(own))])
+        rows.append([title(name), kind(name), *cells, str(len(own))])
     rows.append(["random choice", "", *(number(share, 3) for share in random_shares(frame).values()), "0", ""])
     heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman", "seeds"]
     return markdown(heads, rows)
@@ -93,7 +101,7 @@ def calibration_table(runs: pd.DataFrame) -> str:
     measured = runs[(runs["variant"] == "") & runs["ece"].notna()]
     errors = {protocol: measured[measured["protocol"] == protocol].groupby("model")["ece"] for protocol in PROTOCOLS}
     rows = [
-        [MODELS[name].title, *(mean_of(grouped, name) for grouped in errors.values())]
+        [title(name), *(mean_of(grouped, name) for grouped in errors.values())]
         for name in MODELS
         if name in set(measured["model"])
     ]
@@ -103,7 +111,7 @@ def calibration_table(runs: pd.DataFrame) -> str:
 def _ranker_line(frame: pd.DataFrame) -> str:
     """Which model was the ranker for which seeds."""
     seeds = frame.drop_duplicates(["ranker", "seed"]).groupby("ranker")["seed"].apply(lambda own: sorted(own.tolist()))
-    rankers = ", ".join(f"{MODELS[name].title} (seed {', '.join(map(str, own))})" for name, own in seeds.items())
+    rankers = ", ".join(f"{title(name)} (seed {', '.join(map(str, own))})" for name, own in seeds.items())
     return f"Ranker: {rankers}."
 
 
@@ -114,7 +122,7 @@ def _ours_apart(frame: pd.DataFrame) -> list[str]:
         difference = compare(frame, *OURS, metric=str(cut))
         if difference.estimate.count:
             told.append(f"{signed(difference, 3)} in {cut}")
-    first, second = (MODELS[name].title for name in OURS)
+    first, second = (title(name) for name in OURS)
     return [f"{first}'s share minus {second}'s, paired by seed: {listed(told)}."] if told else []
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, kind
+from leaderboard.families import BASELINE, FORMS, entrant, kind
 from leaderboard.report.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, relative_improvement
 from model import MODELS
@@ -68,6 +68,12 @@ def change(value: Estimate, digits: int = 4) -> str:
 def of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.DataFrame:
     """The runs of one protocol, model and variant ("": default settings)."""
     return runs[(runs["protocol"] == protocol) & (runs["model"] == model) & (runs["variant"] == variant)]
+
+
+def entrants(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of default settings, and those of forms under the form's name (`leaderboard.families.ENTRANTS`)."""
+    names = pd.Series(map(entrant, runs["model"], runs["variant"]), runs.index, dtype=object)
+    return runs.assign(model=names, variant="")[(runs["variant"] == "") | names.isin(list(FORMS))]
 
 
 def mean_of(grouped, name: str, digits: int = 4) -> str:

@@ -7,17 +7,8 @@ from collections.abc import Iterable
 
 from leaderboard.report.tables import estimate
 from leaderboard.statistics import Estimate
-from model import MODELS
 
 ONE_SEED = "one seed, which tells nothing of the spread"
-
-
-def title(model: str) -> str:
-    """
-    >>> title("int_tower")
-    'IntTower'
-    """
-    return MODELS[model].title
 
 
 def bullets(sentences: Iterable[str]) -> str:

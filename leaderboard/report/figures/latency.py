@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from leaderboard.families import ENTRANTS, title
 from leaderboard.report.figures.models import auc_of
 from leaderboard.report.figures.theme import Picture, Theme, marker_of
 from leaderboard.report.speed import Speeds
-from leaderboard.report.tables import number
+from leaderboard.report.tables import entrants, number
 from leaderboard.statistics import Estimate
-from model import MODELS
 
 PROTOCOL = "holdout"  # without the leak, and in every grid
 LABELS = {"below": ((9, -5), "top"), "above": ((9, 4), "bottom")}  # where a name stands beside its point, in points
@@ -28,8 +28,9 @@ def latency_pictures(runs: pd.DataFrame, speeds: Speeds) -> dict[str, Picture]:
 
 
 def points(runs: pd.DataFrame, speeds: Speeds) -> dict[str, tuple[float, Estimate]]:
-    """Model -> milliseconds of a request and test AUC of the default settings, for those that have both."""
-    times = {name: speeds.request_ms[name] for name in MODELS if name in speeds.request_ms}
+    """Name -> milliseconds of a request and test AUC of models and their forms, for those that have both."""
+    times = {name: speeds.request_ms[name] for name in ENTRANTS if name in speeds.request_ms}
+    runs = entrants(runs)
     pairs = {name: (time, auc_of(runs, PROTOCOL, name)) for name, time in times.items()}
     return {name: (time, auc) for name, (time, auc) in pairs.items() if auc.count}
 
@@ -42,7 +43,7 @@ def auc_latency(figure: Figure, theme: Theme, found: dict[str, tuple[float, Esti
         axis.errorbar(time, auc.mean, yerr=bar, fmt=marker_of(name), color=color, ms=8, elinewidth=1.6, zorder=3)
         offset, align = LABELS["above" if place % 2 else "below"]  # in turn, so that neighbours' names stay apart
         words = {"color": color, "va": align, "textcoords": "offset points"}
-        axis.annotate(MODELS[name].title, (time, auc.mean), offset, **words)
+        axis.annotate(title(name), (time, auc.mean), offset, **words)
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -10,14 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from leaderboard.families import BASELINE, OURS, is_two_tower
+from leaderboard.families import BASELINE, OURS, is_two_tower, title
 from leaderboard.measures.agreement import CUTS, TOP
 from leaderboard.report.figures.learning import HONEST, curves, learning
 from leaderboard.report.figures.theme import Picture, Theme
 from leaderboard.report.stage_tables import random_shares, stage_frame
 from leaderboard.report.tables import PROTOCOL_TITLES, number
 from leaderboard.statistics import Estimate
-from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 from training.calibration import BINS
 
@@ -59,15 +58,15 @@ def survival(figure: Figure, theme: Theme, frame: pd.DataFrame) -> None:
         axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"])
         axis.grid(axis="x")
         axis.set_ylim(-0.5, len(order) + 0.5)
-        axis.set_yticks(range(len(order) + 1), ["random choice", *(MODELS[name].title for name in order)])
+        axis.set_yticks(range(len(order) + 1), ["random choice", *(title(name) for name in order)])
         axis.tick_params(left=False)
         axis.spines["left"].set_visible(False)
     handles = [
         Line2D([], [], marker="o", ms=size, linestyle="", color=theme.ink, label=f"top {cut}")
         for size, cut in zip(SIZES, CUTS, strict=True)
     ]
-    title = f"share of the ranker's top {TOP} that is among the model's own"
-    figure.legend(handles=handles, title=title, loc="outside lower center", ncols=len(handles), frameon=False)
+    share = f"share of the ranker's top {TOP} that is among the model's own"
+    figure.legend(handles=handles, title=share, loc="outside lower center", ncols=len(handles), frameon=False)
 
 
 def _dots(axis: Axes, theme: Theme, place: int, points: dict[int, Estimate], color: str) -> None:
@@ -107,7 +106,7 @@ def reliability(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
             bins["mean_probability"], bins["positive_share"], s=area, color=color, zorder=3, linewidths=0, clip_on=False
         )
         axis.text(0.96, 0.05, f"ECE {number(own['ece'].mean())}", ha="right", transform=axis.transAxes, size=9)
-        axis.set_title(MODELS[name].title)
+        axis.set_title(title(name))
         axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
         axis.set_yticks([0, 0.5, 1], ["0", ".5", "1"])

@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from leaderboard.families import OURS, is_two_tower
+from leaderboard.families import OURS, is_two_tower, model_of
 from leaderboard.report.figures.fingerprint import fingerprint
 from model import MODELS
 from training.store import write_atomic
@@ -33,8 +33,8 @@ class Theme:
     fill: str
 
     def color_of(self, model: str) -> str:
-        """Of a key of `MODELS`: the papers' own models, other two-tower models, ranking models."""
-        if model in OURS:
+        """Of a model or form: the papers' own models, other two-tower models, ranking models."""
+        if model_of(model) in OURS:
             return self.ours
         return self.two_towers if is_two_tower(model) else self.ranking
 
@@ -53,7 +53,7 @@ class Theme:
 
 
 def marker_of(model: str) -> str:
-    return HIT_MARKER if model == "hit" else "o"
+    return HIT_MARKER if model_of(model) == "hit" else "o"
 
 
 LIGHT = Theme("light", "#ffffff", "#1f2328", "#d8dee4", "#c2410c", "#1d6fb8", "#6e7781", "#f3f5f8")
