@@ -16,7 +16,7 @@ from scipy import stats
 from benchmarks.latency import SHAPES
 from experiment.options import parse_options
 from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs, form_jobs
-from leaderboard.families import FORMS
+from leaderboard.families import ENTRANTS, FORMS, title
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.recipes import recipe_jobs
 from leaderboard.report import ablation_tables, audit_tables, tables
@@ -161,9 +161,9 @@ class TestStatistics:
 
 @pytest.fixture
 def many_runs() -> pd.DataFrame:
-    """Three seeds of every model under every protocol, and two of every ablation under `holdout`."""
-    grid_of_all = grid("movielens", list(MODELS), list(PROTOCOLS), 3)
-    jobs = [*grid_of_all, *ablation_jobs("movielens", ["holdout"], 2, ABLATIONS)]
+    """Three seeds of every entrant under every protocol, and two of every ablation under `holdout`."""
+    every = "movielens", list(MODELS), list(PROTOCOLS), 3
+    jobs = dict.fromkeys(grid(*every) + form_jobs(*every) + ablation_jobs("movielens", ["holdout"], 2, ABLATIONS))
     return pd.DataFrame(
         {
             **{name: getattr(job, name) for name in ("protocol", "model", "seed", "variant")},
@@ -192,9 +192,11 @@ class TestTablesByHand:
     def test_leaderboard(self):
         # RelaImpr .42 / .37 - 1; IntTower's paper has .8974, DSSM's .8697.
         runs = one_seed(("dssm", "", 0.87), ("int_tower", "", 0.92), ("int_tower", "no_cir", 0.99))
+        runs = pd.concat([runs, one_seed(("int_tower", "heads_1", 0.87))])
         assert tables.leaderboard(runs, "published", "ml-1m").splitlines()[2:] == [
             "| IntTower | two towers | .9200 | .3000 | .7000 | +13.5 % | .8974 (+.0226) | 1.23 M | 10 |",
             "| DSSM | two towers | .8700 | .3000 | .7000 | +0.0 % | .8697 (+.0003) | 1.23 M | 10 |",
+            "| IntTower (1 head) | two towers | .8700 | .3000 | .7000 | +0.0 % |  | 1.23 M | 10 |",
         ]
 
     def test_a_baseline_that_ranks_at_random_has_no_share_and_is_none(self):
@@ -255,12 +257,10 @@ class TestTablesByHand:
 
 
 class TestReport:
-    def test_every_run_model_is_listed_under_every_protocol(self, many_runs):
+    def test_every_entrant_is_listed_under_every_protocol(self, many_runs):
         for protocol in PROTOCOLS:
             lines = tables.leaderboard(many_runs, protocol, "ml-1m").splitlines()
-            assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == {
-                entry.title for entry in MODELS.values()
-            }
+            assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == set(map(title, ENTRANTS))
 
     def test_best_model_comes_first(self, many_runs):
         lines = tables.leaderboard(many_runs, "holdout", "ml-1m").splitlines()[2:]

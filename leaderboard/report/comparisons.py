@@ -18,7 +18,8 @@ ROLES = {"two towers": "the best two-tower baseline by validation", "ranking": "
 NOTE = (
     "Differences of test AUC are tested by paired t-tests over seeds; a seed draws the weights and, but for `temporal`,"
     " the split. Bold: 0 lies outside the 95 % interval. The best baselines are those of the best mean validation AUC. "
-    "No p is corrected for the number of tests."
+    "No p is corrected for the number of tests. Sentences and tests are about default settings; forms with one head "
+    "stand beside them in the tables alone."
 )
 ONE_SPLIT = (
     "All seeds share one split here: the intervals are of the randomness of training alone, and say nothing of other "

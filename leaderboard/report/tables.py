@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, FORMS, entrant, kind
+from leaderboard.families import BASELINE, FORMS, entrant, kind, title
 from leaderboard.report.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, relative_improvement
 from model import MODELS
@@ -97,26 +97,25 @@ def _auc_and_logloss(runs: pd.DataFrame) -> str:
 
 
 def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str, speeds: Speeds = NOT_MEASURED) -> str:
-    """All models of one protocol, the best AUC first, with RelaImpr against DSSM and what training and serving cost.
+    """All entrants of one protocol, the best AUC first, with RelaImpr against DSSM and what training and serving cost.
 
     The paper's AUC stands beside the numbers of its own protocol alone, the number of seeds where models differ in it.
     A column without an entry is left out.
     """
-    own = runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
+    own = entrants(runs[runs["protocol"] == protocol])
     several = own.groupby("model").size().nunique() > 1
     order = own.groupby("model")["auc"].mean().sort_values(ascending=False).index
     rows = []
     for name in order:
         of_model = own[own["model"] == name]
-        entry = MODELS[name]
         auc = Estimate.of(of_model["auc"])
         improvement = relative_improvement(own, name, BASELINE)
-        paper = entry.paper.get(dataset, (math.nan,))[0]
+        paper = MODELS[name].paper.get(dataset, (math.nan,))[0] if name in MODELS else math.nan
         published = protocol == "published" and not math.isnan(paper)
         against = f"{number(paper)} ({change(replace(auc, mean=auc.mean - paper))})" if published else ""
         rows.append(
             [
-                entry.title,
+                title(name),
                 kind(name),
                 *(estimate(Estimate.of(of_model[metric])) for metric in ("auc", "logloss", "gauc")),
                 f"{100 * improvement.mean:+.1f} %" if improvement.count else "",
