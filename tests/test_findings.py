@@ -52,6 +52,18 @@ class TestComparisons:
             ("int_tower", "hit"),
         ]
 
+    def test_a_form_is_compared_with_the_baselines_and_with_its_model(self):
+        table = pd.concat([runs(dssm=[0.80], dcn=[0.90], hit=[0.87]), runs(variant="heads_1", hit=[0.88], dcn=[0.99])])
+        found = {(name, other): d.estimate.mean for name, other, _, d in comparisons.comparisons(table, "holdout")}
+        assert found == pytest.approx(
+            {("hit", "dssm"): 0.07, ("hit", "dcn"): -0.03}
+            | {("hit 1 head", "dssm"): 0.08, ("hit 1 head", "dcn"): -0.02, ("hit 1 head", "hit"): 0.01}
+        )
+        assert [line.split(" | ")[0] for line in comparisons.summary(table).splitlines()[2:]] == [
+            "| HIT, `holdout`",
+            "| HIT (1 head), `holdout`",
+        ]
+
     def test_dssm_as_the_best_baseline_is_compared_once(self):
         found = comparisons.comparisons(runs(dssm=[0.86], dat=[0.85], hit=[0.87]), "holdout")
         assert [(other, role) for _, other, role, _ in found] == [("dssm", "the best two-tower baseline by validation")]
@@ -251,7 +263,10 @@ class TestAblations:
     def test_ends_are_of_the_seeds_that_all_values_have(self):
         later = [0.99, 0.99, 0.99]  # of seeds that heads 8 has not run
         (sentence,) = self.sentences(sweep=True, heads_1=[0.87, 0.8704, *later], heads_8=[0.86, 0.8604])
-        assert sentence.endswith("; from the lowest mean, heads 8, to the highest, the defaults: +.0200 ± .0000.")
+        assert sentence.endswith(
+            "; from the lowest mean, heads 8, to the highest, the defaults, over the 2 seeds that all have: "
+            "+.0200 ± .0000."
+        )
 
     def test_a_sweep_with_a_single_seed_in_common_has_no_ends(self):
         (sentence,) = self.sentences(sweep=True, heads_1=five(0.87), heads_8=[0.88])

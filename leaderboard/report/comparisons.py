@@ -7,19 +7,18 @@ import math
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, OURS, kind
-from leaderboard.report.tables import filled_columns, markdown, signed
+from leaderboard.families import BASELINE, ENTRANTS, FORMS, OURS, kind, model_of, title
+from leaderboard.report.tables import entrants, filled_columns, markdown, signed
 from leaderboard.report.words import listed, p_text
 from leaderboard.statistics import Difference, compare
-from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
+CONTENDERS = [name for name in ENTRANTS if model_of(name) in OURS]
 ROLES = {"two towers": "the best two-tower baseline by validation", "ranking": "the best ranking model by validation"}
 NOTE = (
     "Differences of test AUC are tested by paired t-tests over seeds; a seed draws the weights and, but for `temporal`,"
     " the split. Bold: 0 lies outside the 95 % interval. The best baselines are those of the best mean validation AUC. "
-    "No p is corrected for the number of tests. Sentences and tests are about default settings; forms with one head "
-    "stand beside them in the tables alone."
+    "No p is corrected for the number of tests. Settings are the defaults; forms with one head stand beside them."
 )
 ONE_SPLIT = (
     "All seeds share one split here: the intervals are of the randomness of training alone, and say nothing of other "
@@ -53,13 +52,15 @@ def opponents(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
 
 
 def comparisons(runs: pd.DataFrame, protocol: str, overlap: float = 0.0) -> list[tuple[str, str, str, Difference]]:
-    """(model, opponent, role, difference of AUC) where both have a seed in common; at last the two among themselves.
+    """(entrant, opponent, role, difference of AUC) where both have a seed in common.
+
+    IntTower, HIT and their forms against the baselines; then the two of them, and each form against its model.
 
     overlap: see `leaderboard.statistics.error_of_mean`.
     """
-    own = defaults(runs, protocol)
-    pairs = [(name, other, role) for name in OURS for other, role in opponents(runs, protocol).items()]
-    pairs.append((*OURS, ""))
+    own = entrants(runs[runs["protocol"] == protocol])
+    pairs = [(name, other, role) for name in CONTENDERS for other, role in opponents(runs, protocol).items()]
+    pairs += [(*OURS, ""), *((name, form.model, "") for name, form in FORMS.items())]
     found = [(name, other, role, compare(own, name, other, overlap=overlap)) for name, other, role in pairs]
     return [entry for entry in found if entry[-1].estimate.count]
 
@@ -68,8 +69,8 @@ def table(runs: pd.DataFrame, protocol: str) -> str:
     """One row a comparison; "" without any."""
     rows = [
         [
-            MODELS[name].title,
-            f"{MODELS[other].title}{f', {role}' if role else ''}",
+            title(name),
+            f"{title(other)}{f', {role}' if role else ''}",
             signed(difference),
             p_text(difference.p_value),
             str(difference.estimate.count),
@@ -80,17 +81,20 @@ def table(runs: pd.DataFrame, protocol: str) -> str:
 
 
 def summary(runs: pd.DataFrame) -> str:
-    """The differences alone: a row for IntTower and HIT under each protocol, a column an opponent; "" without any."""
-    columns = [MODELS[BASELINE].title, *ROLES.values(), MODELS[OURS[1]].title]
+    """The differences alone: a row for IntTower, HIT and their forms under each protocol, a column an opponent.
+
+    Forms against their models are left out; "" without any difference.
+    """
+    columns = [title(BASELINE), *ROLES.values(), title(OURS[1])]
     rows = []
-    for name, protocol in itertools.product(OURS, PROTOCOLS):
+    for name, protocol in itertools.product(CONTENDERS, PROTOCOLS):
         cells = dict.fromkeys(columns, "")
         for first, other, role, difference in comparisons(runs, protocol):
-            if first == name:
-                who = f" ({MODELS[other].title})" if role else ""
-                cells[role or MODELS[other].title] = signed(difference) + who
+            if first == name and other != model_of(name):
+                who = f" ({title(other)})" if role else ""
+                cells[role or title(other)] = signed(difference) + who
         if any(cells.values()):
-            rows.append([f"{MODELS[name].title}, `{protocol}`", *cells.values()])
+            rows.append([f"{title(name)}, `{protocol}`", *cells.values()])
     return markdown(*filled_columns(["AUC minus that of", *columns], rows)) if rows else ""
 
 
@@ -104,7 +108,7 @@ def caution(runs: pd.DataFrame, protocol: str) -> list[str]:
         return []
     wide = comparisons(runs, protocol, overlap=share)
     fallen = [
-        f"{MODELS[name].title} and {MODELS[other].title}"
+        f"{title(name)} and {title(other)}"
         for (name, other, _, before), (*_, after) in zip(plain, wide, strict=True)
         if before.is_clear and not after.is_clear
     ]

@@ -45,7 +45,7 @@ def spread(runs: pd.DataFrame) -> list[str]:
 
 
 def against_opponents(runs: pd.DataFrame, protocol: str) -> list[str]:
-    """IntTower and HIT against DSSM and the best baselines."""
+    """IntTower, HIT and their forms against DSSM, the best baselines and each other."""
     told = comparisons(runs, protocol)
     return [comparison(title(name), title(other), role, difference) for name, other, role, difference in told]
 
