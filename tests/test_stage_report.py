@@ -108,9 +108,8 @@ class TestTables:
         own = [entry for entry in entries if entry["protocol"] == "holdout"]
         for entry in own:
             entry["survivors"]["200"] = shares.get((entry["model"], entry["seed"]), 0.1)
-        assert stage_tables(own, runs)[3] == (
-            "IntTower's share minus HIT's, paired by seed: **+.100 ± .000** in 200, +.000 ± .000 in 400 and "
-            "+.000 ± .000 in 800."
+        assert stage_tables(own, runs)[4] == (
+            "- IntTower minus HIT: **+.100 ± .000** in 200, +.000 ± .000 in 400 and +.000 ± .000 in 800."
         )
         alone = [entry for entry in own if entry["model"] != "hit"]
         assert not any("paired" in part for part in stage_tables(alone, runs))

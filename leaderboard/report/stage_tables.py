@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.families import OURS, is_two_tower, kind, title
+from leaderboard.families import FORMS, OURS, is_two_tower, kind, title
 from leaderboard.measures.agreement import CUTS, TOP
 from leaderboard.measures.stages import USERS
 from leaderboard.report.tables import (
@@ -17,7 +17,7 @@ from leaderboard.report.tables import (
     number,
     signed,
 )
-from leaderboard.report.words import listed
+from leaderboard.report.words import bullets, listed
 from leaderboard.statistics import Estimate, compare
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
@@ -116,14 +116,17 @@ def _ranker_line(frame: pd.DataFrame) -> str:
 
 
 def _ours_apart(frame: pd.DataFrame) -> list[str]:
-    """IntTower's shares minus HIT's, over the seeds that both have."""
+    """IntTower's shares minus HIT's, of both with one head, too, and those of each form minus its model's.
+
+    A line a pair, over the seeds that both have.
+    """
     told = []
-    for cut in CUTS:
-        difference = compare(frame, *OURS, metric=str(cut))
-        if difference.estimate.count:
-            told.append(f"{signed(difference, 3)} in {cut}")
-    first, second = (title(name) for name in OURS)
-    return [f"{first}'s share minus {second}'s, paired by seed: {listed(told)}."] if told else []
+    for first, second in (OURS, tuple(FORMS), *((name, form.model) for name, form in FORMS.items())):
+        shares = {cut: compare(frame, first, second, metric=str(cut)) for cut in CUTS}
+        if shares[CUTS[0]].estimate.count:
+            parts = (f"{signed(share, 3)} in {cut}" for cut, share in shares.items())
+            told.append(f"{title(first)} minus {title(second)}: {listed(parts)}.")
+    return ["Differences of shares, paired by seed:", bullets(told)] if told else []
 
 
 def random_shares(frame: pd.DataFrame) -> dict[int, float]:
