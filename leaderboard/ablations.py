@@ -41,6 +41,7 @@ class Ablation:
         return {self.default_heads: ""} | {int(name.removeprefix("heads_")): name for name in self.variants}
 
 
+CIR_WEIGHTS = "CIR's weight"
 ABLATIONS = [
     Ablation(
         "IntTower's parts",
@@ -62,10 +63,10 @@ ABLATIONS = [
         is_sweep=True,
     ),
     Ablation(
-        "CIR's weight",
+        CIR_WEIGHTS,
         "How sensitive is IntTower to the weight of CIR, 0.05 by default?",
         "int_tower",
-        {f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2)},
+        {f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2, 0.5, 1.0, 2.0)},
         is_sweep=True,
     ),
     Ablation(

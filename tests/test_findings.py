@@ -329,6 +329,36 @@ def test_one_head_is_compared_with_the_default_number_under_every_protocol_that_
     assert key_findings.one_head(table[table["variant"] == ""]) == []
 
 
+class TestWeightOfCir:
+    """Weights of which .5 tests best and .2 validates best."""
+
+    @pytest.fixture
+    def table(self):
+        spread = {"": (0.88, 0.9), "cir_weight_0.2": (0.89, 0.92), "cir_weight_0.5": (0.90, 0.91)}
+        own = [runs(variant=name, validation={"int_tower": v}, int_tower=five(t)) for name, (t, v) in spread.items()]
+        return pd.concat([*own, runs(validation={"dcn": 0.93, "lr": 0.8}, dcn=five(0.885), lr=five(0.99))])
+
+    def test_the_weight_is_chosen_by_validation_and_so_is_the_ranking_model(self, table):
+        assert key_findings.weight_of_cir(table) == [
+            "Under `holdout` IntTower with CIR weight 0.2 is .0100 ± .0000 AUC above its defaults (5 seeds, p < .001); "
+            "IntTower with CIR weight 0.2 is .0050 ± .0000 AUC above DCN, the best ranking model by validation "
+            "(5 seeds, p < .001)."
+        ]
+
+    def test_a_weight_with_other_seeds_does_not_choose(self, table):
+        later = runs(variant="cir_weight_0.01", validation={"int_tower": 0.99}, int_tower=[0.7]).assign(seed=9)
+        assert key_findings.weight_of_cir(pd.concat([table, later])) == []
+
+    def test_nothing_where_the_default_validates_best(self, table):
+        is_default = (table["model"] == "int_tower") & (table["variant"] == "")
+        better = table.assign(validation_auc=table["validation_auc"].where(~is_default, 0.95))
+        assert key_findings.weight_of_cir(better) == []
+
+    def test_without_ranking_models_the_defaults_alone(self, table):
+        (sentence,) = key_findings.weight_of_cir(table[table["model"] == "int_tower"])
+        assert sentence.endswith("above its defaults (5 seeds, p < .001).")
+
+
 class TestSummary:
     def test_differences_by_hand(self):
         names = {"dssm": 0.8, "mvke": 0.85, "dcn": 0.9, "int_tower": 0.88, "hit": 0.87}
@@ -385,6 +415,13 @@ class TestPartsTable:
 
     def test_nothing_without_runs(self):
         assert ablation_tables.parts_table(runs(hit=[0.9])) == ""
+
+    def test_a_protocol_of_one_variant_among_many_has_no_column(self):
+        many = [runs("holdout", name, int_tower=[0.9]) for name in ("no_cir", "no_light_se", "fe_input_pre", "heads_8")]
+        defaults = [runs(name, int_tower=[0.9]) for name in ("holdout", "temporal")]
+        few = runs("temporal", "cir_weight_0.2", int_tower=[0.9]), runs("temporal", "heads_1", int_tower=[0.9])
+        heads = ablation_tables.parts_table(pd.concat([*defaults, *many, *few])).splitlines()[0]
+        assert heads == "| AUC minus that of the defaults | `holdout` |"
 
     def test_a_protocol_of_recipes_alone_has_no_column(self):
         parts = (runs("holdout", "no_cir", int_tower=[0.9]), runs("published", VARIANT, int_tower=[0.9]))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from leaderboard.ablations import Ablation
 from leaderboard.report.ablation_tables import (
+    VARIANTS,
     ablations_with_runs,
     against,
     against_reference,
@@ -38,11 +39,11 @@ def ablation_sections(runs: pd.DataFrame, figures: str) -> list[str]:
     entries = ablations_with_runs(runs)
     if not entries:
         return []
-    protocols = protocols_of(runs)
     shown = {"ablations": not all(entry.sweeps_heads for entry in entries)}
     shown["heads"] = any(entry.sweeps_heads for entry in entries)
     parts = ["## Ablations", NOTE, *(picture(figures, name, ALT[name]) for name, is_shown in shown.items() if is_shown)]
     for entry in entries:
+        protocols = protocols_of(runs[runs["model"] == entry.model], set(entry.variants) & VARIANTS)
         parts += [f"### {entry.title}", entry.question, table(runs, entry, protocols)]
         parts.append(bullets(sentences(runs, entry, protocols)))
     return parts

@@ -35,10 +35,17 @@ def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
     return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
 
 
-def protocols_of(runs: pd.DataFrame, variants: Iterable[str] = VARIANTS) -> list[str]:
-    """Those under which any of these variants has run; by default any but forms."""
+def protocols_of(runs: pd.DataFrame, variants: Iterable[str]) -> list[str]:
+    """Those under which any of these variants has run."""
     done = set(runs[runs["variant"].isin(variants)]["protocol"])
     return [name for name in PROTOCOLS if name in done]
+
+
+def shown_protocols(runs: pd.DataFrame) -> list[str]:
+    """Of tables and pictures of many variants: those under which a quarter of them has run; forms do not count."""
+    done = runs[runs["variant"].isin(VARIANTS)]
+    count = done.groupby("protocol")["variant"].nunique()
+    return [name for name in PROTOCOLS if 4 * count.get(name, 0) >= max(1, done["variant"].nunique())]
 
 
 def label(variant: str) -> str:
@@ -79,7 +86,7 @@ def parts_table(runs: pd.DataFrame) -> str:
 
     Of the numbers of heads `ONE_HEAD` alone.
     """
-    protocols = protocols_of(runs)
+    protocols = shown_protocols(runs)
     rows = []
     for entry in ablations_with_runs(runs):
         beside = f", against {label(entry.reference)}" if entry.reference else ""

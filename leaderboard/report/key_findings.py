@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pandas as pd
 
+from leaderboard.ablations import ABLATIONS, CIR_WEIGHTS
 from leaderboard.families import BASELINE, ONE_HEAD, OURS, title
 from leaderboard.measures.agreement import TOP
 from leaderboard.report import findings
-from leaderboard.report.ablation_tables import against, protocols_of
+from leaderboard.report.ablation_tables import against, label, protocols_of
 from leaderboard.report.choice import CUT
-from leaderboard.report.comparisons import defaults
+from leaderboard.report.comparisons import ROLES, best_baselines, defaults
 from leaderboard.report.stage_tables import stage_frame
-from leaderboard.report.tables import estimate
+from leaderboard.report.tables import estimate, of
 from leaderboard.report.words import listed, seeds_of
 from leaderboard.statistics import Estimate, compare
 from model import MODELS
 
 
 def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], dataset: str) -> list[str]:
-    """What the README says first: the papers' numbers, their order, the leak, heads, pre-ranking."""
+    """What the README says first: the papers' numbers, their order, the leak, CIR, heads, pre-ranking."""
     numbers = findings.spread(runs) + findings.above_papers(runs, dataset)
     for name in OURS:
         numbers += findings.against_paper(runs, name, dataset)
@@ -27,6 +28,7 @@ def key_findings(runs: pd.DataFrame, audit: list[dict], stages: list[dict], data
         "Their order.": order_of_papers(runs, dataset),
         "What the leak is worth.": findings.steps(runs)[:1]
         + findings.leak([entry for entry in audit if entry["protocol"] == "published"], runs),
+        "CIR.": weight_of_cir(runs),
         "Heads.": one_head(runs),
         "As pre-rankers.": survivors_of(stages, runs),
     }
@@ -47,6 +49,29 @@ def order_of_papers(runs: pd.DataFrame, dataset: str) -> list[str]:
     pairs = [(name, other, compare(own, name, other)) for name, other in (*((name, best) for name in OURS), OURS)]
     pairs = [pair for pair in pairs if pair[-1].estimate.count]
     return findings.beside_papers(pairs, dataset, "under `published` here")
+
+
+def weight_of_cir(runs: pd.DataFrame) -> list[str]:
+    """What the weight of CIR that validates best does for IntTower: against its defaults, and the best ranking model.
+
+    A sentence a protocol, over the seeds that all weights with runs have; none where the default validates best.
+    """
+    told, weights = [], next(entry for entry in ABLATIONS if entry.title == CIR_WEIGHTS).variants
+    for protocol in protocols_of(runs, weights):
+        own = {variant: of(runs, protocol, "int_tower", variant) for variant in ("", *weights)}
+        validation = {name: part.set_index("seed")["validation_auc"] for name, part in own.items() if len(part)}
+        means = pd.DataFrame(validation).dropna().mean()
+        best = means.idxmax() if means.notna().any() else ""
+        if not best:
+            continue
+        name = f"IntTower with {label(best)}"
+        others = {"int_tower": "its defaults"}
+        if ranking := best_baselines(runs, protocol).get("ranking"):
+            others[ranking] = f"{title(ranking)}, {ROLES['ranking']}"
+        frame = pd.concat([defaults(runs, protocol), own[best].assign(model=name)])
+        parts = [findings.comparison(name, said, "", compare(frame, name, other)) for other, said in others.items()]
+        told.append(f"Under `{protocol}` {findings.joined(parts)}")
+    return told
 
 
 def one_head(runs: pd.DataFrame) -> list[str]:

@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboard.ablations import Ablation
-from leaderboard.report.ablation_tables import against_reference, auc_by_heads, label, protocols_of
+from leaderboard.report.ablation_tables import against_reference, auc_by_heads, label, shown_protocols
 from leaderboard.report.figures.theme import Picture, Theme
 from leaderboard.report.tables import PROTOCOL_TITLES, number
 from model import MODELS
-from preprocessing.protocol import PROTOCOLS
 
 # HIT's paper, figure of head counts: AUC on MovieLens-1M with 1 to 6 heads.
 PAPER_HIT_HEADS = (0.8984, 0.9012, 0.8979, 0.8984, 0.8967, 0.8975)
@@ -50,7 +49,7 @@ def ablation_bars(figure: Figure, theme: Theme, runs: pd.DataFrame, groups: list
 
     Models have scales of their own: the gamma that DSSM misses would make all other bars invisible.
     """
-    protocols = protocols_of(runs)
+    protocols = shown_protocols(runs)
     heights = [rows_of(group) for group in groups]
     shape = {"squeeze": False, "sharex": "row", "sharey": "row", "height_ratios": heights}
     rows = figure.subplots(len(groups), len(protocols), **shape)
@@ -106,7 +105,7 @@ def head_sweeps(figure: Figure, theme: Theme, runs: pd.DataFrame, ablations: lis
     axes = figure.subplots(1, len(ablations), squeeze=False, sharey=True)[0]
     handles = {}
     for axis, ablation in zip(axes, ablations, strict=True):
-        for protocol in PROTOCOLS:
+        for protocol in shown_protocols(runs):
             points = auc_by_heads(runs, protocol, ablation)
             means = [auc.mean for auc in points.values()]
             bars = [np.nan_to_num(auc.half_width) for auc in points.values()]
