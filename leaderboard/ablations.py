@@ -77,6 +77,12 @@ ABLATIONS = [
         is_sweep=True,
     ),
     Ablation(
+        "One head and more CIR",
+        "What do one head and the weight of CIR that validates best give together?",
+        "int_tower",
+        {"heads_1_cir_weight_1.0": {"user_head": 1, "item_head": 1, "cir_weight": 1.0}},
+    ),
+    Ablation(
         "HIT's generators",
         "What are HIT's generators worth?",
         "hit",

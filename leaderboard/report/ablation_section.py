@@ -89,6 +89,6 @@ def _ends(runs: pd.DataFrame, protocol: str, entry: Ablation) -> list[str]:
     high, low = shared.mean().idxmax(), shared.mean().idxmin()
     apart = against(runs[runs["seed"].isin(shared.index)], protocol, entry.model, high, low)
     how = change(apart.estimate) + ("" if apart.is_clear else ", which may be chance")
-    fewer = any(len(value) > len(shared) for value in values.values())
+    fewer = any(len(values[name]) > len(shared) for name in entry.variants)
     over = f", over the {len(shared)} seeds that all have" if fewer else ""
     return [f"from the lowest mean, {label(low)}, to the highest, {label(high)}{over}: {how}"]

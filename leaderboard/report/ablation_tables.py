@@ -18,6 +18,7 @@ LABELS = {
     "no_light_se": "no Light-SE",
     "fe_last_level_only": "FE-Block on the last level alone",
     "fe_input_pre": "FE-Block on the layers' inputs",
+    "heads_1_cir_weight_1.0": "one head, CIR weight 1.0",
     "no_target": "no target generators",
     "no_non_target": "no non-target generators",
     "loss_none": "no generation loss",
