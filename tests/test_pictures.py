@@ -82,8 +82,7 @@ class TestFingerprint:
         assert stored[0] != stored[1]  # other colours
 
     def test_results_that_a_picture_does_not_show_do_not_matter(self):
-        shown = RESULTS.runs["variant"].isin(["", ONE_HEAD])
-        pictures = pictures_of(RESULTS.runs[shown], "ml-1m", RESULTS.stages, RESULTS.speeds)
+        pictures = pictures_of(RUNS[RUNS["variant"].isin(["", ONE_HEAD])], "ml-1m", RESULTS.stages, RESULTS.speeds)
         for name, picture in pictures.items():
             assert fingerprint(picture.on(LIGHT)) == fingerprint(PICTURES[name].on(LIGHT)), name
 
