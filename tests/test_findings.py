@@ -64,6 +64,13 @@ class TestComparisons:
             "| HIT (1 head), `holdout`",
         ]
 
+    def test_forms_are_compared_with_each_other(self):
+        one = runs(variant="heads_1", int_tower=[0.89], hit=[0.87])
+        table = pd.concat([runs(dssm=[0.8], int_tower=[0.9], hit=[0.85]), one])
+        found = {(name, other): d.estimate.mean for name, other, _, d in comparisons.comparisons(table, "holdout")}
+        assert found[("int_tower 1 head", "hit 1 head")] == pytest.approx(0.02)
+        assert "+.0200" not in comparisons.summary(table)  # which has a column of HIT, not of HIT with one head
+
     def test_dssm_as_the_best_baseline_is_compared_once(self):
         found = comparisons.comparisons(runs(dssm=[0.86], dat=[0.85], hit=[0.87]), "holdout")
         assert [(other, role) for _, other, role, _ in found] == [("dssm", "the best two-tower baseline by validation")]
@@ -137,20 +144,23 @@ class TestComparisonSentences:
 
     def test_the_leader_of_one_seed_is_called_that(self):
         assert findings.highest(runs(dcn=[0.88], hit=[0.87]), "holdout") == [
-            "DCN has the highest test AUC, .8800 (one seed)."
+            "With default settings DCN has the highest test AUC, .8800 (one seed)."
         ]
 
     def test_the_leader_and_who_may_be_as_good(self):
         table = runs(dcn=five(0.88), deep_fm=five(0.8799, SPREAD[::-1]), lr=five(0.80, SPREAD[::-1]))
         (sentence,) = findings.highest(table, "holdout")
-        assert sentence.startswith("DCN has the highest mean test AUC, .8800 ± .0004; no difference to it can be told")
+        start = (
+            "With default settings DCN has the highest mean test AUC, .8800 ± .0004; no difference to it can be told"
+        )
+        assert sentence.startswith(start)
         assert "for DeepFM (5 seeds)" in sentence
         assert "LR" not in sentence
 
     def test_a_seed_that_others_miss_makes_no_leader(self):
         table = runs(dcn=[0.89, 0.8901, 0.8902, 0.999], deep_fm=[0.895, 0.8951, 0.8953])
         (sentence,) = findings.highest(table, "holdout")
-        assert sentence == "DeepFM has the highest mean test AUC, .8951 ± .0004 (3 seeds)."
+        assert sentence == "With default settings DeepFM has the highest mean test AUC, .8951 ± .0004 (3 seeds)."
 
     def test_without_a_seed_of_all_there_is_no_leader(self):
         early, late = runs(dcn=[0.89]), runs(hit=[0.5, 0.88]).query("seed == 1")

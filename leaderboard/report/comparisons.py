@@ -54,13 +54,14 @@ def opponents(runs: pd.DataFrame, protocol: str) -> dict[str, str]:
 def comparisons(runs: pd.DataFrame, protocol: str, overlap: float = 0.0) -> list[tuple[str, str, str, Difference]]:
     """(entrant, opponent, role, difference of AUC) where both have a seed in common.
 
-    IntTower, HIT and their forms against the baselines; then the two of them, and each form against its model.
+    IntTower, HIT and their forms against the baselines; then the two against each other, with one head as well; then
+    each form against its model.
 
     overlap: see `leaderboard.statistics.error_of_mean`.
     """
     own = entrants(runs[runs["protocol"] == protocol])
     pairs = [(name, other, role) for name in CONTENDERS for other, role in opponents(runs, protocol).items()]
-    pairs += [(*OURS, ""), *((name, form.model, "") for name, form in FORMS.items())]
+    pairs += [(*OURS, ""), (*FORMS, ""), *((name, form.model, "") for name, form in FORMS.items())]
     found = [(name, other, role, compare(own, name, other, overlap=overlap)) for name, other, role in pairs]
     return [entry for entry in found if entry[-1].estimate.count]
 
@@ -83,14 +84,14 @@ def table(runs: pd.DataFrame, protocol: str) -> str:
 def summary(runs: pd.DataFrame) -> str:
     """The differences alone: a row for IntTower, HIT and their forms under each protocol, a column an opponent.
 
-    Forms against their models are left out; "" without any difference.
+    The other comparisons are left out; "" without any difference.
     """
     columns = [title(BASELINE), *ROLES.values(), title(OURS[1])]
     rows = []
     for name, protocol in itertools.product(CONTENDERS, PROTOCOLS):
         cells = dict.fromkeys(columns, "")
         for first, other, role, difference in comparisons(runs, protocol):
-            if first == name and other != model_of(name):
+            if first == name and other != model_of(name) and (role or title(other) in cells):
                 who = f" ({title(other)})" if role else ""
                 cells[role or title(other)] = signed(difference) + who
         if any(cells.values()):

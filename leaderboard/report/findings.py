@@ -61,10 +61,11 @@ def highest(runs: pd.DataFrame, protocol: str) -> list[str]:
     first, *others = means.index
     auc = Estimate.of(own[own["model"] == first]["auc"])
     if auc.count == 1:
-        return [f"{title(first)} has the highest test AUC, {number(auc.mean)} (one seed)."]
+        return [f"With default settings {title(first)} has the highest test AUC, {number(auc.mean)} (one seed)."]
     open_ = [title(name) for name in others if not compare(own, first, name).is_clear]
     rest = f"; no difference to it can be told for {listed(open_)}" if open_ else ""
-    return [f"{title(first)} has the highest mean test AUC, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
+    who = f"With default settings {title(first)} has the highest mean test AUC"
+    return [f"{who}, {estimate(auc)}{rest} ({seeds_of(auc.count)})."]
 
 
 def best_possible(runs: pd.DataFrame, protocol: str) -> list[str]:
