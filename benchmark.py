@@ -129,7 +129,7 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
     if options.everything:
         if options.results is None and raw.name != DATASET:
             raise InputError(f"The report in results/ is of {DATASET}. For {raw.name} give another --results.")
-        runner.run(list(dict.fromkeys(jobs + variants(models, protocols, seeds))))  # forms are variants too
+        runner.run(jobs + variants(models, protocols, seeds))
         write_audit(raw, protocols, first_seeds(seeds), results / AUDIT, runner.code)
         measure_stages(raw, jobs, runner, results / STAGES)
         report(options.results, raw.name)

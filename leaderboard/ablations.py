@@ -41,7 +41,13 @@ class Ablation:
         return {self.default_heads: ""} | {int(name.removeprefix("heads_")): name for name in self.variants}
 
 
-CIR_WEIGHTS = "CIR's weight"
+CIR_WEIGHTS = Ablation(
+    "CIR's weight",
+    "How sensitive is IntTower to the weight of CIR, 0.05 by default?",
+    "int_tower",
+    {f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2, 0.5, 1.0, 2.0)},
+    is_sweep=True,
+)
 ABLATIONS = [
     Ablation(
         "IntTower's parts",
@@ -62,13 +68,7 @@ ABLATIONS = [
         default_heads=4,
         is_sweep=True,
     ),
-    Ablation(
-        CIR_WEIGHTS,
-        "How sensitive is IntTower to the weight of CIR, 0.05 by default?",
-        "int_tower",
-        {f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2, 0.5, 1.0, 2.0)},
-        is_sweep=True,
-    ),
+    CIR_WEIGHTS,
     Ablation(
         "CIR's temperature",
         "How sensitive is IntTower to the temperature of CIR, 0.2 by default?",

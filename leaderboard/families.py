@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from model import MODELS
@@ -14,9 +15,9 @@ ONE_HEAD = "heads_1"  # the variant of an ablation: no maximum over heads is lef
 
 @dataclass(frozen=True)
 class Form:
-    """A variant that is trained, measured and timed like a model, and stands beside the models where one chooses.
+    """A variant that is trained, tested, measured and timed like a model, and stands beside the models in tables.
 
-    Tests against baselines, tuning and the papers' numbers are of default settings alone.
+    Tuning, calibration, the audit and the papers' numbers are of default settings alone.
     """
 
     title: str
@@ -29,13 +30,15 @@ FORMS = {f"{model} 1 head": Form(f"{MODELS[model].title} (1 head)", model, ONE_H
 ENTRANTS = [name for model in MODELS for name in (model, *(form for form in FORMS if FORMS[form].model == model))]
 
 
-def entrant(model: str, variant: str = "") -> str:
-    """The name of a model with these settings among `ENTRANTS`.
+def entrant(model: str, variant: str = "") -> str | None:
+    """The name of a model with these settings among `ENTRANTS`, None for a variant that is no form.
 
-    >>> entrant("hit"), entrant("hit", "heads_1")
-    ('hit', 'hit 1 head')
+    >>> entrant("hit"), entrant("hit", "heads_1"), entrant("hit", "heads_3")
+    ('hit', 'hit 1 head', None)
     """
-    return next((name for name, form in FORMS.items() if (form.model, form.variant) == (model, variant)), model)
+    if not variant:
+        return model
+    return next((name for name, form in FORMS.items() if (form.model, form.variant) == (model, variant)), None)
 
 
 def model_of(name: str) -> str:
@@ -54,6 +57,15 @@ def title(name: str) -> str:
     ('IntTower', 'IntTower (1 head)')
     """
     return FORMS[name].title if name in FORMS else MODELS[name].title
+
+
+def paper_auc(name: str, dataset: str) -> float:
+    """What the paper gives one of `ENTRANTS` on a data set; NaN without such a number, and for forms.
+
+    >>> paper_auc("int_tower", "ml-1m"), paper_auc("int_tower 1 head", "ml-1m"), paper_auc("gbdt", "ml-1m")
+    (0.8974, nan, nan)
+    """
+    return MODELS[name].paper.get(dataset, (math.nan,))[0] if name in MODELS else math.nan
 
 
 def is_two_tower(name: str) -> bool:

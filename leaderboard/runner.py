@@ -78,10 +78,11 @@ class Runner:
         return missing
 
     def run(self, jobs: list[Job], quiet: bool = False) -> None:
-        """Runs what is missing. One that fails does not stop the others; `InputError` names all that did at the end.
+        """Runs what is missing, each once. One that fails does not stop the others; `InputError` names all that did.
 
         On Ctrl-C the running ones end at their last checkpoints, and the next call goes on from there.
         """
+        jobs = list(dict.fromkeys(jobs))  # of one place two would write the same folder
         todo = self.missing(jobs)
         left = self.time_left(todo)
         bar = tqdm(total=len(jobs), initial=len(jobs) - len(todo), bar_format=BAR, postfix=str(left), disable=quiet)

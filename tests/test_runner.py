@@ -31,6 +31,11 @@ class TestRunner:
         runner.run(jobs, quiet=True)
         assert calls() == expected
 
+    def test_a_job_that_is_given_twice_runs_once(self, bench):
+        runner, jobs, calls = bench
+        runner.run([*jobs, *jobs], quiet=True)
+        assert len(calls()) == len(jobs)
+
     def test_runs_only_what_is_missing(self, bench):
         runner, jobs, calls = bench
         runner.run(jobs[:1], quiet=True)

@@ -125,9 +125,8 @@ def _stages(jobs: list[Job], runner: Runner) -> list[_Stage]:
     stages = []
     for protocol, seed in dict.fromkeys((job.protocol, job.seed) for job in jobs):
         own = {entrant(job.model, job.variant): job for job in jobs if (job.protocol, job.seed) == (protocol, seed)}
-        plain = next((job for job in own.values() if not job.variant), None)
-        others = {} if plain is None else {name: replace(plain, model=name) for name in MODELS}  # one may be the ranker
-        every = others | own
+        plain = next(job for job in own.values() if not job.variant)
+        every = {name: replace(plain, model=name) for name in MODELS} | own  # any of them may be the ranker
         found = {name: runner.result(job) for name, job in every.items()}
         results = {name: result for name, result in found.items() if result is not None}
         ranker = best_ranker(results)

@@ -87,10 +87,11 @@ def summary(runs: pd.DataFrame) -> str:
     The other comparisons are left out; "" without any difference.
     """
     columns = [title(BASELINE), *ROLES.values(), title(OURS[1])]
+    found = {protocol: comparisons(runs, protocol) for protocol in PROTOCOLS}
     rows = []
     for name, protocol in itertools.product(CONTENDERS, PROTOCOLS):
         cells = dict.fromkeys(columns, "")
-        for first, other, role, difference in comparisons(runs, protocol):
+        for first, other, role, difference in found[protocol]:
             if first == name and other != model_of(name) and (role or title(other) in cells):
                 who = f" ({title(other)})" if role else ""
                 cells[role or title(other)] = signed(difference) + who

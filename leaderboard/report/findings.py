@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, OURS, title
+from leaderboard.families import BASELINE, OURS, paper_auc, title
 from leaderboard.report.audit_tables import probes_of
 from leaderboard.report.comparisons import comparisons, defaults
 from leaderboard.report.tables import change, estimate, number, of, protocol_losses
@@ -116,7 +116,7 @@ def beside_papers(pairs: list[tuple[str, str, Difference]], dataset: str, where:
     """What papers say of pairs of models, and what is seen here. pairs: (model, other, difference of AUC)."""
     theirs, ours = [], []
     for name, other, difference in pairs:
-        first, second = (MODELS[model].paper.get(dataset, (math.nan,))[0] for model in (name, other))
+        first, second = paper_auc(name, dataset), paper_auc(other, dataset)
         if not math.isnan(first - second):
             theirs.append(f"{title(name)} {apart(Estimate(first - second, math.nan, 1))} {title(other)}")
             ours.append(comparison(title(name), title(other), "", difference))

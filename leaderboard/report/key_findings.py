@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboard.ablations import ABLATIONS, CIR_WEIGHTS
+from leaderboard.ablations import CIR_WEIGHTS
 from leaderboard.families import BASELINE, ONE_HEAD, OURS, title
 from leaderboard.measures.agreement import TOP
 from leaderboard.report import findings
@@ -56,7 +56,7 @@ def weight_of_cir(runs: pd.DataFrame) -> list[str]:
 
     A sentence a protocol, over the seeds that all weights with runs have; none where the default validates best.
     """
-    told, weights = [], next(entry for entry in ABLATIONS if entry.title == CIR_WEIGHTS).variants
+    told, weights = [], CIR_WEIGHTS.variants
     for protocol in protocols_of(runs, weights):
         own = {variant: of(runs, protocol, "int_tower", variant) for variant in ("", *weights)}
         validation = {name: part.set_index("seed")["validation_auc"] for name, part in own.items() if len(part)}

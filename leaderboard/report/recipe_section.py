@@ -7,14 +7,13 @@ import math
 
 import pandas as pd
 
-from leaderboard.families import title
+from leaderboard.families import paper_auc, title
 from leaderboard.recipes import RECIPES, VARIANT
 from leaderboard.report import findings
 from leaderboard.report.ablation_tables import against, auc, protocols_of
 from leaderboard.report.tables import change, markdown, number, of, signed
 from leaderboard.report.words import bullets
 from leaderboard.statistics import Difference, Estimate, compare
-from model import MODELS
 
 TITLE = "## The released training recipes"
 RIVALS = (("int_tower", "dssm"), ("int_tower", "dcn"), ("hit", "dcn"), ("int_tower", "hit"))
@@ -43,7 +42,7 @@ def table(runs: pd.DataFrame, dataset: str) -> str:
     for model in RECIPES:
         if not any(len(of(runs, protocol, model, VARIANT)) for protocol in protocols):
             continue
-        paper = MODELS[model].paper.get(dataset, (math.nan,))[0]
+        paper = paper_auc(model, dataset)
         cells = [title(model), number(paper)]
         for protocol in protocols:
             recipe, default = auc(runs, protocol, model, VARIANT), auc(runs, protocol, model)

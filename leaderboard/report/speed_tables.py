@@ -11,7 +11,7 @@ from leaderboard.report.tables import markdown
 from leaderboard.report.words import bullets
 
 TRAINING, MILLION, UPDATES = "training.json", "million.json", "upserts.json"
-TITLES = {"int_tower": "IntTower (4 heads)", "int_tower 32 heads": "IntTower (32 heads)"}  # of models: what they are
+TITLES = {"int_tower": "IntTower (4 heads)", "int_tower 32 heads": "IntTower (32 heads)"}  # with more than one
 USUAL_ITEMS = 10_000
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboard.families import BASELINE, FORMS, entrant, kind, title
+from leaderboard.families import BASELINE, entrant, kind, paper_auc, title
 from leaderboard.report.speed import Speeds
 from leaderboard.statistics import Difference, Estimate, relative_improvement
 from model import MODELS
@@ -73,7 +73,7 @@ def of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.D
 def entrants(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of default settings, and those of forms under the form's name (`leaderboard.families.ENTRANTS`)."""
     names = pd.Series(map(entrant, runs["model"], runs["variant"]), runs.index, dtype=object)
-    return runs.assign(model=names, variant="")[(runs["variant"] == "") | names.isin(list(FORMS))]
+    return runs.assign(model=names, variant="")[names.notna()]
 
 
 def mean_of(grouped, name: str, digits: int = 4) -> str:
@@ -110,7 +110,7 @@ def leaderboard(runs: pd.DataFrame, protocol: str, dataset: str, speeds: Speeds 
         of_model = own[own["model"] == name]
         auc = Estimate.of(of_model["auc"])
         improvement = relative_improvement(own, name, BASELINE)
-        paper = MODELS[name].paper.get(dataset, (math.nan,))[0] if name in MODELS else math.nan
+        paper = paper_auc(name, dataset)
         published = protocol == "published" and not math.isnan(paper)
         against = f"{number(paper)} ({change(replace(auc, mean=auc.mean - paper))})" if published else ""
         rows.append(
