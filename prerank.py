@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from common.atomic import write_atomic
 from experiment.arguments import Parser, number
 from experiment.main import run
 from preprocessing.errors import InputError
@@ -27,7 +28,6 @@ from serving.report import liked_before, rows_of, table, user_line
 from serving.source import load_dataset
 from serving.state import load_two_tower
 from serving.update import build_index
-from training.store import write_atomic
 
 
 def main() -> None:

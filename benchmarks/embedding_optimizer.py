@@ -13,12 +13,12 @@ import json
 import statistics
 from pathlib import Path
 
+from common.atomic import write_atomic
 from experiment.main import run
 from model import MODELS, build_model, default_settings
 from model.layers.tables import EMBEDDING_OPTIMIZERS
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
-from training.store import write_atomic
 
 TRAINING = ("batch_size", "epochs", "patience", "lr_schedule")
 

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from benchmarks.generated_run import make_model, make_run, request_features
 from benchmarks.timing import percentiles, seconds, square_product
+from common.atomic import write_atomic
 from experiment.main import run
 from model import MODELS
 from model.base import TwoTower
@@ -35,7 +36,6 @@ from serving.columns import STORED, Columns, blocks_shape, fill_blocks, head_sca
 from serving.manifest import index_folder
 from serving.ranker import PreRanker
 from serving.scorers import SCORERS, Scorer, item_heads
-from training.store import write_atomic
 
 TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
 RANKING = ("deep_fm", "auto_int")

@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.atomic import write_atomic
 from model.base import TwoTower
 from preprocessing.deepctr import DenseFeat, SparseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from serving.scorers import PlainScorer, Scorer, make_scorer
 from serving.state import read_run
-from training.store import write_atomic
 
 FORMATS = ("onnx",)
 FOLDER = "onnx"

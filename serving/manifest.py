@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from common.atomic import write_atomic
 from preprocessing.errors import InputError
-from training.store import CONFIG, WEIGHTS, write_atomic
+from training.store import CONFIG, WEIGHTS
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
 

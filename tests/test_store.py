@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import assert_same_weights, random_raw, small_model
 
+from common.atomic import write_atomic
 from model import load_model
 from model.dssm import DSSM
 from model.IntTower import IntTower
@@ -17,7 +18,7 @@ from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.encoding import MinMaxScaler, Vocabulary
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import columns_from_json, columns_to_json
-from training.store import CONFIG, WEIGHTS, write_atomic
+from training.store import CONFIG, WEIGHTS
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ import os
 import tempfile
 from pathlib import Path
 
+from common.atomic import write_atomic
 from preprocessing.errors import InputError
 from training.checkpoint import TrainingState
 from training.checkpoint_file import HOW_TO_GO_ON, Checkpoints
 from training.report import curves_png, history_csv
-from training.store import save_model, write_atomic
+from training.store import save_model
 
 LOCK, RESULT = ".lock", "result.json"
 

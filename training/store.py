@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from common.atomic import write_atomic
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import columns_from_json, columns_to_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-
-
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Writes a whole file or none: readers and crashes see the old content or the new."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)  # on a full disk it stands in the way of what would fit
 
 
 def save_model(model: nn.Module, folder: Path, extra: dict) -> None:

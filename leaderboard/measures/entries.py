@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.atomic import write_atomic
 from leaderboard.families import ENTRANTS
 from leaderboard.filed import read_if_there, require_data
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
-from training.store import write_atomic
 
 Key = tuple[str, int, str]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.atomic import write_atomic
 from leaderboard.families import OURS, kind
 from leaderboard.measures.audit import AUDIT
 from leaderboard.measures.entries import read_entries
@@ -32,7 +33,6 @@ from model import MODELS
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from training.report import GAUC_NOTE
-from training.store import write_atomic
 
 DATASET = "ml-1m"
 SPEED = "speed"  # beside the data sets: what benchmarks measured

@@ -11,10 +11,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from common.atomic import write_atomic
 from leaderboard.families import OURS, is_two_tower, model_of
 from leaderboard.report.figures.fingerprint import fingerprint
 from model import MODELS
-from training.store import write_atomic
 
 HIT_MARKER = "D"  # a diamond tells it from IntTower, which shares its colour
 
