@@ -29,9 +29,9 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
     except Timeout:
         raise BusyError(f"{path.parent} is in use by {_owner(path)}.") from None
     except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path} cannot be locked: {getattr(error, 'strerror', None) or error}. Use a folder that you may write to, "
-            "on a file system with locks."
+            f"{path} cannot be locked: {reason}. Use a folder that you may write to, on a file system with locks."
         ) from None
     try:
         _sign(path)

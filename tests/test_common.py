@@ -20,9 +20,14 @@ from common.interrupts import held_back
 from common.locks import BusyError, locked
 from common.sealed import seal, unseal
 
-HOLD = (
-    "import sys; from common.locks import locked\nwith locked(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
-)
+HOLD = """
+import sys
+from pathlib import Path
+from common.locks import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 class TestWriteAtomic:
