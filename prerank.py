@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from experiment.arguments import Parser, number
 from experiment.main import run
 from preprocessing.errors import InputError

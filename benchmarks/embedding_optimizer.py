@@ -13,7 +13,7 @@ import json
 import statistics
 from pathlib import Path
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from experiment.main import run
 from model import MODELS, build_model, default_settings
 from model.layers.tables import EMBEDDING_OPTIMIZERS

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks.generated_run import make_model, make_run, request_features
 from benchmarks.timing import percentiles, seconds, square_product
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from experiment.main import run
 from model import MODELS
 from model.base import TwoTower
