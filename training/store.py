@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import columns_from_json, columns_to_json
