@@ -159,7 +159,11 @@ def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.n
     """(n,) int32, the row of `keys`, which are `ids` as `columns.ids` gives them, of each id of the log."""
     # Distinct ids alone are looked at, but for objects: to pandas, True is 1.
     codes, distinct = (range(len(used)), used) if used.dtype == object else pd.factorize(used)
-    wanted = columns.ids("interactions", pd.Series(distinct, name=used.name))
+    try:
+        wanted = columns.ids("interactions", pd.Series(distinct, name=used.name))
+    except InputError:
+        columns.ids("interactions", used)  # the same, with the number of its row
+        raise
     rows = pd.Index(keys).get_indexer(pd.Index(wanted))[codes]
     unknown = np.flatnonzero(rows < 0)
     if len(unknown):
