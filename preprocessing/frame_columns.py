@@ -40,7 +40,7 @@ def kind_of(where: str, column: pd.Series) -> str:
 
 def lists(where: str, column: pd.Series) -> Ragged:
     """Lists of texts or of whole numbers; a missing one is empty, a missing value in one left out."""
-    given = list(_unpacked(column))
+    given = list(unpacked(column))
     wrong = next((value for value in given if not is_list(value) and not is_missing(value)), None)
     rows = [] if wrong is not None else [[] if is_missing(value) else entries(value) for value in given]
     values = [value for row in rows for value in row]
@@ -120,7 +120,7 @@ def ids(where: str, column: pd.Series) -> np.ndarray:
     """(n,) int64, or texts as objects. Raises `InputError` for missing ids and for those that are neither."""
     require_present(where, column)
     # As they are, and not `plain`: whether a float is exact depends on its type.
-    values = _stored(_unpacked(column))
+    values = _stored(unpacked(column))
     if values.dtype.kind == "i":
         return values.astype(np.int64)
     if values.dtype.kind == "u":
@@ -167,7 +167,7 @@ def seconds(column: pd.Series) -> np.ndarray:
             f"{int(missing.sum())} interactions have no {column.name}, the first at row {missing.argmax()}. "
             "Fill or drop them."
         )
-    column = _unpacked(column)
+    column = unpacked(column)
     if column.dtype.kind in "iu":
         values = column.to_numpy()
         if len(values) and int(values.max()) not in INT64:
@@ -196,12 +196,27 @@ def _datetimes(column: pd.Series) -> pd.Series:
     return pd.Series(pd.to_datetime(values, utc=True), name=column.name)
 
 
+def unpacked(column: pd.Series) -> pd.Series:
+    """The values without the storage of a categorical, of a sparse array or of another machine's order of bytes."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return column.sparse.to_dense()
+    if not isinstance(dtype, pd.CategoricalDtype):
+        foreign = isinstance(dtype, np.dtype) and not dtype.isnative
+        return column.astype(dtype.newbyteorder("=")) if foreign else column
+    codes = column.cat.codes.to_numpy()
+    if (codes >= 0).all():
+        return pd.Series(column.cat.categories.take(codes), name=column.name)
+    values = _taken(column.cat.categories.astype(object).to_numpy(), codes)
+    return pd.Series(values, name=column.name, dtype=object)
+
+
 def plain_array(column: pd.Series) -> np.ndarray:
     """(n,) numbers or truth values as numpy has them, if none is missing (or is NaN among floats), or objects: `plain`
     of each."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return _taken(plain_array(pd.Series(column.cat.categories)), column.cat.codes.to_numpy())
-    column = _unpacked(column)
+    column = unpacked(column)
     dtype, missing = column.dtype, column.isna().to_numpy(dtype=bool)
     if dtype.kind == "f" or (dtype.kind in "iub" and not missing.any()):
         return _stored(column)
@@ -214,27 +229,13 @@ def plain_array(column: pd.Series) -> np.ndarray:
 
 
 def _stored(column: pd.Series) -> np.ndarray:
-    """(n,) numbers and truth values of one type in the native order of bytes, NaN for a missing float; else objects."""
+    """(n,) numbers and truth values of one type, NaN for a missing float; else objects."""
     dtype = column.dtype
     if dtype.kind not in "iufb":
         return column.astype(object).to_numpy()
     if isinstance(dtype, np.dtype):
-        values = column.to_numpy()
-        return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
+        return column.to_numpy()
     return column.to_numpy(dtype=dtype.numpy_dtype, **({"na_value": np.nan} if dtype.kind == "f" else {}))
-
-
-def _unpacked(column: pd.Series) -> pd.Series:
-    """Without the storage of categoricals and of sparse arrays."""
-    if isinstance(column.dtype, pd.SparseDtype):
-        return column.sparse.to_dense()
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        return column
-    codes = column.cat.codes.to_numpy()
-    if (codes >= 0).all():
-        return pd.Series(column.cat.categories.take(codes), name=column.name)
-    values = _taken(column.cat.categories.astype(object).to_numpy(), codes)
-    return pd.Series(values, name=column.name, dtype=object)
 
 
 def _taken(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

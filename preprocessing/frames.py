@@ -59,8 +59,8 @@ def raw_from_frames(
     _require_columns("interactions", interactions, apart)
     for key in (user_id, item_id):
         columns.require_present("interactions", interactions[key])
-    users = interactions[[user_id]].drop_duplicates() if users is None else users
-    items = interactions[[item_id]].drop_duplicates() if items is None else items
+    users = _only_ids(interactions[user_id]) if users is None else users
+    items = _only_ids(interactions[item_id]) if items is None else items
     user_part, item_part = _entities("users", users, user_id, kinds), _entities("items", items, item_id, kinds)
     log = _part("interactions", interactions.drop(columns=apart), kinds)
     if log.lists:
@@ -155,8 +155,14 @@ def _part(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
     return Part(pd.DataFrame(table, index=range(len(frame))), *map(tuple, by_kind.values()), lists)
 
 
+def _only_ids(used: pd.Series) -> pd.DataFrame:
+    """The table of entities of which the log alone is known."""
+    return pd.DataFrame({used.name: columns.unpacked(used)}).drop_duplicates()
+
+
 def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.ndarray:
     """(n,) int32, the row of `keys`, which are `ids` as `columns.ids` gives them, of each id of the log."""
+    used = columns.unpacked(used)
     # Distinct ids alone are looked at, but for objects: to pandas, True is 1.
     codes, distinct = (range(len(used)), used) if used.dtype == object else pd.factorize(used)
     try:
@@ -184,10 +190,11 @@ def _require_frames(frames: Mapping[str, pd.DataFrame | None]) -> None:
 def _require_columns(where: str, frame: pd.DataFrame, columns: list[str]) -> None:
     names = [*columns, *frame.columns]
     wrong = [name for name in dict.fromkeys(names) if list(frame.columns).count(name) != 1]
-    if wrong or len(set(columns)) != len(columns) or not all(isinstance(name, str) for name in frame.columns):
+    if wrong or len(set(columns)) != len(columns) or not all(isinstance(name, str) for name in names):
+        hint = " The index has it: reset_index()." if {*columns} & {*frame.index.names} else ""
         raise InputError(
-            f"{where} must have each of these columns once, under a text as name: {', '.join(columns)}. "
-            f"Received: {', '.join(map(repr, frame.columns))}."
+            f"{where} must have each of these columns once, under a text as name: {', '.join(map(str, columns))}. "
+            f"Received: {', '.join(map(repr, frame.columns))}.{hint}"
         )
 
 
