@@ -84,16 +84,18 @@ def test_a_row_has_the_features_of_training(name, tmp_path):
             assert found.texts["kind"] == [items["kind"].iloc[number]]
 
 
+@pytest.fixture(scope="module")
+def data():
+    users = USERS.assign(member=[True, False] * 10, level=[1.0, 2.5] * 10, year=[1990, 2000] * 10)
+    return build(users=users, kinds={"level": "sparse"})
+
+
+@pytest.fixture(scope="module")
+def encoder(data, tmp_path_factory):
+    return ranker_of(tmp_path_factory.mktemp("run"), random_model("dssm", data), data).state.encoder
+
+
 class TestOtherTypes:
-    @pytest.fixture(scope="class")
-    def data(self):
-        users = USERS.assign(member=[True, False] * 10, level=[1.0, 2.5] * 10, year=[1990, 2000] * 10)
-        return build(users=users, kinds={"level": "sparse"})
-
-    @pytest.fixture(scope="class")
-    def encoder(self, data, tmp_path_factory):
-        return ranker_of(tmp_path_factory.mktemp("run"), random_model("dssm", data), data).state.encoder
-
     @pytest.mark.parametrize(
         ("name", "one", "other"),
         [
