@@ -185,6 +185,8 @@ def _require_frames(frames: Mapping[str, pd.DataFrame | None]) -> None:
     for where, frame in frames.items():
         if not isinstance(frame, pd.DataFrame) and (frame is not None or where == "interactions"):
             raise InputError(f"{where} must be a pandas DataFrame. Received: {type(frame).__name__}.")
+    if not len(frames["interactions"]):
+        raise InputError("interactions has no rows: there is nothing to learn from.")
 
 
 def _require_columns(where: str, frame: pd.DataFrame, columns: list[str]) -> None:

@@ -112,8 +112,14 @@ class RawEncoder:
         if name in self._shares and not 0 <= given <= 1:
             raise InputError(f"Feature '{name}' is a mean of labels, and must lie in 0..1. Received: {value!r}.")
         scaled = np.array([given], dtype=np.float64)
-        if scaler is not None and np.isfinite(given):
-            scaled = scaler.transform(name, scaled)
+        try:
+            if scaler is not None:
+                scaled = scaler.transform(name, scaled)
+        except InputError:
+            raise InputError(
+                f"Feature '{name}' must be a finite number, scaled by those in training: {scaler.low} to "
+                f"{scaler.high}. Received: {value!r}."
+            ) from None
         with np.errstate(over="ignore"):
             scaled = scaled.astype(np.float32)
         if not np.isfinite(scaled[0]):

@@ -332,7 +332,8 @@ class TestShapes:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"interactions": LOG[:0]}, "."),
+            ({"interactions": LOG[:0]}, "interactions has no rows"),
+            ({"interactions": LOG[:0], "users": None, "items": None}, "interactions has no rows"),
             ({"users": USERS[:0]}, "240 interactions have a u that is not in users"),
             ({"users": USERS.set_index("u")}, r"users must have .*: u\. .*reset_index"),
             ({"users": pd.concat([USERS, USERS[["member"]]], axis=1)}, "users must have each of these columns once"),

@@ -147,6 +147,8 @@ class TestOtherTypes:
             ("income", pd.Timestamp(0), "must be a number"),
             ("income", np.timedelta64(1, "s"), "must be a number"),
             ("income", np.inf, "must be a finite number"),
+            ("income", 1e300, r"must be a finite number, scaled by those in training: 1.5 to 3.0. Received: 1e\+300"),
+            ("income", Decimal("1e400"), "must be a finite number"),
             ("hobbies", "go", "must be a list"),
             ("hobbies", {"go": 1}, "must be a list"),
             ("hobbies", [["go"]], "must be of type str"),
