@@ -139,7 +139,7 @@ def _id(given: str, text: bool, place: str) -> int | str:
 def _json(given: str, place: str) -> Any:
     """JSON as it stands, or from a file."""
     try:
-        return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text())
+        return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{place}: {given} cannot be read: {error.strerror}. Give JSON, or a file of it.") from None
     except ValueError as error:

@@ -129,7 +129,7 @@ def main() -> None:
     found = measure(options.run, options.readers, options.seconds)
     print("\n".join(f"{name}: {value}" for name, value in found.items()))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if found["errors"] or found["answers_of_neither"]:
         sys.exit(1)
 

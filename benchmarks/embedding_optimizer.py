@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("results/ml-1m/embedding_optimizer.json"))
     options = parser.parse_args()
     raw = load_movielens(options.data_path)
-    rows = json.loads(options.json.read_text()) if options.json.exists() else []
+    rows = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else []
     done = {(row["model"], row["embedding_optimizer"], row["protocol"], row["seed"]) for row in rows}
     for name in options.models or ["dssm", "int_tower"]:
         for seed in options.seeds:

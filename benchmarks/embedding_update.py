@@ -165,7 +165,9 @@ def main() -> None:
     speed = time_epoch(data, columns)
     print(f"one epoch of DSSM, row-wise, {len(data.train):,} rows: {speed:,.0f} rows/s")
     if options.json:
-        options.json.write_text(json.dumps({"milliseconds": times, "rows_per_second": round(speed)}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"milliseconds": times, "rows_per_second": round(speed)}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

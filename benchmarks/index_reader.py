@@ -20,7 +20,7 @@ from serving.ranker import PreRanker
 def resident(name: str) -> int:
     """Bytes of mapped files of this name that the process has resident."""
     inside, total = False, 0
-    for line in Path("/proc/self/smaps").read_text().splitlines():
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
         if "-" in line.split(" ", 1)[0]:
             inside = name in line
         elif inside and line.startswith("Rss:"):

@@ -28,7 +28,7 @@ from pathlib import Path
 import matplotlib.figure  # noqa: F401 (imported here, it is there in every child)
 import pandas as pd
 import torch
-import torch._dynamo  # every optimiser imports it, for seconds
+import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
 
 import train_movielens_whole_models as script
 from experiment.main import run
@@ -56,7 +56,7 @@ class Setup:
             return child
         status = 1
         try:
-            sys.stdout = sys.stderr = Path(f"{out}.log").open("a")  # noqa: SIM115 (until this process ends)
+            sys.stdout = sys.stderr = Path(f"{out}.log").open("a", encoding="utf-8")  # noqa: SIM115 (until this process ends)
             script.load_movielens = lambda *_, **__: self.raw
             sys.argv = ["train", *self.argv, "--out", str(out), *more]
             if full_at is not None:
@@ -93,7 +93,7 @@ def _limit_files(full_at: int) -> None:
 
 def content(out: Path) -> dict:
     """What must be equal."""
-    result = json.loads((out / RESULT).read_text())
+    result = json.loads((out / RESULT).read_text(encoding="utf-8"))
     history = pd.read_csv(out / "history.csv")
     return {
         "weights": (out / "model.safetensors").read_bytes(),
@@ -156,7 +156,7 @@ def trials(setup: Setup, folder: Path, kills: int, full: int, seed: int):
     child = setup.start(folder / "whole")
     start = _training_begins(child, folder / "whole")
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
-        raise RuntimeError((folder / "whole.log").read_text())
+        raise RuntimeError((folder / "whole.log").read_text(encoding="utf-8"))
     seconds, whole = time.monotonic() - start, content(folder / "whole")
     for trial in range(kills):
         out, after, delay = folder / f"kill{trial}", draw.uniform(0.0, seconds), draw.uniform(0.0, 0.005)
@@ -165,7 +165,9 @@ def trials(setup: Setup, folder: Path, kills: int, full: int, seed: int):
         yield f"killed {'writing, ' if trial % 2 else ''}after {after:.2f} s", left, done
     for trial in range(full):
         out, full_at = folder / f"full{trial}", draw.randrange(3)
-        clear = setup.finish(out, full_at=full_at) == 2 and _is_one_error(Path(f"{out}.log").read_text())
+        clear = setup.finish(out, full_at=full_at) == 2 and _is_one_error(
+            Path(f"{out}.log").read_text(encoding="utf-8")
+        )
         left = "checkpoint" if (out / CURRENT).exists() else "nothing"
         done = clear and (left == "checkpoint") == (full_at > 0) and resume(setup, out) == 0 and content(out) == whole
         yield f"disk full at checkpoint {full_at + 1}", left, done

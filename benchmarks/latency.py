@@ -146,7 +146,11 @@ def scoring(options: argparse.Namespace) -> list[dict]:
 
 def requests(options: argparse.Namespace) -> list[dict]:
     """Cases that --json holds already are not measured again."""
-    table = json.loads(options.json.read_text()) if options.json is not None and options.json.exists() else []
+    table = (
+        json.loads(options.json.read_text(encoding="utf-8"))
+        if options.json is not None and options.json.exists()
+        else []
+    )
     done = {tuple(entry[name] for name in CASE) for entry in table}
     for items, title in itertools.product(options.items, options.models):
         name, arguments = SHAPES.get(title, (title, {}))
@@ -234,7 +238,7 @@ def million(options: argparse.Namespace) -> list[dict]:
         make_run(Path(folder), "hit", items, options.precisions[0])
         built = time.perf_counter() - start
         argv = [sys.executable, "-m", "benchmarks.index_reader", folder, str(items)]
-        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        done = subprocess.run(argv, capture_output=True, text=True, encoding="utf-8", check=True)
         opened, first, resident, size = map(float, done.stdout.split())
     return [
         {

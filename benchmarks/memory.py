@@ -33,7 +33,7 @@ TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patie
 
 def resident() -> float:
     """MB of this process now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * resource.getpagesize() / MEGABYTE
 
 
@@ -100,7 +100,7 @@ def main() -> None:
         command = [sys.executable, "-m", "benchmarks.memory", "--here", "--models", name]
         command += ["--epochs", str(options.epochs), "--rows", str(options.rows)]
         command += ["--data_path", options.data_path] if options.data_path else []
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         if done.returncode:
             raise RuntimeError(done.stderr)
         found = json.loads(done.stdout.splitlines()[-1])

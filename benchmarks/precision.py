@@ -62,7 +62,7 @@ def test_auc(precision: str, seed: int, options: argparse.Namespace) -> float:
         command += ["--data_path", options.data_path] if options.data_path else []
         interrupted = any((out / name).exists() for name in (CURRENT, PREVIOUS))
         subprocess.run(command + (["--resume"] if interrupted else []), check=True, stdout=subprocess.DEVNULL)
-    return json.loads((out / RESULT).read_text())["test"]["auc"]
+    return json.loads((out / RESULT).read_text(encoding="utf-8"))["test"]["auc"]
 
 
 def main() -> None:

@@ -35,9 +35,9 @@ def _cell(value) -> str:
 def write_section(name: str, text: str, path: Path = README) -> None:
     """Replaces what stands between `<!-- name -->` and `<!-- /name -->`."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    content = path.read_text()
+    content = path.read_text(encoding="utf-8")
     before, after = content[: content.index(begin) + len(begin)], content[content.index(end) :]
-    path.write_text(f"{before}\n{text}\n{after}")
+    path.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
 
 
 def machine() -> str:

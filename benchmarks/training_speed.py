@@ -150,7 +150,9 @@ def main() -> None:
     text = f"{data.name}, {machine()}, sgemm {peak / 1e9:.0f} GFLOP/s.\n\n{markdown(results, peak)}"
     print(text)
     if options.json:
-        options.json.write_text(json.dumps({"sgemm_gflops": round(peak / 1e9), "models": results}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"sgemm_gflops": round(peak / 1e9), "models": results}, indent=1) + "\n", encoding="utf-8"
+        )
     if options.write:
         write_section("training_speed", text)
 

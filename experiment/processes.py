@@ -81,7 +81,7 @@ class Job:
             yield
             return
         with (
-            open(os.devnull, "w") as nowhere,
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
             contextlib.redirect_stdout(nowhere),
             contextlib.redirect_stderr(nowhere),
         ):
@@ -145,7 +145,7 @@ def _tell_torchrun(message: str) -> None:
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
         content = {"message": {"message": message, "extraInfo": {"timestamp": int(time.time())}}}
-        Path(path).write_text(json.dumps(content))
+        Path(path).write_text(json.dumps(content), encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
 def read_json(path: Path, kind: type = dict):
     """The content of a file. Raises `InputError` that names it if that is no JSON, or of another kind."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}). Restore it, or move it away and run again.") from None
     if not isinstance(content, kind):

@@ -53,7 +53,7 @@ class Quick:
         Ctrl-C `Interrupted`.
         """
         report = self.folder / "README.md"
-        if report.exists() and not report.read_text().startswith(f"# Results on {SYNTHETIC}"):
+        if report.exists() and not report.read_text(encoding="utf-8").startswith(f"# Results on {SYNTHETIC}"):
             raise InputError(f"--quick would replace {report}. Give --results another folder.")
         raw = load_movielens(SYNTHETIC).first(self.rows)
         results, figures = self.folder / raw.name, self.folder / "figure"

@@ -165,6 +165,7 @@ class Runner:
             env={**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.workers))},
             capture_output=True,
             text=True,
+            encoding="utf-8",
             check=False,
         )
         return _said(done) if done.returncode else ""
@@ -199,7 +200,12 @@ def _said(done: subprocess.CompletedProcess) -> str:
 def code_version() -> dict[str, str]:
     """The git revision, and a sha256 over the sources that training runs: equal sources give equal results."""
     revision = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "rev-parse", "--short=12", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
     return {"revision": revision.stdout.strip() or "unknown", "sources_sha256": sources_sha256()}
 

@@ -17,6 +17,7 @@ from preprocessing.encoding import require_finite
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from preprocessing.lists import Bags
+from preprocessing.values import exact_below
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _check_lengths(column: VarLenSparseFeat, array: np.ndarray, longest: int) ->
 def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1 and not isinstance(column, VarLenSparseFeat):
         array = array[:, 0]
-    if array.dtype == object or not np.issubdtype(array.dtype, np.number):
+    if array.dtype.kind not in "iuf":  # no complex numbers, and no times, which to numpy are integers
         raise InputError(f"Feature '{column.name}' must be numeric. Received dtype {array.dtype}; encode it first.")
     if isinstance(column, DenseFeat):
         expected = (column.dimension,) if column.dimension > 1 else ()
@@ -142,6 +143,11 @@ def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
         require_finite(column.name, array)
         return array
     require_finite(column.name, array)
+    if array.dtype.kind == "f" and (np.abs(array) >= exact_below(array.dtype)).any():
+        raise InputError(
+            f"Feature '{column.name}' holds {array.dtype} of {exact_below(array.dtype)} or more, which may stand for "
+            "several ids. Give integers."
+        )
     ids = array.astype(np.int64)
     if (ids != array).any():
         raise InputError(f"Feature '{column.name}' must hold whole ids. Received fractions; encode it first.")

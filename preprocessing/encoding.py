@@ -73,7 +73,7 @@ def _kind(values: pd.Index) -> str | None:
 
 @dataclass(frozen=True)
 class MinMaxScaler:
-    """Scales a dense feature so that its training values span 0..1; a constant feature becomes 0.
+    """Scales a dense feature so that its training values span 0..1; one that is constant there is 0 for every value.
 
     fill: what a missing value (NaN) stands for; None where none may be missing.
 
@@ -106,8 +106,13 @@ class MinMaxScaler:
         if self.fill is not None:
             values = np.where(np.isnan(values), self.fill, values)
         span = self.high - self.low
+        if not np.isfinite(span):
+            raise InputError(f"Feature '{name}' spans {self.low} to {self.high}, more than a float can hold. Scale it.")
+        if span == 0:  # nothing was learnt of it: another value later must not reach a tower unscaled
+            require_finite(name, values)
+            return np.zeros(len(values), dtype=np.float32)
         with np.errstate(over="ignore"):
-            scaled = ((values - self.low) / (span if span > 0 else 1.0)).astype(np.float32)
+            scaled = ((values - self.low) / span).astype(np.float32)
         require_finite(name, scaled)
         return scaled
 

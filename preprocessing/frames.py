@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from preprocessing import frame_columns as columns
 from preprocessing.errors import InputError
+from preprocessing.leaks import warn_of_leaks
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
+from preprocessing.values import plain
 
 KINDS = ("sparse", "dense", "list", "ignore")
 SIDES = ("user", "item")
-# Types of categories: those that can be sorted, hashed and written to `config.json`.
-SIMPLE = (str, int, float, np.integer, np.floating, np.bool_)
+READ = {"sparse": columns.categories, "dense": columns.numbers}
 USER_STATISTIC, ITEM_STATISTIC = "user_mean_label", "item_mean_label"
 
 
@@ -51,11 +53,14 @@ def raw_from_frames(
     Raises `InputError` for columns that are missing, named twice or of a kind that fits no feature, for ids that are
     missing, repeated or not in their table, and for labels other than 0 and 1.
     """
+    _require_frames({"users": users, "items": items, "interactions": interactions})
     kinds, sides, sizes = dict(kinds or {}), dict(sides or {}), dict(vocabulary_sizes or {})
     apart = [user_id, item_id, label, *([timestamp] if timestamp else [])]
     _require_columns("interactions", interactions, apart)
-    users = interactions[[user_id]].drop_duplicates() if users is None else users
-    items = interactions[[item_id]].drop_duplicates() if items is None else items
+    for key in (user_id, item_id):
+        columns.require_present("interactions", interactions[key])
+    users = _only_ids(interactions[user_id]) if users is None else users
+    items = _only_ids(interactions[item_id]) if items is None else items
     user_part, item_part = _entities("users", users, user_id, kinds), _entities("items", items, item_id, kinds)
     log = features_of("interactions", interactions.drop(columns=apart), kinds)
     if log.lists:
@@ -87,10 +92,12 @@ def raw_from_frames(
         ),
         users=user_part.table,
         items=item_part.table,
-        user=_rows("users", users[user_id], interactions[user_id]),
-        item=_rows("items", items[item_id], interactions[item_id]),
-        label=_labels(interactions[label]),
-        timestamp=_seconds(interactions[timestamp]) if timestamp else np.zeros(len(interactions), dtype=np.int64),
+        user=_rows("users", user_part.table[user_id].to_numpy(), users[user_id], interactions[user_id]),
+        item=_rows("items", item_part.table[item_id].to_numpy(), items[item_id], interactions[item_id]),
+        label=columns.labels(interactions[label]),
+        timestamp=columns.seconds(interactions[timestamp])
+        if timestamp
+        else np.zeros(len(interactions), dtype=np.int64),
         user_lists=user_part.lists,
         item_lists=item_part.lists,
         interactions={feature: log.table[feature].to_numpy() for feature in log.names},
@@ -99,6 +106,7 @@ def raw_from_frames(
             for table, frame in (("users", users), ("items", items), ("interactions", interactions))
         ),
     )
+    warn_of_leaks(raw, [name for name in log.names if name not in kinds])
     return replace(raw, fingerprint=_fingerprint(raw))
 
 
@@ -123,117 +131,72 @@ class Part:
 def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str]) -> Part:
     """A table with the id as its first feature."""
     _require_columns(where, frame, [key])
-    for problem, wrong in (("is missing in", frame[key].isna()), ("stands twice in", frame[key].duplicated())):
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError(f"{key} {problem} {int(wrong.sum())} rows of {where}, the first at row {row}.")
+    ids = columns.ids(where, frame[key])
+    twice = pd.Index(ids).duplicated()
+    if twice.any():
+        raise InputError(
+            f"{key} stands twice in {int(twice.sum())} rows of {where}, the first at row {twice.argmax()}: "
+            f"{plain(ids[twice.argmax()])!r}. Give each one row."
+        )
     part = features_of(where, frame.drop(columns=key), kinds)
-    ids = features_of(where, frame[[key]], {key: "sparse"})
-    return Part(pd.concat([ids.table, part.table], axis=1), (key, *part.sparse), part.dense, part.lists)
+    table = pd.concat([pd.DataFrame({key: ids}), part.table], axis=1)
+    return Part(table, (key, *part.sparse), part.dense, part.lists)
 
 
 def features_of(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
     table, by_kind, lists = {}, {"sparse": [], "dense": []}, {}
     for name, column in frame.items():
-        kind = kinds.get(name) or _kind_of(where, column)
+        kind = kinds.get(name) or columns.kind_of(where, column)
         if kind == "list":
-            lists[name] = _ragged(where, column)
-        elif kind == "dense":
-            table[name] = _numbers(where, column)
-        elif kind == "sparse":
-            table[name] = _categories(where, column)
-        if kind in by_kind:
+            lists[name] = columns.lists(where, column)
+        elif kind in READ:
+            table[name] = READ[kind](where, column)
             by_kind[kind].append(name)
     return Part(pd.DataFrame(table, index=range(len(frame))), *map(tuple, by_kind.values()), lists)
 
 
-def _kind_of(where: str, column: pd.Series) -> str:
-    if pd.api.types.is_float_dtype(column):
-        return "dense"
-    if pd.api.types.is_datetime64_any_dtype(column):
-        raise InputError(
-            f"Column '{column.name}' of {where} holds datetimes. Make a number or a category of it, or say "
-            f"kinds={{'{column.name}': 'ignore'}}."
-        )
-    present = column[column.notna()] if column.dtype == object else column[:0]
-    return "list" if len(present) and isinstance(present.iloc[0], (list, tuple, set, np.ndarray)) else "sparse"
+def _only_ids(used: pd.Series) -> pd.DataFrame:
+    """The table of entities of which the log alone is known."""
+    return pd.DataFrame({used.name: columns.unpacked(used)}).drop_duplicates()
 
 
-def _ragged(where: str, column: pd.Series) -> Ragged:
-    lists = [list(entry) if isinstance(entry, (list, tuple, set, np.ndarray)) else entry for entry in column]
-    lists = [[] if not isinstance(entry, list) and pd.isna(entry) else entry for entry in lists]
-    wrong = [entry for entry in lists if not isinstance(entry, list)]
-    types = {type(value) for entry in lists if isinstance(entry, list) for value in entry}
-    if wrong or len(types) > 1 or not all(issubclass(kind, SIMPLE) for kind in types):
-        what = f"{wrong[0]!r}" if wrong else f"entries of types {', '.join(sorted(kind.__name__ for kind in types))}"
-        raise InputError(
-            f"Column '{column.name}' of {where} must hold lists of texts or of integers. Received: {what}."
-        )
-    # The order in a set changes from one process to the next.
-    return Ragged.from_lists(
-        [sorted(entry) if isinstance(raw, set) else entry for raw, entry in zip(column, lists, strict=True)]
-    )
-
-
-def _numbers(where: str, column: pd.Series) -> np.ndarray:
+def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.ndarray:
+    """(n,) int32, the row of `keys`, which are `ids` as `columns.ids` gives them, of each id of the log."""
+    used = columns.unpacked(used)
+    # Distinct ids alone are looked at, but for objects: to pandas, True is 1.
+    codes, distinct = (range(len(used)), used) if used.dtype == object else pd.factorize(used)
     try:
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"Column '{column.name}' of {where} must hold numbers to be dense ({error}).") from None
-
-
-def _categories(where: str, column: pd.Series) -> np.ndarray:
-    """Values that can be sorted and hashed: numbers, or texts with None where one is missing."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    if column.dtype.kind in "iufb" and isinstance(column.dtype, np.dtype):
-        return column.to_numpy()
-    types = {type(value) for value in column[column.notna()]}
-    if len(types) > 1 or not all(issubclass(kind, SIMPLE) for kind in types):
-        names = ", ".join(sorted(kind.__name__ for kind in types))
-        raise InputError(
-            f"Column '{column.name}' of {where} must hold texts, or numbers, to be sparse. Received: {names}. "
-            "Convert it, for example with .astype(str)."
-        )
-    return column.astype(object).where(column.notna(), None).to_numpy()
-
-
-def _rows(where: str, ids: pd.Series, used: pd.Series) -> np.ndarray:
-    rows = pd.Index(ids).get_indexer(pd.Index(used))
+        wanted = columns.ids("interactions", pd.Series(distinct, name=used.name))
+    except InputError:
+        columns.ids("interactions", used)  # the same, with the number of its row
+        raise
+    rows = pd.Index(keys).get_indexer(pd.Index(wanted))[codes]
     unknown = np.flatnonzero(rows < 0)
     if len(unknown):
+        first = wanted[codes[unknown[0]]]
         raise InputError(
             f"{len(unknown)} interactions have a {ids.name} that is not in {where}, the first at row {unknown[0]}: "
-            f"{used.iloc[unknown[0]]!r} ({used.dtype}; {where} hold {ids.dtype}). Add its row, or drop them."
+            f"{plain(first)!r} ({used.dtype}; {where} hold {ids.dtype}). Add its row, or drop them."
         )
     return rows.astype(np.int32)
 
 
-def _labels(column: pd.Series) -> np.ndarray:
-    wrong = column[~column.isin([0, 1])]
-    if len(wrong):
-        raise InputError(f"Labels must be 0 or 1. Received {len(wrong)} others, the first {wrong.iloc[0]!r}.")
-    return column.to_numpy(dtype=np.float32)
-
-
-def _seconds(column: pd.Series) -> np.ndarray:
-    if column.isna().any():
-        raise InputError(f"{int(column.isna().sum())} interactions have no {column.name}. Fill or drop them.")
-    if pd.api.types.is_datetime64_any_dtype(column):
-        utc = column.dt.tz_convert(None) if column.dt.tz else column
-        return utc.to_numpy("datetime64[s]").astype(np.int64)
-    if not pd.api.types.is_integer_dtype(column):
-        raise InputError(f"{column.name} must hold integer seconds or datetimes. Received: {column.dtype}.")
-    return column.to_numpy(np.int64)
+def _require_frames(frames: Mapping[str, pd.DataFrame | None]) -> None:
+    for where, frame in frames.items():
+        if not isinstance(frame, pd.DataFrame) and (frame is not None or where == "interactions"):
+            raise InputError(f"{where} must be a pandas DataFrame. Received: {type(frame).__name__}.")
+    if not len(frames["interactions"]):
+        raise InputError("interactions has no rows: there is nothing to learn from.")
 
 
 def _require_columns(where: str, frame: pd.DataFrame, columns: list[str]) -> None:
     names = [*columns, *frame.columns]
     wrong = [name for name in dict.fromkeys(names) if list(frame.columns).count(name) != 1]
-    if wrong or len(set(columns)) != len(columns) or not all(isinstance(name, str) for name in frame.columns):
+    if wrong or len(set(columns)) != len(columns) or not all(isinstance(name, str) for name in names):
+        hint = " The index has it: reset_index()." if {*columns} & {*frame.index.names} else ""
         raise InputError(
-            f"{where} must have each of these columns once, under a text as name: {', '.join(columns)}. "
-            f"Received: {', '.join(map(repr, frame.columns))}."
+            f"{where} must have each of these columns once, under a text as name: {', '.join(map(str, columns))}. "
+            f"Received: {', '.join(map(repr, frame.columns))}.{hint}"
         )
 
 

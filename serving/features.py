@@ -15,6 +15,7 @@ from preprocessing.encoding import UNKNOWN, MinMaxScaler
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from preprocessing.lists import Bags
+from preprocessing.values import entries, exact_below, is_list, is_missing, number, plain, whole
 from serving.table import Entities, as_lists
 
 Raw = Mapping[str, Any]
@@ -34,6 +35,7 @@ class RawEncoder:
             ) from None
         self.user_columns, self.item_columns = model.user_columns, model.item_columns
         self._ids: dict[str, dict] = {}
+        self._shares = (self.schema["user_statistic"], self.schema["item_statistic"])
 
     def user(self, raw: Raw, stored: Features) -> Features:
         """One user. stored: features that stand in for those that `raw` does not name."""
@@ -75,7 +77,7 @@ class RawEncoder:
             else:
                 raise InputError(
                     f"The {side} feature '{column.name}' is missing. Give {', '.join(c.name for c in columns)}; "
-                    "null stands for an unknown value of a sparse feature, or a missing number where training had some."
+                    "null stands for an unknown value, an empty list, or a missing number where training had some."
                 )
         return features
 
@@ -85,48 +87,66 @@ class RawEncoder:
             return torch.from_numpy(self._number(column.name, value))
         if isinstance(column, SparseFeat):
             return torch.tensor([self._id(column.name, column.name, value)], dtype=torch.int32)
-        if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+        if not is_list(value) and not is_missing(value):
             raise InputError(f"Feature '{column.name}' must be a list. Received: {value!r}.")
         vocabulary = self.schema["item_id"] if column.name == self.schema["history"] else column.name
-        ids = [self._id(column.name, vocabulary, one) for one in value]
+        ids = [self._id(column.name, vocabulary, one) for one in ([] if is_missing(value) else entries(value))]
         return Bags(torch.tensor(ids, dtype=torch.int32), torch.tensor([0, len(ids)], dtype=torch.int32))
 
     def _number(self, name: str, value: Any) -> np.ndarray:
-        if value is None and name in self._scalers and self._scalers[name].fill is not None:
-            value = self._scalers[name].fill
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-            raise InputError(f"Feature '{name}' must be a number. Received: {value!r}.")
+        """(1,) float32, scaled. A missing number is the training mean, and refused where training had none missing."""
+        scaler = self._scalers.get(name)
+        missing = is_missing(value) and scaler is not None and scaler.fill is not None
         try:
-            number = np.array([value], dtype=np.float64)
+            given = scaler.fill if missing else number(value)
         except OverflowError:  # and Python prints no such number, either
             raise InputError(
                 f"Feature '{name}' must be a finite number. Received: a whole number of {value.bit_length()} bits."
             ) from None
-        if name in self._scalers and np.isfinite(number[0]):
-            number = self._scalers[name].transform(name, number)
-        with np.errstate(over="ignore"):
-            number = number.astype(np.float32)
-        if not np.isfinite(number[0]):
+        # A truth value is a number where training's were all 0 and 1.
+        truth = scaler is None or not {scaler.low, scaler.high} <= {0.0, 1.0}
+        if isinstance(value, (float, np.floating)) and not np.isfinite(value) and not missing:
             raise InputError(f"Feature '{name}' must be a finite number. Received: {value!r}.")
-        return number
+        if given is None or (isinstance(value, (bool, np.bool_)) and truth):
+            raise InputError(f"Feature '{name}' must be a number. Received: {value!r}.")
+        if name in self._shares and not 0 <= given <= 1:
+            raise InputError(f"Feature '{name}' is a mean of labels, and must lie in 0..1. Received: {value!r}.")
+        scaled = np.array([given], dtype=np.float64)
+        try:
+            if scaler is not None:
+                scaled = scaler.transform(name, scaled)
+        except InputError:
+            raise InputError(
+                f"Feature '{name}' must be a finite number, scaled by those in training: {scaler.low} to "
+                f"{scaler.high}. Received: {value!r}."
+            ) from None
+        with np.errstate(over="ignore"):
+            scaled = scaled.astype(np.float32)
+        if not np.isfinite(scaled[0]):
+            raise InputError(f"Feature '{name}' must be a finite number. Received: {value!r}.")
+        return scaled
 
     def _id(self, name: str, vocabulary: str, value: Any) -> int:
-        """The id of a value, `UNKNOWN` for one that training has not seen, or for None."""
-        if value is None:
-            return UNKNOWN
+        """The id of a value, `UNKNOWN` for one that training has not seen, or for a missing one."""
         if vocabulary not in self._ids:
             self._ids[vocabulary] = {known: place for place, known in enumerate(self._values[vocabulary], start=1)}
         ids = self._ids[vocabulary]
-        expected = type(next(iter(ids), value))
-        plain = value.item() if isinstance(value, np.generic) else value
-        if type(plain) is not expected:
+        if is_missing(value):
+            return UNKNOWN
+        given = plain(value)
+        expected = type(next(iter(ids), given))
+        if expected is int and type(given) is float:  # 3.0, where it is exactly 3
+            given = given if whole(value) is None else whole(value)
+        elif expected is float and type(given) is int and abs(given) < exact_below(float):
+            given = float(given)
+        if type(given) is not expected or expected not in (str, int, float, bool):
             raise InputError(
                 f"Feature '{name}' must be of type {expected.__name__}, as in training. Received: {value!r}."
             )
-        return ids.get(plain, UNKNOWN)
+        return ids.get(given, UNKNOWN)
 
 
-def stack(ids: list, rows: list[Features], texts: dict[str, list[str]]) -> Entities:
+def stack(ids: list | np.ndarray, rows: list[Features], texts: dict[str, list[str]]) -> Entities:
     """Features of one entity each -> entities. ids: all whole numbers, or all strings."""
     values, lists = {}, {}
     for name, first in rows[0].items():

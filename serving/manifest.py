@@ -97,7 +97,7 @@ def writing(run: Path) -> Iterator[Path]:
     folder = index_folder(run)
     try:
         folder.mkdir(exist_ok=True)
-        lock = (folder / LOCK).open("w")
+        lock = (folder / LOCK).open("w", encoding="utf-8")
     except OSError as error:
         raise InputError(f"The index folder {folder} cannot be written: {error.strerror}.") from None
     with lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import numpy as np
 import torch
 
 from preprocessing.errors import InputError
+from preprocessing.values import TEXTLIKE
 from serving.features import Raw
+from serving.given import id_array, listed
 from serving.index import ENCODE_ROWS, Snapshot
 from serving.manifest import signature
 from serving.scorers import Levels
-from serving.search import Ranking, all_logits, best_of_all, exact_logits, rankings_of
+from serving.search import Ranking, all_logits, best_of_all, exact_logits, rankings_of, require_finite_logits
 from serving.state import State
 from serving.update import delete_items, upsert_items
 
@@ -44,12 +46,13 @@ class PreRanker:
         return cls(State.load(Path(run)))
 
     def rank(
-        self, user: User | Sequence[User], candidates: Sequence | None = None, k: int = 100, levels: Levels = None
+        self, user: User | Iterable[User], candidates: Iterable | None = None, k: int = 100, levels: Levels = None
     ) -> Ranking | list[Ranking]:
         """The k best of all items, or of the candidates; all of them where there are fewer, each once.
 
-        candidates: item ids, the same for every user. levels: IntTower's levels: "all", "last" or numbers from 1.
-        Raises `InputError` for an unknown user or item, no candidates, or k below 1.
+        candidates: item ids in a list, an array, a Series, ..., the same for every user. levels: IntTower's levels:
+            "all", "last" or numbers from 1.
+        Raises `InputError` for an unknown user or item, no candidates, k below 1, or scores that are not finite.
         """
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
             raise InputError(f"k must be a whole number of at least 1. Received: {k!r}.")
@@ -68,10 +71,10 @@ class PreRanker:
             rankings += self._best(state, query, rows, int(k))
         return rankings if many else rankings[0]
 
-    def score(self, user: User | Sequence[User], candidates: Sequence, levels: Levels = None) -> np.ndarray:
+    def score(self, user: User | Iterable[User], candidates: Iterable, levels: Levels = None) -> np.ndarray:
         """Click probabilities of the candidates in the order given, (n,) float64, or (users, n) for a list of users."""
         state = self._current()
-        rows = _candidate_rows(state.items, candidates)
+        rows = _candidate_rows(state.items, candidates, ordered=True)
         vectors = state.items.vectors(rows)
         many, users = _as_list(user)
         with torch.inference_mode():
@@ -79,10 +82,11 @@ class PreRanker:
                 state.scorer.score_items(self._query(state, users[first : first + USER_CHUNK], levels), vectors)
                 for first in range(0, len(users), USER_CHUNK)
             ]
+        require_finite_logits(torch.cat(logits))
         scores = torch.sigmoid(torch.cat(logits).double()).numpy()
         return scores if many else scores[0]
 
-    def user_vectors(self, user: User | Sequence[User], levels: Levels = None) -> np.ndarray:
+    def user_vectors(self, user: User | Iterable[User], levels: Levels = None) -> np.ndarray:
         """(users, d) float32, for an index of another program: products with `item_vectors` are logits without bias.
 
         Raises `InputError` for an unknown user, and for a model whose logits are not such products.
@@ -94,6 +98,7 @@ class PreRanker:
             self._query(state, users[first : first + ENCODE_ROWS], levels).sum(1)
             for first in range(0, len(users), ENCODE_ROWS)
         ]
+        require_finite_logits(torch.cat(queries))
         return torch.cat(queries).numpy()
 
     def item_vectors(self) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +111,7 @@ class PreRanker:
         rows = state.items.live()
         return state.items.ids(rows), state.items.vectors(rows).numpy()
 
-    def upsert(self, items: Sequence[Raw]) -> int:
+    def upsert(self, items: Iterable[Raw]) -> int:
         """Adds items or replaces them, by raw features with their id. Returns the index's generation.
 
         A feature that is not given keeps its value for an item that is there; for a new one only its statistic may be
@@ -114,7 +119,7 @@ class PreRanker:
         """
         return upsert_items(self._current(), items)
 
-    def delete(self, ids: Sequence) -> int:
+    def delete(self, ids: Iterable) -> int:
         """Removes items. Returns the index's generation. Raises `InputError` for an unknown one."""
         return delete_items(self._current(), ids)
 
@@ -150,13 +155,14 @@ def _require_product(state: State) -> None:
         )
 
 
-def _candidate_rows(items: Snapshot, candidates: Sequence) -> np.ndarray:
-    if len(candidates) == 0:
+def _candidate_rows(items: Snapshot, candidates: Iterable, ordered: bool = False) -> np.ndarray:
+    ids = id_array("Candidates", candidates, items.base.has_text_ids, ordered)
+    if len(ids) == 0:
         raise InputError("The list of candidates is empty. Leave it out to rank all items.")
-    rows = items.find(candidates)
-    unknown = np.flatnonzero(rows < 0)
-    if len(unknown):
-        some = ", ".join(repr(candidates[place]) for place in unknown[:5].tolist())
+    rows = items.find(ids)
+    unknown = ids[rows < 0].tolist()
+    if unknown:
+        some = ", ".join(map(repr, unknown[:5]))
         raise InputError(f"{len(unknown)} of {len(rows)} candidates are not in the index: {some}. Leave them out.")
     return rows
 
@@ -167,9 +173,10 @@ def _distinct(rows: np.ndarray) -> np.ndarray:
     return rows[np.append(True, rows[1:] != rows[:-1])]
 
 
-def _as_list(user: User | Sequence[User]) -> tuple[bool, list[User]]:
-    many = isinstance(user, (list, tuple, np.ndarray))
-    users = list(user) if many else [user]
+def _as_list(user: User | Iterable[User]) -> tuple[bool, list[User]]:
+    if isinstance(user, (*TEXTLIKE, Mapping)) or not isinstance(user, Iterable) or getattr(user, "ndim", 1) == 0:
+        return False, [user.item() if isinstance(user, np.ndarray) else user]
+    users = list(listed("Users", user, ordered=True))
     if not users:
         raise InputError("The list of users is empty.")
-    return many, users
+    return True, users

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from preprocessing.errors import InputError
 from serving.index import ENCODE_ROWS, Snapshot
 from serving.scorers import Scorer
 from serving.state import State
@@ -103,6 +104,7 @@ def _by_rows(scorer: Scorer, query: Any, rows: Tensor) -> Tensor:
 def rankings_of(items: Snapshot, logits: Tensor, rows: np.ndarray | None, k: int) -> list[Ranking]:
     """logits (U, n) of these rows, or of all -> the k best for each user. Equal logits stand in the order of rows."""
     best, places = torch.topk(logits, min(k, logits.shape[1]), sorted=False)
+    require_finite_logits(best)  # NaN is among the best: to `topk` it is the largest
     rankings = []
     for values, place in zip(best.double().numpy(), places.numpy(), strict=True):
         chosen = place if rows is None else rows[place]
@@ -110,3 +112,12 @@ def rankings_of(items: Snapshot, logits: Tensor, rows: np.ndarray | None, k: int
         values, chosen = values[order], chosen[order]
         rankings.append(Ranking(items.ids(chosen), 1.0 / (1.0 + np.exp(-values)), values))
     return rankings
+
+
+def require_finite_logits(logits: Tensor) -> None:
+    """Raises `InputError` for NaN and infinity."""
+    if not torch.isfinite(logits).all():
+        raise InputError(
+            "The model's answer to this request is NaN or infinite: a given number far outside of those in training "
+            "makes it so, or weights that are not finite. Check the request, or train again."
+        )

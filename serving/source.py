@@ -59,7 +59,7 @@ def read_result(run: Path) -> dict:
     if not path.is_file():
         raise InputError(f"{run} is no finished run: {RESULT} is missing. Train first, or continue with --resume.")
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}). Train again, or restore the file.") from None
 

@@ -17,6 +17,7 @@ from preprocessing.errors import InputError
 from serving.features import RawEncoder, concatenate
 from serving.fold import for_inference
 from serving.format import SectionFile
+from serving.given import one_id
 from serving.index import Snapshot
 from serving.manifest import Manifest, index_folder, model_checksum, model_signature, read_manifest, signature
 from serving.scorers import Scorer, make_scorer
@@ -94,13 +95,13 @@ class State:
 
     def find_users(self, users: list) -> np.ndarray:
         """(n,) rows of user ids, -1 for whatever is no id of a known user."""
-        kinds = str if self.users.has_text_ids else (int, np.integer)
-        fitting = [isinstance(user, kinds) and not isinstance(user, bool) for user in users]
+        ids = [one_id(user, self.users.has_text_ids) for user in users]
+        fitting = [one is not None for one in ids]
         if all(fitting):
-            return self.users.find(keys_of(users))
+            return self.users.find(keys_of(ids))
         rows = np.full(len(users), -1)
         if any(fitting):
-            rows[fitting] = self.users.find(keys_of([user for user, fits in zip(users, fitting, strict=True) if fits]))
+            rows[fitting] = self.users.find(keys_of([one for one in ids if one is not None]))
         return rows
 
     def stored(self, rows: np.ndarray) -> Features:

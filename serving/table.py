@@ -14,6 +14,8 @@ from preprocessing.errors import InputError
 from preprocessing.lists import Bags, Lists
 from serving.format import SectionFile, Sections
 
+IDS, OFFSETS = "text.id", ".offsets"  # sections: ids that are texts, and where each list or text begins
+
 
 @dataclass(frozen=True)
 class Entities:
@@ -60,6 +62,16 @@ def _join_lists(parts: list[Lists]) -> Lists:
     lengths = torch.cat([bag.offsets.diff() for bag in bags]).long()
     ends = lengths.cumsum(0)
     return Lists(torch.cat([bag.values for bag in bags]), ends - lengths, ends)
+
+
+def _section(kind: str, name: str) -> str:
+    """Where a feature or a text stands: no name is another's offsets, and no text called "id" the ids.
+
+    >>> _section("list", "tags"), _section("text", "tags.offsets"), _section("text", "id") == IDS
+    ('list.tags', 'text.tags%2Eoffsets', False)
+    """
+    safe = name.replace("%", "%25").replace(".", "%2E")
+    return f"{kind}.%69d" if f"{kind}.{safe}" == IDS else f"{kind}.{safe}"
 
 
 def utf8(what: str, text: str) -> bytes:
@@ -110,20 +122,20 @@ def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], di
     """Sections, contents and meta of entities in key order, for `format.create`. Raises `InputError` as `utf8` does."""
     content = {"key": keys_of(entities.ids)}
     names = {"value": list(entities.features.values), "list": list(entities.features.lists)}
-    strings = dict(entities.texts)
+    strings = {_section("text", name): (name, texts) for name, texts in entities.texts.items()}
     if entities.ids.dtype.kind not in "iu":
-        strings["id"] = entities.ids.tolist()
+        strings[IDS] = ("id", entities.ids.tolist())
     for name, value in entities.features.values.items():
-        content[f"value.{name}"] = value.numpy()
+        content[_section("value", name)] = value.numpy()
     for name, lists in entities.features.lists.items():
         bags = lists.batch(torch.arange(len(lists)))
-        content[f"list.{name}"] = bags.values.numpy()
-        content[f"list.{name}.offsets"] = np.append(0, (lists.end - lists.start).cumsum(0).numpy())
-    for name, texts in strings.items():
+        content[_section("list", name)] = bags.values.numpy()
+        content[_section("list", name) + OFFSETS] = np.append(0, (lists.end - lists.start).cumsum(0).numpy())
+    for section, (name, texts) in strings.items():
         encoded = [utf8(f"'{name}'", text) for text in texts]
-        content[f"text.{name}"] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-        content[f"text.{name}.offsets"] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-    meta = {"values": names["value"], "lists": names["list"], "texts": list(entities.texts), "strings": "id" in strings}
+        content[section] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        content[section + OFFSETS] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    meta = {"values": names["value"], "lists": names["list"], "texts": list(entities.texts), "strings": IDS in strings}
     return {name: (array.dtype.str, array.shape) for name, array in content.items()}, content, meta
 
 
@@ -154,11 +166,14 @@ class EntityTable:
     def ids(self, rows: np.ndarray) -> np.ndarray:
         """(n,) whole numbers, or strings as objects."""
         if self.has_text_ids:
-            return np.array(self.text("id", rows), dtype=object)
+            return np.array(self._texts(IDS, rows), dtype=object)
         return self.file.rows("key", rows)
 
     def text(self, name: str, rows: np.ndarray) -> list[str]:
-        pieces, lengths = self._slices(f"text.{name}", rows)
+        return self._texts(_section("text", name), rows)
+
+    def _texts(self, section: str, rows: np.ndarray) -> list[str]:
+        pieces, lengths = self._slices(section, rows)
         ends = np.cumsum(lengths)
         content = pieces.tobytes()
         return [content[start:end].decode() for start, end in zip(ends - lengths, ends, strict=True)]
@@ -168,9 +183,9 @@ class EntityTable:
         features: Features = {}
         for name in names:
             if name in self.file.meta["values"]:
-                features[name] = torch.from_numpy(self.file.rows(f"value.{name}", rows))
+                features[name] = torch.from_numpy(self.file.rows(_section("value", name), rows))
             elif name in self.file.meta["lists"]:
-                values, lengths = self._slices(f"list.{name}", rows)
+                values, lengths = self._slices(_section("list", name), rows)
                 offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
                 features[name] = Bags(torch.from_numpy(values), torch.from_numpy(offsets))
         return features
@@ -184,9 +199,9 @@ class EntityTable:
         )
         return Entities(self.ids(rows), table, {name: self.text(name, rows) for name in self.texts})
 
-    def _slices(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _slices(self, section: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The pieces of these rows end to end, and the length of each."""
-        start, end = self.file.rows(f"{name}.offsets", rows), self.file.rows(f"{name}.offsets", rows + 1)
+        start, end = self.file.rows(section + OFFSETS, rows), self.file.rows(section + OFFSETS, rows + 1)
         length = end - start
         shift = np.repeat(start - (np.cumsum(length) - length), length)
-        return self.file.rows(name, shift + np.arange(len(shift))), length
+        return self.file.rows(section, shift + np.arange(len(shift))), length

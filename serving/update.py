@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from model.base import TwoTower
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
+from preprocessing.values import entries, is_list, is_missing, plain
 from serving.features import Raw, stack
 from serving.format import SectionFile, create
+from serving.given import id_array, listed
 from serving.index import Snapshot, encode, write_base, write_delta
 from serving.manifest import Manifest, index_folder, model_checksum, read_manifest, write_manifest, writing
 from serving.scorers import item_heads
@@ -72,8 +74,12 @@ def _require_saved(run: Path, model: TwoTower) -> None:
         raise InputError(f"The model in {run} is another one than that which is to encode the items. Build again.")
 
 
-def upsert_items(state: State, rows: Sequence[Raw]) -> int:
+def upsert_items(state: State, rows: Iterable[Raw]) -> int:
     """Adds or replaces items by raw features. Returns the new generation."""
+    rows = list(listed("Items", rows))
+    wrong = next((row for row in rows if not isinstance(row, Mapping)), None)
+    if wrong is not None:
+        raise InputError(f"Items must be a list of dicts of raw features. Received: {str(wrong)[:80]}.")
     if not rows:
         raise InputError("There is no item to add.")
     with writing(state.run), torch.inference_mode():
@@ -82,13 +88,14 @@ def upsert_items(state: State, rows: Sequence[Raw]) -> int:
         return _write(state, manifest, current, changed, keys_of(changed.ids))
 
 
-def delete_items(state: State, ids: Sequence) -> int:
+def delete_items(state: State, ids: Iterable) -> int:
     """Removes items by id, each once however often it is named. Returns the new generation."""
+    ids = id_array("Ids to delete", ids, state.items.base.has_text_ids)
     if len(ids) == 0:
         raise InputError("There is no item to delete.")
     with writing(state.run), torch.inference_mode():
         manifest, current = _current(state)
-        unknown = [one for one, row in zip(ids, current.find(ids), strict=True) if row < 0]
+        unknown = ids[current.find(ids) < 0].tolist()
         if unknown:
             raise InputError(f"{len(unknown)} items to delete are not in the index: {unknown[:5]}.")
         return _write(state, manifest, current, None, np.unique(keys_of(ids)))
@@ -104,13 +111,13 @@ def _current(state: State) -> tuple[Manifest, Snapshot]:
     return manifest, Snapshot(SectionFile(folder / manifest.base), delta)
 
 
-def _encoded(state: State, current: Snapshot, rows: Sequence[Raw]) -> Entities:
+def _encoded(state: State, current: Snapshot, rows: Iterable[Raw]) -> Entities:
     """Raw items as entities, what is not given taken from the item that is there."""
     encoder, name = state.encoder, state.encoder.schema["item_id"]
-    missing = [raw for raw in rows if raw.get(name) is None]
+    missing = [raw for raw in rows if is_missing(raw.get(name))]
     if missing:
         raise InputError(f"An item lacks its id '{name}'. Received: {str(dict(missing[0]))[:80]}.")
-    ids = [raw[name] for raw in rows]
+    ids = id_array(f"'{name}' of items", [raw[name] for raw in rows], current.base.has_text_ids)
     found = current.find(ids)
     columns = [column.name for column in encoder.item_columns]
     features, texts = [], {text: [] for text in current.texts}
@@ -125,8 +132,7 @@ def _encoded(state: State, current: Snapshot, rows: Sequence[Raw]) -> Entities:
 
 def _text(name: str, value: Any) -> str:
     """What to show of a text, or of a list feature of the same name. Raises `InputError` for anything but these."""
-    single = isinstance(value, (str, Mapping)) or not hasattr(value, "__iter__")
-    parts = [part for part in ([value] if single else value) if part is not None]
+    parts = [part for part in (entries(value) if is_list(value) else [plain(value)]) if part is not None]
     if not all(isinstance(part, str) for part in parts):
         raise InputError(f"'{name}' must be a string, a list of strings, or null. Received: {str(value)[:80]}.")
     return "|".join(parts)

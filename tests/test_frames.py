@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.frames import raw_from_frames
+from preprocessing.leaks import LeakWarning
 from preprocessing.protocol import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -282,8 +284,10 @@ class TestPage:
         blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
         assert len(blocks) == 5
         scope: dict = {}
-        for block in blocks:
-            exec(compile(block, "own_data.md", "exec"), scope)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", LeakWarning)
+            for block in blocks:
+                exec(compile(block, "own_data.md", "exec"), scope)
         assert {"config.json", "model.safetensors"} <= set(os.listdir(tmp_path / "my-run"))
         score = scope["model"].evaluate(scope["data"].test)
         assert score == scope["same"].evaluate(scope["data"].test)

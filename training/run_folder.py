@@ -132,7 +132,7 @@ class _FolderLock:
     def __init__(self, folder: Path):
         self._path = folder / LOCK
         while True:
-            self._file = self._path.open("a+")
+            self._file = self._path.open("a+", encoding="utf-8")
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -35,7 +35,7 @@ def read_config(folder: Path) -> dict:
     if not path.is_file():
         raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}). Train again, or restore the file.") from None
     if not isinstance(config, dict):

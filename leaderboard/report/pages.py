@@ -183,10 +183,10 @@ def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Pa
     written = [folder / "README.md"]
     write_atomic(written[0], full_report(results, Path(os.path.relpath(figures, folder)).as_posix()))
     if readme is not None:
-        write_atomic(readme, filled(readme.read_text(), results))
+        write_atomic(readme, filled(readme.read_text(encoding="utf-8"), results))
         tuning, serving = (readme.parent / "docs" / name for name in ("tuning.md", "serving.md"))
-        write_atomic(tuning, filled_tuning(tuning.read_text(), load(folder / dataset / FOLDER)))
-        write_atomic(serving, fill(serving.read_text(), speed_tables(folder / SPEED)))
+        write_atomic(tuning, filled_tuning(tuning.read_text(encoding="utf-8"), load(folder / dataset / FOLDER)))
+        write_atomic(serving, fill(serving.read_text(encoding="utf-8"), speed_tables(folder / SPEED)))
         written += [readme, tuning, serving]
         pictures |= ARCHITECTURES
     return written + [path for name, picture in pictures.items() for path in draw(figures, name, picture)]

@@ -1,0 +1,294 @@
+"""Columns of a frame -> arrays of plain values, whatever pandas, numpy or Arrow type holds them, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from preprocessing.errors import InputError
+from preprocessing.raw import Ragged
+from preprocessing.values import INT64, entries, exact_below, is_list, is_missing, number, plain, whole
+
+SECONDS = "integer seconds or datetimes"
+
+
+def kind_of(where: str, column: pd.Series) -> str:
+    """What a column is by guess: "dense" for floats and decimals, "list" for lists, "sparse" for everything else."""
+    dtype = column.dtype
+    if dtype.kind == "M":
+        raise InputError(
+            f"Column '{column.name}' of {where} holds datetimes. Make a number or a category of it, or say "
+            f"kinds={{'{column.name}': 'ignore'}}."
+        )
+    if isinstance(dtype, pd.CategoricalDtype) or _is_text(dtype):
+        return "sparse"
+    if pd.api.types.is_float_dtype(dtype):
+        return "dense"
+    if dtype.kind != "O":
+        return "sparse"
+    kinds = {type(value): value for value in column if not is_missing(value)}
+    if any(is_list(value) for value in kinds.values()):
+        return "list"
+    numbers = all(number(value) is not None and type(plain(value)) is not bool for value in kinds.values())
+    floats = any(isinstance(value, (float, np.floating, Decimal)) for value in kinds.values())
+    return "dense" if numbers and floats else "sparse"
+
+
+def lists(where: str, column: pd.Series) -> Ragged:
+    """Lists of texts or of whole numbers; a missing one is empty, a missing value in one left out."""
+    given = list(unpacked(column))
+    wrong = next((value for value in given if not is_list(value) and not is_missing(value)), None)
+    rows = [] if wrong is not None else [[] if is_missing(value) else entries(value) for value in given]
+    values = [value for row in rows for value in row]
+    kinds = set(map(type, values))
+    if wrong is not None or kinds not in (set(), {int}, {str}):
+        what = f"{wrong!r}" if wrong is not None else f"entries of types {_names(kinds)}"
+        advice = ""
+        if float in kinds:
+            advice = (
+                " A vector is no list of categories: give each of its numbers a column of its own. "
+                "Whole numbers must be of an integer type."
+            )
+        raise InputError(
+            f"Column '{column.name}' of {where} must hold lists of texts or of integers. Received: {what}.{advice}"
+        )
+    # Texts as objects: an array of numpy's own strings loses any zero characters at their ends.
+    array = np.array(values, dtype=object if kinds == {str} else None)
+    if kinds == {str}:
+        _require_text(where, column, array)
+    return Ragged(array, np.cumsum([0, *map(len, rows)], dtype=np.int64))
+
+
+def numbers(where: str, column: pd.Series) -> np.ndarray:
+    """(n,) float64, NaN where one is missing."""
+    values = plain_array(column)
+    if values.dtype.kind in "iufb":
+        return values.astype(np.float64)
+    kinds = {type(value): value for value in values if value is not None}
+    wrong = {kind for kind, value in kinds.items() if number(value) is None}
+    if wrong:
+        advice = _advice(column.name, kinds)
+        raise InputError(
+            f"Column '{column.name}' of {where} must hold numbers to be dense. Received: {_names(wrong)}.{advice}"
+        )
+    try:
+        return np.array([np.nan if value is None else number(value) for value in values], dtype=np.float64)
+    except OverflowError:
+        raise InputError(f"Column '{column.name}' of {where} holds a whole number beyond all floats.") from None
+
+
+def categories(where: str, column: pd.Series) -> np.ndarray:
+    """(n,) values that can be sorted and hashed: numbers or truth values, or objects with None where one is missing."""
+    values = plain_array(column)
+    if values.dtype.kind in "iub":
+        return values
+    if values.dtype.kind == "f":
+        return _exact(where, column, values)
+    present = np.array([value is not None for value in values], dtype=bool)
+    kinds = {type(value) for value in values[present]}
+    if kinds == {int} and present.all() and all(value in INT64 for value in values):
+        return values.astype(np.int64)
+    if kinds == {bool} and present.all():
+        return values.astype(bool)
+    if kinds == {float, int} and not any(type(value) is int and abs(value) >= exact_below(float) for value in values):
+        values, kinds = np.array([None if value is None else float(value) for value in values], object), {float}
+    if kinds == {float}:
+        _exact(where, column, values[present].astype(np.float64))
+    if len(kinds) > 1 or not kinds <= {str, int, float, bool}:
+        raise InputError(
+            f"Column '{column.name}' of {where} must hold texts, or numbers, to be sparse. Received: {_names(kinds)}. "
+            f"Convert it, for example with .astype(str).{_advice(column.name, kinds)}"
+        )
+    if kinds == {str}:
+        _require_text(where, column, values)
+    return values
+
+
+def require_present(where: str, column: pd.Series) -> None:
+    missing = column.isna().to_numpy(dtype=bool)
+    if missing.any():
+        raise InputError(
+            f"{column.name} is missing in {int(missing.sum())} rows of {where}, the first at row {missing.argmax()}."
+        )
+
+
+def ids(where: str, column: pd.Series) -> np.ndarray:
+    """(n,) int64, or texts as objects. Raises `InputError` for missing ids and for those that are neither."""
+    require_present(where, column)
+    # As they are, and not `plain`: whether a float is exact depends on its type.
+    values = _stored(unpacked(column))
+    if values.dtype.kind == "i":
+        return values.astype(np.int64)
+    if values.dtype.kind == "u":
+        fits, result = values <= np.uint64(INT64[-1]), values
+    elif values.dtype.kind == "f":
+        fits, result = (np.abs(values) < exact_below(values.dtype)) & (values == np.floor(values)), values
+    else:
+        if all(isinstance(value, str) for value in values):
+            _require_text(where, column, values)
+            return values if set(map(type, values)) <= {str} else np.array([*map(plain, values)], dtype=object)
+        found = [whole(value) for value in values]
+        fits = np.array([value is not None for value in found], dtype=bool)
+        result = np.array([0 if value is None else value for value in found], dtype=np.int64)
+    if not fits.all():
+        row = int(np.argmin(fits))
+        raise InputError(
+            f"Column '{column.name}' of {where} must hold ids: texts, or whole numbers of 64 bits, and floats below "
+            f"{exact_below(values.dtype if values.dtype.kind == 'f' else float)} only, since larger ones stand for "
+            f"several whole numbers. Received: {plain(values[row])!r} ({column.dtype}) at row {row}."
+        )
+    return result.astype(np.int64)
+
+
+def labels(column: pd.Series) -> np.ndarray:
+    """(n,) float32 of 0 and 1."""
+    values = plain_array(column)
+    if values.dtype.kind not in "iufb":
+        floats = [None if value is None or isinstance(value, str) else number(value) for value in values]
+        values = np.array([np.nan if value is None else value for value in floats], dtype=np.float64)
+    wrong = ~((values == 0) | (values == 1))
+    if wrong.any():
+        raise InputError(
+            f"Labels must be 0 or 1. Received {int(wrong.sum())} others, the first {column.iloc[int(wrong.argmax())]!r}"
+            f" at row {wrong.argmax()}."
+        )
+    return values.astype(np.float32)
+
+
+def seconds(column: pd.Series) -> np.ndarray:
+    """(n,) int64 seconds since 1970 in UTC. Times without a zone count as UTC."""
+    missing = column.isna().to_numpy(dtype=bool)
+    if missing.any():
+        raise InputError(
+            f"{int(missing.sum())} interactions have no {column.name}, the first at row {missing.argmax()}. "
+            "Fill or drop them."
+        )
+    column = unpacked(column)
+    if column.dtype.kind in "iu":
+        values = column.to_numpy()
+        if len(values) and int(values.max()) not in INT64:
+            raise InputError(f"{column.name} must hold {SECONDS}. Received: {values.max()}, which has over 63 bits.")
+        return values.astype(np.int64)
+    if column.dtype.kind == "O":
+        found = [None if isinstance(value, (float, np.floating, Decimal)) else whole(value) for value in column]
+        if found and None not in found:
+            return np.array(found, dtype=np.int64)
+        column = _datetimes(column)
+    if column.dtype.kind != "M":
+        objects = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
+        held = _names(set(map(type, column))) if objects else column.dtype
+        raise InputError(f"{column.name} must hold {SECONDS}. Received: {held}.")
+    return pd.to_datetime(column, utc=True).dt.tz_convert(None).to_numpy("datetime64[s]").astype(np.int64)
+
+
+def _datetimes(column: pd.Series) -> pd.Series:
+    """Objects as datetimes, if they are dates or datetimes with, or all without, a zone; else as they are."""
+    values = [pd.Timestamp(value) if isinstance(value, np.datetime64) else value for value in column]
+    if not values or not all(hasattr(value, "year") and hasattr(value, "timetuple") for value in values):
+        return column
+    zones = {getattr(value, "tzinfo", None) is not None for value in values}
+    if len(zones) > 1:
+        raise InputError(f"{column.name} holds times with a zone and times without. Give all of them one.")
+    return pd.Series(pd.to_datetime(values, utc=True), name=column.name)
+
+
+def unpacked(column: pd.Series) -> pd.Series:
+    """The values without the storage of a categorical, of a sparse array or of another machine's order of bytes."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return column.sparse.to_dense()
+    if not isinstance(dtype, pd.CategoricalDtype):
+        foreign = isinstance(dtype, np.dtype) and not dtype.isnative
+        return column.astype(dtype.newbyteorder("=")) if foreign else column
+    codes = column.cat.codes.to_numpy()
+    if (codes >= 0).all():
+        return pd.Series(column.cat.categories.take(codes), name=column.name)
+    values = _taken(column.cat.categories.astype(object).to_numpy(), codes)
+    return pd.Series(values, name=column.name, dtype=object)
+
+
+def plain_array(column: pd.Series) -> np.ndarray:
+    """(n,) numbers or truth values as numpy has them, if none is missing (or is NaN among floats), or objects: `plain`
+    of each."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _taken(plain_array(pd.Series(column.cat.categories)), column.cat.codes.to_numpy())
+    column = unpacked(column)
+    dtype, missing = column.dtype, column.isna().to_numpy(dtype=bool)
+    if dtype.kind == "f" or (dtype.kind in "iub" and not missing.any()):
+        return _stored(column)
+    values = column.astype(object).to_numpy(copy=True)
+    if _is_text(dtype):
+        values[missing] = None
+    else:
+        values[:] = [plain(value) for value in values]
+    return values
+
+
+def _stored(column: pd.Series) -> np.ndarray:
+    """(n,) numbers and truth values of one type, NaN for a missing float; else objects."""
+    dtype = column.dtype
+    if dtype.kind not in "iufb":
+        return column.astype(object).to_numpy()
+    if isinstance(dtype, np.dtype):
+        return column.to_numpy()
+    return column.to_numpy(dtype=dtype.numpy_dtype, **({"na_value": np.nan} if dtype.kind == "f" else {}))
+
+
+def _taken(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """`values[codes]`, with NaN among floats and None among all others for the code -1."""
+    if (codes >= 0).all():
+        return values[codes]
+    if values.dtype.kind == "f":
+        return np.append(values, values.dtype.type(np.nan))[codes]
+    with_none = np.empty(len(values) + 1, dtype=object)
+    with_none[:-1] = [plain(value) for value in values]
+    return with_none[codes]
+
+
+def _exact(where: str, column: pd.Series, values: np.ndarray) -> np.ndarray:
+    """The floats, if each is one value: no infinity, and none that stands for several whole numbers."""
+    limit = exact_below(values.dtype)
+    wrong = np.abs(values) >= limit
+    if wrong.any():
+        raise InputError(
+            f"Column '{column.name}' of {where} holds floats of {limit} or more as categories, the first at row "
+            f"{wrong.argmax()}: {plain(values[wrong.argmax()])!r}. They may stand for several whole numbers: read them "
+            "as integers or texts."
+        )
+    return values
+
+
+def _require_text(where: str, column: pd.Series, values: np.ndarray) -> None:
+    """Raises `InputError` for half of a surrogate pair, which no file could hold."""
+    try:
+        "".join(value for value in values if value is not None).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"Column '{column.name}' of {where} holds half of a surrogate pair, or a byte that is not UTF-8 "
+            f"({error.object[max(error.start - 20, 0) : error.end + 20]!r}). Give text."
+        ) from None
+
+
+def _is_text(dtype) -> bool:
+    """Whether a column of this type holds texts and nothing else."""
+    return not isinstance(dtype, np.dtype) and pd.api.types.is_string_dtype(dtype)
+
+
+def _names(kinds: Iterable[type]) -> str:
+    return ", ".join(sorted(kind.__name__ for kind in kinds))
+
+
+def _advice(name: str, kinds: Iterable[type]) -> str:
+    """How to make a number of what is none."""
+    if any(issubclass(kind, timedelta) for kind in kinds):
+        return f" Make a number of it: frame['{name}'].dt.total_seconds()."
+    if any(issubclass(kind, date) for kind in kinds):
+        return (
+            f" Make a number of it, for example of days: (pd.to_datetime(frame['{name}'], utc=True) - "
+            "pd.Timestamp(0, tz='UTC')) / pd.Timedelta(days=1)."
+        )
+    return f" Decode them: frame['{name}'].str.decode('utf-8')." if bytes in kinds else ""
