@@ -80,7 +80,10 @@ class TestBadInput:
             (["--model_name", "dssm", "--fe_score", "last"], "--fe_score has no effect on dssm"),
             (["--model_name", "lr", "--dropout", "0.3"], "--dropout has no effect on lr"),
             (["--model_name", "lr", "--embedding_dim", "8"], "--embedding_dim has no effect on lr"),
-            (["--model_name", "lr", "--published_eval_mode"], "--published_eval_mode has no effect on lr"),
+            (
+                ["--model_name", "lr", "--set", "unknown_rate=0", "--published_eval_mode"],
+                "--published_eval_mode has no effect on lr, which trains as it evaluates. Leave it out, or switch",
+            ),
             (["--model_name", "gbdt", "--batch_size", "64"], "--batch_size has no effect on gbdt"),
             (["--model_name", "gbdt", "--lr_schedule", "linear"], "--lr_schedule has no effect on gbdt"),
             (["--model_name", "gbdt", "--precision", "bf16"], "--precision has no effect on gbdt"),
