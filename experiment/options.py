@@ -99,6 +99,8 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     asked = _model_arguments(name, given)
     arguments = {key: value for key, value in settings.items() if key not in TRAINING} | asked
     idle = _idle(name, arguments | training)
+    if "patience" not in _idle(name, arguments | training | {"patience": settings["patience"]}):
+        idle.pop("patience", None)  # a large one keeps training from ending by the default
     _refuse_idle(name, idle, given | asked, {"patience": settings["patience"]})
     arguments = {key: value for key, value in arguments.items() if key in asked or key not in idle}
     no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None

@@ -246,7 +246,7 @@ class CTRModel(nn.Module, ABC):
             train, validation = set_apart(train, validation_split, self.seed)
         if patience is not None and validation is None:
             raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
-        check_options(self, options, validation is not None, on_epoch is not None)
+        check_options(self, options, validation is not None)
         if state is None:
             torch.manual_seed(self.seed)  # of dropout: the result must not depend on what was built or drawn before
         self.history = History()

@@ -6,7 +6,8 @@ on them. Command line, constructor and `fit` refuse by these declarations alone:
 
 - An argument of a part that a model lacks is refused with any value, like an unknown one.
 - A setting that does nothing beside the others is refused unless it has the value that it would have if no one named it:
-  the constructor's default, for `patience` that of the data set. Whoever writes all settings out says nothing wrong.
+  the constructor's default, for `patience` that of the data set; or switches off what is off, as HIT's alpha=0 without
+  generators. Whoever writes all settings out says nothing wrong.
 - A data set's defaults are no one's request: those that do nothing beside what was asked for are left out.
 """
 
@@ -84,16 +85,11 @@ def effective(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> dic
     return {name: value for name, value in arguments.items() if name not in idle}
 
 
-def check_options(model: nn.Module, options: TrainOptions, validated: bool, saved: bool) -> None:
-    """Raises `InputError` for an option of `fit` that does nothing.
-
-    validated: whether there are validation rows; saved: whether anything takes the checkpoints.
-    """
+def check_options(model: nn.Module, options: TrainOptions, validated: bool) -> None:
+    """Raises `InputError` for an option of `fit` that does nothing. validated: whether there are validation rows."""
     idle = idle_settings(type(model), model.arguments | vars(options))
     if not validated:
         idle.setdefault("published_eval_mode", Idle("without validation rows", "pass validation_data"))
-    if not saved:
-        idle.setdefault("checkpoint_minutes", Idle("without on_epoch, which takes the checkpoints", "pass on_epoch"))
     for name, reason in idle.items():
         if name in vars(options) and name not in NEEDLESS and getattr(options, name) != getattr(TrainOptions, name):
             raise reason.refusal(f"{name}={getattr(options, name)!r}", type(model).__name__)

@@ -82,9 +82,12 @@ class HIT(TwoTower):
         idle = super().without_effect_beside(settings)
         if not settings["use_target"] and not settings["use_non_target"]:
             reason = Idle("which has no generators", "set use_target or use_non_target to true")
-            return idle | dict.fromkeys(("alpha", "generation_loss", "user_static", "item_static"), reason)
-        if settings["generation_loss"] == "none":
+            idle |= dict.fromkeys(("alpha", "generation_loss", "user_static", "item_static"), reason)
+        elif settings["generation_loss"] == "none":
             idle["alpha"] = Idle("whose generation_loss is none", "choose a distance")
+        for name, off in (("alpha", 0), ("generation_loss", "none")):
+            if settings[name] == off:  # true as it stands
+                idle.pop(name, None)
         return idle
 
     def encode_user(self, features: Features) -> Tensor:

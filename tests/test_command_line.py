@@ -212,10 +212,10 @@ class TestOptions:
         assert parse_options("movielens", "lr", []).seed == 1023
 
     def test_given_values_win_over_defaults(self):
-        argv = ["--epoch", "3", "--batch_size", "99", "--lr", "0.5", "--dropout", "0.25", "--patience", "2"]
+        argv = ["--epoch", "4", "--batch_size", "99", "--lr", "0.5", "--dropout", "0.25", "--patience", "2"]
         options = parse_options("movielens", "int_tower", argv)
         assert (options.epochs, options.batch_size, options.lr, options.dropout, options.patience) == (
-            3,
+            4,
             99,
             0.5,
             0.25,
