@@ -240,11 +240,11 @@ def _idle(name: str, settings: dict) -> dict[str, Idle]:
 
 
 def _refuse_idle(name: str, idle: dict[str, Idle], given: dict, usual: dict) -> None:
-    """Raises `InputError` for what was given and does nothing. usual: of the data set, for what has no other default."""
-    neutral = constructor_defaults(MODELS[name].model_class) | NEUTRAL | usual
+    """Raises `InputError` for what was given and does nothing. usual: defaults that the data set alone has."""
+    neutral = {**constructor_defaults(MODELS[name].model_class), **NEUTRAL, **usual}
     for setting, reason in idle.items():
         if given.get(setting) not in (None, neutral.get(setting)):
-            own = setting in given and setting not in MODELS[name].arguments or setting == "fe_score"
+            own = (setting in given and setting not in MODELS[name].arguments) or setting == "fe_score"
             option = "--dropout" if setting == "dnn_dropout" else f"--{'' if own else 'set '}{setting}"
             raise reason.refusal(option, name)
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class CTRModel(nn.Module, ABC):
     """
 
     # Settings that do nothing for a model, and why (`model.effects`), as clauses: "which has no linear part".
-    without_effect: Mapping[str, str] = {}
+    without_effect: ClassVar[dict[str, str]] = {}
     # How many epochs pass before one can be without improvement: the first is the best so far.
     epochs_before_patience = 1
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
@@ -311,7 +311,7 @@ class TwoTower(CTRModel):
     user_columns, item_columns: the first `SparseFeat` of each side is its id.
     """
 
-    without_effect = {"l2_reg_linear": "which has no linear part"}
+    without_effect: ClassVar[dict[str, str]] = {"l2_reg_linear": "which has no linear part"}
 
     def __init__(self, user_columns: list[Column], item_columns: list[Column], **common):
         for side, columns in (("user", user_columns), ("item", item_columns)):

@@ -6,6 +6,7 @@ y = sigmoid(baseline + sum over trees t of leaf_t(x))
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class GBDT(CTRModel):
     l2_reg_leaf: weight of the squared leaf values.
     """
 
-    without_effect = {
+    without_effect: ClassVar[dict[str, str]] = {
         **dict.fromkeys(("l2_reg_embedding", "embedding_dim", "embedding_optimizer"), "which has no embeddings"),
         "l2_reg_linear": "which has no linear part",
         "l2_reg_dnn": "which has no towers",

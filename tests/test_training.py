@@ -214,7 +214,7 @@ class TestModes:
             assert torch.equal(keep.weights[0][name], keep.weights[2][name])
 
     def test_published_eval_mode_needs_a_validation_to_leave_train_mode(self, dataset):
-        with pytest.raises(InputError, match="without validation rows. Leave it out, or pass validation_data"):
+        with pytest.raises(InputError, match="has no effect on IntTower, without validation rows"):
             fit(small_model("int_tower", dataset), dataset, epochs=2, published_eval_mode=True, validation_data=None)
 
     def test_without_the_switch_the_second_epoch_differs(self, dataset):
