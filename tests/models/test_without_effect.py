@@ -61,7 +61,7 @@ VALUES: dict[str, tuple] = {
     "lr_schedule": ("linear",),
     "max_leaf_nodes": (4,),
     "mimic_weight": (2.0,),
-    "min_samples_leaf": (5,),
+    "min_samples_leaf": (12,),
     "num_codes": (1,),
     "num_heads": (1,),
     "num_kernels": (1,),
