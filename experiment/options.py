@@ -12,6 +12,8 @@ import torch
 from experiment import processes
 from experiment.arguments import Parser, annotation_of, number, plain_value, suits
 from model import MODELS, default_settings, find_model
+from model.base import TwoTower
+from model.effects import Idle, constructor_defaults, idle_settings
 from model.layers.tables import EMBEDDING_OPTIMIZERS
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.errors import InputError
@@ -29,19 +31,14 @@ DATA_PLACES = {
     "amazon": "data/amazon-electronics, else download",
     "taobao": "data/taobao-ads",
 }
-# Options that do nothing for a model, and why; given with the value that changes nothing anywhere, they may stay.
-WITHOUT_EFFECT = {
-    "lr": {"embedding_dim": "which has no embeddings"},
-    "gbdt": {
-        "embedding_dim": "which has no embeddings",
-        "embedding_optimizer": "which has no embeddings",
-        "batch_size": "which trains on all rows at once",
-        "lr_schedule": "which shrinks all trees alike",
-        "precision": "which is grown by scikit-learn in float64",
-        "checkpoint_minutes": "which is checkpointed once, when all trees have grown",
-    },
+# What leaving these out means; given so, they are nobody's request (`model.effects`).
+NEUTRAL = {
+    "lr_schedule": "constant",
+    "precision": "fp32",
+    "checkpoint_minutes": 5.0,
+    "published_eval_mode": False,
+    "pid_placement": "item",
 }
-NEUTRAL = {"lr_schedule": "constant", "precision": "fp32", "checkpoint_minutes": 5.0}
 TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 
@@ -97,12 +94,20 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     name = model_name or find_model(given["model_name"])
     settings = default_settings(name, dataset)
     training = {key: given[key] if given[key] is not None else settings[key] for key in TRAINING}
-    arguments = {key: value for key, value in settings.items() if key not in TRAINING}
-    arguments |= _model_arguments(name, given)
+    if name == "gbdt" and processes.local_rank() is not None:
+        raise InputError("gbdt trains in one process. Start the script without torchrun.")
+    asked = _model_arguments(name, given)
+    arguments = {key: value for key, value in settings.items() if key not in TRAINING} | asked
+    idle = _idle(name, arguments | training)
+    if "patience" not in _idle(name, arguments | training | {"patience": settings["patience"]}):
+        idle.pop("patience", None)  # a large one keeps training from ending by the default
+    _refuse_idle(name, idle, given | asked, {"patience": settings["patience"]})
+    arguments = {key: value for key, value in arguments.items() if key in asked or key not in idle}
+    no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None
     return Options(
         model_name=name,
         **training,
-        dropout=arguments.pop("dnn_dropout", None),
+        dropout=arguments.pop("dnn_dropout", no_dropout),
         model_arguments=arguments,
         device=_device(given["device"]),
         **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
@@ -212,13 +217,6 @@ def _model_arguments(name: str, given: dict) -> dict:
             if argument not in known:
                 raise InputError(f"--{option} has no effect on {name}. Leave it out.")
             arguments[argument] = given[option]
-    if name == "gbdt" and processes.local_rank() is not None:
-        raise InputError("gbdt trains in one process. Start the script without torchrun.")
-    for option, why in WITHOUT_EFFECT.get(name, {}).items():
-        if given[option] not in (None, NEUTRAL.get(option)):
-            raise InputError(f"--{option} has no effect on {name}, {why}. Leave it out.")
-    if given["published_eval_mode"] and "dnn_dropout" not in known:
-        raise InputError(f"--published_eval_mode has no effect on {name}, which trains as it evaluates. Leave it out.")
     for entry in given["set"]:
         argument, separator, text = entry.partition("=")
         if not separator or argument not in known - SCRIPT_ARGUMENTS:
@@ -230,6 +228,25 @@ def _model_arguments(name: str, given: dict) -> dict:
             raise InputError(f"--set {argument} of {name} must be of type {kind}. Received: {text!r}.")
         arguments[argument] = value
     return arguments
+
+
+def _idle(name: str, settings: dict) -> dict[str, Idle]:
+    """What does nothing beside these settings: arguments of the constructor, and options of the command line."""
+    model_class = MODELS[name].model_class
+    idle = idle_settings(model_class, settings)
+    if not issubclass(model_class, TwoTower):
+        idle["pid_placement"] = Idle("which reads the features of both sides in one place")
+    return idle
+
+
+def _refuse_idle(name: str, idle: dict[str, Idle], given: dict, usual: dict) -> None:
+    """Raises `InputError` for what was given and does nothing. usual: defaults that the data set alone has."""
+    neutral = {**constructor_defaults(MODELS[name].model_class), **NEUTRAL, **usual}
+    for setting, reason in idle.items():
+        if given.get(setting) not in (None, neutral.get(setting)):
+            own = (setting in given and setting not in MODELS[name].arguments) or setting == "fe_score"
+            option = "--dropout" if setting == "dnn_dropout" else f"--{'' if own else 'set '}{setting}"
+            raise reason.refusal(option, name)
 
 
 def _device(name: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from experiment.options import parse_options
 from leaderboard.jobs import SCRIPTS, Job
+from model import MODELS
+from model.effects import effective
 from preprocessing.errors import InputError
 from training.run_folder import RESULT
 
@@ -79,6 +81,8 @@ def contradictions(job: Job, result: dict) -> list[str]:
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     wanted = _flat(json.loads(json.dumps(options.config | {"model_arguments": arguments})))  # tuples as lists
     held = _flat(result["config"])
+    if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
+        held, wanted = (effective(MODELS[options.model_name].model_class, each) for each in (held, wanted))
     apart = {"device"} | {name for name in FILLED_IN if wanted.get(name) is None}
     return [
         f"{name}: {_said(held, name)}, wanted {_said(wanted, name)}"

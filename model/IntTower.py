@@ -8,10 +8,14 @@ L   = L_ctr + cir_weight * L_cir + l2 * ||Theta||^2    CIR, section 3.4
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from model.base import Output, TwoTower
+from model.effects import Idle
 from model.layers.embedding import FeatureEmbedding, flatten
 from model.layers.fe_block import FEBlock
 from model.layers.light_se import LightSE
@@ -86,6 +90,19 @@ class IntTower(TwoTower):
         )
         self.bias = nn.Parameter(torch.zeros(()))
         self.to(self.device)
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        idle = super().without_effect_beside(settings)
+        if not settings["cir_weight"]:
+            idle["cir_temperature"] = Idle("whose cir_weight is 0", "set cir_weight above 0")
+        if len(settings["dnn_hidden_units"]) == 1:
+            second = "give dnn_hidden_units a second layer"
+            idle["fe_score"] = Idle("whose towers have one level", second)
+            if settings["fe_input"] == "pre" and not settings["cir_weight"]:
+                reason = Idle("which reads the input of its only layer alone", second)
+                idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn"), reason)
+        return idle
 
     def encode_user(self, features: Features) -> list[Tensor]:
         """-> M_u^i of each level in use, each (B, H_u * d)"""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.base import CTRModel, TwoTower
+from model.effects import constructor_defaults, idle_settings
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import FeatureColumns
 from training import store
@@ -66,13 +67,8 @@ class ModelEntry:
 
     @property
     def arguments(self) -> set[str]:
-        """Names of the constructor's keyword arguments, with those of the base class that have an effect."""
-        names: set[str] = set()
-        for model_class in self.model_class.__mro__:
-            if issubclass(model_class, CTRModel):
-                parameters = inspect.signature(model_class.__init__).parameters.values()
-                names |= {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-        return names - self.model_class.without_effect
+        """Names of the constructor's keyword arguments, without those of parts that the model lacks."""
+        return constructor_defaults(self.model_class).keys() - self.model_class.without_effect.keys()
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -223,11 +219,11 @@ def default_settings(name: str, dataset: str) -> dict:
 def build_model(name: str, columns: FeatureColumns, **arguments) -> CTRModel:
     """The model with its constructor's first arguments filled in: two sides, or linear and dnn columns.
 
-    A model with `user_static` and `item_static` gets those of the data set, unless they are given.
+    A model with `user_static` and `item_static` gets those of the data set, unless they are given or do nothing.
     """
     model_class = MODELS[name].model_class
     for side in ("user_static", "item_static"):
-        if side in MODELS[name].arguments:
+        if side in MODELS[name].arguments - idle_settings(model_class, arguments).keys():
             arguments.setdefault(side, getattr(columns, side) or None)
     if issubclass(model_class, TwoTower):
         return model_class(columns.user, columns.item, **arguments)

@@ -8,13 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.effects import Idle, check_arguments, check_options, constructor_defaults, effective
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
 from model.sources import Source, as_source, encoding_of, labelled_source, set_apart, validation_source
@@ -60,8 +61,10 @@ class CTRModel(nn.Module, ABC):
         trained by missing and rare values alone, if there are any. Losses that compare ids read the true ones.
     """
 
-    # Arguments of this class that do nothing for a model, which refuses them.
-    without_effect: frozenset[str] = frozenset()
+    # Settings that do nothing for a model, and why (`model.effects`), as clauses: "which has no linear part".
+    without_effect: ClassVar[dict[str, str]] = {}
+    # How many epochs pass before one can be without improvement: the first is the best so far.
+    epochs_before_patience = 1
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
     has_idle_parameters = False
 
@@ -76,12 +79,14 @@ class CTRModel(nn.Module, ABC):
         l2_reg_linear: float = 1e-5,
         l2_reg_dnn: float = 0.0,
         unknown_rate: float = 0.0,
+        **unknown,
     ):
         super().__init__()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no argument {', '.join(unknown)}. Known: {_known(type(self))}.")
         if task != "binary":
             raise InputError(f"Only task='binary' is supported: these models predict clicks. Received: {task!r}.")
-        if useless := sorted(self.without_effect & self.arguments.keys()):
-            raise InputError(f"{', '.join(useless)} has no effect on {type(self).__name__}. Leave it out.")
+        check_arguments(type(self), self.arguments)
         columns = [column for i, column in enumerate(columns) if column not in columns[:i]]  # often twice
         check_columns(columns)
         self.columns = columns
@@ -105,13 +110,29 @@ class CTRModel(nn.Module, ABC):
         """Remembers the constructor's arguments, so that `save` knows them and no subclass repeats them."""
         self = super().__new__(cls)
         if args or kwargs:  # copying and unpickling pass none
-            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            try:
+                bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{cls.__name__}: {error}.") from None
             arguments = dict(list(bound.arguments.items())[1:])
             for parameter in inspect.signature(cls.__init__).parameters.values():
                 if parameter.kind is parameter.VAR_KEYWORD:
                     arguments |= arguments.pop(parameter.name, {})
             self.__dict__["arguments"] = arguments
         return self
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        """Arguments of this class's constructor that do nothing beside these settings, and why (`model.effects`).
+
+        settings: every keyword argument of the constructor, checked or not, by name.
+        """
+        return {}
+
+    @classmethod
+    def effective(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The constructor's arguments without those that do nothing, which older folders may hold."""
+        return effective(cls, arguments)
 
     # -- what a model is ----------------------------------------------------------------------------------------------
 
@@ -232,10 +253,13 @@ class CTRModel(nn.Module, ABC):
         train = labelled_source(x, y, self.columns, self.encoding)
         encoding = self.encoding or encoding_of(train)
         validation = validation_source(validation_data, self.columns, encoding)
+        if validation is not None and validation_split:
+            raise InputError("validation_split has no effect beside validation_data. Leave one of them out.")
         if validation is None and validation_split:
             train, validation = set_apart(train, validation_split, self.seed)
         if patience is not None and validation is None:
             raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
+        check_options(self, options, validation is not None)
         if state is None:
             torch.manual_seed(self.seed)  # of dropout: the result must not depend on what was built or drawn before
         self.history = History()
@@ -331,7 +355,7 @@ class TwoTower(CTRModel):
     user_columns, item_columns: the first `SparseFeat` of each side is its id.
     """
 
-    without_effect = frozenset({"l2_reg_linear"})
+    without_effect: ClassVar[dict[str, str]] = {"l2_reg_linear": "which has no linear part"}
 
     def __init__(self, user_columns: list[Column], item_columns: list[Column], **common):
         for side, columns in (("user", user_columns), ("item", item_columns)):
@@ -393,3 +417,7 @@ class TwoTower(CTRModel):
                 logits[rows] = self.score_aligned(*pairs).float()
             done = end
         return logits
+
+
+def _known(model_class: type[CTRModel]) -> str:
+    return ", ".join(sorted(constructor_defaults(model_class).keys() - model_class.without_effect.keys()))

@@ -8,13 +8,17 @@ L   = L_ctr + mimic_weight * (L_u + L_v) + l2 * ||Theta||^2
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.base import Output, TwoTower
+from model.effects import Idle
 from model.layers.cosine import CosineScore
 from model.layers.side_tower import SideTower
-from model.layers.tower import last_size
+from model.layers.tower import last_size, linear_output_effects
 from model.losses import mimic_loss
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
@@ -59,6 +63,10 @@ class DAT(TwoTower):
         self.item_augmented_embedding = _table(self.item_columns, self.item_id, size, init_std)
         self.cosine = CosineScore(gamma)
         self.to(self.device)
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        return super().without_effect_beside(settings) | linear_output_effects(settings)
 
     def encode_user(self, features: Features) -> Tensor:
         """-> p_u (B, d) of length 1"""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from model.base import TwoTower
+from model.effects import Idle
 from model.layers.cosine import CosineScore
 from model.layers.side_tower import SideTower
+from model.layers.tower import linear_output_effects
 from preprocessing.dataset import Features
 from preprocessing.feature_columns import Column
 
@@ -37,6 +42,10 @@ class DSSM(TwoTower):
         self.item_side = SideTower(self.item_columns, *tower, linear_output=True)
         self.cosine = CosineScore(gamma)
         self.to(self.device)
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        return super().without_effect_beside(settings) | linear_output_effects(settings)
 
     def encode_user(self, features: Features) -> Tensor:
         """-> (B, d) of length 1"""

@@ -6,6 +6,7 @@ y = sigmoid(baseline + sum over trees t of leaf_t(x))
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -51,7 +52,19 @@ class GBDT(CTRModel):
     l2_reg_leaf: weight of the squared leaf values.
     """
 
-    without_effect = frozenset({"l2_reg_embedding", "l2_reg_linear", "l2_reg_dnn", "unknown_rate"})
+    without_effect: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("l2_reg_embedding", "embedding_dim", "embedding_optimizer"), "which has no embeddings"),
+        "l2_reg_linear": "which has no linear part",
+        "l2_reg_dnn": "which has no towers",
+        "unknown_rate": "which reads every id as it is",
+        "batch_size": "which trains on all rows at once",
+        "shuffle": "which trains on all rows at once",
+        "initial_epoch": "which grows all trees anew",
+        "lr_schedule": "which shrinks all trees alike",
+        "precision": "which is grown by scikit-learn in float64",
+        "checkpoint_minutes": "which is checkpointed once, when all trees have grown",
+    }
+    epochs_before_patience = 0  # scikit-learn compares with the score of no tree
 
     def __init__(
         self,
@@ -85,6 +98,8 @@ class GBDT(CTRModel):
         return self.forest.num_parameters
 
     def make_optimizer(self, optimizer: str, lr: float | None) -> Boosting:
+        if optimizer != "adam":  # the name that `compile` has by default
+            raise InputError(f"optimizer={optimizer!r} has no effect on GBDT, which has none. Leave it out.")
         if lr is not None and not 0 < lr < float("inf"):
             raise InputError(f"The learning rate must be a positive number. Received: {lr}.")
         return Boosting(lr)
@@ -102,10 +117,6 @@ class GBDT(CTRModel):
 
         scikit-learn stops growing on validation logloss with the same patience. Batch size and order do not matter.
         """
-        default = TrainOptions()
-        for name in ("precision", "published_eval_mode", "lr_schedule", "checkpoint_minutes"):
-            if getattr(options, name) != getattr(default, name):
-                raise InputError(f"{name}={getattr(options, name)!r} has no effect on trees. Leave it out.")
         if state is not None:  # trees are checkpointed once, when all have grown
             callbacks.on_train_begin()
             self.load_state_dict(state.best_weights or state.weights)

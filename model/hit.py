@@ -10,10 +10,14 @@ L   = L_ctr + alpha * L_gen + l2 * ||Theta||^2                 r stopped in L_ge
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from model.base import Output, TwoTower
+from model.effects import Idle
 from model.layers.fe_block import FEBlock
 from model.layers.generator import Generators
 from model.layers.side_tower import SideTower
@@ -72,6 +76,19 @@ class HIT(TwoTower):
             self.item_generators.requires_grad_(False)
         self.bias = nn.Parameter(torch.zeros(()))
         self.to(self.device)
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        idle = super().without_effect_beside(settings)
+        if not settings["use_target"] and not settings["use_non_target"]:
+            reason = Idle("which has no generators", "set use_target or use_non_target to true")
+            idle |= dict.fromkeys(("alpha", "generation_loss", "user_static", "item_static"), reason)
+        elif settings["generation_loss"] == "none":
+            idle["alpha"] = Idle("whose generation_loss is none", "choose a distance")
+        for name, off in (("alpha", 0), ("generation_loss", "none")):
+            if settings[name] == off:  # true as it stands
+                idle.pop(name, None)
+        return idle
 
     def encode_user(self, features: Features) -> Tensor:
         """-> r_u (B, H * d)"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 
@@ -14,7 +16,11 @@ from preprocessing.feature_columns import Column
 class LR(CTRModel):
     """y = sigmoid(sum over sparse ids of w_id + <w, dense> + bias). A list feature adds the mean weight of its ids."""
 
-    without_effect = frozenset({"l2_reg_embedding", "l2_reg_dnn"})
+    without_effect: ClassVar[dict[str, str]] = {
+        "l2_reg_embedding": "which has no embeddings",
+        "l2_reg_dnn": "which has no towers",
+        "embedding_dim": "which has no embeddings",
+    }
 
     def __init__(self, linear_feature_columns: list[Column], *, init_std: float = 1e-4, **common):
         super().__init__(linear_feature_columns, **common)

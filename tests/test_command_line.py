@@ -22,6 +22,7 @@ import train_taobao_whole_models
 from experiment.main import Interrupted, run
 from experiment.options import parse_options, run_folder
 from model import MODELS, find_model, load_model, name_of
+from model.base import TwoTower
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.movielens import read
@@ -80,7 +81,25 @@ class TestBadInput:
             (["--model_name", "dssm", "--fe_score", "last"], "--fe_score has no effect on dssm"),
             (["--model_name", "lr", "--dropout", "0.3"], "--dropout has no effect on lr"),
             (["--model_name", "lr", "--embedding_dim", "8"], "--embedding_dim has no effect on lr"),
-            (["--model_name", "lr", "--published_eval_mode"], "--published_eval_mode has no effect on lr"),
+            (
+                ["--model_name", "lr", "--set", "unknown_rate=0", "--published_eval_mode"],
+                "--published_eval_mode has no effect on lr, which trains as it evaluates. Leave it out, or switch",
+            ),
+            (["--model_name", "dssm", "--epoch", "1", "--published_eval_mode"], "whose only epoch it leaves as it is"),
+            (
+                ["--model_name", "int_tower", "--set", "cir_temperature=0.3", "--set", "cir_weight=0"],
+                "--set cir_temperature has no effect on int_tower, whose cir_weight is 0. Leave it out, or set",
+            ),
+            (
+                ["--model_name", "dssm", "--set", "dnn_hidden_units=[8]", "--dropout", "0.3"],
+                "--dropout has no effect on dssm, whose towers of one layer are linear maps. Leave it out, or give",
+            ),
+            (
+                ["--model_name", "dssm", "--epoch", "5", "--patience", "4"],
+                "--patience has no effect on dssm, which trains",
+            ),
+            (["--model_name", "gbdt", "--epoch", "9", "--patience", "9"], "--patience has no effect on gbdt"),
+            (["--model_name", "gbdt", "--published_eval_mode"], "on gbdt, which trains as it evaluates. Leave it out."),
             (["--model_name", "gbdt", "--batch_size", "64"], "--batch_size has no effect on gbdt"),
             (["--model_name", "gbdt", "--lr_schedule", "linear"], "--lr_schedule has no effect on gbdt"),
             (["--model_name", "gbdt", "--precision", "bf16"], "--precision has no effect on gbdt"),
@@ -209,10 +228,10 @@ class TestOptions:
         assert parse_options("movielens", "lr", []).seed == 1023
 
     def test_given_values_win_over_defaults(self):
-        argv = ["--epoch", "3", "--batch_size", "99", "--lr", "0.5", "--dropout", "0.25", "--patience", "2"]
+        argv = ["--epoch", "4", "--batch_size", "99", "--lr", "0.5", "--dropout", "0.25", "--patience", "2"]
         options = parse_options("movielens", "int_tower", argv)
         assert (options.epochs, options.batch_size, options.lr, options.dropout, options.patience) == (
-            3,
+            4,
             99,
             0.5,
             0.25,
@@ -254,6 +273,37 @@ class TestOptions:
                         text = json.dumps(parameter.default)
                         options = parse_options("movielens", name, ["--set", f"{parameter.name}={text}"])
                         assert options.model_arguments[parameter.name] == parameter.default
+
+    def test_defaults_that_do_nothing_beside_what_was_asked_for_are_left_out(self):
+        options = parse_options("movielens", "int_tower", ["--set", "cir_weight=0"])
+        assert options.model_arguments["cir_weight"] == 0
+        assert "cir_temperature" not in options.model_arguments
+        assert parse_options("movielens", "dssm", ["--set", "dnn_hidden_units=[8]"]).dropout == 0.0
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["int_tower", "--set", "cir_weight=0", "--set", "cir_temperature=0.1"],  # its own default
+            ["dssm", "--epoch", "3", "--patience", "5"],  # the data set's
+            ["dssm", "--epoch", "100", "--patience", "100"],  # never stops, where the default would
+            ["gbdt", "--epoch", "9", "--patience", "8"],
+            ["gbdt", "--lr_schedule", "constant", "--precision", "fp32"],
+            ["lr", "--published_eval_mode"],  # whose unknown ids end with the first epoch
+            ["hit", "--set", "use_target=false", "--set", "use_non_target=false", "--set", "alpha=0"],
+        ],
+        ids=" ".join,
+    )
+    def test_what_has_an_effect_or_says_what_is_so_is_taken(self, argv):
+        parse_options("movielens", None, ["--model_name", *argv])
+
+    def test_models_without_sides_have_no_place_for_pid(self):
+        for name, entry in MODELS.items():
+            argv = ["--model_name", name, "--pid_placement", "request"]
+            if issubclass(entry.model_class, TwoTower):
+                assert parse_options("taobao", None, argv).pid_placement == "request"
+            else:
+                with pytest.raises(InputError, match=f"--pid_placement has no effect on {name}, which reads"):
+                    parse_options("taobao", None, argv)
 
     def test_run_folder_by_default(self):
         options = parse_options("movielens", "int_tower", ["--protocol", "holdout", "--seed", "4"])

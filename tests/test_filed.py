@@ -11,11 +11,12 @@ from helpers import random_raw
 from experiment.options import parse_options
 from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.filed import contradictions, filed_result, read_json
-from leaderboard.jobs import Job, grid
+from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.recipes import recipe_jobs
 from leaderboard.statistics import load_runs
 from leaderboard.tuning import FOLDER, load
 from model import MODELS, build_model
+from model.effects import effective
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
@@ -56,6 +57,18 @@ class TestFinishedRuns:
         same = Job(JOBS[0].script, "holdout", "dssm", 1023, "", ("--lr", "3e-3", "--batch_size", "2048"))
         assert contradictions(same, {"config": self.config(job, data)}) == []
 
+    def test_what_does_nothing_is_no_difference(self, data):
+        """Runs of before it was refused hold the data set's temperature without CIR."""
+        job = next(job for job in JOBS if job.variant == "no_cir")
+        config = self.config(job, data)
+        config["model_arguments"]["cir_temperature"] = 0.2
+        assert contradictions(job, {"config": config}) == []
+        config["model_arguments"]["cir_weight"] = 0.1
+        assert contradictions(job, {"config": config}) == [
+            "cir_weight: 0.1, wanted 0",
+            "cir_temperature: 0.2, wanted the default",
+        ]
+
     def test_every_difference_is_said(self, data):
         job = Job(JOBS[0].script, "holdout", "dssm", 1023)
         other = Job(JOBS[0].script, "temporal", "dssm", 1024, "", ("--lr", "0.5", "--set", "gamma=2"))
@@ -77,6 +90,20 @@ class TestHere:
         jobs |= {RESULTS / FOLDER / job.file: job for job in trials}
         for path in RESULTS.rglob("seed*.json"):
             assert filed_result(path, jobs[path]) is not None, path
+
+    def test_every_committed_command_is_still_taken_and_means_the_same(self):
+        for path in RESULTS.rglob("seed*.json"):
+            result = read_json(path)
+            words = result["command"].split()
+            script = next(place for place, word in enumerate(words) if word.endswith(".py"))
+            dataset = next(name for name, file in SCRIPTS.items() if words[script].endswith(file))
+            options = parse_options(dataset, None, words[script + 1 :])
+            model_class = MODELS[options.model_name].model_class
+            held = effective(model_class, result["config"]["model_arguments"])
+            wanted = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
+            wanted = json.loads(json.dumps(effective(model_class, wanted)))
+            assert {name: held.get(name) for name in wanted} == wanted, path
+            assert set(held) - set(wanted) <= {"user_static", "item_static"}, path
 
 
 class TestDamage:

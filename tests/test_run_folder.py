@@ -171,7 +171,7 @@ def test_every_option_of_training_reaches_fit(tmp_path, monkeypatch):
         assert validation_data.rows.tolist() == run.data.protocol.splits["validation"].tolist()
         raise Reached(given)
 
-    argv = ["--epoch", 3, "--patience", 2, "--lr_schedule", "linear", "--precision", "bf16_forced"]
+    argv = ["--epoch", 4, "--patience", 2, "--lr_schedule", "linear", "--precision", "bf16_forced"]
     run = Run(tmp_path, *argv, "--published_eval_mode", "--checkpoint_minutes", 7)
     monkeypatch.setattr(run.model, "fit", fit)
     with pytest.raises(Reached) as reached:
@@ -179,7 +179,7 @@ def test_every_option_of_training_reaches_fit(tmp_path, monkeypatch):
     (given,) = reached.value.args
     assert given == {
         "batch_size": 64,
-        "epochs": 3,
+        "epochs": 4,
         "patience": 2,
         "precision": "bf16_forced",
         "published_eval_mode": True,

@@ -50,7 +50,7 @@ def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.d
         raise InputError(f"{folder} holds a {config.get('class')}, not a {model_class.__name__}.")
     try:
         arguments = {name: _from_json(value) for name, value in config["arguments"].items()}
-        model = model_class(**(arguments | {"device": device}))
+        model = model_class(**(model_class.effective(arguments) | {"device": device}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder / CONFIG} does not describe a {model_class.__name__} ({error!r}).") from None
     try:

@@ -57,6 +57,10 @@ class TrainOptions:
             raise InputError(f"The batch size must be at least 2, for batch statistics. Received: {self.batch_size}.")
         if self.epochs < 1:
             raise InputError(f"The number of epochs must be at least 1. Received: {self.epochs}.")
+        if not 0 <= self.initial_epoch < self.epochs:
+            raise InputError(
+                f"initial_epoch must be at least 0 and below epochs={self.epochs}. Received: {self.initial_epoch}."
+            )
         if self.patience is not None and self.patience < 1:
             raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
         if self.lr_schedule not in LR_SCHEDULES:

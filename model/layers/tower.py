@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
+from model.effects import Idle
 from model.layers.dropout import Dropout
 from model.layers.linear_map import Linear
 from preprocessing.errors import InputError
@@ -54,3 +58,11 @@ def last_size(hidden_units: tuple[int, ...]) -> int:
     if not hidden_units or min(hidden_units) < 1:
         raise InputError(f"A tower needs at least one layer of positive size. Received: {tuple(hidden_units)}.")
     return hidden_units[-1]
+
+
+def linear_output_effects(settings: Mapping[str, Any]) -> dict[str, Idle]:
+    """What does nothing in a `Tower` with a linear output, whose last layer has neither batch norm nor dropout."""
+    if len(settings["dnn_hidden_units"]) != 1:
+        return {}
+    reason = Idle("whose towers of one layer are linear maps", "give dnn_hidden_units a second layer")
+    return dict.fromkeys(("dnn_dropout", "dnn_use_bn"), reason)

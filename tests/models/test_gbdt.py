@@ -124,13 +124,15 @@ class TestTraining:
             {"precision": "bf16_forced"},
             {"published_eval_mode": True},
             {"lr_schedule": "linear"},
-            {"checkpoint_minutes": 1.0},
+            {"checkpoint_minutes": 1.0, "on_epoch": print},
+            {"shuffle": False},
+            {"initial_epoch": 1, "epochs": 3},
         ],
     )
     def test_options_without_effect_are_errors(self, data, option):
         model = build("gbdt", columns_of(data))
         model.compile()
-        with pytest.raises(InputError, match="no effect on trees"):
+        with pytest.raises(InputError, match="no effect on GBDT"):
             model.fit(data.train, verbose=0, **option)
 
     def test_arguments_shape_the_trees(self, data):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from zoo import COLUMNS, DIM, ITEM, NAMES, NEURAL, TWO_TOWERS, USER, arrays, build
 
-from model import MODELS
+from model import MODELS, load_model
 from preprocessing.deepctr import DenseFeat, SparseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import FeatureColumns
@@ -82,6 +82,83 @@ def test_heads_that_do_not_fit(name):
     for arguments in ({heads: 0}, {heads: -1}, {"field_dim": 0}):
         with pytest.raises(InputError, match="at least 1"):
             build(name, COLUMNS, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "int_tower",
+            {"cir_temperature": 0.3, "cir_weight": 0},
+            "cir_temperature has no effect on IntTower, whose cir_w",
+        ),
+        (
+            "int_tower",
+            {"dnn_hidden_units": (8,), "fe_score": "last"},
+            "fe_score has no effect on IntTower, whose towers",
+        ),
+        (
+            "hit",
+            {"use_target": False, "use_non_target": False, "alpha": 0.3},
+            "alpha has no effect on HIT, which has no",
+        ),
+        ("hit", {"generation_loss": "none", "alpha": 0.3}, "alpha has no effect on HIT, whose generation_loss is none"),
+        ("dssm", {"dnn_hidden_units": (8,), "dnn_dropout": 0.3}, "dnn_dropout has no effect on DSSM, whose towers"),
+        ("lr", {"l2_reg_dnn": 0.0}, "l2_reg_dnn has no effect on LR, which has no towers"),
+    ],
+)
+def test_argument_without_effect(name, arguments, message):
+    with pytest.raises(InputError, match=message):
+        build(name, COLUMNS, **arguments)
+
+
+def test_arguments_written_out_at_their_defaults():
+    build("int_tower", COLUMNS, cir_weight=0.0, cir_temperature=0.1)
+    build("dssm", COLUMNS, dnn_hidden_units=(8,), dnn_dropout=0.0, dnn_use_bn=True)
+    build("hit", COLUMNS, use_target=False, use_non_target=False, alpha=0, user_static=None)
+
+
+def test_a_folder_of_before_the_refusal_is_loaded(tmp_path):
+    """Data sets' defaults used to reach the constructor where they did nothing."""
+    model = build("int_tower", COLUMNS, cir_weight=0.0)
+    model.arguments["cir_temperature"] = 0.2
+    model.save(tmp_path)
+    assert load_model(tmp_path).settings["cir_weight"] == 0.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestUnknownArguments:
+    def test_are_reported_under_the_class_that_was_called(self, name):
+        title = MODELS[name].model_class.__name__
+        with pytest.raises(
+            TypeError, match=f"^{title} has no argument gama, sed. Known: .*l2_reg_|^{title} has.*device"
+        ):
+            build(name, COLUMNS, gama=3, sed=1)
+
+    def test_missing_ones_too(self, name):
+        model_class = MODELS[name].model_class
+        with pytest.raises(TypeError, match=f"^{model_class.__name__}: missing a required argument"):
+            model_class(seed=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"published_eval_mode": True, "epochs": 2}, "published_eval_mode=True has no effect on"),
+        ({"initial_epoch": 2, "epochs": 2}, "initial_epoch"),
+        ({"initial_epoch": -1}, "initial_epoch"),
+        (
+            {"validation_split": 0.25, "validation_data": arrays(1)},
+            "validation_split has no effect beside validation_d",
+        ),
+    ],
+)
+def test_options_of_fit_without_effect(name, options, message):
+    model = build(name, COLUMNS)
+    model.compile(lr=0.01)
+    with pytest.raises(InputError, match=message):
+        model.fit(*arrays(), batch_size=32, verbose=0, **options)
 
 
 @pytest.mark.parametrize("name", NAMES)

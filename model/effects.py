@@ -1,0 +1,96 @@
+"""Settings that do nothing beside others: who gives one is told, instead of taking its result for that of the setting.
+
+A setting is an argument of a model's constructor or an option of training (`training.trainer.TrainOptions`). A model
+class declares what does nothing: `without_effect`, whatever the others are, and `without_effect_beside`, where it
+depends on them. Command line, constructor and `fit` refuse by these declarations alone:
+
+- An argument of a part that a model lacks is refused with any value, like an unknown one.
+- A setting that does nothing beside the others is refused unless it has the value that it would have if no one named
+  it, the constructor's default, for `patience` that of the data set; or says what is so, as HIT's alpha=0 without
+  generators. Whoever writes all settings out says nothing wrong.
+- A data set's defaults are no one's request: those that do nothing beside what was asked for are left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from preprocessing.errors import InputError
+from training.trainer import TrainOptions
+
+# What makes a model score otherwise in training than in evaluation.
+RANDOM = ("dnn_dropout", "dnn_use_bn", "unknown_rate")
+NEEDLESS = ("batch_size", "patience")  # `fit` takes them of every model: a batch size, and a bound that is not reached
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Why a setting does nothing. why: what follows "has no effect on NAME, ".  change: what would give it one."""
+
+    why: str
+    change: str = ""
+
+    def refusal(self, setting: str, name: str) -> InputError:
+        """setting: as the person wrote it; name: of the model."""
+        instead = f", or {self.change}" if self.change else ""
+        return InputError(f"{setting} has no effect on {name}, {self.why}. Leave it out{instead}.")
+
+
+@functools.cache
+def constructor_defaults(model_class: type[nn.Module]) -> Mapping[str, Any]:
+    """The keyword arguments of a model's constructor, those of its base classes among them, with their defaults."""
+    defaults: dict[str, Any] = {}
+    for each in reversed(model_class.__mro__):
+        if issubclass(each, nn.Module) and each is not nn.Module:
+            parameters = inspect.signature(each.__init__).parameters.values()
+            defaults |= {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
+    return MappingProxyType(defaults)
+
+
+def idle_settings(model_class: type[nn.Module], settings: Mapping[str, Any]) -> dict[str, Idle]:
+    """Every setting that does nothing beside these, which the constructor's defaults complete."""
+    settings = {**constructor_defaults(model_class), **settings}
+    idle = {name: Idle(why) for name, why in model_class.without_effect.items()}
+    idle |= model_class.without_effect_beside(settings)
+    epochs = settings.get("epochs")
+    random = [name for name in RANDOM if name in settings and name not in model_class.without_effect]
+    if not any(settings[name] for name in random if name not in idle):
+        change = f"switch {' or '.join(random)} on" if random else ""
+        idle["published_eval_mode"] = Idle("which trains as it evaluates", change)
+    elif epochs is not None and epochs - settings.get("initial_epoch", 0) < 2:
+        idle["published_eval_mode"] = Idle("whose only epoch it leaves as it is", "train for more epochs")
+    if epochs is not None and (settings.get("patience") or 0) >= epochs - model_class.epochs_before_patience:
+        idle["patience"] = Idle(f"which trains for {epochs} epochs, too few for it to run out", "train for more")
+    return idle
+
+
+def check_arguments(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> None:
+    """Raises `InputError` for an argument that does nothing beside the others. arguments: what the constructor got."""
+    defaults = constructor_defaults(model_class)
+    for name, reason in idle_settings(model_class, arguments).items():
+        lacking = name in model_class.without_effect
+        if name in arguments and (lacking or arguments[name] != defaults[name]):
+            raise reason.refusal(name, model_class.__name__)
+
+
+def effective(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without those that do nothing."""
+    idle = idle_settings(model_class, arguments)
+    return {name: value for name, value in arguments.items() if name not in idle}
+
+
+def check_options(model: nn.Module, options: TrainOptions, validated: bool) -> None:
+    """Raises `InputError` for an option of `fit` that does nothing. validated: whether there are validation rows."""
+    idle = idle_settings(type(model), model.arguments | vars(options))
+    if not validated:
+        idle.setdefault("published_eval_mode", Idle("without validation rows", "pass validation_data"))
+    for name, reason in idle.items():
+        if name in vars(options) and name not in NEEDLESS and getattr(options, name) != getattr(TrainOptions, name):
+            raise reason.refusal(f"{name}={getattr(options, name)!r}", type(model).__name__)
