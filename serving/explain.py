@@ -16,7 +16,7 @@ from training.pictures import draw_png
 
 DRAWN = 100  # items and vectors of the user in a picture, which takes memory by their product
 NUMBERED = 24  # vectors of the user whose cells have room for a number
-LABEL, TITLE = 40, 160  # columns of text
+LABEL, NAME, TITLE = 40, 20, 160  # columns of text: of an item, of a feature or vector, above the picture
 ROWS = 4096  # items that are explained at a time
 
 
@@ -114,7 +114,9 @@ def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
         limit = float(np.abs(terms).max()) or 1.0
         image = axis.imshow(terms, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
         axis.set_yticks(range(rows), [shortened(label, LABEL) for label in labels[:rows]])
-        axis.set_xticks(range(columns), explanation.names[:columns], rotation=60, ha="right")
+        axis.set_xticks(
+            range(columns), [shortened(name, NAME) for name in explanation.names[:columns]], rotation=60, ha="right"
+        )
         top.colorbar(image, label="added to the logit; number: item head met")
         if matched is not None:
             for row, column in np.ndindex(rows, columns):
@@ -125,7 +127,7 @@ def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
             panels = np.atleast_1d(bottom.subplots(1, len(explanation.field_weights)))
             for panel, (side, weights) in zip(panels, explanation.field_weights.items(), strict=True):
                 panel.barh(range(len(weights)), list(weights.values()))
-                panel.set_yticks(range(len(weights)), [shortened(name, LABEL) for name in weights])
+                panel.set_yticks(range(len(weights)), [shortened(name, NAME) for name in weights])
                 panel.set_title(f"Light-SE, {side}")
 
     return draw_png((max(7.0, 4.0 + 0.42 * columns), main + below), paint)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pandas as pd
 import torch
 
-from common.shown import visible
+from common.shown import shortened
 from preprocessing.dataset import Dataset
 from training.calibration import BINS
 from training.pictures import draw_png
@@ -136,6 +136,6 @@ def curves_png(history: list[dict[str, float]], title: str) -> bytes:
                 axis.legend()
         left.set_title("AUC")
         right.set_title("Losses")
-        figure.suptitle(visible(title))
+        figure.suptitle(shortened(title, 120))
 
     return draw_png((10, 4), paint)
