@@ -92,9 +92,7 @@ class TestSettings:
         assert self.drawn(tmp_path, "import benchmark, prerank", MPLBACKEND="misspelt").stderr == b""
 
     def test_the_backend_that_was_asked_for_is_that_of_pyplot(self, tmp_path):
-        script = (
-            self.SCRIPT + "; import os, matplotlib; print(matplotlib.rcParams['backend'], os.environ['MPLBACKEND'])"
-        )
+        script = self.SCRIPT + "; import os, matplotlib as m; print(m.rcParams['backend'], os.environ['MPLBACKEND'])"
         assert self.drawn(tmp_path, script, MPLBACKEND="svg").stdout.endswith(b"svg svg\n")
 
     def test_the_settings_of_a_program_are_put_back(self):

@@ -50,7 +50,7 @@ def script_output(capsys, *argv) -> str:
 
 
 class TestAnyItems:
-    """Whatever the columns of a data set are called and hold: what is printed is one line an item, and JSON is exact."""
+    """Whatever columns are called and hold: what is printed is a line an item, and JSON is exact."""
 
     NAMES = ("score", "logit", "rank", "item_score", "liked before", "movie", "$x")
     TEXT = "A\x1b[31mred\nrow\u202e\t$x 電影 {}"
@@ -69,7 +69,7 @@ class TestAnyItems:
     def test_have_all_they_have_in_json(self, answered, capsys):
         key, run = answered
         answer = json.loads(script_output(capsys, "rank", run, "--user", 107, "--json", "--explain"))
-        ranking = PreRanker.load(run).rank(107)
+        ranking = PreRanker.load(run).rank(107, k=10)
         for item, one, score, logit in zip(answer["items"], ranking.items, ranking.scores, ranking.logits, strict=True):
             assert (item["score"], item["logit"]) == (pytest.approx(score), pytest.approx(logit))
             taken = key in ("score", "logit")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BACKEND = "MPLBACKEND"
 KEPT = ("backend", "font.")  # the user's: what pyplot draws with; fonts that may have the letters of his titles
 DOTS_PER_INCH = 120
+EXPECTED = ("Glyph .* missing", "Matplotlib currently does not support", "constrained_layout not applied")  # warnings
 
 
 class PictureError(Exception):
@@ -49,12 +50,12 @@ def import_matplotlib():
 def plain_style(more: dict | None = None) -> Iterator[None]:
     """matplotlib's own settings but for fonts, and `more`, in place of those of a file of the user.
 
-    Letters that no font has are drawn as boxes, without a warning for each.
+    Letters that no font has are drawn as boxes, and texts that are too long over others, without a warning for each.
     """
     matplotlib = import_matplotlib()
     settings = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith(KEPT)}
     with warnings.catch_warnings(), matplotlib.rc_context(settings | (more or {})):
-        warnings.filterwarnings("ignore", r"Glyph .* missing|Matplotlib currently does not support", UserWarning)
+        warnings.filterwarnings("ignore", "|".join(EXPECTED), UserWarning)
         yield
 
 
