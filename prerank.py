@@ -17,17 +17,18 @@ from typing import Any
 
 from experiment.arguments import Parser, number
 from experiment.main import run
-from foundation.atomic import write_atomic
+from foundation.shown import visible
 from preprocessing.errors import InputError
 from serving.columns import PRECISIONS
-from serving.explain import explain, heat_map
+from serving.explain import beginning, explain, heat_map
 from serving.export import FORMATS, export_onnx
 from serving.manifest import index_folder
 from serving.ranker import PreRanker
-from serving.report import liked_before, rows_of, table, user_line
+from serving.report import labels, liked_before, rows_of, table, user_line
 from serving.source import load_dataset
 from serving.state import load_two_tower
 from serving.update import build_index
+from training.pictures import save_picture
 
 
 def main() -> None:
@@ -58,13 +59,11 @@ def rank(options: argparse.Namespace) -> None:
     if options.explain:
         items = ranking.items.tolist()
         explanation = explain(ranker, user, items, options.levels)
-        texts = ranker.state.items.texts
-        labels = [
-            str(row.get(texts[0]) if texts else item) for row, item in zip(rows_of(ranker, ranking), items, strict=True)
-        ]
         asked = "features" if options.features is not None else "".join(c if c.isalnum() else "_" for c in options.user)
-        picture = options.run / f"explain-{asked}.png"
-        write_atomic(picture, heat_map(explanation, labels, f"What matched: {user_line(ranker, user)}"))
+        picture = options.run / f"explain-{asked[:80]}.png"
+        title = f"What matched: {user_line(ranker, user)}"
+        if not save_picture(picture, lambda: heat_map(explanation, labels(ranker, items), title)):
+            picture = None
     if options.json:
         answer = {
             "run": str(options.run),
@@ -74,7 +73,7 @@ def rank(options: argparse.Namespace) -> None:
             "liked_before": liked,
         }
         if explanation is not None:
-            answer["explanation"] = explanation.as_json() | {"picture": str(picture)}
+            answer["explanation"] = explanation.as_json() | {"picture": picture and str(picture)}
         print(json.dumps(answer, indent=1))
         return
     print(f"User: {user_line(ranker, user)}")
@@ -82,8 +81,9 @@ def rank(options: argparse.Namespace) -> None:
     print(table(ranker, ranking, liked))
     if explanation is not None:
         for side, weights in explanation.field_weights.items():
-            print(f"Light-SE, {side}: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
-        print(f"Heat map: {picture}")
+            print(f"Light-SE, {side}: " + ", ".join(f"{visible(name)} {value:.3f}" for name, value in weights.items()))
+        if picture:
+            print(", ".join([f"Heat map: {picture}", *beginning(explanation)]))
 
 
 def upsert(options: argparse.Namespace) -> None:
@@ -119,7 +119,7 @@ def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:
 def _ids(path: Path, text: bool) -> list:
     """One id a line."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}. Give a file with one item id a line.") from None
     except UnicodeDecodeError:
@@ -139,7 +139,7 @@ def _id(given: str, text: bool, place: str) -> int | str:
 def _json(given: str, place: str) -> Any:
     """JSON as it stands, or from a file."""
     try:
-        return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text(encoding="utf-8"))
+        return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text("utf-8-sig"))
     except OSError as error:
         raise InputError(f"{place}: {given} cannot be read: {error.strerror}. Give JSON, or a file of it.") from None
     except ValueError as error:

@@ -25,7 +25,6 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.figure  # noqa: F401 (imported here, it is there in every child)
 import pandas as pd
 import torch
 import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
@@ -36,6 +35,7 @@ from preprocessing.download import load_movielens
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from training.checkpoint_file import CURRENT, PREVIOUS, TEMPORARY, Checkpoints
+from training.pictures import draw_png
 from training.run_folder import LOCK, RESULT
 
 TIMES = ("seconds", "train_rows_per_second", "rows_per_second")
@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)  # a process that has started threads must not be forked
+    draw_png((1, 1), lambda figure: None)  # what it imports here is there in every child
     raw = load_movielens(options.data_path) if options.data_path else synthetic_movielens()
     argv = ("--model_name", options.model_name, "--max_rows", str(options.max_rows), "--epoch", "2", "--quiet")
     setup = Setup(raw, (*argv, "--batch_size", "1024", "--checkpoint_minutes", "1e-6"))

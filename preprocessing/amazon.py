@@ -7,6 +7,7 @@ category paths as a list. A missing price is filled with a mean.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from preprocessing.amazon_lines import HOME_PAGE, distinct_names, read_meta, read_reviews
 from preprocessing.errors import InputError
-from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text
+from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
 from preprocessing.literal import read_literal
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, NUMBER, Field, TextTable
@@ -54,9 +55,9 @@ NEEDED = f"a folder with {REVIEWS} and {META} (or unpacked), or {ONE_FILE} with 
 def find_files(path: Path) -> list[Path]:
     """The files to read: reviews and metadata, or the one file; and `PLANTED` where it lies beside them."""
     path = Path(path)
-    if path.is_file():
+    if os.path.isfile(path):
         found = [path]
-    elif path.is_dir():
+    elif os.path.isdir(path):
         pair = [find_file(path, REVIEWS), find_file(path, META)]
         one = find_file(path, ONE_FILE)
         found = [one] if one and not any(pair) else pair
@@ -76,6 +77,12 @@ def read(path: Path) -> RawData:
     the file, the first offending line and the number of lines affected.
     """
     files = find_files(path)
+    with unchanged(files):
+        return _read(files)
+
+
+def _read(files: list[Path]) -> RawData:
+    identity = fingerprint(files)
     planted_file = files.pop() if files[-1].name == PLANTED else None
     reviews, items, counts = _read_one_file(*files) if len(files) == 1 else _read_pair(*files)
     user_ids, user = _sorted_codes(reviews["reviewerID"])
@@ -83,7 +90,7 @@ def read(path: Path) -> RawData:
     name = "generated-amazon" if planted_file else "amazon-electronics" if published else "amazon"
     return RawData(
         name=name,
-        fingerprint=fingerprint(find_files(path)),
+        fingerprint=identity,
         schema=SCHEMA,
         users=pd.DataFrame({"reviewerID": user_ids}),
         items=pd.DataFrame({"asin": items.ids, "price": items.price}),

@@ -1,8 +1,9 @@
-"""The two files of Amazon Electronics with one object a line: reviews in JSON, metadata as Python literals."""
+"""Amazon's two files with one object a line: reviews in JSON, metadata as Python literals or in JSON."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from math import isfinite, nan
 from pathlib import Path
@@ -20,34 +21,63 @@ from preprocessing.literal import read_entries
 REVIEW_TYPES = pa.schema(
     {"reviewerID": pa.string(), "asin": pa.string(), "overall": pa.float64(), "unixReviewTime": pa.int64()}
 )
-META_ENTRIES = ("asin", "price", "categories")
+META_ENTRIES = ("asin", "price", "categories", "category")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+# A price as later releases of the data have it.
+DOLLARS = re.compile(r"\$([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?")
 HOME_PAGE = "https://jmcauley.ucsd.edu/data/amazon/"
 
 
 def read_meta(path: Path) -> list[tuple[str, float, list[str]]]:
     """asin, price (NaN where missing) and the distinct names of all category paths, of each line.
 
-    Raises `InputError` for a line that is not a Python dict with these, and for an asin that stands there twice.
+    Lines are Python dicts, as published in 2014, or JSON objects, in which a later release has the one path "category"
+    and prices like "$1,234.50". Raises `InputError` for a line that is neither, an asin that stands there twice, and a
+    file without lines.
     """
     found, seen = [], set()
 
     def keep(entries: dict) -> str | None:
-        asin, price = entries.get("asin"), entries.get("price")
-        names = distinct_names(entries.get("categories") or [])
-        if not isinstance(asin, str) or not asin:
+        asin, price = entries.get("asin"), _price(entries.get("price"))
+        paths = entries.get("categories") or [entries.get("category") or []]
+        names = distinct_names(paths)
+        if not _is_text(asin):
             return "asin must be a text"
         if asin in seen:
             return "its asin stands on an earlier line already"
-        if price is not None and not (_is_number(price) and price >= 0):
+        if price is None:
             return "price must be a number of at least 0"
         if names is None:
             return "categories must be a list of lists of texts"
         seen.add(asin)
-        found.append((asin, nan if price is None else float(price), names))
+        found.append((asin, price, names))
         return None
 
-    _each_line(path, lambda line: read_entries(line, META_ENTRIES), keep, "a Python dict")
+    _each_line(path, _meta_entries, keep, "a Python dict or JSON object")
+    if not found:
+        raise InputError(f"{path} has no items. Get the original from {HOME_PAGE}.")
     return found
+
+
+def _meta_entries(line: str) -> dict | None:
+    # Python prints a key in single quotes. What begins with double ones is JSON, whose escapes are others.
+    first, second = (_json_object, _literal) if line.startswith('{"') else (_literal, _json_object)
+    entries = first(line)
+    return second(line) if entries is None else entries
+
+
+def _literal(line: str) -> dict | None:
+    return read_entries(line, META_ENTRIES)
+
+
+def _price(value) -> float | None:
+    """NaN for a missing price, None for what is no price."""
+    if value is None or value == "":
+        return nan
+    if isinstance(value, str):
+        found = DOLLARS.fullmatch(value)
+        return float("".join(found.groups("")).replace(",", "")) if found else None
+    return float(value) if _is_number(value) and value >= 0 else None
 
 
 def read_reviews(path: Path) -> pd.DataFrame:
@@ -112,7 +142,7 @@ def _read_reviews_by_line(path: Path) -> pa.Table:
 
     def keep(entry: dict) -> str | None:
         for name in ("reviewerID", "asin"):
-            if not isinstance(entry.get(name), str) or not entry[name]:
+            if not _is_text(entry.get(name)):
                 return f"{name} must be a text"
         if not _is_number(entry.get("overall")) or not 1 <= entry["overall"] <= 5:
             return "overall must be a number from 1 to 5"
@@ -160,6 +190,11 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300 and isfinite(value)
 
 
+def _is_text(value) -> bool:
+    """Whether it is a text, not empty, that can be written in UTF-8: JSON may escape half a character."""
+    return isinstance(value, str) and value != "" and not HALF_CHARACTER.search(value)
+
+
 def distinct_names(paths) -> list[str] | None:
     """The distinct names of category paths, in order; None if they are no paths.
 
@@ -169,4 +204,4 @@ def distinct_names(paths) -> list[str] | None:
     if not isinstance(paths, list) or not all(isinstance(path, list) for path in paths):
         return None
     names = [name for path in paths for name in path]
-    return list(dict.fromkeys(names)) if all(isinstance(name, str) for name in names) else None
+    return list(dict.fromkeys(names)) if all(name == "" or _is_text(name) for name in names) else None

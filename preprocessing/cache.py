@@ -2,19 +2,18 @@
 
 One folder for each place that data was read from. It is used only if its manifest names this `VERSION` and the
 fingerprint of the files as they are now, and if every file in it has the sha256 that the manifest says; the manifest
-carries its own. Anything else is stale or damaged, and is replaced by a fresh reading.
+carries its own. Anything else is stale or damaged, and is replaced by a fresh reading. A file is opened once, checked
+and mapped: what another process does to the folder in the meantime does not matter. Where nothing can be written, a
+warning says so, and the text is parsed at every start.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
-import shutil
-import tempfile
-import time
+import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,16 +21,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from preprocessing.errors import InputError
-from preprocessing.files import fingerprint, sha256_of
+from preprocessing.files import fingerprint, map_array, open_regular, sha256_from, sha256_of
+from preprocessing.folders import new_folder, remove_left_behind
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 DEFAULT_CACHE = Path("runs", "cache")
 # Raise it whenever a reader or this file would give another `RawData` for the same files.
-VERSION = 2
+VERSION = 3
 MANIFEST = "manifest.json"
-DAY = 24 * 3600  # seconds
 ROWS = ("user", "item", "label", "timestamp", "best_score")
+# Of a folder that is not there, changes, or was made by something else.
+UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException)
 
 
 def read_cached(
@@ -40,18 +40,32 @@ def read_cached(
     """`read(path)`, from the cache in `folder` where that holds it; None reads without a cache.
 
     files: everything that `read` depends on.  schema: of what it returns.
-    Raises `InputError` as `read` does, and where the cache cannot be written.
+    Raises `InputError` as `read` does. A cache that cannot be written is a warning on standard error.
     """
     if folder is None:
         return read(path)
     identity = {"version": VERSION, "fingerprint": fingerprint(files)}
     place = folder / f"{path.name}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    remove_left_behind(place)
     raw = load(place, identity, schema)
     if raw is None:
         raw = read(path)
-        if raw.fingerprint == identity["fingerprint"]:  # else a file was replaced while it was read
-            store(raw, place, identity)
+        if raw.fingerprint == identity["fingerprint"]:  # else a file was replaced before it was read
+            _store_or_warn(raw, place, identity)
     return raw
+
+
+def _store_or_warn(raw: RawData, place: Path, identity: dict) -> None:
+    try:
+        store(raw, place, identity)
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        print(
+            f"WARNING: the cache {place} cannot be written: {reason}. The run goes on without it; give another folder "
+            "with --cache_dir, or --no_cache.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
@@ -61,12 +75,16 @@ def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
         content = document["content"]
         if document["sha256"] != _digest(content) or content["identity"] != identity:
             return None
-        if any(sha256_of(place / name) != digest for name, digest in content["files"].items()):
-            return None
-    except (OSError, ValueError, KeyError, TypeError, InputError):
+        with ExitStack() as opened:
+            files = {name: opened.enter_context(open_regular(place / name)) for name in content["files"]}
+            if any(sha256_from(file) != content["files"][name] for name, file in files.items()):
+                return None
+            for file in files.values():
+                file.seek(0)
+            arrays = {name: map_array(files[f"{name}.npy"]) for name in content["arrays"]}
+            frames = {name: pd.read_parquet(files[f"{name}.parquet"]) for name in content["frames"]}
+    except UNUSABLE:
         return None
-    arrays = {name: np.load(place / f"{name}.npy", mmap_mode="c") for name in content["arrays"]}
-    frames = {name: pd.read_parquet(place / f"{name}.parquet") for name in content["frames"]}
     return RawData(
         name=content["name"],
         fingerprint=identity["fingerprint"],
@@ -87,7 +105,10 @@ def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
 
 
 def store(raw: RawData, place: Path, identity: dict) -> None:
-    """Writes beside `place`, then renames: there is never a half-written `place`."""
+    """Writes beside `place`, then renames: there is never a half-written `place`.
+
+    Raises `OSError` or `pa.ArrowException` where it cannot be written.
+    """
     arrays = {name: getattr(raw, name) for name in ROWS if getattr(raw, name) is not None}
     frames = {"users": raw.users, "items": raw.items}
     for name, values in raw.interactions.items():
@@ -107,39 +128,14 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
         "frames": list(frames),
         **{kind: list(getattr(raw, kind)) for kind in ("interactions", "user_lists", "item_lists")},
     }
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_behind(place)
-        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as temporary:
-            complete = Path(temporary) / "complete"
-            complete.mkdir()
-            for name, values in arrays.items():
-                np.save(complete / f"{name}.npy", values)
-            for name, frame in frames.items():
-                frame.to_parquet(complete / f"{name}.parquet", index=False)
-            content["files"] = {file.name: sha256_of(file) for file in sorted(complete.iterdir())}
-            document = {"content": content, "sha256": _digest(content)}
-            (complete / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
-            with suppress(FileNotFoundError):
-                place.rename(Path(temporary) / "old")  # stale or damaged
-            try:
-                complete.rename(place)
-            except OSError:
-                if not (place / MANIFEST).is_file():  # else another process was faster with the same
-                    raise
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"The cache {place} cannot be written: {getattr(error, 'strerror', None) or error}. "
-            "Give another folder with --cache_dir, or --no_cache."
-        ) from None
-
-
-def _remove_left_behind(place: Path) -> None:
-    """What a killed process was writing; what is younger than a day may still be written."""
-    for folder in place.parent.glob(f".{glob.escape(place.name)}-*"):
-        with suppress(FileNotFoundError):
-            if time.time() - folder.stat().st_mtime > DAY:
-                shutil.rmtree(folder, ignore_errors=True)
+    with new_folder(place, [MANIFEST], replace=True) as complete:
+        for name, values in arrays.items():
+            np.save(complete / f"{name}.npy", values)
+        for name, frame in frames.items():
+            frame.to_parquet(complete / f"{name}.parquet", index=False)
+        content["files"] = {file.name: sha256_of(file) for file in sorted(complete.iterdir())}
+        document = {"content": content, "sha256": _digest(content)}
+        (complete / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 def _interaction(name: str, arrays: dict[str, np.ndarray], frames: dict[str, pd.DataFrame]):

@@ -7,13 +7,10 @@ wrong file or a damaged download is an error.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import io
 import lzma
 import os
 import sys
-import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -24,13 +21,14 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from preprocessing.errors import InputError
+from preprocessing.files import holds_anything
+from preprocessing.folders import new_folder, remove_left_behind
 from preprocessing.movielens import HOME_PAGE, ML_1M_FILES, NEEDED, ONE_FILE, read
 from preprocessing.raw import RawData
+from preprocessing.remote import TIMEOUT_SECONDS, CutOffError, Download, UnreachableError
 from preprocessing.synthetic import synthetic_movielens
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
-TIMEOUT_SECONDS = 10
-BLOCK_BYTES = 1 << 16
 SYNTHETIC = "synthetic"  # as a data path: the generated data, wanted rather than fallen back to
 
 
@@ -97,12 +95,13 @@ def find_movielens(
             )
         return Path(data_path)
     folder = data_dir / archive.name
+    remove_left_behind(folder)
     # An incomplete folder is taken too: `read` says what it lacks. Passing over it would hide the mistake.
-    if folder.is_dir() and any(folder.iterdir()):
+    if holds_anything(folder):
         return folder
-    if any((data_dir / name).is_file() for name in archive.sha256):
+    if any(os.path.isfile(data_dir / name) for name in archive.sha256):
         return data_dir
-    if (data_dir / ONE_FILE).is_file():
+    if os.path.isfile(data_dir / ONE_FILE):
         return data_dir / ONE_FILE
     content = _download(archive, quiet) if download else None
     if content is None:
@@ -113,29 +112,19 @@ def find_movielens(
 
 def _download(archive: RemoteArchive, quiet: bool) -> bytes | None:
     """The zip file, or None if not a byte of it could be obtained."""
-    try:
-        response = urllib.request.urlopen(archive.url, timeout=TIMEOUT_SECONDS)
-    except (OSError, http.client.HTTPException):
-        return None
-    with response:
-        size = response.length
+    download, content = Download(archive.url, TIMEOUT_SECONDS), bytearray()
+    with tqdm(desc=archive.name, unit="B", unit_scale=True, disable=quiet) as progress:
         try:
-            content = bytearray(response.read(1))
-        except (OSError, http.client.HTTPException):
+            for block in download.blocks():
+                content += block
+                progress.total = download.size
+                progress.update(len(block))
+                if len(content) > archive.max_bytes:
+                    _reject(archive, f"is larger than {archive.max_bytes:,} bytes")
+        except UnreachableError:
             return None
-        with tqdm(
-            total=size, initial=len(content), desc=archive.name, unit="B", unit_scale=True, disable=quiet
-        ) as progress:
-            try:
-                while block := response.read(BLOCK_BYTES):
-                    content += block
-                    progress.update(len(block))
-                    if len(content) > archive.max_bytes:
-                        _reject(archive, f"is larger than {archive.max_bytes:,} bytes")
-            except (OSError, http.client.HTTPException):
-                _reject(archive, f"was cut off after {len(content):,} of {size or 'unknown'} bytes")
-    if size is not None and len(content) < size:
-        _reject(archive, f"was cut off after {len(content):,} of {size:,} bytes")
+        except CutOffError as error:
+            _reject(archive, f"{error} after {len(content):,} of {download.size or 'unknown'} bytes")
     return bytes(content)
 
 
@@ -151,7 +140,9 @@ def _verified_files(content: bytes, archive: RemoteArchive) -> dict[str, bytes]:
                 name = PurePosixPath(member.filename).name
                 if name in archive.sha256 and not member.is_dir():
                     with zipped.open(member) as file:
-                        files[name] = file.read(archive.max_bytes)
+                        files[name] = file.read(archive.max_bytes + 1)
+                    if len(files[name]) > archive.max_bytes:
+                        _reject(archive, f"has {name} with more than {archive.max_bytes:,} bytes")
     # Everything that reading a malformed, encrypted or exotically compressed zip file raises.
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError) as error:
         _reject(archive, f"is no readable zip file ({error})")
@@ -172,22 +163,14 @@ def _reject(archive: RemoteArchive, problem: str) -> NoReturn:
 
 
 def _put_in_place(files: Mapping[str, bytes], folder: Path) -> None:
-    """Writes the files beside `folder`, then renames: there is never a half-written `folder`."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-            complete = Path(temporary) / folder.name
-            complete.mkdir()
+        with new_folder(folder, list(files)) as complete:
             for name, content in files.items():
                 (complete / name).write_bytes(content)
-            try:
-                os.replace(complete, folder)
-            except OSError:
-                # Another process may have put the same files there in the meantime.
-                if not all((folder / name).is_file() for name in files):
-                    raise
     except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}. Give the data's path instead.") from None
+        raise InputError(
+            f"{folder} cannot be written: {error.strerror or error}. Give the data's path instead."
+        ) from None
 
 
 def _warn_synthetic(data_dir: Path) -> None:

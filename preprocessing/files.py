@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,12 +20,25 @@ from preprocessing.errors import InputError
 BLOCK_BYTES = 1 << 20
 # Beside generated files (`benchmarks`): the probability that each row's label was drawn with.
 PLANTED = "planted_probability.npy"
+# A gzip file may unpack to so many bytes, or to so many times its size if that is more. Logs shrink to a fifth or a
+# twentieth; what shrinks to a thousandth was made to fill a disk or the memory.
+UNPACKED_BYTES, EXPANSION = 1 << 26, 100
+MARK = b"\xef\xbb\xbf"  # of UTF-8, which some programs write before a text
+OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32"}
 
 
 def find_file(folder: Path, name: str) -> Path | None:
     """`name` or its gzipped form in `folder`. The given spelling wins; a name that ends in .gz may be unpacked."""
     other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
-    return next((folder / entry for entry in (name, other) if (folder / entry).is_file()), None)
+    return next((folder / entry for entry in (name, other) if os.path.isfile(folder / entry)), None)
+
+
+def holds_anything(folder: Path) -> bool:
+    """Whether it is a folder that is not empty. Raises `InputError` for one that cannot be read."""
+    if not os.path.isdir(folder):
+        return False
+    with reading(folder):
+        return any(folder.iterdir())
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -32,26 +47,108 @@ def fingerprint(paths: Iterable[Path]) -> str:
 
 
 def sha256_of(path: Path) -> str:
+    """Raises `InputError` as `open_regular` does."""
+    with open_regular(path) as file:
+        return sha256_from(file)
+
+
+def sha256_from(file: BinaryIO) -> str:
+    """Of what is left to read."""
     digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    while block := file.read(BLOCK_BYTES):
+        digest.update(block)
     return digest.hexdigest()
 
 
 @contextmanager
-def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """The content, unpacked if the name ends in .gz. Raises `InputError` for a damaged or unreadable file."""
+def unchanged(paths: Iterable[Path]) -> Iterator[None]:
+    """For a block that reads these files: raises `InputError` if one was written to or replaced in the meantime.
+
+    Its rows would be those of two files, under the fingerprint of one.
+    """
+    before = {path: _signature(path) for path in paths}
+    yield
+    for path, signature in before.items():
+        if _signature(path) != signature:
+            raise InputError(f"{path} changed while it was read. Wait until it is complete, then try again.")
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    with reading(path):
+        status = os.stat(path)
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the system says of a path into an `InputError`."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            yield file
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is no complete gzip file ({error}). Get it again.") from None
+        yield
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """A file's bytes. Raises `InputError` for what cannot be read, and for what is no file: a pipe may wait for ever,
+    a device may never end, and neither can be read twice."""
+    with reading(path):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise InputError(f"{path} is no file. Give a file of this name.")
+        with open(path, "rb") as file:
+            yield file
+
+
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
+    """The content, without byte order mark, unpacked if the name ends in .gz.
+
+    Raises `InputError` for a damaged or unreadable file, for one that unpacks to more than `UNPACKED_BYTES` and
+    `EXPANSION` times its size, and for UTF-16.
+    """
+    with open_regular(path) as file:
+        if path.suffix != ".gz":
+            _skip_mark(path, file)
+            yield file
+            return
+        limit = max(UNPACKED_BYTES, EXPANSION * os.fstat(file.fileno()).st_size)
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                _skip_mark(path, unpacked)
+                yield io.BufferedReader(_Limited(path, unpacked, limit), BLOCK_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise InputError(f"{path} is no complete gzip file ({error}). Get it again.") from None
+
+
+class _Limited(io.RawIOBase):
+    """An unpacked file that raises `InputError` once it has given more than `limit` bytes."""
+
+    def __init__(self, path: Path, file: BinaryIO, limit: int):
+        self._path, self._file, self._limit, self._given = path, file, limit, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        count = self._file.readinto(buffer)
+        self._given += count
+        if self._given > self._limit:
+            raise InputError(
+                f"{self._path} unpacks to more than {self._limit:,} bytes, which no data of its size do. "
+                "Get it again; if it is right, unpack it yourself."
+            )
+        return count
+
+    def readall(self) -> bytes:  # inherited, it would go by 8 KiB
+        return b"".join(iter(lambda: self.read(BLOCK_BYTES), b""))
+
+
+def _skip_mark(path: Path, file: BinaryIO) -> None:
+    head = file.read(4)
+    file.seek(len(MARK) if head.startswith(MARK) else 0)
+    encoding = next((name for mark, name in OTHER_MARKS.items() if head.startswith(mark)), None)
+    if encoding or b"\0" in head:
+        raise InputError(f"{path} is {encoding or 'no text: it begins with a zero byte'}. Save it as UTF-8.")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -63,27 +160,67 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text
 
 
-def read_text(path: Path, needed: str, encoding: str = "utf-8") -> bytes:
+def read_text(path: Path, needed: str) -> bytes:
     """The content as `TextTable` takes it: UTF-8, without byte order mark and trailing blank lines.
 
-    encoding: of the file; content that is not in it is taken as latin-1. needed: what to give instead of an empty file.
+    Content that is not in UTF-8 is taken as latin-1, unless some of its lines are plainly in UTF-8.
+    needed: what to give instead of an empty file.
     """
     with open_binary(path) as file:
-        text = file.read().removeprefix(b"\xef\xbb\xbf").rstrip()
+        text = file.read().rstrip()
     if not text:
         raise InputError(f"{path} is empty. Give {needed}.")
+    if text.isascii() or _is_utf8(text):
+        return text
+    _require_one_encoding(path, text)
+    return text.decode("latin-1").encode()
+
+
+def _is_utf8(text: bytes) -> bool:
     try:
-        return text if text.isascii() else text.decode(encoding).encode()
+        text.decode()
     except UnicodeDecodeError:
-        return text.decode("latin-1").encode()
+        return False
+    return True
+
+
+def _require_one_encoding(path: Path, text: bytes) -> None:
+    """For text that is not UTF-8 as a whole. Letters beyond ASCII are hardly ever UTF-8 by chance."""
+    numbers: dict[bool, int] = {}
+    for number, line in enumerate(io.BytesIO(text), start=1):
+        if not line.isascii():
+            numbers.setdefault(_is_utf8(line), number)
+    if len(numbers) == 2:
+        raise InputError(
+            f"{path}: line {numbers[True]} is in UTF-8, line {numbers[False]} is not. Save all of it as UTF-8."
+        )
+
+
+def map_array(file: BinaryIO) -> np.ndarray:
+    """The array of an open .npy file, mapped from it; changes stay in memory. It outlives the file's name.
+
+    Raises `ValueError` for whatever is no array of numbers.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
+            version
+        ]
+        shape, fortran, dtype = read_header(file)
+        if dtype.hasobject:
+            raise ValueError("it holds objects")
+        return np.memmap(file, dtype, "c", file.tell(), shape, "F" if fortran else "C")
+    except Exception as error:  # a header is a Python literal, and may be wrong in every way that one can
+        raise ValueError(str(error) or type(error).__name__) from None
 
 
 def read_planted(path: Path, rows: int) -> np.ndarray:
     """(rows,) float32, mapped from the file. Raises `InputError` if it does not belong to so many rows."""
-    try:
-        planted = np.load(path, mmap_mode="c")
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is no array ({error}). Delete it, or generate the data again.") from None
+    with open_regular(path) as file:
+        try:
+            planted = map_array(file)
+        except ValueError as error:
+            raise InputError(f"{path} is no array ({error}). Delete it, or generate the data again.") from None
     if planted.shape != (rows,) or planted.dtype.kind != "f":
         raise InputError(f"{path} holds {planted.dtype} {planted.shape} for {rows} rows. Delete it, or generate again.")
     return planted

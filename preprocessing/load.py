@@ -14,7 +14,8 @@ from preprocessing import amazon, taobao
 from preprocessing.cache import read_cached
 from preprocessing.download import DATA_DIR
 from preprocessing.errors import InputError
-from preprocessing.files import find_file
+from preprocessing.files import find_file, holds_anything
+from preprocessing.folders import remove_left_behind
 from preprocessing.raw import RawData
 from preprocessing.remote import RemoteFile, fetch
 
@@ -38,6 +39,7 @@ def load_amazon(
     cache: folder for parsed tables, None for none.  quiet: no progress bar.
     Raises `InputError` as `amazon.read` and `fetch` do.
     """
+    remove_left_behind(data_dir / AMAZON_FOLDER)
     path = _place(data_path, data_dir, AMAZON_FOLDER, (amazon.REVIEWS, amazon.META, amazon.ONE_FILE))
     if path is None:
         path = data_dir / AMAZON_FOLDER
@@ -74,6 +76,6 @@ def _place(data_path: str | None, data_dir: Path, folder: str, names: tuple[str,
     if data_path is not None:
         return Path(data_path)
     # An incomplete folder is taken too: the reader says what it lacks. Passing over it would hide the mistake.
-    if (data_dir / folder).is_dir() and any((data_dir / folder).iterdir()):
+    if holds_anything(data_dir / folder):
         return data_dir / folder
     return data_dir if any(find_file(data_dir, name) for name in names) else None

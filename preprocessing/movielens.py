@@ -1,19 +1,21 @@
 """MovieLens-1M as GroupLens publishes it (ratings.dat, users.dat, movies.dat), or as the one file `movielens.txt`.
 
 Source: F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015.
-A rating of 3 says neither yes nor no and is dropped; above 3 is a positive.
+A rating of 3 says neither yes nor no and is dropped; above 3 is a positive. GroupLens' files are in latin-1; files in
+UTF-8 are read as well.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from preprocessing.errors import InputError
-from preprocessing.files import read_text, sha256_of
+from preprocessing.files import read_text, sha256_of, unchanged
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, Field, TextTable
 
@@ -60,16 +62,17 @@ def read(path: Path) -> RawData:
     first offending line and the number of lines affected.
     """
     path = Path(path)
-    if path.is_file():
+    if os.path.isfile(path):
         return _read_one_file(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise InputError(f"No such file or folder: {path}. Give {NEEDED}.")
-    missing = [name for name in ML_1M_FILES if not (path / name).is_file()]
-    if len(missing) == len(ML_1M_FILES) and (path / ONE_FILE).is_file():
+    missing = [name for name in ML_1M_FILES if not os.path.isfile(path / name)]
+    if len(missing) == len(ML_1M_FILES) and os.path.isfile(path / ONE_FILE):
         return _read_one_file(path / ONE_FILE)
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}. Give {NEEDED}.")
-    return _read_folder(path)
+    with unchanged([path / name for name in ML_1M_FILES]):
+        return _read_folder(path)
 
 
 def _fields(columns: tuple[str, ...]) -> tuple[Field, ...]:
@@ -79,7 +82,7 @@ def _fields(columns: tuple[str, ...]) -> tuple[Field, ...]:
 def _read_folder(folder: Path) -> RawData:
     digests, tables = {}, {}
     for name, columns in zip(ML_1M_FILES, (RATING_COLUMNS, USER_COLUMNS, MOVIE_COLUMNS), strict=True):
-        content = read_text(folder / name, NEEDED, "latin-1")
+        content = read_text(folder / name, NEEDED)
         digests[name] = sha256_of(folder / name)
         tables[name] = TextTable(folder / name, content, _fields(columns), "::", NEEDED, HOME_PAGE)
     frames = {name: table.parse() for name, table in tables.items()}
@@ -91,11 +94,13 @@ def _read_folder(folder: Path) -> RawData:
 
 
 def _read_one_file(path: Path) -> RawData:
-    table = TextTable.with_header(path, read_text(path, NEEDED), _fields(ONE_FILE_COLUMNS), NEEDED, HOME_PAGE)
+    with unchanged([path]):
+        table = TextTable.with_header(path, read_text(path, NEEDED), _fields(ONE_FILE_COLUMNS), NEEDED, HOME_PAGE)
+        fingerprint = sha256_of(path)
     frame = table.parse()
     name = "ml-1m" if len(frame) == ML_1M_RATINGS else "movielens"
     users, movies = table.entities(frame, USER_COLUMNS), table.entities(frame, MOVIE_COLUMNS)
-    return _assemble(name, sha256_of(path), table, frame, users, movies)
+    return _assemble(name, fingerprint, table, frame, users, movies)
 
 
 def _assemble(

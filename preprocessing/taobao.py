@@ -6,6 +6,7 @@ features of a user without a profile and of an ad without a feature row, but an 
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from preprocessing.errors import InputError
-from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text
+from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
 from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, MISSING, NUMBER, Field, TextTable
 
@@ -62,8 +63,8 @@ NEEDED = f"a folder with {', '.join(FILES)}, plain or gzipped (.gz)"
 def find_files(path: Path) -> list[Path]:
     """The three files in a folder, and `PLANTED` where it lies beside them. Raises `InputError` if one is missing."""
     path = Path(path)
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
+    if not os.path.isdir(path):
+        what = "is a file" if os.path.exists(path) else "does not exist"
         raise InputError(f"{path} {what}. Give {NEEDED}, from {HOME_PAGE} (a free Tianchi account is needed).")
     found = {name: find_file(path, name) for name in FILES}
     missing = [name for name, file in found.items() if file is None]
@@ -80,6 +81,11 @@ def read(path: Path) -> RawData:
     first offending line and the number of lines affected.
     """
     files = find_files(path)
+    with unchanged(files):
+        return _read(files)
+
+
+def _read(files: list[Path]) -> RawData:
     places = dict(zip(FILES, files, strict=False))
     tables, frames = {}, {}
     for name in ("user_profile.csv", "ad_feature.csv", "raw_sample.csv"):  # the large one last, while little is held

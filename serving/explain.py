@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from foundation.shown import shortened
 from model.layers.light_se import LightSE
 from preprocessing.errors import InputError
 from serving.ranker import PreRanker, User
-from serving.scorers import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, chosen_levels
+from serving.scorers import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, Scorer, chosen_levels
+from training.pictures import draw_png
+
+DRAWN = 100  # items and vectors of the user in a picture, which takes memory by their product
+NUMBERED = 24  # vectors of the user whose cells have room for a number
+LABEL, NAME, TITLE = 40, 20, 160  # columns of text: of an item, of a feature or vector, above the picture
+ROWS = 4096  # items that are explained at a time
 
 
 @dataclass(frozen=True)
@@ -46,13 +52,20 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
     with torch.inference_mode():
         encoded = model.encode_user(features)
         query = scorer.query(encoded, levels)  # (1, R, d)
-        heads = state.items.vectors(rows).view(len(rows), scorer.heads, scorer.dim).permute(1, 2, 0)  # (H, d, n)
-        products = (query @ heads).reshape(1, scorer.heads, 1, -1, len(rows))  # (1, H, 1, R, n)
-        terms = scorer.parts(products)[0, 0].T.numpy()  # (n, R)
-        matched = products[0, :, 0].argmax(0).T.numpy() + 1 if scorer.heads > 1 else None
+        parts = np.split(rows, range(ROWS, len(rows), ROWS))
+        pieces = [_terms(scorer, query, state.items.vectors(part)) for part in parts]
+    terms, matched = (None if part[0] is None else np.concatenate(part) for part in zip(*pieces, strict=True))
     return Explanation(
         items, _names(scorer, encoded, terms.shape[1], levels), terms, matched, _weights(state, features, rows)
     )
+
+
+def _terms(scorer: Scorer, query: torch.Tensor, vectors: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+    """(1, R, d) and (n, H * d) -> (n, R) terms, and the (n, R) item heads matched, None where items have one."""
+    heads = vectors.view(len(vectors), scorer.heads, scorer.dim).permute(1, 2, 0)  # (H, d, n)
+    products = (query @ heads).reshape(1, scorer.heads, 1, -1, len(vectors))  # (1, H, 1, R, n)
+    terms = scorer.parts(products)[0, 0].T.numpy()  # (n, R)
+    return terms, products[0, :, 0].argmax(0).T.numpy() + 1 if scorer.heads > 1 else None
 
 
 def _names(scorer, encoded, count: int, levels: Levels) -> list[str]:
@@ -85,35 +98,47 @@ def _weights(state, features, rows: np.ndarray) -> dict[str, dict[str, float]]:
 
 
 def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
-    """A picture: items by the user's vectors, the number of the item head matched in each cell; field weights below."""
-    # Slow to import, and only needed here. Not pyplot, which may ask for a display.
-    from matplotlib.figure import Figure
+    """A picture: items by the user's vectors, the number of the item head matched in each cell; field weights below.
 
-    terms, matched = explanation.terms, explanation.matched
+    Of many items and vectors the first `DRAWN` of each. Raises `PictureError`.
+    """
+    terms = explanation.terms[:DRAWN, :DRAWN]
     rows, columns = terms.shape
+    matched = explanation.matched if columns <= NUMBERED else None
     weighed = bool(explanation.field_weights)
-    height = 2.0 + 0.3 * rows + (2.2 if weighed else 0)
-    figure = Figure(figsize=(max(7.0, 4.0 + 0.42 * columns), height), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[2.0 + 0.3 * rows, 2.2]) if weighed else (figure, None)
-    axis = top.subplots()
-    limit = float(np.abs(terms).max()) or 1.0
-    image = axis.imshow(terms, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
-    axis.set_yticks(range(rows), [label[:40] for label in labels])
-    axis.set_xticks(range(columns), explanation.names, rotation=60, ha="right")
-    top.colorbar(image, label="added to the logit; number: item head met")
-    if matched is not None and columns <= 24:
-        for row, column in np.ndindex(rows, columns):
-            shade = "white" if abs(terms[row, column]) > 0.6 * limit else "black"
-            axis.text(column, row, str(matched[row, column]), ha="center", va="center", color=shade, fontsize=8)
-    axis.set_title(title)
-    if bottom is not None:
-        for panel, (side, weights) in zip(
-            np.atleast_1d(bottom.subplots(1, len(explanation.field_weights))),
-            explanation.field_weights.items(),
-            strict=True,
-        ):
-            panel.barh(list(weights), list(weights.values()))
-            panel.set_title(f"Light-SE, {side}")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    return picture.getvalue()
+    main, below = 2.0 + 0.3 * rows, 2.2 if weighed else 0.0  # inches
+
+    def paint(figure) -> None:
+        top, bottom = figure.subfigures(2, 1, height_ratios=[main, below]) if weighed else (figure, None)
+        axis = top.subplots()
+        limit = float(np.abs(terms).max()) or 1.0
+        image = axis.imshow(terms, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axis.set_yticks(range(rows), [shortened(label, LABEL) for label in labels[:rows]])
+        axis.set_xticks(
+            range(columns), [shortened(name, NAME) for name in explanation.names[:columns]], rotation=60, ha="right"
+        )
+        top.colorbar(image, label="added to the logit; number: item head met")
+        if matched is not None:
+            for row, column in np.ndindex(rows, columns):
+                shade = "white" if abs(terms[row, column]) > 0.6 * limit else "black"
+                axis.text(column, row, str(matched[row, column]), ha="center", va="center", color=shade, fontsize=8)
+        axis.set_title("\n".join([shortened(title, TITLE), *beginning(explanation)]))
+        if bottom is not None:
+            panels = np.atleast_1d(bottom.subplots(1, len(explanation.field_weights)))
+            for panel, (side, weights) in zip(panels, explanation.field_weights.items(), strict=True):
+                panel.barh(range(len(weights)), list(weights.values()))
+                panel.set_yticks(range(len(weights)), [shortened(name, NAME) for name in weights])
+                panel.set_title(f"Light-SE, {side}")
+
+    return draw_png((max(7.0, 4.0 + 0.42 * columns), main + below), paint)
+
+
+def beginning(explanation: Explanation) -> list[str]:
+    """Of what a picture shows the beginning, where it does not show all: no line or one.
+
+    >>> beginning(Explanation([], [], np.zeros((250, 4)), None, {}))
+    ['the first 100 of 250 items']
+    """
+    sizes = zip(explanation.terms.shape, ("items", "vectors of the user"), strict=True)
+    parts = [f"the first {DRAWN} of {size:,} {what}" for size, what in sizes if size > DRAWN]
+    return [", ".join(parts)] if parts else []

@@ -133,6 +133,60 @@ class TestSmallFiles:
         assert len(read(write(tmp_path, reviews=[review(*row) for row in SMALL * 2]))) == 8
 
 
+class TestMetadataInJson:
+    """Whatever JSON may write otherwise than Python: a line means what it means as JSON."""
+
+    CATEGORIES = (["Electronics", 'Bob\'s "Café" \\', "電影 😀"], ["TV/Video", "\u2028 line"])
+
+    @pytest.mark.parametrize("options", [{}, {"ensure_ascii": False}, {"separators": (",", ":")}, {"sort_keys": True}])
+    @pytest.mark.parametrize("extra", [{}, {"brand": None, "new": True, "rank": {"a": [1, None, False]}, "x": 1e-5}])
+    def test_says_the_same_as_literals(self, options, extra, tmp_path):
+        items = [{"asin": f"B{k}", "price": 9.5 * k, "categories": list(self.CATEGORIES[:k])} for k in (1, 2)]
+        items += [{"asin": "B3"}]
+        lines = [json.dumps(item | extra, **options) for item in items]
+        lines[1] = lines[1].replace("TV/Video", "TV\\/Video")
+        literal, strict = read(write(tmp_path / "a", meta=items)), read(write(tmp_path / "b", meta="\n".join(lines)))
+        assert strict.items.equals(literal.items)
+        assert categories_of(strict) == categories_of(literal)
+        assert "電影 😀" in categories_of(strict)[0]
+
+    def test_lines_of_both_kinds_in_one_file(self, tmp_path):
+        lines = [repr(ITEMS[0]), json.dumps(ITEMS[2] | {"new": True})]
+        raw = read(write(tmp_path, meta="\n".join(lines)))
+        assert categories_of(raw) == [["Electronics", "Bob's", "TV"], ["Electronics", "Cables"], []]
+
+    def test_prices_and_the_one_path_of_the_later_release(self, tmp_path):
+        prices = {"B1": "$12.99", "B2": "$1,299.00", "B3": ""}
+        lines = [json.dumps({"asin": asin, "price": price, "category": ["A", asin]}) for asin, price in prices.items()]
+        raw = read(write(tmp_path, meta="\n".join(lines)))
+        np.testing.assert_array_equal(raw.items["price"], [12.99, 1299.0, np.nan])
+        assert categories_of(raw) == [["A", "B1"], ["A", "B2"], ["A", "B3"]]
+
+
+class TestNestedReviews:
+    @pytest.mark.parametrize(
+        "more",
+        [
+            [{"style": {"Size:": " L", "more": [{"a": None}]}}, {"style": "L"}, {"style": [1, "x", {}]}, {}],
+            [{"image": []}, {"image": [["a"]]}, {"image": None}, {"image": {"a": {"b": [1.5]}}}],
+            [{"": 1}, {"a": {"": {"": None}}}, {"overall ": 3}, {"z": "[" * 5000}],
+            [{"deep": json.loads("[" * 500 + "]" * 500)}] * 4,
+        ],
+    )
+    def test_entries_that_are_not_read_may_be_anything(self, more, tmp_path):
+        reviews = [review(*row, **extra) for row, extra in zip(SMALL, more, strict=True)]
+        assert rows_of(read(write(tmp_path / "b", reviews=reviews))) == rows_of(read(write(tmp_path / "a")))
+
+    @pytest.mark.parametrize("name", REVIEW)
+    @pytest.mark.parametrize("value", [{"a": 1}, [1], [], {}, None, [[{"a": None}]]])
+    @pytest.mark.parametrize("place", [0, 3])
+    def test_those_that_are_read_may_not(self, name, value, place, tmp_path):
+        reviews = [review(*row) for row in SMALL]
+        reviews[place][name] = value
+        with pytest.raises(InputError, match=rf"line {place + 1}: {name} must be .* affected: 1"):
+            read(write(tmp_path, reviews=reviews))
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -160,9 +214,18 @@ class TestRefused:
             ({"reviews": " \r\n\n \tnull\n" + json.dumps(REVIEW)}, "line 3: not a JSON object. Received: 'null'"),
             ({"reviews": "\n".join([json.dumps(REVIEW)] * 3 + ["null"])}, "line 4: not a JSON object"),
             ({"reviews": ""}, "has no reviews"),
-            ({"meta": ["asin", {"asin": "B1"}]}, "line 1: not a Python dict"),
-            ({"meta": "{'asin': open('x')}"}, "line 1: not a Python dict"),
-            ({"meta": "{'asin': 'B1', 'categories': [['TV']"}, "line 1: not a Python dict"),
+            ({"meta": ["asin", {"asin": "B1"}]}, "line 1: not a Python dict or JSON object"),
+            ({"meta": "{'asin': open('x')}"}, "line 1: not a Python dict or JSON object"),
+            ({"meta": "{'asin': 'B1', 'categories': [['TV']"}, "line 1: not a Python dict or JSON object"),
+            ({"meta": ""}, "has no items"),
+            ({"meta": [{"asin": "\ud800"}]}, "asin must be a text"),
+            ({"meta": [{"asin": "B1", "categories": [["\ud800"]]}]}, "categories must be a list of lists of texts"),
+            ({"reviews": [REVIEW | {"asin": "\ud800"}]}, "asin must be a text"),
+            ({"reviews": [REVIEW | {"reviewerID": "A\udfff"}]}, "reviewerID must be a text"),
+            *(
+                ({"meta": [{"asin": "B1", "price": price}]}, "price must be a number of at least 0")
+                for price in ("9.50", "$", "$-1", "$1,2", "$5 - $9", "$1e3", "cheap", [1])
+            ),
             ({"meta": [{"asin": "B1"}, {"price": 2}]}, "line 2: asin must be a text"),
             ({"meta": [{"asin": "B1"}, {"asin": "B1"}]}, "line 2: its asin stands on an earlier line"),
             ({"meta": [{"asin": "B1", "price": -1}]}, "price must be a number of at least 0"),

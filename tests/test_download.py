@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import http.server
 import io
+import os
 import socket
+import socketserver
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing import download
+from preprocessing import download, remote
 from preprocessing.download import RemoteArchive, find_movielens, load_movielens
 from preprocessing.errors import InputError
+from preprocessing.folders import remove_left_behind
 
 FILES = {
     "ratings.dat": b"1::1::5::100\n1::1::2::200\n",
@@ -37,6 +44,13 @@ def make_zip(members: dict[str, bytes]) -> bytes:
 def describe(url: str, content: bytes) -> RemoteArchive:
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
     return RemoteArchive(f"{url}/ml-1m.zip", "ml-1m", hashlib.md5(content).hexdigest(), digests)
+
+
+def drip(send, stop: threading.Event) -> None:
+    """A byte now and then, as long as anybody listens."""
+    with contextlib.suppress(OSError):
+        while not stop.wait(0.02):
+            send(b"x")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -161,7 +175,7 @@ class TestDownload:
         with pytest.raises(InputError, match="larger than"):
             find(tmp_path, replace(archive, max_bytes=100))
         bomb = make_zip(FILES | {"ratings.dat": bytes(10_000)})
-        with pytest.raises(InputError, match=r"ratings\.dat with the sha256"):
+        with pytest.raises(InputError, match=r"has ratings\.dat with more than"):
             find(tmp_path, replace(describe(serve(bomb), bomb), max_bytes=len(bomb)))
         assert everything_in(tmp_path) == []
 
@@ -185,6 +199,101 @@ class TestDownload:
         monkeypatch.setenv("no_proxy", "*")
         with socket.create_server(("127.0.0.1", 0)) as silent:
             assert find(tmp_path, describe(f"http://127.0.0.1:{silent.getsockname()[1]}", b"")) is None
+
+
+class TestSlowServer:
+    """One that sends a byte whenever it is about to be given up holds no run, wherever in its answer it does so."""
+
+    ANSWERS = (
+        b"",
+        b"HTTP/1.0 200 ",
+        b"HTTP/1.0 200 OK\r\n",
+        b"HTTP/1.0 200 OK\r\nX: ",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+    )
+
+    @pytest.fixture
+    def slow(self, monkeypatch):
+        """slow(start of the answer) -> address"""
+        monkeypatch.setenv("no_proxy", "*")
+        monkeypatch.setattr(remote, "GRACE_SECONDS", 0.2)
+        stop, servers = threading.Event(), []
+
+        def start(answer: bytes) -> str:
+            class Slow(socketserver.BaseRequestHandler):
+                def handle(self):
+                    self.request.recv(1000)
+                    self.request.sendall(answer)
+                    drip(self.request.sendall, stop)
+
+            server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow)
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            servers.append(server)
+            return f"http://127.0.0.1:{server.server_address[1]}"
+
+        yield start
+        stop.set()
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+    @pytest.mark.parametrize("answer", ANSWERS)
+    def test_of_an_archive(self, answer, slow, tmp_path):
+        found = None  # as where nothing of the content came
+        with contextlib.suppress(InputError):
+            found = find(tmp_path, describe(slow(answer), b""))
+        assert found is None
+        assert everything_in(tmp_path) == []
+
+    @pytest.mark.parametrize("answer", ANSWERS)
+    def test_of_files(self, answer, slow, tmp_path):
+        files = [remote.RemoteFile(f"{slow(answer)}/a.gz", 100_000, 10)]
+        with pytest.raises(InputError, match=r"(cannot be reached|too slow,)[^\n]*\nGet it"):
+            remote.fetch(files, tmp_path / "data", True, "Get it elsewhere.")
+        assert everything_in(tmp_path) == []
+
+    def test_one_that_is_fast_enough_has_all_the_time_that_it_needs(self, slow, monkeypatch):
+        monkeypatch.setattr(remote, "SLOWEST", 1)
+        blocks = remote.Download(slow(self.ANSWERS[4]), 1).blocks()
+        assert sum(len(next(blocks)) for _ in range(20)) >= 20  # 0.4 seconds, past the time of grace
+        blocks.close()
+
+
+class TestLeftBehind:
+    """Folders of killed downloads go at the next start, whether or not it downloads; those of running ones stay."""
+
+    @pytest.mark.parametrize("present", [True, False])
+    def test_of_movielens(self, present, tmp_path, serve):
+        if present:
+            (tmp_path / "ml-1m").mkdir()
+            (tmp_path / "ml-1m" / "users.dat").touch()
+        killed, running, other = (tmp_path / name for name in (".ml-1m-killed", ".ml-1m-running", ".ml-100k-x"))
+        for folder, hours in ((killed, 25), (running, 1), (other, 99)):
+            (folder / "complete").mkdir(parents=True)
+            os.utime(folder, (time.time() - hours * 3600,) * 2)
+        content = make_zip(FILES)
+        assert find(tmp_path, describe(serve(content), content)) == tmp_path / "ml-1m"
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".ml-100k-x", ".ml-1m-running", "ml-1m"]
+
+    def test_of_a_process_that_was_killed(self, tmp_path):
+        script = (
+            "import os, signal, sys, pathlib; from preprocessing.folders import new_folder\n"
+            "with new_folder(pathlib.Path(sys.argv[1]), []) as folder:\n"
+            "    (folder / 'half').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        place = tmp_path / "place"
+        subprocess.run([sys.executable, "-c", script, str(place)], cwd=Path(__file__).parent.parent)
+        (left,) = tmp_path.iterdir()
+        remove_left_behind(place)
+        assert left.exists()  # it might be of a moment before its owner locked it
+        os.utime(left, (0, 0))
+        remove_left_behind(place)
+        assert not left.exists()
 
 
 class TestFind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from serving_helpers import dataset, random_model, ranker_of, save_run, text_ids
 
 import prerank
 import train_movielens_whole_models
+from foundation.shown import columns
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.synthetic import synthetic_movielens
 from serving.ranker import PreRanker
 from serving.source import load_dataset
+from training.pictures import draw_png
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,57 @@ def trained(folder, tmp_path_factory) -> Path:
     assert script(train_movielens_whole_models.main, *argv) == 0
     assert script(prerank.main, "build", out, "--data_path", folder, "--precision", "bfloat16") == 0
     return out
+
+
+def script_output(capsys, *argv) -> str:
+    capsys.readouterr()
+    assert script(prerank.main, *argv) == 0
+    return capsys.readouterr().out
+
+
+class TestAnyItems:
+    """Whatever columns are called and hold: what is printed is a line an item, and JSON is exact."""
+
+    NAMES = ("score", "logit", "rank", "item_score", "liked before", "movie", "$x")
+    TEXT = "A\x1b[31mred\nrow\u202e\t$x 電影 {}"
+
+    @pytest.fixture(params=["movie_id", "score", "rank", "logit"])
+    def answered(self, request, data, tmp_path) -> tuple[str, Path]:
+        """(name of the id, run)"""
+        key, raw = request.param, data.raw
+        texts = {name: [self.TEXT.format(k) for k in range(len(raw.items))] for name in self.NAMES if name != key}
+        items = raw.items.rename(columns={"movie_id": key}).assign(**texts)
+        schema = replace(raw.schema, item_id=key, item_sparse=(key,), item_static=(key,))
+        renamed = Dataset.build(replace(raw, items=items, schema=schema), data.protocol.name, data.seed)
+        ranker_of(tmp_path, random_model("hit", renamed), renamed)
+        return key, tmp_path
+
+    def test_have_all_they_have_in_json(self, answered, capsys):
+        key, run = answered
+        answer = json.loads(script_output(capsys, "rank", run, "--user", 107, "--json", "--explain"))
+        ranking = PreRanker.load(run).rank(107, k=10)
+        for item, one, score, logit in zip(answer["items"], ranking.items, ranking.scores, ranking.logits, strict=True):
+            assert (item["score"], item["logit"]) == (pytest.approx(score), pytest.approx(logit))
+            taken = key in ("score", "logit")
+            assert item[f"item_item_{key}" if key == "score" else f"item_{key}" if taken else key] == one
+            texts = [value for value in item.values() if isinstance(value, str) and "red" in value]
+            assert len(texts) == len([name for name in self.NAMES if name != key])
+            assert all(text.startswith(self.TEXT[:-2]) for text in texts)
+
+    def test_are_a_line_each_in_the_table(self, answered, capsys):
+        _, run = answered
+        lines = script_output(capsys, "rank", run, "--user", 107, "--top", 5, "--explain").splitlines()
+        assert all(line.isprintable() for line in lines)
+        assert [line.split()[0] for line in lines[4:9]] == ["1", "2", "3", "4", "5"]
+        assert lines[9].startswith("Heat map: ")
+
+    def test_columns_stand_below_each_other(self, answered, capsys):
+        _, run = answered
+        lines = script_output(capsys, "rank", run, "--user", 107, "--top", 5).splitlines()[2:]
+        cells = [place for place in range(len(lines[1])) if lines[1][place - 1 : place + 1] == " -"]
+        for line in lines[2:]:
+            columns_before = [columns(line[:k]) for k in range(len(line) + 1)]
+            assert all(line[columns_before.index(place) - 1] == " " for place in cells if place < columns(line))
 
 
 class TestCommand:
@@ -82,6 +136,17 @@ class TestCommand:
         assert "Light-SE, user: user_id 0." in out
         assert (trained / "explain-3.png").read_bytes().startswith(b"\x89PNG")
 
+    def test_a_picture_that_cannot_be_drawn_costs_nothing_else(self, trained, capsys, monkeypatch):
+        right = script_output(capsys, "rank", trained, "--user", 3)
+        monkeypatch.setattr("prerank.heat_map", lambda *_: draw_png((1, 1), lambda figure: 1 / 0))
+        assert script(prerank.main, "rank", trained, "--user", 3, "--explain") == 0
+        out, err = capsys.readouterr()
+        assert out.startswith(right)
+        assert err.startswith("WARNING: No picture can be drawn: ZeroDivisionError")
+        assert "Heat map" not in out
+        assert script(prerank.main, "rank", trained, "--user", 3, "--explain", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["explanation"]["picture"] is None
+
     def test_upsert_and_delete(self, trained, capsys, tmp_path):
         new = {"movie_id": 7777, "genres": ["Drama", "War"], "title": "New"}
         assert script(prerank.main, "upsert", trained, "--items", json.dumps([new])) == 0
@@ -119,6 +184,8 @@ class TestCommand:
         path = tmp_path / "ids"
         path.write_bytes("red shoes\r\n\n  blue\u2028hat \n".encode())
         assert prerank._ids(path, text=True) == ["red shoes", "blue\u2028hat"]
+        path.write_bytes("\ufeff10\n".encode())
+        assert prerank._ids(path, text=True) == ["10"]
         path.write_bytes(b"\xff\xfe")
         with pytest.raises(InputError, match="is not UTF-8 text"):
             prerank._ids(path, text=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import platform
 from importlib.metadata import version
@@ -10,8 +9,10 @@ from importlib.metadata import version
 import pandas as pd
 import torch
 
+from foundation.shown import shortened
 from preprocessing.dataset import Dataset
 from training.calibration import BINS
+from training.pictures import draw_png
 
 LEAK = "The published protocol leaks test labels: {}. For an honest number: --protocol holdout or --protocol temporal."
 GAUC_NOTE = "GAUC: AUC per user, weighted by the user's impressions; users of one class left out."
@@ -115,28 +116,26 @@ def history_csv(history: list[dict[str, float]]) -> str:
 
 
 def curves_png(history: list[dict[str, float]], title: str) -> bytes:
-    """AUC and losses by epoch, training beside validation."""
-    # Slow to import, and only needed at the end of a run. Not pyplot, which may ask for a display.
-    from matplotlib.figure import Figure
+    """AUC and losses by epoch, training beside validation. Raises `PictureError`."""
 
-    frame = pd.DataFrame(history).set_index("epoch")
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    named = [
-        name for name in frame if name not in ("seconds", "rows_per_second", "loss") and not name.startswith("val_")
-    ]
-    for axis, names in ((left, ["auc"]), (right, [name for name in named if name not in ("auc", "ctr")])):
-        for name in names:
-            axis.plot(frame.index, frame[name], marker="o", label=f"{name}, training")
-            if f"val_{name}" in frame:
-                axis.plot(frame.index, frame[f"val_{name}"], marker="o", label=f"{name}, validation")
-        axis.set_xlabel("epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(alpha=0.3)
-        axis.legend()
-    left.set_title("AUC")
-    right.set_title("Losses")
-    figure.suptitle(title)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    return picture.getvalue()
+    def paint(figure) -> None:
+        frame = pd.DataFrame(history).set_index("epoch")
+        left, right = figure.subplots(1, 2)
+        named = [
+            name for name in frame if name not in ("seconds", "rows_per_second", "loss") and not name.startswith("val_")
+        ]
+        for axis, names in ((left, ["auc"]), (right, [name for name in named if name not in ("auc", "ctr")])):
+            for name in names:
+                axis.plot(frame.index, frame[name], marker="o", label=f"{name}, training")
+                if f"val_{name}" in frame:
+                    axis.plot(frame.index, frame[f"val_{name}"], marker="o", label=f"{name}, validation")
+            axis.set_xlabel("epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.grid(alpha=0.3)
+            if names:
+                axis.legend()
+        left.set_title("AUC")
+        right.set_title("Losses")
+        figure.suptitle(shortened(title, 120))
+
+    return draw_png((10, 4), paint)

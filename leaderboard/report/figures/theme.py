@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -15,6 +14,7 @@ from foundation.atomic import write_atomic
 from leaderboard.families import OURS, is_two_tower, model_of
 from leaderboard.report.figures.fingerprint import fingerprint
 from model import MODELS
+from training.pictures import plain_style
 
 HIT_MARKER = "D"  # a diamond tells it from IntTower, which shares its colour
 
@@ -71,7 +71,7 @@ class Picture:
     paint: Callable[[Figure, Theme], None]
 
     def on(self, theme: Theme) -> Figure:
-        with rc_context(_style(theme)):
+        with plain_style(_style(theme)):
             figure = Figure(figsize=(WIDTH, self.height), layout="constrained")
             self.paint(figure, theme)
         return figure
@@ -84,7 +84,7 @@ def draw(folder: Path, name: str, picture: Picture) -> list[Path]:
     for theme in THEMES:
         figure, png = picture.on(theme), io.BytesIO()
         drawn = {"Software": None, FINGERPRINT: fingerprint(figure)}
-        with rc_context(_style(theme)):  # ticks get their style as they are drawn
+        with plain_style(_style(theme)):  # ticks get their style as they are drawn
             figure.savefig(png, format="png", dpi=160, metadata=drawn)
         paths.append(folder / f"{name}-{theme.name}.png")
         write_atomic(paths[-1], png.getvalue())

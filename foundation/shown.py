@@ -1,0 +1,75 @@
+"""Text of anybody's data as a terminal or a picture may show it: on one line, without controls, in columns."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_TWO_COLUMNS = ("W", "F")  # East Asian wide and full-width characters
+_NO_COLUMN = ("Mn", "Me")  # marks drawn upon the character before them
+_SPACES = ("Zl", "Zp")
+_LEFT_OUT = ("Cc", "Cf")  # controls of terminals; zero-width and directional ones
+_NO_CHARACTER = "Cs"  # half a character
+_MARKS = 8  # characters that may share a column
+
+
+def visible(text: object) -> str:
+    """The text with a space for line ends and tabs, and without other control and format characters.
+
+    >>> visible("A\\x1b[31mred\\nrow\\u202e \\ud800")
+    'A[31mred row �'
+    """
+    text = str(text)
+    return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
+
+
+def visible_lines(text: object) -> str:
+    """The same for text of several lines, such as a message."""
+    return "\n".join(map(visible, str(text).split("\n")))
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a visible text takes.
+
+    >>> columns("Amélie"), columns("電影")
+    (6, 4)
+    """
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def padded(text: str, width: int) -> str:
+    """With spaces behind it up to so many columns."""
+    return text + " " * (width - columns(text))
+
+
+def shortened(text: object, width: int) -> str:
+    """Visible text of at most so many columns; what is left out of it is marked by three dots.
+
+    >>> shortened("The Good, the Bad and the Ugly", 13)
+    'The Good, ...'
+    >>> shortened("電影電影電影", 8)
+    '電影...'
+    """
+    text = str(text)
+    shown = visible(text[: _MARKS * width])  # the length of a title is not bounded
+    if columns(shown) <= width and len(text) <= _MARKS * width:
+        return shown
+    while columns(shown) > width - 3:
+        shown = shown[:-1]
+    return shown + "..."
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    category = unicodedata.category(character)
+    if character.isspace() or category in _SPACES:
+        return " "
+    if category == _NO_CHARACTER:
+        return "\ufffd"
+    return "" if category in _LEFT_OUT else character
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in _NO_COLUMN:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in _TWO_COLUMNS else 1
