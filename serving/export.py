@@ -33,12 +33,13 @@ from serving.onnx_programs import (
     score_program,
     tower_program,
 )
-from serving.scorers import PlainScorer, make_scorer
+from serving.scorers import SCORERS, PlainScorer, make_scorer
 from serving.state import State, read_run
 
 FORMATS = ("onnx",)
 FOLDER, ENCODING = "onnx", "encoding.json"
 PROGRAMS = ("user_tower", "item_tower", "scorer")
+OWN_SCORE = "This model has a score of its own (or an edited fe_score), which is not exported."
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,15 @@ def export_onnx(run: Path) -> Export:
 
 
 def _programs(model: TwoTower, checksum: str) -> dict[str, Program]:
+    if type(model) not in SCORERS:
+        raise InputError(OWN_SCORE)
     users, items = (examples(columns, 3, 4) for columns in (model.user_columns, model.item_columns))
     with torch.inference_mode():
         encoded = model.encode_user(named(model.user_columns, users))
         vectors = model.encode_item(named(model.item_columns, items))
         scorer = make_scorer(model, encoded, vectors)
         if isinstance(scorer, PlainScorer):
-            raise InputError("This model has a score of its own (or an edited fe_score), which is not exported.")
+            raise InputError(OWN_SCORE)
         query = scorer.query(encoded)
     return {
         "user_tower": tower_program(UserTower(model, scorer), model.user_columns, users, "query", checksum),
@@ -99,15 +102,13 @@ def _programs(model: TwoTower, checksum: str) -> dict[str, Program]:
 def _state(run: Path, config: dict, checksum: str) -> tuple[State | None, str | None]:
     """The index, or why it is left out."""
     without = f"{', '.join(FILES.values())} and the statistics of new users and items are left out"
-    if not (index_folder(run) / MANIFEST).exists():
-        return None, f"{without}: {run} has no item index. Build it and export again: python prerank.py build {run}"
-    if read_manifest(run).model != checksum:
-        return None, (
-            f"{without}: the item index of {run} is of another model than the run's. Build it again and export again: "
-            f"python prerank.py build {run}"
-        )
+    remedy = f"Build one, python prerank.py build {run}, and export again."
     if not Rules(config, {}).known:
-        return None, f"{without}: config.json of {run} lacks columns, vocabularies or scalers."
+        return None, f"{without}: config.json of {run} lacks columns, vocabularies or scalers. Train with a script."
+    if not (index_folder(run) / MANIFEST).exists():
+        return None, f"{without}: {run} has no item index. {remedy}"
+    if read_manifest(run).model != checksum:
+        return None, f"{without}: the item index of {run} is of another model than the run's. {remedy}"
     state = State.load(run)
     if state.manifest.model != checksum:
         raise InputError(f"The model in {run} was replaced while it was exported. Export again.")

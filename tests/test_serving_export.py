@@ -13,19 +13,26 @@ import numpy as np
 import onnxruntime
 import pyarrow.parquet as pq
 import pytest
-from helpers import plain_arrays
+import torch
+from helpers import as_bags, plain_arrays, randn
 from onnx_helpers import AWKWARD, OTHERS, frames_dataset, indexed_run, page_blocks, page_dataset, scores_by_page
+from script_helpers import script
 from serving_helpers import dataset, random_model, save_run
 
+import prerank
 import serving.export
+from model.dssm import DSSM
+from model.layers import pooling
+from model.layers.pooling import pool_lists
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from serving.export import export_onnx
 from serving.export_files import replaced_together
 from serving.export_rules import Rules, encode
 from serving.manifest import model_checksum
-from serving.onnx_programs import input_names
+from serving.onnx_programs import Score, input_names, score_program
 from serving.ranker import PreRanker
+from serving.scorers import DotScorer
 from serving.update import build_index
 
 FILES = {"encoding.json", "item_tower.onnx", "items.parquet", "scorer.onnx", "user_tower.onnx", "users.parquet"}
@@ -159,7 +166,7 @@ class TestWithoutIndex:
 
     def test_what_is_left_out_is_said(self, data, programs, run):
         exported = programs[1]
-        assert re.search(r"users.parquet, items.parquet .* left out: .* has no item index. Build it", exported.left_out)
+        assert re.search(r"users.parquet, items.parquet .* left out: .* has no item index. Build", exported.left_out)
         document = json.loads(exported.files[-1].read_text())
         assert document["tables"] is None
         assert document["left_out"] == exported.left_out
@@ -173,13 +180,30 @@ class TestWithoutIndex:
         assert "is of another model than the run's" in export_onnx(run).left_out
         assert {path.name for path in (run / "onnx").iterdir()} == FILES - {"users.parquet", "items.parquet"}
 
+    def test_the_command_prints_it(self, run, capsys):
+        assert script(prerank.main, "export", run) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert said[0].startswith("Written and checked against torch: ")
+        assert re.match(r"Not complete: users.parquet, items.parquet .* has no item index. Build one", said[1])
+
     def test_a_model_saved_without_its_data_takes_ids(self, data, run):
         random_model("mvke", data).save(run)
-        assert "config.json" in export_onnx(run).left_out or "no item index" in export_onnx(run).left_out
+        assert "lacks columns, vocabularies or scalers" in export_onnx(run).left_out
         document = json.loads((run / "onnx" / "encoding.json").read_text())
         inputs = {one["feature"]: one for one in document["programs"]["user_tower"]["inputs"]}
         assert inputs["gender"]["vocabulary"] is inputs["income"]["scale"] is None
         assert document["vocabularies"] == {}
+
+
+class TestLists:
+    """As `FeatureEmbedding` pools padded lists in a program, of any length."""
+
+    @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
+    @pytest.mark.parametrize("ids", [[[]], [[], []], [[0, 0]], [[3, 0, 0], [0, 0, 0], [1, 2, 2]]])
+    def test_padding_and_empty_lists_do_not_count(self, mode, ids):
+        table, padded = randn(5, 2), torch.tensor(ids, dtype=torch.int64)
+        expected = pool_lists(as_bags(ids), table, 1, mode)
+        assert torch.allclose(pooling._pool_padded(padded, table, 1, mode), expected)
 
 
 class TestRules:
@@ -288,6 +312,28 @@ class TestRefused:
         with pytest.raises(InputError, match=r"a score of its own \(or an edited fe_score\), which is not exported"):
             export_onnx(tmp_path)
         assert not (tmp_path / "onnx").exists()
+
+    def test_a_class_of_ones_own(self, data, run, monkeypatch):
+        class Own(DSSM):
+            """A kernel for each item, which no scorer knows."""
+
+            def encode_item(self, features):
+                return [super().encode_item(features)]
+
+        columns = data.feature_columns(4)
+        monkeypatch.undo()
+        monkeypatch.setattr(serving.export, "read_run", lambda run: (Own(columns.user, columns.item).eval(), {}, "0"))
+        before = contents(run / "onnx")
+        with pytest.raises(InputError, match=r"a score of its own \(or an edited fe_score\), which is not exported"):
+            export_onnx(run)
+        assert contents(run / "onnx") == before
+
+    def test_programs_of_more_than_two_gigabytes(self, data, monkeypatch):
+        model = random_model("dssm", data).requires_grad_(False)
+        monkeypatch.setattr("serving.onnx_programs.LARGEST", 3)
+        query, items = torch.zeros(2, 1, 8), torch.zeros(2, 8)
+        with pytest.raises(InputError, match="GiB of weights, and an ONNX program at most 2 GiB"):
+            score_program(Score(model, DotScorer(model, 1, 8)), query, items, "0")
 
     def test_programs_that_disagree_with_torch(self, data, run):
         random_model("mvke", data, seed=4).save(run, data.encoding_json())
