@@ -51,7 +51,7 @@ OTHERS = {
 
 
 def frames_dataset(names: dict[str, str], rows: int = 400) -> Dataset:
-    """20 users and 15 items with every kind of feature; `names` says what each column is called."""
+    """50 users and 15 items with every kind of feature; `names` says what each column is called."""
     rng = np.random.default_rng(0)
     users = pd.DataFrame(
         {
@@ -118,11 +118,16 @@ def page_dataset() -> Dataset:
     return scope["data"]
 
 
-def scores_by_page(folder: Path, requests: list[dict], new_item: dict, blocks: list[str]) -> tuple[dict, list]:
-    """What the page's code says in a process that knows nothing of this project.
+def run_page(folder: Path, code: list[str], given: str = "") -> subprocess.CompletedProcess:
+    """The page's code in a process that cannot import this project. folder: with `my-run/onnx`."""
+    script = folder / "page.py"
+    script.write_text("\n".join(code), encoding="utf-8")
+    command = [sys.executable, "-I", str(script)]
+    return subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True)
 
-    folder: with `my-run/onnx`. Returns for each request the scores by item id, and for each that of a new item.
-    """
+
+def scores_by_page(folder: Path, requests: list[dict], new_item: dict, blocks: list[str]) -> tuple[list[dict], list]:
+    """For each request the scores by item id, and for each that of a new item."""
     end = """
 import importlib.util, pickle, sys
 assert not any(importlib.util.find_spec(name) for name in ("serving", "preprocessing", "model", "training"))
@@ -132,14 +137,6 @@ answers = [dict(zip(items, scores(raw).tolist(), strict=True)) for raw in asked]
 vectors = run("item_tower", [encoded("item_tower", new_item, {})])
 pickle.dump((answers, [float(scores(raw)[0]) for raw in asked]), open("answers.pickle", "wb"))
 """
-    script = folder / "page.py"
-    script.write_text("\n".join([*blocks, end]), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-I", str(script)],
-        cwd=folder,
-        input=pickle.dumps((requests, new_item)).hex(),
-        capture_output=True,
-        text=True,
-    )
+    done = run_page(folder, [*blocks, end], pickle.dumps((requests, new_item)).hex())
     assert done.returncode == 0, done.stderr
     return pickle.loads((folder / "answers.pickle").read_bytes())

@@ -15,7 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers import as_bags, plain_arrays, randn
-from onnx_helpers import AWKWARD, OTHERS, frames_dataset, indexed_run, page_blocks, page_dataset, scores_by_page
+from onnx_helpers import (
+    AWKWARD,
+    OTHERS,
+    frames_dataset,
+    indexed_run,
+    page_blocks,
+    page_dataset,
+    run_page,
+    scores_by_page,
+)
 from script_helpers import script
 from serving_helpers import dataset, random_model, save_run
 
@@ -55,6 +64,17 @@ class TestAnotherProgram:
         requests = [{"customer": "c42", "device": "phone"}, request, request | {"liked_article": [1000, 3, 1001]}]
         item = {"article": 7, "brand": "new", "price": 1e6, "tags": []}
         self.check_scores(tmp_path, "dssm", data, requests, item, page_blocks())
+        self.check_that_a_mix_is_noticed(tmp_path / "elsewhere")
+
+    def check_that_a_mix_is_noticed(self, folder: Path) -> None:
+        """A byte of the document, and a whole file of another model that is in order by itself."""
+        exported = folder / "my-run" / "onnx"
+        rules = (exported / "encoding.json").read_bytes()
+        (exported / "encoding.json").write_bytes(rules.replace(b'"DE"', b'"DK"'))
+        assert "encoding.json was altered" in run_page(folder, page_blocks()).stderr
+        (exported / "encoding.json").write_bytes(rules)
+        (exported / "user_tower.onnx").write_bytes((exported / "item_tower.onnx").read_bytes())
+        assert "user_tower.onnx is of another export" in run_page(folder, page_blocks()).stderr
 
     def check_scores(self, folder: Path, model: str, data: Dataset, requests, item, blocks) -> None:
         run = folder / "my-run"
