@@ -50,14 +50,30 @@ class Vocabulary:
         """values: (n,) -> ids (n,) int32."""
         return (self._index.get_indexer(pd.Index(values)) + 1).astype(np.int32)
 
+    def require_kind(self, name: str, values) -> None:
+        """Raises `InputError` for texts where the vocabulary has numbers, and so on: none of them would ever match."""
+        expected, received = _kind(self._index), _kind(pd.Index(values))
+        if expected and received and expected != received:
+            raise InputError(
+                f"Feature '{name}' holds {expected} in the encoding of the model. Received {received}, which would "
+                "all be unknown values. Convert the column to what the model was trained with."
+            )
+
     def tolist(self) -> list:
         """The values of ids 1..n, as JSON can store them."""
         return [value.item() if isinstance(value, np.generic) else value for value in self._index.tolist()]
 
 
+def _kind(values: pd.Index) -> str | None:
+    """What values are, as far as it decides whether two can be equal; None for none."""
+    kind = pd.api.types.infer_dtype(values, skipna=True) if len(values) else "empty"
+    numbers = ("integer", "floating", "mixed-integer-float")
+    return None if kind == "empty" else "numbers" if kind in numbers else "texts" if kind == "string" else kind
+
+
 @dataclass(frozen=True)
 class MinMaxScaler:
-    """Scales a dense feature so that its training values span 0..1; a constant feature becomes 0.
+    """Scales a dense feature so that its training values span 0..1; one that is constant there is 0 for every value.
 
     fill: what a missing value (NaN) stands for; None where none may be missing.
 
@@ -90,8 +106,13 @@ class MinMaxScaler:
         if self.fill is not None:
             values = np.where(np.isnan(values), self.fill, values)
         span = self.high - self.low
+        if not np.isfinite(span):
+            raise InputError(f"Feature '{name}' spans {self.low} to {self.high}, more than a float can hold. Scale it.")
+        if span == 0:  # nothing was learnt of it: another value later must not reach a tower unscaled
+            require_finite(name, values)
+            return np.zeros(len(values), dtype=np.float32)
         with np.errstate(over="ignore"):
-            scaled = ((values - self.low) / (span if span > 0 else 1.0)).astype(np.float32)
+            scaled = ((values - self.low) / span).astype(np.float32)
         require_finite(name, scaled)
         return scaled
 

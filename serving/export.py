@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from common.sealed import seal
+from foundation.sealed import seal
 from model.base import TwoTower
 from preprocessing.errors import InputError
 from serving.export_check import check_raw_values, check_shapes, examples
@@ -53,11 +53,13 @@ class Export:
 def export_onnx(run: Path) -> Export:
     """Writes RUN/onnx. Without an item index of this model, the tables of users and items are left out.
 
+    Warns as `predict` does where a function of the model was edited since training.
     Raises `InputError` where onnx is not installed, the score is the model's own, the programs do not agree with torch,
     or the folder cannot be written. What was there before is then as it was.
     """
     runtime = require_onnx()
     model, config, checksum = read_run(run)
+    model.warn_if_edited()
     programs = _programs(model.requires_grad_(False), checksum)
     sessions = {
         name: runtime.InferenceSession(program.content, providers=["CPUExecutionProvider"])
@@ -101,7 +103,7 @@ def _programs(model: TwoTower, checksum: str) -> dict[str, Program]:
 
 def _state(run: Path, config: dict, checksum: str) -> tuple[State | None, str | None]:
     """The index, or why it is left out."""
-    without = f"{', '.join(FILES.values())} and the statistics of new users and items are left out"
+    without = f"{', '.join(FILES.values())} are left out"
     remedy = f"Build one, python prerank.py build {run}, and export again."
     if not Rules(config, {}).known:
         return None, f"{without}: config.json of {run} lacks columns, vocabularies or scalers. Train with a script."

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.atomic import sync_folder
-from common.interrupts import held_back
-from common.locks import locked
+from foundation.atomic import sync_folder
+from foundation.interrupts import held_back
+from foundation.locks import locked
 from preprocessing.errors import InputError
 
 

@@ -24,17 +24,17 @@ SIDES = {"user_tower": "user", "item_tower": "item"}
 class Rules:
     """What a run's `config.json` says of its features; nothing, where the model was saved without its data.
 
-    defaults: feature -> what stands for it where nobody knows better: the statistics of new users and items.
+    defaults: statistic -> that of new users or items, as the index has it; otherwise the mean label of training.
     """
 
-    def __init__(self, config: dict, defaults: Mapping[str, float]):
+    def __init__(self, config: dict, defaults: dict[str, float]):
         self.known = {"columns", "vocabularies", "scalers"} <= config.keys()
         self.schema: dict = config["columns"]["schema"] if self.known else {}
         self.vocabularies: dict[str, list] = config["vocabularies"] if self.known else {}
         self.scalers: dict[str, dict] = config["scalers"] if self.known else {}
         self.statistics = {self.schema.get("user_statistic"), self.schema.get("item_statistic")} - {None}
         self.history = self.schema.get("history")
-        self.defaults = defaults
+        self.defaults = dict.fromkeys(self.statistics, config.get("mean_label")) | defaults
 
     def covers(self, model: TwoTower) -> bool:
         """Whether raw values of all features of the model can be encoded."""
@@ -115,7 +115,7 @@ def _number(one: dict, value: float | None) -> float:
     if one["scale"] is None:
         return value
     low, high = one["scale"]["low"], one["scale"]["high"]
-    return (value - low) / (high - low if high > low else 1.0)
+    return (value - low) / (high - low) if high > low else 0.0
 
 
 def _ids(vocabulary: dict) -> dict[Any, int]:

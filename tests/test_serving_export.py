@@ -37,7 +37,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from serving.export import export_onnx
 from serving.export_files import replaced_together
-from serving.export_rules import Rules, encode
+from serving.export_rules import encode
 from serving.manifest import model_checksum
 from serving.onnx_programs import Score, input_names, score_program
 from serving.ranker import PreRanker
@@ -189,6 +189,10 @@ class TestWithoutIndex:
         assert re.search(r"users.parquet, items.parquet .* left out: .* has no item index. Build", exported.left_out)
         document = json.loads(exported.files[-1].read_text())
         assert document["tables"] is None
+        defaults = {one["feature"]: one["default"] for one in document["programs"]["user_tower"]["inputs"]}
+        label = data.raw.label[data.protocol.splits["train"]]
+        given = {name: value for name, value in defaults.items() if value is not None}
+        assert given == {"user_mean_rating": pytest.approx(label.mean()), "liked_movies": []}
         assert document["left_out"] == exported.left_out
         build_index(run, random_model("mvke", data), data)
         assert export_onnx(run).left_out is None
@@ -227,11 +231,7 @@ class TestLists:
 
 
 class TestRules:
-    def test_every_default_of_the_index_is_written(self, data):
-        model = random_model("dssm", data)
-        rules = Rules(data.encoding_json(), {"user_mean_rating": 0.25, "item_mean_rating": 0.25})
-        assert rules.covers(model)
-        assert not Rules({}, {}).covers(model)
+    def test_infinity_comes_back(self):
         vocabulary = {"type": "float", "values": ["-inf", 0.5, "inf"]}
         rule = {"input": "x", "feature": "f", "kind": "list", "vocabulary": "v"}
         document = {"programs": {"p": {"inputs": [rule]}}, "vocabularies": {"v": vocabulary}}
