@@ -103,8 +103,10 @@ def delete(options: argparse.Namespace) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    paths = export_onnx(options.run)
-    print("Written and checked against torch: " + ", ".join(map(str, paths)))
+    done = export_onnx(options.run)
+    print("Written and checked against torch: " + ", ".join(map(str, done.files)))
+    if done.left_out:
+        print(f"Not complete: {done.left_out}")
 
 
 def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:

@@ -1,197 +1,121 @@
-"""ONNX: the user tower, the item tower and the scorer, each a file, each checked against torch before it counts.
+"""ONNX: what another language needs to score as `PreRanker` does, checked against torch before it counts.
 
-    user_tower.onnx    one input a user feature (B,) or (B, length)   -> query (B, R, d)
-    item_tower.onnx    one input an item feature                      -> item (N, H * d)
-    scorer.onnx        query (U, R, d), item (N, H * d)               -> logit (U, N)
+    RUN/onnx/user_tower.onnx, item_tower.onnx, scorer.onnx    the programs (`serving.onnx_programs`)
+    RUN/onnx/encoding.json                                    raw values -> their inputs (`serving.export_rules`)
+    RUN/onnx/users.parquet, items.parquet                     what the index knows of each (`serving.export_tables`)
 
-Lists are padded with 0, which does not count. Ids are those of the vocabularies in `config.json`. The metadata of each
-file name the model by its checksum (`CHECKSUM`), so that a reader never takes files of two models together.
+All are replaced together. Each names the model by its checksum (`CHECKSUM`), and `encoding.json` the others by theirs,
+so that a reader never takes files of two exports together. docs/onnx.md is for that reader.
 """
 
 from __future__ import annotations
 
-import importlib
-import io
-import logging
-import warnings
-from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
-from foundation.atomic import write_atomic
+from foundation.sealed import seal
 from model.base import TwoTower
-from preprocessing.deepctr import DenseFeat, SparseFeat
 from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
-from serving.scorers import PlainScorer, Scorer, make_scorer
-from serving.state import read_run
+from serving.export_check import check_raw_values, check_shapes, examples
+from serving.export_files import file_sha256, replaced_together
+from serving.export_rules import Rules
+from serving.export_tables import FILES, write_tables
+from serving.manifest import MANIFEST, index_folder, read_manifest
+from serving.onnx_programs import (
+    ItemTower,
+    Program,
+    Score,
+    UserTower,
+    named,
+    require_onnx,
+    score_program,
+    tower_program,
+)
+from serving.scorers import SCORERS, PlainScorer, make_scorer
+from serving.state import State, read_run
 
 FORMATS = ("onnx",)
-FOLDER = "onnx"
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
-CHECKSUM = "model_sha256"  # in the metadata of a program: `manifest.model_checksum` of the run
-TOLERANCE = 1e-5  # of a click probability
+FOLDER, ENCODING = "onnx", "encoding.json"
+PROGRAMS = ("user_tower", "item_tower", "scorer")
+OWN_SCORE = "This model has a score of its own (or an edited fe_score), which is not exported."
 
 
-class UserTower(nn.Module):
-    """Features by position -> query (B, R, d)"""
+@dataclass(frozen=True)
+class Export:
+    """files: what was written. left_out: what is not there, why, and what to do; None where nothing is missing."""
 
-    def __init__(self, model: TwoTower, scorer: Scorer):
-        super().__init__()
-        self.model, self.scorer = model, scorer
-
-    def forward(self, *features: Tensor) -> Tensor:
-        return self.scorer.query(self.model.encode_user(_named(self.model.user_columns, features)))
+    files: list[Path]
+    left_out: str | None
 
 
-class ItemTower(nn.Module):
-    """Features by position -> item vectors (N, H * d)"""
+def export_onnx(run: Path) -> Export:
+    """Writes RUN/onnx. Without an item index of this model, the tables of users and items are left out.
 
-    def __init__(self, model: TwoTower):
-        super().__init__()
-        self.model = model
-
-    def forward(self, *features: Tensor) -> Tensor:
-        return self.model.encode_item(_named(self.model.item_columns, features))
-
-
-class Score(nn.Module):
-    """query (U, R, d), items (N, H * d) -> logits (U, N)"""
-
-    def __init__(self, model: TwoTower, scorer: Scorer):
-        super().__init__()
-        self.model, self.scorer = model, scorer
-
-    def forward(self, query: Tensor, items: Tensor) -> Tensor:
-        return self.scorer.score_rows(query, items)
-
-
-def export_onnx(run: Path) -> list[Path]:
-    """Writes RUN/onnx/*.onnx. Raises `InputError` where onnx is not installed, or the files do not agree with torch.
-
-    Files that were there before stay until all three new ones are checked.
+    Warns as `predict` does where a function of the model was edited since training.
+    Raises `InputError` where onnx is not installed, the score is the model's own, the programs do not agree with torch,
+    or the folder cannot be written. What was there before is then as it was.
     """
-    runtime = _require_onnx()
-    trained, _, checksum = read_run(run)
-    model = trained.requires_grad_(False)
-    generator = torch.Generator().manual_seed(0)
-    users, items = (_examples(columns, 3, generator) for columns in (model.user_columns, model.item_columns))
-    with torch.inference_mode():
-        encoded = model.encode_user(_named(model.user_columns, users))
-        vectors = model.encode_item(_named(model.item_columns, items))
-        scorer = make_scorer(model, encoded, vectors)
-        if isinstance(scorer, PlainScorer):
-            raise InputError("This model has a score of its own (or an edited fe_score), which is not exported.")
-        query = scorer.query(encoded)
-    parts = {
-        "user_tower": (UserTower(model, scorer), users, [c.name for c in model.user_columns], "query"),
-        "item_tower": (ItemTower(model), items, [c.name for c in model.item_columns], "item"),
-        "scorer": (Score(model, scorer), [query, vectors], ["query", "item"], "logit"),
-    }
-    programs = {name: _export(*part, {CHECKSUM: checksum}) for name, part in parts.items()}
+    runtime = require_onnx()
+    model, config, checksum = read_run(run)
+    model.warn_if_edited()
+    programs = _programs(model.requires_grad_(False), checksum)
     sessions = {
-        name: runtime.InferenceSession(program, providers=["CPUExecutionProvider"])
+        name: runtime.InferenceSession(program.content, providers=["CPUExecutionProvider"])
         for name, program in programs.items()
     }
-    for count in (1, 3, 7):
-        _check(model, sessions, count, generator)
-    folder = run / FOLDER
-    folder.mkdir(exist_ok=True)
-    paths = {name: folder / f"{name}.onnx" for name in programs}
-    for name, path in paths.items():
-        write_atomic(path, programs[name])
-    return list(paths.values())
+    check_shapes(model, programs, sessions)
+    state, left_out = _state(run, config, checksum)
+    rules = Rules(config, {} if state is None else {**_defaults(state.new_user), **_defaults(state.new_item)})
+    document = rules.document(model, checksum, programs, {"left_out": left_out, "files": {}, "tables": None})
+    if rules.covers(model):
+        check_raw_values(model, config, document, sessions)
+    names = [f"{name}.onnx" for name in PROGRAMS]
+    with replaced_together(run / FOLDER, (*names, *FILES.values(), ENCODING)) as folder:
+        for name, program in programs.items():
+            (folder / f"{name}.onnx").write_bytes(program.content)
+        if state is not None:
+            document["tables"] = write_tables(folder, state, programs)
+            names += FILES.values()
+        document["files"] = {name: file_sha256(folder / name) for name in names}
+        (folder / ENCODING).write_text(seal(document), encoding="utf-8")
+    return Export([run / FOLDER / name for name in (*names, ENCODING)], left_out)
 
 
-def _check(model: TwoTower, sessions: dict, count: int, generator: torch.Generator) -> None:
-    """The chain of the three programs against the model itself, on other batch sizes and list lengths than exported."""
-    users = _examples(model.user_columns, count, generator, length=count + 1)
-    items = _examples(model.item_columns, count + 2, generator, length=2)
+def _programs(model: TwoTower, checksum: str) -> dict[str, Program]:
+    if type(model) not in SCORERS:
+        raise InputError(OWN_SCORE)
+    users, items = (examples(columns, 3, 4) for columns in (model.user_columns, model.item_columns))
     with torch.inference_mode():
-        encoded = model.encode_user(_named(model.user_columns, users))
-        expected = torch.sigmoid(model.score(encoded, model.encode_item(_named(model.item_columns, items))))
-    query = _run(sessions["user_tower"], model.user_columns, users)
-    vectors = _run(sessions["item_tower"], model.item_columns, items)
-    logits = sessions["scorer"].run(None, {"query": query, "item": vectors})[0]
-    error = np.abs(torch.sigmoid(torch.from_numpy(logits)).numpy() - expected.numpy()).max()
-    if not error <= TOLERANCE:
-        raise InputError(f"The exported scores differ from torch's by {error:.1e}. Nothing was written.")
+        encoded = model.encode_user(named(model.user_columns, users))
+        vectors = model.encode_item(named(model.item_columns, items))
+        scorer = make_scorer(model, encoded, vectors)
+        if isinstance(scorer, PlainScorer):
+            raise InputError(OWN_SCORE)
+        query = scorer.query(encoded)
+    return {
+        "user_tower": tower_program(UserTower(model, scorer), model.user_columns, users, "query", checksum),
+        "item_tower": tower_program(ItemTower(model), model.item_columns, items, "item", checksum),
+        "scorer": score_program(Score(model, scorer), query, vectors, checksum),
+    }
 
 
-def _run(session, columns: list[Column], features: list[Tensor]) -> np.ndarray:
-    inputs = {column.name: feature.numpy() for column, feature in zip(columns, features, strict=True)}
-    return session.run(None, inputs)[0]
+def _state(run: Path, config: dict, checksum: str) -> tuple[State | None, str | None]:
+    """The index, or why it is left out."""
+    without = f"{', '.join(FILES.values())} are left out"
+    remedy = f"Build one, python prerank.py build {run}, and export again."
+    if not Rules(config, {}).known:
+        return None, f"{without}: config.json of {run} lacks columns, vocabularies or scalers. Train with a script."
+    if not (index_folder(run) / MANIFEST).exists():
+        return None, f"{without}: {run} has no item index. {remedy}"
+    if read_manifest(run).model != checksum:
+        return None, f"{without}: the item index of {run} is of another model than the run's. {remedy}"
+    state = State.load(run)
+    if state.manifest.model != checksum:
+        raise InputError(f"The model in {run} was replaced while it was exported. Export again.")
+    return state, None
 
 
-def _export(module: nn.Module, inputs: list[Tensor], names: list[str], output: str, metadata: dict[str, str]) -> bytes:
-    """One program; every dimension of an input that is not fixed by the model is free."""
-    rows = torch.export.Dim("rows")
-    if isinstance(module, Score):
-        shapes = ({0: rows}, {0: torch.export.Dim("items")})
-    else:
-        lengths = iter(torch.export.Dim(f"length_{name}") for name in names)
-        shapes = (
-            tuple(
-                {0: rows, 1: next(lengths)} if one.dtype == torch.int64 and one.ndim == 2 else {0: rows}
-                for one in inputs
-            ),
-        )
-    with _quiet():
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs),
-            input_names=names,
-            output_names=[output],
-            dynamic_shapes=shapes,
-            dynamo=True,
-            verbose=False,
-        )
-        program.model.metadata_props.update(metadata)
-        content = io.BytesIO()
-        program.save(content)
-    return content.getvalue()
-
-
-def _named(columns: list[Column], features) -> dict[str, Tensor]:
-    return {column.name: feature for column, feature in zip(columns, features, strict=True)}
-
-
-def _examples(columns: list[Column], count: int, generator: torch.Generator, length: int = 4) -> list[Tensor]:
-    """Random features, in the order of the columns: ids int64, lists padded with 0."""
-    examples = []
-    for column in columns:
-        if isinstance(column, DenseFeat):
-            shape = (count,) if column.dimension == 1 else (count, column.dimension)
-            examples.append(torch.rand(shape, generator=generator))
-        else:
-            shape = (count,) if isinstance(column, SparseFeat) else (count, length)
-            examples.append(torch.randint(column.vocabulary_size, shape, generator=generator))
-    return examples
-
-
-def _require_onnx():
-    for name in NEEDED:
-        try:
-            module = importlib.import_module(name)
-        except ImportError:
-            raise InputError(
-                f"The export needs {', '.join(NEEDED)}; {name} is missing. pip install -r requirements-dev.txt"
-            ) from None
-    return module
-
-
-@contextmanager
-def _quiet():
-    """Without the exporter's own progress report and its warnings about itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+def _defaults(values: dict[str, torch.Tensor]) -> dict[str, float]:
+    return {name: value.item() for name, value in values.items()}

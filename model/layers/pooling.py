@@ -36,6 +36,8 @@ def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gra
 
 def _pool_padded(ids: Tensor, table: Tensor, start: int, mode: str) -> Tensor:
     """The same for padded ids (B, maxlen), in operations that an exported program has."""
+    if mode == "max":
+        ids = F.pad(ids, (0, 1))  # there is no maximum over lists that are all empty
     known = (ids != 0).unsqueeze(2)  # (B, maxlen, 1)
     vectors = F.embedding(ids + start, table)  # (B, maxlen, D)
     if mode == "max":
