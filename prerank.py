@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common.shown import visible
 from experiment.arguments import Parser, number
 from experiment.main import run
+from foundation.shown import visible
 from preprocessing.errors import InputError
 from serving.columns import PRECISIONS
 from serving.explain import beginning, explain, heat_map

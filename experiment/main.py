@@ -6,8 +6,8 @@ import io
 import sys
 from collections.abc import Callable
 
-from common.shown import visible_lines
 from experiment.processes import joined
+from foundation.shown import visible_lines
 from preprocessing.errors import InputError
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from common.atomic import write_atomic
 from experiment.main import Interrupted
+from foundation.atomic import write_atomic
 from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
 from leaderboard.statistics import load_runs
@@ -30,7 +30,7 @@ from training.run_folder import RESULT
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
 ROOT = Path(__file__).resolve().parent.parent
-TRAINED_BY = ("common", "preprocessing", "training", "model", "experiment")  # the code that a result depends on
+TRAINED_BY = ("foundation", "preprocessing", "training", "model", "experiment")  # the code that a result depends on
 INTERRUPTED = (
     "Interrupted. What had finished is in {results}. The same command goes on, with each run that was under way from "
     "its last checkpoint, if it had one."

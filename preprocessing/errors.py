@@ -1,5 +1,5 @@
 """`InputError` under the name that most of the project imports it by."""
 
-from common.errors import InputError
+from foundation.errors import InputError
 
 __all__ = ["InputError"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from common.locks import locked
+from foundation.locks import locked
 from preprocessing.errors import InputError
 
 DAY = 24 * 3600  # seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from common.shown import shortened
+from foundation.shown import shortened
 from model.layers.light_se import LightSE
 from preprocessing.errors import InputError
 from serving.ranker import PreRanker, User

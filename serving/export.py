@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from model.base import TwoTower
 from preprocessing.deepctr import DenseFeat, SparseFeat
 from preprocessing.errors import InputError

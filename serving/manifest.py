@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from preprocessing.errors import InputError
 from training.store import CONFIG, WEIGHTS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from common.shown import columns, padded, shortened, visible
+from foundation.shown import columns, padded, shortened, visible
 from serving.ranker import PreRanker, User
 from serving.search import Ranking
 

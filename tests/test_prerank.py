@@ -13,7 +13,7 @@ from serving_helpers import dataset, random_model, ranker_of, save_run, text_ids
 
 import prerank
 import train_movielens_whole_models
-from common.shown import columns
+from foundation.shown import columns
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.synthetic import synthetic_movielens

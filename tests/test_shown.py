@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from common.shown import columns, padded, shortened, visible, visible_lines
+from foundation.shown import columns, padded, shortened, visible, visible_lines
 
 ANYTHING = st.text() | st.text(
     st.sampled_from(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import assert_same_weights, random_raw, small_model
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from model import load_model
 from model.dssm import DSSM
 from model.IntTower import IntTower

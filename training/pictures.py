@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pandas as pd
 import torch
 
-from common.shown import shortened
+from foundation.shown import shortened
 from preprocessing.dataset import Dataset
 from training.calibration import BINS
 from training.pictures import draw_png

@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from preprocessing.errors import InputError
 from training.checkpoint import TrainingState
 from training.checkpoint_file import HOW_TO_GO_ON, Checkpoints

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from leaderboard.families import ENTRANTS
 from leaderboard.filed import read_if_there, require_data
 from preprocessing.errors import InputError

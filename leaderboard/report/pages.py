@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from leaderboard.families import OURS, kind
 from leaderboard.measures.audit import AUDIT
 from leaderboard.measures.entries import read_entries

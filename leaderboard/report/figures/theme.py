@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from common.atomic import write_atomic
+from foundation.atomic import write_atomic
 from leaderboard.families import OURS, is_two_tower, model_of
 from leaderboard.report.figures.fingerprint import fingerprint
 from model import MODELS

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from common.errors import InputError
+from foundation.errors import InputError
 
 _HEAD = b'{\n "sha256": "'
 _EMPTY = "0" * 64

@@ -14,16 +14,16 @@ from pathlib import Path
 import filelock
 import pytest
 
-from common.atomic import remove_left_behind, temporary_of, write_atomic
-from common.errors import InputError
-from common.interrupts import held_back
-from common.locks import BusyError, locked
-from common.sealed import seal, unseal
+from foundation.atomic import remove_left_behind, temporary_of, write_atomic
+from foundation.errors import InputError
+from foundation.interrupts import held_back
+from foundation.locks import BusyError, locked
+from foundation.sealed import seal, unseal
 
 HOLD = """
 import sys
 from pathlib import Path
-from common.locks import locked
+from foundation.locks import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

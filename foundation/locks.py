@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from common.errors import InputError
+from foundation.errors import InputError
 
 
 class BusyError(InputError):
