@@ -5,7 +5,6 @@ Written from what `config.json` knows of the data; `encode` reads it back, as an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -119,17 +118,12 @@ def _number(one: dict, value: float | None) -> float:
 
 
 def _ids(vocabulary: dict) -> dict[Any, int]:
-    values = vocabulary["values"]
-    if vocabulary["type"] == "float":
-        values = [float(value) for value in values]
-    return {value: place for place, value in enumerate(values, start=1)}
+    return {value: place for place, value in enumerate(vocabulary["values"], start=1)}
 
 
 def _vocabulary(values: list) -> dict[str, Any]:
-    """JSON has no infinity: it is a text, of which `float` makes a number again."""
     kinds = {type(value) for value in values}
     if not kinds <= {str, int, float, bool} or len(kinds) > 1:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise InputError(f"A vocabulary in config.json of this run holds values of types {names}. Train again.")
-    shown = [str(value) if isinstance(value, float) and not math.isfinite(value) else value for value in values]
-    return {"type": next((kind.__name__ for kind in kinds), None), "values": shown}
+    return {"type": next((kind.__name__ for kind in kinds), None), "values": values}

