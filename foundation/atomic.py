@@ -28,6 +28,9 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)  # on a full disk it stands in the way of what would fit
 

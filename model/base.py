@@ -268,9 +268,12 @@ class CTRModel(nn.Module, ABC):
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    def save(self, folder: str | Path, extra: dict | None = None) -> None:
-        """Writes `model.safetensors` and `config.json` (class, arguments, columns, and `extra`) into a folder."""
-        store.save_model(self, Path(folder), extra or {})
+    def save(self, folder: str | Path, extra: dict | None = None, *, overwrite: bool = False) -> None:
+        """Writes `model.safetensors` and `config.json` (class, arguments, columns, and `extra`) into a folder.
+
+        Both, or nothing. overwrite: replace a finished run in it; without it that is refused (`InputError`).
+        """
+        store.save_model(self, Path(folder), extra or {}, overwrite)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> CTRModel:
