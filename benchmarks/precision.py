@@ -20,11 +20,12 @@ import torch
 from benchmarks.sections import machine, table, write_section
 from benchmarks.training_speed import seconds_of
 from experiment.main import run
+from foundation.run_files import is_finished
 from model import build_model
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
 from training.precision import why_not_bf16
-from training.result_file import is_finished, read_result
+from training.result_file import read_result
 
 SIZES = {"user_head": 32, "item_head": 32, "field_dim": 64}
 PRECISIONS = ("fp32", "bf16")

@@ -96,10 +96,10 @@ def _train(
         print(f"Embeddings: {table_size(model):,} numbers, {UPDATES[model.embedding_optimizer]}")
     try:
         result = _measure(model, data, options, preprocess_seconds, folder, config)
-        folder.finish(model, result, folder.state.history, extra)
+        folder.finish(model, result, folder.state.history, model.known_with(extra))
     except KeyboardInterrupt:
         stops.end()
-        raise Interrupted(folder.interrupted(model, extra)) from None
+        raise Interrupted(folder.interrupted(model, model.known_with(extra))) from None
     return result
 
 

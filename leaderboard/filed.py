@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from experiment.options import parse_options
+from foundation.run_files import RESULT
 from leaderboard.jobs import SCRIPTS, Job
 from preprocessing.errors import InputError
 from training.result_file import read_result
-from training.store import RESULT
 
 KINDS = {dict: "object", list: "list"}
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.

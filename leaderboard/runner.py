@@ -20,6 +20,7 @@ from tqdm import tqdm
 from experiment.main import Interrupted
 from experiment.record import ROOT, code_revision
 from foundation.atomic import write_atomic
+from foundation.run_files import HISTORY, committed, is_finished
 from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
 from leaderboard.statistics import load_runs
@@ -27,9 +28,7 @@ from leaderboard.time_left import TimeLeft, costs
 from preprocessing.download import SYNTHETIC
 from preprocessing.errors import InputError
 from training.checkpoint_file import Checkpoints
-from training.commit import committed
-from training.result_file import NOT_THE_MEASUREMENT, is_finished
-from training.store import HISTORY
+from training.result_file import NOT_THE_MEASUREMENT
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
 TRAINED_BY = ("foundation", "preprocessing", "training", "model", "experiment")  # the code that a result depends on

@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from foundation.atomic import write_atomic
+from foundation.run_files import CONFIG, WEIGHTS
+from foundation.run_files import signature as signature_of
 from preprocessing.errors import InputError
-from training import commit, store
-from training.store import CONFIG, WEIGHTS
+from training import store
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
 
@@ -46,7 +47,7 @@ def model_checksum(run: Path) -> str:
 
 def model_signature(run: Path) -> list[tuple]:
     """Differs after every training that replaces the model: its files are new ones each time."""
-    return commit.signature(run, [CONFIG, WEIGHTS])
+    return signature_of(run, [CONFIG, WEIGHTS])
 
 
 def signature(run: Path) -> tuple[int, ...]:

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from foundation.run_files import WEIGHTS, committed, read_config
 from model.base import TwoTower
+from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from serving.features import Raw, stack
@@ -21,7 +23,6 @@ from serving.manifest import Manifest, index_folder, model_checksum, read_manife
 from serving.scorers import item_heads
 from serving.source import defaults, item_entities, user_entities
 from serving.table import Entities, in_key_order, keys_of, sections_of
-from training.store import WEIGHTS
 
 if TYPE_CHECKING:
     from serving.state import State
@@ -34,6 +35,7 @@ DELTA_ITEMS, DELTA_SHARE = 1024, 0.02
 
 def build_index(run: Path, model: TwoTower, data: Dataset, precision: str = "float32") -> Manifest:
     """Encodes all items of a data set by a run's model and writes its index, with the users of the data set."""
+    _require_encoding(run, data)
     meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
     return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
 
@@ -55,9 +57,17 @@ def write_index(run: Path, model: TwoTower, users: Entities, items: Entities, pr
     return manifest
 
 
+def _require_encoding(run: Path, data: Dataset) -> None:
+    """Ids of the index are read by the encoding that the run has saved."""
+    saved = DataEncoding.from_json(read_config(run))
+    if saved is None:
+        raise InputError(f"{run} has no encoding of raw values. Train on a data set, or save with its encoding_json().")
+    saved.require_same(data.encoding, saved.identity, f"Data set '{data.name}'")
+
+
 def _require_saved(run: Path, model: TwoTower) -> None:
     """The run may have been trained again since `model` was read: readers would take the new model with these items."""
-    saved, given = load_file(run / WEIGHTS), model.state_dict()
+    saved, given = load_file(committed(run, WEIGHTS)), model.state_dict()
     if saved.keys() != given.keys() or not all(torch.equal(given[name].cpu(), saved[name]) for name in saved):
         raise InputError(f"The model in {run} is another one than that which is to encode the items. Build again.")
 

@@ -1,8 +1,7 @@
-"""Files of a folder that are replaced together: at every moment a reader finds all old ones or all new ones.
+"""Files of a run folder that are replaced together: at every moment a reader finds all old ones or all new ones.
 
-A writer puts the new files into a folder of its own inside the folder and renames that to `.commit`: from then on they
-are what the folder holds. It then moves them to their places one by one. If it is killed meanwhile, they count where
-they are, and the next writer moves them. Readers ask `committed` for each file, and read inside `unchanged`.
+A killed writer leaves a folder that nobody reads, or files that are in force but not in their places
+(`foundation.run_files`); the next writer deletes the one and moves the others.
 """
 
 from __future__ import annotations
@@ -11,59 +10,14 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
 from foundation.atomic import sync_folder
-from foundation.errors import InputError
 from foundation.interrupts import held_back
+from foundation.run_files import COMMIT, GONE
 
-COMMIT, NEXT = ".commit", ".next-"
-GONE = ".gone"  # ends the name of a file that stands for one to be deleted
-ATTEMPTS = 20  # to read files while writers replace them
-
-T = TypeVar("T")
-
-
-def committed(folder: Path, name: str) -> Path:
-    """Where a file of the folder lies at this moment, if there is one."""
-    waiting = folder / COMMIT / name
-    if waiting.exists() or waiting.with_name(name + GONE).exists():
-        return waiting
-    return folder / name
-
-
-def unchanged(folder: Path, names: Iterable[str], read: Callable[[], T]) -> T:
-    """What `read` returns, from files of one commit: it is called again if one of them was replaced meanwhile.
-
-    Raises what `read` raises, and `InputError` if they are replaced all the time.
-    """
-    names = list(names)
-    for _ in range(ATTEMPTS):
-        before = signature(folder, names)
-        try:
-            found = read()
-        except (InputError, OSError):
-            if signature(folder, names) == before:
-                raise
-        else:
-            if signature(folder, names) == before:
-                return found
-    raise InputError(f"The files in {folder} were replaced again and again while they were read. Try again.")
-
-
-def signature(folder: Path, names: Iterable[str]) -> list[tuple]:
-    """Differs after every commit of these files: each is a new file every time."""
-    return [_signature(committed(folder, name)) for name in names]
-
-
-def _signature(path: Path) -> tuple:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return (path,)
-    return path, status.st_ino, status.st_mtime_ns, status.st_size
+NEXT = ".next-"
 
 
 def replace_together(folder: Path, files: dict[str, bytes], gone: Iterable[str] = ()) -> None:

@@ -6,9 +6,8 @@ import hashlib
 from pathlib import Path
 
 from foundation.errors import InputError
+from foundation.run_files import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS, committed, unchanged
 from foundation.sealed import read_sealed, seal
-from training.commit import committed, unchanged
-from training.store import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS
 
 FILES, RUN = "files", "run"
 NOT_THE_MEASUREMENT = (FILES, RUN)  # checksums, and when, where and how it was made
@@ -18,11 +17,6 @@ def result_file(result: dict, files: dict[str, bytes]) -> bytes:
     """The content of `result.json`. files: name -> content of those that the run leaves beside it."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return seal({**result, FILES: digests}).encode()
-
-
-def is_finished(run: Path) -> bool:
-    """Whether a folder holds the result of a finished run, in whatever state."""
-    return committed(run, RESULT).is_file()
 
 
 def read_result(run: Path) -> dict:

@@ -11,14 +11,15 @@ from pathlib import Path
 from foundation.atomic import remove_left_behind, write_atomic
 from foundation.interrupts import held_back
 from foundation.locks import BusyError
+from foundation.run_files import COMMIT, CONFIG, CURVES, HISTORY, RESULT, WEIGHTS, is_finished
 from preprocessing.errors import InputError
 from training import commit
 from training.checkpoint import TrainingState
 from training.checkpoint_file import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, differences
 from training.claim import LOCK, Claim
 from training.report import curves_png, history_csv
-from training.result_file import identity_of, is_finished, read_result, result_file
-from training.store import CONFIG, CURVES, HISTORY, RESULT, WEIGHTS, model_files, of_a_result
+from training.result_file import identity_of, read_result, result_file
+from training.store import model_files, of_a_result
 
 __all__ = ["LOCK", "RESULT", "ReadOnlyFolder", "RunFolder", "what_is_saved"]
 
@@ -147,7 +148,7 @@ class RunFolder:
     def _not_finished(self, error: OSError) -> InputError:
         where, how = "The trained model is in the checkpoint", "make room"
         if commit.is_pending(self.path):
-            where, how = f"They are whole in {commit.COMMIT} there, and readers find them", "mend that"
+            where, how = f"They are whole in {COMMIT} there, and readers find them", "mend that"
         return InputError(
             f"The results cannot be written to {self.path}: {error.strerror}. {where}: {how}, then {HOW_TO_GO_ON}"
         )

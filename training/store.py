@@ -18,18 +18,27 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from foundation.errors import InputError
-from foundation.sealed import read_sealed, seal
+from foundation.run_files import (
+    ADVICE,
+    CONFIG,
+    CURVES,
+    EXPLAINED,
+    HISTORY,
+    RESULT,
+    WEIGHTS,
+    WEIGHTS_DIGEST,
+    committed,
+    read_config,
+    unchanged,
+)
+from foundation.sealed import seal
+from preprocessing.data_encoding import DataEncoding
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.feature_columns import columns_from_json, columns_to_json
 from training.claim import Claim
-from training.commit import committed, finish, remove_unfinished, replace_together, unchanged
+from training.commit import finish, remove_unfinished, replace_together
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
-RESULT, HISTORY, CURVES = "result.json", "history.csv", "curves.png"  # of a run, beside its model
-EXPLAINED = "explain-*.png"  # pictures of `prerank.py rank --explain`
-DIGEST_KEY = "weights_sha256"
 CHUNK = 1 << 20
-ADVICE = "Train again, or restore the file."
 
 
 def save_model(model: nn.Module, folder: Path, extra: dict, overwrite: bool = False) -> None:
@@ -73,7 +82,7 @@ def model_files(model: nn.Module, extra: dict) -> dict[str, bytes]:
         "class": type(model).__name__,
         "arguments": _to_json(model.arguments),
         **extra,
-        DIGEST_KEY: hashlib.sha256(content).hexdigest(),
+        WEIGHTS_DIGEST: hashlib.sha256(content).hexdigest(),
     }
     try:
         text = seal(config, default=_plain_number)
@@ -82,29 +91,11 @@ def model_files(model: nn.Module, extra: dict) -> dict[str, bytes]:
     return {CONFIG: text.encode(), WEIGHTS: content}
 
 
-def read_config(folder: Path) -> dict:
-    """`config.json` of a folder. Raises `InputError` if it is not there, is damaged, or of an earlier version."""
-    return unchanged(folder, [CONFIG], lambda: _read_config(folder))
-
-
-def _read_config(folder: Path) -> dict:
-    path = committed(folder, CONFIG)
-    if not path.is_file():
-        raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
-    try:
-        config = read_sealed(path, ADVICE)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    if DIGEST_KEY not in config:
-        raise InputError(f"{path} does not say which weights are its own. {ADVICE}")
-    return config
-
-
 def model_checksum(folder: Path) -> str:
     """sha256 over configuration and weights, one after the other. Raises `InputError` as `load_model` does."""
 
     def read() -> str:
-        config = _read_config(folder)
+        config = read_config(folder)
         digest = hashlib.sha256(committed(folder, CONFIG).read_bytes())
         for chunk in _weights(folder, config):
             digest.update(chunk)
@@ -119,7 +110,7 @@ def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.d
 
 
 def _load_model(model_class: type[nn.Module], folder: Path, device: str | torch.device) -> nn.Module:
-    config = _read_config(folder)
+    config = read_config(folder)
     if config.get("class") != model_class.__name__:
         raise InputError(f"{folder} holds a {config.get('class')}, not a {model_class.__name__}.")
     for _ in _weights(folder, config):
@@ -133,6 +124,8 @@ def _load_model(model_class: type[nn.Module], folder: Path, device: str | torch.
         model.load_state_dict(load_file(committed(folder, WEIGHTS), device=str(device)))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise _unusable(folder, " ".join(line.strip() for line in str(error).splitlines()[:2])) from None
+    model.encoding, model.trained_with = DataEncoding.from_json(config), config.get("trained_with", {})
+    model.warn_if_edited()
     return model.eval()
 
 
@@ -146,7 +139,7 @@ def _weights(folder: Path, config: dict) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise _unusable(folder, f"{error.strerror}.") from None
-    if digest.hexdigest() != config[DIGEST_KEY]:
+    if digest.hexdigest() != config[WEIGHTS_DIGEST]:
         raise _unusable(folder, f"their checksum is not the one in {CONFIG}. They are damaged, or of another model.")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiment.main import Interrupted
+from foundation.run_files import is_finished
 from leaderboard.families import entrant, is_two_tower
 from leaderboard.filed import require_data
 from leaderboard.jobs import FIRST_SEED, Job
@@ -24,7 +25,7 @@ from model import MODELS, load_model
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.raw import RawData
-from training.result_file import is_finished, read_result
+from training.result_file import read_result
 
 STAGES = "stages.json"
 USERS = 256
