@@ -45,22 +45,31 @@ def save_model(model: nn.Module, folder: Path, extra: dict, overwrite: bool = Fa
     """Writes both files, or changes nothing. extra: further entries of `config.json`, as vocabularies and scalers.
 
     overwrite: in a folder with a finished run, delete its result, history and pictures, which are not this model's.
-    Raises `InputError` for a finished run without it, for a model that cannot be saved, and where another process
-    writes to the folder; `OSError` where the files cannot be written.
+    Raises `InputError` for a finished run without it, for a model that cannot be saved, where another process writes to
+    the folder, and where it cannot be written.
     """
     files = model_files(model, extra)
     folder = Path(os.path.abspath(folder))
-    folder.mkdir(parents=True, exist_ok=True)
-    with Claim(folder):
-        finish(folder)
-        remove_unfinished(folder)
-        finished = (folder / RESULT).exists()
-        if finished and not overwrite:
-            raise InputError(
-                f"{folder} holds a finished run, whose {RESULT} would not describe this model. Save it in another "
-                "folder, or with overwrite=True, which deletes the result."
-            )
-        replace_together(folder, files, of_a_result(folder) if finished else ())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Claim(folder):
+            _replace(folder, files, overwrite)
+    except OSError as error:
+        raise InputError(
+            f"The model cannot be saved in {folder}: {error.strerror}. Make room there, or use another folder."
+        ) from None
+
+
+def _replace(folder: Path, files: dict[str, bytes], overwrite: bool) -> None:
+    finish(folder)
+    remove_unfinished(folder)
+    finished = (folder / RESULT).exists()
+    if finished and not overwrite:
+        raise InputError(
+            f"{folder} holds a finished run, whose {RESULT} would not describe this model. Save it in another folder, "
+            "or with overwrite=True, which deletes the result."
+        )
+    replace_together(folder, files, of_a_result(folder) if finished else ())
 
 
 def of_a_result(folder: Path) -> list[str]:
