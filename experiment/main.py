@@ -45,7 +45,7 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(CLOSED)
         except KeyboardInterrupt as interruption:
             stops.end()
-            print(f"\n{interruption or 'Interrupted.'}", file=sys.stderr)
+            print(f"\n{str(interruption) or 'Interrupted.'}", file=sys.stderr)
             sys.exit(130)
 
 

@@ -153,7 +153,7 @@ class TestFullDiskAtEveryCall:
                         new.finish(folder)
                     failed = False
                 except InputError as error:
-                    assert "cannot be written" in str(error)
+                    assert "cannot be written" in str(error)  # noqa: PT017
                     failed = True
                 number = number_of_run(place)
                 if number == old.number:
