@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 from foundation.atomic import remove_left_behind, write_atomic
 from foundation.interrupts import held_back
 from foundation.locks import BusyError
@@ -108,6 +110,8 @@ class RunFolder:
         earlier = self._earlier(overwrite) if is_finished(self.path) else None
         if resume:
             self.result = earlier
+            if earlier is not None and not (self.path / CURVES).exists():  # killed after its results
+                self._draw(pd.read_csv(self.path / HISTORY).to_dict("records"), _title(earlier))
             if earlier is None:
                 self.notice = f"There is nothing to resume in {self.path}: the run starts from the beginning."
 
@@ -143,7 +147,7 @@ class RunFolder:
             except OSError as error:
                 raise self._not_finished(error) from None
             self.complete = True
-        self._draw(history, f"{result['model']} on {result['dataset']}, protocol {result['protocol']}")
+        self._draw(history, _title(result))
 
     def _not_finished(self, error: OSError) -> InputError:
         where, how = "The trained model is in the checkpoint", "make room"
@@ -186,6 +190,10 @@ class RunFolder:
             f"The run folder {self.path} was moved, deleted or replaced while its run went on. Nothing more was "
             "written. Its checkpoints are where it was moved to: continue there with --out and --resume."
         )
+
+
+def _title(result: dict) -> str:
+    return f"{result['model']} on {result['dataset']}, protocol {result['protocol']}"
 
 
 def _apart(folder: Path) -> list[str]:

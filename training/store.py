@@ -83,7 +83,7 @@ def model_files(model: nn.Module, extra: dict) -> dict[str, bytes]:
     try:
         content = save(weights)
     except (RuntimeError, SafetensorError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).partition(". A potential way")[0]  # which is not one here
         raise InputError(
             f"The weights of {type(model).__name__} cannot be saved, and nothing was written: {reason}"
         ) from None
