@@ -168,7 +168,7 @@ def _parser() -> Parser:
         return one
 
     one = command(build, "encode all items of the run's data and write the index")
-    one.add_argument("--data_path", metavar="PATH", help="the data of the run, if it was trained with --data_path")
+    one.add_argument("--data_path", metavar="PATH", help="the data of the run, if they were moved since")
     one.add_argument(
         "--precision", choices=PRECISIONS, default="float32", help="of scoring everything; default float32"
     )

@@ -7,12 +7,15 @@ not paid for each time, with a checkpoint after every step. SIGKILL comes at a r
 training or, every other time, while a checkpoint or a result is being written. `--full` more runs meet a limit on the
 size of files in a random checkpoint, as on a full disk. Every run must end with the same bytes in `model.safetensors`
 and the same `result.json` and `history.csv`, but for times.
+
+`--over N` kills N more runs, of another seed, in a folder that holds an older result, while they write theirs: the
+folder must be wholly the one run or the other, at once and after `--resume`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import os
 import random
 import resource
@@ -31,14 +34,17 @@ import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
 
 import train_movielens_whole_models as script
 from experiment.main import run
+from foundation.run_files import COMMIT, HISTORY, WEIGHTS, committed, is_finished
 from preprocessing.download import load_movielens
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from training.checkpoint_file import CURRENT, PREVIOUS, TEMPORARY, Checkpoints
+from training.claim import LOCK
+from training.commit import NEXT
 from training.pictures import draw_png
-from training.run_folder import LOCK, RESULT
+from training.result_file import NOT_THE_MEASUREMENT, read_result
 
-TIMES = ("seconds", "train_rows_per_second", "rows_per_second")
+TIMES = ("seconds", "train_rows_per_second", "rows_per_second", *NOT_THE_MEASUREMENT)
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,18 @@ def _limit_files(full_at: int) -> None:
 
 def content(out: Path) -> dict:
     """What must be equal."""
-    result = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    history = pd.read_csv(out / "history.csv")
+    result = read_result(out)
+    history = pd.read_csv(committed(out, HISTORY))
     return {
-        "weights": (out / "model.safetensors").read_bytes(),
+        "weights": committed(out, WEIGHTS).read_bytes(),
         "result": {name: value for name, value in result.items() if name not in TIMES},
         "history": history.drop(columns=[name for name in TIMES if name in history]).to_dict(),
-        "files": sorted(path.name for path in out.iterdir()),
     }
+
+
+def end(out: Path) -> dict:
+    """The same, and that nothing else is left behind."""
+    return content(out) | {"files": sorted(path.name for path in out.iterdir())}
 
 
 def kill_once(setup: Setup, out: Path, after: float, in_writing: bool, delay: float) -> str:
@@ -120,10 +130,10 @@ def kill_once(setup: Setup, out: Path, after: float, in_writing: bool, delay: fl
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     names = {path.name for path in out.iterdir()} if out.exists() else set()
-    if RESULT in names and not names & {CURRENT, PREVIOUS}:
+    if is_finished(out) and not names & {CURRENT, PREVIOUS, COMMIT}:
         shutil.rmtree(out)
         return kill_once(setup, out, 0.7 * after, in_writing, delay)
-    if any(name.endswith(".tmp") for name in names):
+    if COMMIT in names or any(name.endswith(".tmp") or name.startswith(NEXT) for name in names):
         return "half a file"
     return "checkpoint" if names & {CURRENT, PREVIOUS} else "nothing"
 
@@ -136,7 +146,15 @@ def _training_begins(child: int, out: Path) -> float:
 
 
 def _writing(out: Path) -> bool:
-    return (out / TEMPORARY).exists() or (out / "model.safetensors.tmp").exists()
+    return (out / TEMPORARY).exists() or _committing(out)
+
+
+def _committing(out: Path) -> bool:
+    """Whether results are being written."""
+    try:
+        return any(entry.name.startswith((NEXT, COMMIT)) for entry in os.scandir(out))
+    except FileNotFoundError:
+        return False
 
 
 def _ended(child: int) -> bool:
@@ -157,11 +175,11 @@ def trials(setup: Setup, folder: Path, kills: int, full: int, seed: int):
     start = _training_begins(child, folder / "whole")
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
         raise RuntimeError((folder / "whole.log").read_text(encoding="utf-8"))
-    seconds, whole = time.monotonic() - start, content(folder / "whole")
+    seconds, whole = time.monotonic() - start, end(folder / "whole")
     for trial in range(kills):
         out, after, delay = folder / f"kill{trial}", draw.uniform(0.0, seconds), draw.uniform(0.0, 0.005)
         left = kill_once(setup, out, after, in_writing=bool(trial % 2), delay=delay)
-        done = resume(setup, out) == 0 and content(out) == whole
+        done = resume(setup, out) == 0 and end(out) == whole
         yield f"killed {'writing, ' if trial % 2 else ''}after {after:.2f} s", left, done
     for trial in range(full):
         out, full_at = folder / f"full{trial}", draw.randrange(3)
@@ -169,8 +187,34 @@ def trials(setup: Setup, folder: Path, kills: int, full: int, seed: int):
             Path(f"{out}.log").read_text(encoding="utf-8")
         )
         left = "checkpoint" if (out / CURRENT).exists() else "nothing"
-        done = clear and (left == "checkpoint") == (full_at > 0) and resume(setup, out) == 0 and content(out) == whole
+        done = clear and (left == "checkpoint") == (full_at > 0) and resume(setup, out) == 0 and end(out) == whole
         yield f"disk full at checkpoint {full_at + 1}", left, done
+
+
+def over(setup: Setup, folder: Path, kills: int, seed: int):
+    """Yields (what was done, what it left, whether the folder was wholly one run and the resumed one is the new run).
+
+    Kills come from the beginning of the commit on, most of them within the milliseconds that it takes.
+    """
+    draw, more = random.Random(seed), ("--seed", "2", "--overwrite")
+    if setup.finish(folder / "old") or setup.finish(folder / "new", *more):
+        raise RuntimeError((folder / "new.log").read_text())
+    old, new, last = content(folder / "old"), content(folder / "new"), end(folder / "new")
+    for trial in range(kills):
+        out, delay = shutil.copytree(folder / "old", folder / f"over{trial}"), draw.expovariate(1 / 0.002)
+        child = setup.start(out, *more)
+        while not _committing(out) and not _ended(child):
+            pass
+        deadline = time.monotonic() + delay
+        while time.monotonic() < deadline:
+            pass
+        if not _ended(child):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        found = content(out)
+        left = "old run" if found == old else "new run" if found == new else "A MIXTURE"
+        done = left != "A MIXTURE" and setup.finish(out, *more, "--resume") == 0 and end(out) == last
+        yield f"killed {1000 * delay:.1f} ms after the commit began", left, done
 
 
 def _is_one_error(log: str) -> bool:
@@ -185,6 +229,7 @@ def main() -> None:
     parser.add_argument("--max_rows", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--full", type=int, default=5)
+    parser.add_argument("--over", type=int, default=0, metavar="N", help="kills of a run over an older result")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)  # a process that has started threads must not be forked
@@ -192,17 +237,17 @@ def main() -> None:
     raw = load_movielens(options.data_path) if options.data_path else synthetic_movielens()
     argv = ("--model_name", options.model_name, "--max_rows", str(options.max_rows), "--epoch", "2", "--quiet")
     setup = Setup(raw, (*argv, "--batch_size", "1024", "--checkpoint_minutes", "1e-6"))
-    equal = 0
+    equal, every = 0, options.kills + options.full + options.over
     with tempfile.TemporaryDirectory() as folder:
-        for count, (what, left, done) in enumerate(
-            trials(setup, Path(folder), options.kills, options.full, options.seed), 1
-        ):
+        done_in_turn = itertools.chain(
+            trials(setup, Path(folder), options.kills, options.full, options.seed),
+            over(setup, Path(folder), options.over, options.seed) if options.over else (),
+        )
+        for count, (what, left, done) in enumerate(done_in_turn, 1):
             equal += done
-            print(f"{count:3}  {what:32}  left: {left:12}  {'equal' if done else 'DIFFERENT'}", flush=True)
-    print(
-        f"{raw.name}, {options.model_name}: {equal} of {options.kills + options.full} runs end as the undisturbed one"
-    )
-    if equal < options.kills + options.full:
+            print(f"{count:3}  {what:42}  left: {left:12}  {'equal' if done else 'DIFFERENT'}", flush=True)
+    print(f"{raw.name}, {options.model_name}: {equal} of {every} runs end as the undisturbed one")
+    if equal < every:
         sys.exit(1)
 
 

@@ -10,7 +10,6 @@ speed alone.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -21,12 +20,12 @@ import torch
 from benchmarks.sections import machine, table, write_section
 from benchmarks.training_speed import seconds_of
 from experiment.main import run
+from foundation.run_files import is_finished
 from model import build_model
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
-from training.checkpoint_file import CURRENT, PREVIOUS
 from training.precision import why_not_bf16
-from training.run_folder import RESULT
+from training.result_file import read_result
 
 SIZES = {"user_head": 32, "item_head": 32, "field_dim": 64}
 PRECISIONS = ("fp32", "bf16")
@@ -54,15 +53,14 @@ def test_auc(precision: str, seed: int, options: argparse.Namespace) -> float:
     """Of a whole run of the script."""
     epochs = f"-epochs{options.epoch}" if options.epoch else ""
     out = Path(options.out, options.protocol, f"{precision}-seed{seed}{epochs}")
-    if not (out / RESULT).exists():
+    if not is_finished(out):
         command = [sys.executable, "train_movielens_IntTower.py", "--protocol", options.protocol, "--seed", str(seed)]
         command += [part for name, value in SIZES.items() for part in ("--set", f"{name}={value}")]
         command += ["--precision", precision, "--out", str(out), "--quiet"]
         command += ["--epoch", str(options.epoch)] if options.epoch else []
         command += ["--data_path", options.data_path] if options.data_path else []
-        interrupted = any((out / name).exists() for name in (CURRENT, PREVIOUS))
-        subprocess.run(command + (["--resume"] if interrupted else []), check=True, stdout=subprocess.DEVNULL)
-    return json.loads((out / RESULT).read_text(encoding="utf-8"))["test"]["auc"]
+        subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    return read_result(out)["test"]["auc"]
 
 
 def main() -> None:

@@ -1,14 +1,29 @@
-"""How a script ends: exit status 2 and a short message for bad input, 130 and a way to go on after Ctrl-C."""
+"""How a script ends: status 2 and a short message for bad input and for files that cannot be read or written, 130 and a
+way to go on after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from experiment.processes import joined
+from experiment import stops
+from experiment.processes import joined, local_rank
 from foundation.shown import visible_lines
 from preprocessing.errors import InputError
+
+CLOSED = 128 + 13  # exit status, as of a process that SIGPIPE ends
+ADVICE = {
+    errno.ENOSPC: "Make room.",
+    errno.EDQUOT: "Make room.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+    errno.EACCES: "Use a place that you may read and write.",
+    errno.EPERM: "Use a place that you may read and write.",
+    errno.EROFS: "Use a place that can be written.",
+}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -19,13 +34,50 @@ def run(main: Callable[[], None]) -> None:
     """Runs a script's `main` and turns its errors into messages and exit statuses."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a title that the terminal has no letters for ends nothing
+    with stops.stoppable():
+        try:
+            with joined(), _files():
+                main()
+                sys.stdout.flush()
+        except InputError as error:
+            stops.end()
+            print(f"error: {visible_lines(error)}", file=sys.stderr)
+            sys.exit(2)
+        except BrokenPipeError:
+            stops.end()
+            _discard_output()
+            sys.exit(CLOSED)
+        except KeyboardInterrupt as interruption:
+            stops.end()
+            print(f"\n{str(interruption) or 'Interrupted.'}", file=sys.stderr)
+            sys.exit(130)
+
+
+@contextlib.contextmanager
+def _files() -> Iterator[None]:
+    """Turns errors of files into messages. One process whose reader has gone (`| head`) ends in silence."""
     try:
-        with joined():
-            main()
-    except InputError as error:
-        print(f"error: {visible_lines(error)}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt as interruption:
-        message = str(interruption) or "Interrupted. Nothing was saved."
-        print(f"\n{message}", file=sys.stderr)
-        sys.exit(130)
+        yield
+    except BrokenPipeError as error:
+        if local_rank() is None:
+            raise
+        raise InputError(told(error)) from None
+    except OSError as error:
+        raise InputError(told(error)) from None
+
+
+def told(error: OSError) -> str:
+    """Which file, what happened to it, and what to do where that is known."""
+    names = " and ".join(
+        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
+    )
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{names or 'A file cannot be read or written'}: {reason}. {ADVICE.get(error.errno, '')}".rstrip()
+
+
+def _discard_output() -> None:
+    """Else Python complains about what it could not write when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +42,8 @@ NEUTRAL = {
     "published_eval_mode": False,
     "pid_placement": "item",
 }
+# Of the default run folder's name: longer or stranger settings are told by a checksum.
+LONGEST_NAME, SAFE = 80, re.compile(r"[A-Za-z0-9_.,=+-]+")
 TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 
@@ -46,6 +51,7 @@ TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patie
 class Options:
     """Everything that a script needs to know.
 
+    dataset: of which script ("movielens", ...).
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
     model_arguments: all other arguments for its constructor.
     cache: folder of parsed tables, or None for none. sample_rate, pid_placement: of Taobao, None elsewhere.
@@ -72,6 +78,8 @@ class Options:
     checkpoint_minutes: float
     published_eval_mode: bool
     model_arguments: dict
+    dataset: str
+    overwrite: bool = False
     cache: Path | None = None
     sample_rate: float | None = None
     pid_placement: str | None = None
@@ -79,7 +87,8 @@ class Options:
     @property
     def config(self) -> dict:
         """What decides the result, for `result.json`: all but places, appearances and the model's arguments."""
-        apart = ("data_path", "out", "resume", "quiet", "checkpoint_minutes", "dropout", "model_arguments", "cache")
+        apart = ("data_path", "out", "resume", "overwrite", "quiet", "checkpoint_minutes", "cache", "dataset")
+        apart += ("dropout", "model_arguments")
         apart += tuple(name for name in ("sample_rate", "pid_placement") if getattr(self, name) is None)
         return {name: value for name, value in asdict(self).items() if name not in apart}
 
@@ -109,10 +118,11 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         **training,
         dropout=arguments.pop("dnn_dropout", no_dropout),
         model_arguments=arguments,
+        dataset=dataset,
         device=_device(given["device"]),
         **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
         embedding_optimizer=given["embedding_optimizer"],
-        **{key: given[key] for key in ("resume", "quiet", "checkpoint_minutes", "published_eval_mode")},
+        **{key: given[key] for key in ("resume", "overwrite", "quiet", "checkpoint_minutes", "published_eval_mode")},
         **{key: given[key] for key in OWN_OPTIONS[dataset]},
     )
 
@@ -164,8 +174,17 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     )
     add("--published_eval_mode", action="store_true", help="reproduce the published loop's evaluation-mode defect")
     add("--max_rows", type=number(int, 1), metavar="N", help="only the first N interactions in time order")
-    add("--out", metavar="DIR", help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>")
-    add("--resume", action="store_true", help="continue the interrupted run in --out")
+    add(
+        "--out",
+        metavar="DIR",
+        help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>, and what differs from the defaults",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="continue the interrupted run in the run folder; without one start, and after a finished one do nothing",
+    )
+    add("--overwrite", action="store_true", help="replace a finished run with other settings or data in the run folder")
     add(
         "--checkpoint_minutes",
         type=number(float, 0, low_open=True),
@@ -275,8 +294,28 @@ def _device(name: str) -> str:
 
 
 def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
-    """--out, or the default place of this run."""
+    """--out, or the default place of this run: it has what differs from the defaults in its name."""
     if options.out:
         return Path(options.out)
-    placed = "-pid-on-request" if options.pid_placement == "request" else ""  # another data set, almost
-    return Path("runs", dataset_name, model_name, f"{options.protocol}-seed{options.seed}{placed}")
+    name = f"{options.protocol}-seed{options.seed}"
+    usual = _settings(parse_options(options.dataset, None, ["--model_name", options.model_name]))
+    unusual = {key: value for key, value in _settings(options).items() if (key, value) not in usual.items()}
+    if unusual:
+        readable = "-".join(f"{key}={_short(value)}" for key, value in unusual.items())
+        digest = hashlib.sha256(json.dumps(unusual, sort_keys=True).encode()).hexdigest()[:10]
+        name += f"-{readable if SAFE.fullmatch(readable) and len(readable) <= LONGEST_NAME else digest}"
+    return Path("runs", dataset_name, model_name, name)
+
+
+def _settings(options: Options) -> dict:
+    """What decides the result, but for what is in the path anyway, and the device."""
+    apart = ("model_name", "protocol", "seed", "max_rows", "sample_rate", "device")
+    settings = {name: value for name, value in options.config.items() if name not in apart}
+    return settings | {"dropout": options.dropout} | options.model_arguments
+
+
+def _short(value) -> str:
+    """Lists as their entries, true and false as in JSON."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_short, value))
+    return value if isinstance(value, str) else json.dumps(value)

@@ -105,7 +105,7 @@ class Job:
         elif isinstance(error, InputError):
             status, message = 2, f"error: {error}\nThis was {who}."
         elif isinstance(error, KeyboardInterrupt):
-            status, message = 130, str(error) or "Interrupted. Nothing was saved."
+            status, message = 130, str(error) or "Interrupted."
         else:
             status, message = 1, f"{traceback.format_exc()}error: {who} failed, so all stop."
         if status == 130:  # all were told to stop, by the user or for a failure; the main process knows what was saved

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
+import numpy as np
+
+from experiment import stops
 from experiment.main import Interrupted
 from experiment.options import Options, run_folder
 from experiment.processes import waiting_for_the_cause
+from experiment.record import begin_record, end_record
 from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from model.layers.tables import table_size
@@ -16,7 +21,8 @@ from training import distributed
 from training.calibration import calibration
 from training.metrics import click_probability
 from training.report import closing_table, make_result
-from training.run_folder import ReadOnlyFolder, RunFolder
+from training.result_file import RUN
+from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
 from training.trainer import split_logits, split_metrics
 
 UPDATES = {
@@ -29,7 +35,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     """Fits the model, scores validation and test once, writes the run folder, prints the closing table.
 
     The model counts, not --model_name: a script whose model line was edited reports what it trained.
-    Returns `result.json` as a dict.
+    Returns `result.json` as a dict. With --resume a finished run is its own result, and nothing is trained.
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
     name = name_of(model)
@@ -38,52 +44,99 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     group = distributed.current()
     identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
     identity = group.once(lambda: identity)  # devices differ
-    kind = RunFolder if group.is_main else ReadOnlyFolder
-    with kind(run_folder(options, data.name, name), identity, options.resume) as folder:
-        if folder.notice:
-            print(f"warning: {folder.notice}", file=sys.stderr, flush=True)
-        return _train(model, data, options, preprocess_seconds, folder, config)
+    path = run_folder(options, data.name, name)
+    opened: list[RunFolder] = []
+    result = None
+    try:
+        with contextlib.ExitStack() as stack:
+
+            def begin() -> tuple[bool, dict | None]:
+                opened.append(stack.enter_context(RunFolder(path, identity, options.resume, options.overwrite)))
+                return opened[0].state is not None, opened[0].result
+
+            resumes, result = group.once(begin)  # the others look into it when the main process has tidied it up
+            folder = opened[0] if opened else ReadOnlyFolder(path, identity, resumes)
+            if folder.notice:
+                print(folder.notice, file=sys.stderr, flush=True)
+            if result is not None:
+                print("This run is finished: there is nothing to continue.")
+            else:
+                result = _train(model, data, options, preprocess_seconds, folder, config)
+        print(closing_table(result, _entry(name).title))
+        print(f"Run folder: {path}", flush=True)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:  # before the folder was open, or after the run
+        stops.end()
+        complete = result is not None or any(one.complete for one in opened)
+        raise Interrupted(COMPLETE.format(folder=path) if complete else what_is_saved(path)) from None
+    return result
+
+
+def _entry(name: str) -> ModelEntry:
+    return MODELS.get(name, ModelEntry(title=name, path=""))
 
 
 def _train(
-    model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float, folder: RunFolder, config: dict
+    model: CTRModel,
+    data: Dataset,
+    options: Options,
+    preprocess_seconds: float,
+    folder: RunFolder | ReadOnlyFolder,
+    config: dict,
 ) -> dict:
-    name = config["model_name"]
-    entry = MODELS.get(name, ModelEntry(title=name, path=""))
+    """Trains, evaluates, and writes the folder. Returns the result."""
     extra = {
-        "model": name,
+        "model": config["model_name"],
         "dataset": data.name,
         "protocol": options.protocol,
         **data.encoding_json(),
     }
     if model.embedding_optimizer:
         print(f"Embeddings: {table_size(model):,} numbers, {UPDATES[model.embedding_optimizer]}")
-    start = time.perf_counter()
     try:
-        with waiting_for_the_cause():
-            model.fit(
-                data.train,
-                validation_data=data.validation,
-                batch_size=options.batch_size,
-                epochs=options.epochs,
-                patience=options.patience,
-                precision=options.precision,
-                published_eval_mode=options.published_eval_mode,
-                lr_schedule=options.lr_schedule,
-                checkpoint_minutes=options.checkpoint_minutes,
-                verbose=0 if options.quiet else 1,
-                state=folder.state,
-                on_epoch=folder.save_state,
-            )
-            trained = time.perf_counter()
-            test = data.test.to(model.device)
-            logits = split_logits(model, test)
-            scores = {"validation": model.evaluate(data.validation), "test": split_metrics(test, logits)}
+        result = _measure(model, data, options, preprocess_seconds, folder, config)
+        folder.finish(model, result, folder.state.history, model.known_with(extra))
     except KeyboardInterrupt:
-        raise Interrupted(folder.interrupted(model, extra)) from None
+        stops.end()
+        raise Interrupted(folder.interrupted(model, model.known_with(extra))) from None
+    return result
+
+
+def _measure(
+    model: CTRModel,
+    data: Dataset,
+    options: Options,
+    preprocess_seconds: float,
+    folder: RunFolder | ReadOnlyFolder,
+    config: dict,
+) -> dict:
+    """Trains and scores. Returns `result.json`."""
+    record = begin_record(options.data_path, folder.state and folder.state.place)
+    entry = _entry(config["model_name"])
+    start = time.perf_counter()
+    with waiting_for_the_cause():
+        model.fit(
+            data.train,
+            validation_data=data.validation,
+            batch_size=options.batch_size,
+            epochs=options.epochs,
+            patience=options.patience,
+            precision=options.precision,
+            published_eval_mode=options.published_eval_mode,
+            lr_schedule=options.lr_schedule,
+            checkpoint_minutes=options.checkpoint_minutes,
+            verbose=0 if options.quiet else 1,
+            state=folder.state,
+            on_epoch=folder.save_state,
+        )
+        trained = time.perf_counter()
+        test = data.test.to(model.device)
+        logits = split_logits(model, test)
+        scores = {"validation": model.evaluate(data.validation), "test": split_metrics(test, logits)}
     result = make_result(
         dataset=data,
-        model_name=name,
+        model_name=config["model_name"],
         scores=scores,
         calibration=calibration(test.labels.cpu().numpy(), click_probability(logits.cpu().numpy())),
         paper=entry.paper.get(data.name),
@@ -98,14 +151,13 @@ def _train(
         },
         config=config,
     )
-    folder.finish(model, result, folder.state.history, extra)
-    print(closing_table(result, entry.title))
-    print(f"Run folder: {folder.path}")
-    return result
+    return result | {RUN: end_record(record)}
 
 
 def _plain(value):
-    """Tuples as lists, as JSON will give them back."""
+    """As JSON will give it back: tuples as lists, numpy's numbers as Python's."""
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value

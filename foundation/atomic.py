@@ -28,6 +28,10 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None:  # else it has a text of its own
+            error.filename = error.filename or str(path)  # which a failed write does not name
+        raise
     finally:
         temporary.unlink(missing_ok=True)  # on a full disk it stands in the way of what would fit
 

@@ -17,10 +17,11 @@ class BusyError(InputError):
 
 
 @contextlib.contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Holds the lock file `path`, which stays when it is released.
+def locked(path: Path, wait: bool = True, keep: bool = True) -> Iterator[None]:
+    """Holds the lock file `path`.
 
-    wait: for another owner to let go; else `BusyError` says at once who holds it.
+    wait: for another owner to let go; else `BusyError` says at once who holds it. keep: whether the file stays when it
+    is released; who waits for a removed one opens its successor.
     Raises `InputError` where the file cannot be opened, or its file system has no locks.
     """
     lock = FileLock(path, timeout=-1 if wait else 0, poll_interval=0.01)
@@ -37,6 +38,9 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         _sign(path)
         yield
     finally:
+        if not keep:
+            with contextlib.suppress(OSError):  # not every system removes an open file
+                path.unlink()
         lock.release()
 
 

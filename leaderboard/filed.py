@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 from experiment.options import parse_options
+from foundation.run_files import RESULT
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
 from model.effects import effective
 from preprocessing.errors import InputError
-from training.run_folder import RESULT
+from training.result_file import read_result
 
 KINDS = {dict: "object", list: "list"}
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
@@ -57,7 +58,7 @@ def finished_run(folder: Path, job: Job, data_sha256: str | None = None) -> dict
     Raises `InputError` for a damaged file, and for a run with other settings or on other data.
     """
     path = folder / RESULT
-    result = read_json(path)
+    result = read_result(folder)
     different = contradictions(job, result)
     if different:
         raise InputError(

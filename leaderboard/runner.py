@@ -18,7 +18,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from experiment.main import Interrupted
+from experiment.record import ROOT, code_revision
 from foundation.atomic import write_atomic
+from foundation.run_files import HISTORY, committed, is_finished
 from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
 from leaderboard.statistics import load_runs
@@ -26,10 +28,9 @@ from leaderboard.time_left import TimeLeft, costs
 from preprocessing.download import SYNTHETIC
 from preprocessing.errors import InputError
 from training.checkpoint_file import Checkpoints
-from training.run_folder import RESULT
+from training.result_file import NOT_THE_MEASUREMENT
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
-ROOT = Path(__file__).resolve().parent.parent
 TRAINED_BY = ("foundation", "preprocessing", "training", "model", "experiment")  # the code that a result depends on
 INTERRUPTED = (
     "Interrupted. What had finished is in {results}. The same command goes on, with each run that was under way from "
@@ -53,6 +54,7 @@ class Runner:
     workers: int = 1
     code: dict[str, str] = field(default_factory=lambda: code_version())
     data_sha256: str | None = None
+    _children: set[subprocess.Popen] = field(default_factory=set, compare=False, repr=False)
 
     def result_path(self, job: Job) -> Path:
         return self.results / job.file
@@ -110,14 +112,16 @@ class Runner:
                         failures.append(f"{' '.join(job.command(None))}\n{textwrap.indent(problem, '    ')}")
             except KeyboardInterrupt:
                 stopping.set()
-                pool.shutdown(wait=False, cancel_futures=True)  # children that run had the same signal
+                pool.shutdown(wait=False, cancel_futures=True)
+                for child in list(self._children):  # they had the same signal if it came from the keyboard
+                    child.terminate()
                 raise
         return failures
 
     def time_left(self, todo: list[Job]) -> TimeLeft:
         """Of these runs, by what the results that are there have cost; one that only needs filing costs nothing."""
         runs = load_runs(self.results)
-        filed = {job for job in todo if (self.run_folder(job) / RESULT).exists()}
+        filed = {job for job in todo if is_finished(self.run_folder(job))}
         expected = {job: 0.0 if job in filed else cost for job, cost in costs(todo, runs).items()}
         return TimeLeft(expected, self.workers, pace=None if runs.empty else 1.0)
 
@@ -130,7 +134,7 @@ class Runner:
         try:
             out = self.run_folder(job)
             self._require_same_sources()
-            if not (out / RESULT).exists():
+            if not is_finished(out):
                 problem = self._train(job, out)
                 if problem:
                     return f"{problem}\nIts run folder, to move away if it is to start afresh: {out}"
@@ -159,23 +163,29 @@ class Runner:
         data_path = self.data_path
         if data_path not in (None, SYNTHETIC):
             data_path = os.path.abspath(data_path)  # the scripts run elsewhere
-        done = subprocess.run(
+        child = subprocess.Popen(
             job.command(data_path, Path(os.path.abspath(out)), resume=Checkpoints(out, {}).exist),
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.workers))},
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            check=False,
         )
-        return _said(done) if done.returncode else ""
+        self._children.add(child)
+        try:
+            _, said = child.communicate()
+        finally:
+            self._children.discard(child)
+        return _said(child.returncode, said) if child.returncode else ""
 
     def _file(self, job: Job, result: dict, out: Path) -> None:
+        result = {name: value for name, value in result.items() if name not in NOT_THE_MEASUREMENT}
         result |= {
             "variant": job.variant,
             "command": f"OMP_NUM_THREADS={result['threads']} {' '.join(job.command(None))}",
             "code": self.code,
-            "history": pd.read_csv(out / "history.csv").round(6).to_dict("list"),
+            "history": pd.read_csv(committed(out, HISTORY)).round(6).to_dict("list"),
         }
         path = self.result_path(job)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,26 +198,18 @@ def _set_aside(run_folder: Path) -> None:
     run_folder.rename(next(name for name in names if not name.exists()))
 
 
-def _said(done: subprocess.CompletedProcess) -> str:
+def _said(status: int, stderr: str) -> str:
     """The message of a script that failed, which may have several lines; without one, the last line."""
-    lines = done.stderr.strip().splitlines()
+    lines = stderr.strip().splitlines()
     starts = [place for place, line in enumerate(lines) if line.startswith("error: ")]
     if starts:
         return "\n".join(lines[starts[-1] :])
-    return f"exit status {done.returncode}" + (f": {lines[-1]}" if lines else "")
+    return f"exit status {status}" + (f": {lines[-1]}" if lines else "")
 
 
 def code_version() -> dict[str, str]:
     """The git revision, and a sha256 over the sources that training runs: equal sources give equal results."""
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    return {"revision": revision.stdout.strip() or "unknown", "sources_sha256": sources_sha256()}
+    return {"revision": code_revision()["revision"] or "unknown", "sources_sha256": sources_sha256()}
 
 
 def sources_sha256() -> str:

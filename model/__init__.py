@@ -10,11 +10,11 @@ import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from foundation.run_files import CONFIG, WEIGHTS, read_config, unchanged
 from model.base import CTRModel, TwoTower
 from model.effects import constructor_defaults, idle_settings
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import FeatureColumns
-from training import store
 
 # What a training run needs besides the model's own arguments, per data set: as in the papers' released scripts, but on
 # MovieLens chosen by validation AUC (`docs/tuning.md`).
@@ -233,8 +233,12 @@ def build_model(name: str, columns: FeatureColumns, **arguments) -> CTRModel:
 
 
 def load_model(folder: str | Path, device: str = "cpu") -> CTRModel:
-    """The model in a run folder, whatever its class, in evaluation mode."""
-    class_name = store.read_config(Path(folder)).get("class")
+    """The model in a run folder, whatever its class, in evaluation mode. Raises `InputError` for damaged files."""
+    return unchanged(Path(folder), [CONFIG, WEIGHTS], lambda: _load(Path(folder), device))
+
+
+def _load(folder: Path, device: str) -> CTRModel:
+    class_name = read_config(folder).get("class")
     for entry in MODELS.values():
         if entry.path.endswith(f":{class_name}"):
             return entry.model_class.load(folder, device)

@@ -327,18 +327,24 @@ class CTRModel(nn.Module, ABC):
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    def save(self, folder: str | Path, extra: dict | None = None) -> None:
-        """Writes `model.safetensors` and `config.json` into a folder: class, arguments, and the encoding of the data
-        that it was trained on, so that it can read raw values and refuses rows that are encoded otherwise.
+    def save(self, folder: str | Path, extra: dict | None = None, *, overwrite: bool = False) -> None:
+        """Writes `model.safetensors` and `config.json` into a folder, both or nothing: class, arguments, and the
+        encoding of the data that it was trained on, so that it can read raw values and refuses rows that are encoded
+        otherwise.
 
-        extra: further entries of `config.json`. Raises `InputError` for an encoding that is not the model's.
+        extra: further entries of `config.json`. overwrite: replace a finished run, whose result is deleted.
+        Raises `InputError` for an encoding that is not the model's, and for a finished run without `overwrite`.
         """
-        given = DataEncoding.from_json(extra or {})
+        store.save_model(self, Path(folder), self.known_with(extra or {}), overwrite)
+
+    def known_with(self, extra: dict) -> dict:
+        """What `config.json` says beside class and arguments."""
+        given = DataEncoding.from_json(extra)
         if self.encoding is not None and given is not None:
             self.encoding.require_same(given, self.feature_names, "`extra`")
         known = {"trained_with": self.trained_with or self.editable}
         known |= {} if self.encoding is None else self.encoding.to_json()
-        store.save_model(self, Path(folder), known | (extra or {}))
+        return known | extra
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> CTRModel:

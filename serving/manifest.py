@@ -8,7 +8,6 @@ keeps them.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import zlib
@@ -18,8 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from foundation.atomic import write_atomic
+from foundation.run_files import CONFIG, WEIGHTS
+from foundation.run_files import signature as signature_of
 from preprocessing.errors import InputError
-from training.store import CONFIG, WEIGHTS
+from training import store
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
 
@@ -40,20 +41,13 @@ def index_folder(run: Path) -> Path:
 
 
 def model_checksum(run: Path) -> str:
-    """sha256 over weights and configuration of a run. Raises `InputError` where one is missing."""
-    digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
-        try:
-            digest.update((run / name).read_bytes())
-        except OSError as error:
-            raise InputError(f"{run} holds no trained model: {name}: {error.strerror}.") from None
-    return digest.hexdigest()
+    """sha256 over configuration and weights of a run. Raises `InputError` where one is missing or damaged."""
+    return store.model_checksum(run)
 
 
-def model_signature(run: Path) -> list[tuple[int, ...]]:
+def model_signature(run: Path) -> list[tuple]:
     """Differs after every training that replaces the model: its files are new ones each time."""
-    files = [run / name for name in (CONFIG, WEIGHTS)]
-    return [(one.st_ino, one.st_mtime_ns, one.st_size) for one in (path.stat() for path in files if path.exists())]
+    return signature_of(run, [CONFIG, WEIGHTS])
 
 
 def signature(run: Path) -> tuple[int, ...]:

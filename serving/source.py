@@ -7,7 +7,7 @@ nobody has those at serving time, so there, too, the training rows are taken.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from preprocessing.load import load_amazon, load_taobao
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.table import Entities
-from training.run_folder import RESULT
+from training.result_file import RUN, read_result
 
 
 def _generated(path: str | None, config: dict) -> RawData:
@@ -53,26 +53,18 @@ LOADERS: dict[str, Callable[[str | None, dict], RawData]] = {
 }
 
 
-def read_result(run: Path) -> dict:
-    """`result.json` of a finished run."""
-    path = run / RESULT
-    if not path.is_file():
-        raise InputError(f"{run} is no finished run: {RESULT} is missing. Train first, or continue with --resume.")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}). Train again, or restore the file.") from None
-
-
 def load_dataset(run: Path, data_path: str | None) -> Dataset:
-    """The data set that a run was trained on. Raises `InputError` if it is not the same, to the last value, or if there
-    is a path for data that is generated."""
+    """The data set that a run was trained on. data_path: None for where it was read from then.
+
+    Raises `InputError` if it is not the same, to the last value, if it is not there any more, or if there is a path for
+    data that is generated.
+    """
     result = read_result(run)
     name, config = result["dataset"], result["config"]
     loader = LOADERS.get(name.partition("-first")[0].partition("-sample")[0])
     if loader is None:
         raise InputError(f"There is no reader for data set '{name}'. Known: {', '.join(LOADERS)}.")
-    raw = loader(data_path, config)
+    raw = loader(data_path or _data_path(run, result), config)
     if config.get("sample_rate"):
         raw = raw.sample(config["sample_rate"], result["seed"])
     if config.get("max_rows"):
@@ -83,6 +75,14 @@ def load_dataset(run: Path, data_path: str | None) -> Dataset:
             f"({raw.fingerprint[:12]}...). Give the same data with --data_path."
         )
     return Dataset.build(raw, result["protocol"], result["seed"])
+
+
+def _data_path(run: Path, result: dict) -> str | None:
+    """As the run was given it, None for the data set's own place."""
+    path = result.get(RUN, {}).get("data_path")
+    if path not in (None, SYNTHETIC) and not os.path.exists(path):
+        raise InputError(f"The data of {run} are not in {path} any more. Say where they are with --data_path.")
+    return path
 
 
 def user_entities(data: Dataset, model: TwoTower) -> Entities:

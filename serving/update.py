@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from foundation.run_files import WEIGHTS, committed, read_config
 from model.base import TwoTower
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
@@ -24,7 +25,6 @@ from serving.manifest import Manifest, index_folder, model_checksum, read_manife
 from serving.scorers import item_heads
 from serving.source import defaults, item_entities, user_entities
 from serving.table import Entities, in_key_order, keys_of, sections_of
-from training.store import WEIGHTS, read_config
 
 if TYPE_CHECKING:
     from serving.state import State
@@ -69,7 +69,7 @@ def _require_encoding(run: Path, data: Dataset) -> None:
 
 def _require_saved(run: Path, model: TwoTower) -> None:
     """The run may have been trained again since `model` was read: readers would take the new model with these items."""
-    saved, given = load_file(run / WEIGHTS), model.state_dict()
+    saved, given = load_file(committed(run, WEIGHTS)), model.state_dict()
     if saved.keys() != given.keys() or not all(torch.equal(given[name].cpu(), saved[name]) for name in saved):
         raise InputError(f"The model in {run} is another one than that which is to encode the items. Build again.")
 

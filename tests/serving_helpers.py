@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +10,15 @@ import torch
 from helpers import plain_arrays, random_raw
 from torch import nn
 
+from foundation.run_files import HISTORY, RESULT
 from model import MODELS, build_model
 from model.base import TwoTower
 from preprocessing.dataset import Dataset
 from serving.ranker import PreRanker
 from serving.update import build_index
+from training.commit import replace_together
+from training.result_file import result_file
+from training.store import model_files
 
 TWO_TOWERS = [name for name in MODELS if issubclass(MODELS[name].model_class, TwoTower)]
 SMALL = {
@@ -74,10 +77,11 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
 
 def save_run(run: Path, model, data: Dataset) -> Path:
     """A run folder as `experiment.run` leaves it, as far as serving reads it."""
-    extra = data.encoding_json()
-    model.save(run, extra)
+    files = model_files(model, model.known_with(data.encoding_json())) | {HISTORY: b"epoch\n"}
     result = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "protocol": data.protocol.name}
-    (run / "result.json").write_text(json.dumps(result | {"seed": data.seed, "config": {"max_rows": None}}))
+    result |= {"seed": data.seed, "config": {"max_rows": None}}
+    run.mkdir(parents=True, exist_ok=True)
+    replace_together(run, files | {RESULT: result_file(result, files)})
     return run
 
 

@@ -351,7 +351,7 @@ class TestOneRunAFolder:
     def test_the_second_is_refused(self, tmp_path):
         with (
             RunFolder(tmp_path, IDENTITY),
-            pytest.raises(InputError, match=r"Another run \(process \d+\) is writing to .*another --out"),
+            pytest.raises(InputError, match=r"is in use by process \d+\. Wait for it, or use another --out"),
         ):
             RunFolder(tmp_path, IDENTITY)
 
@@ -359,7 +359,7 @@ class TestOneRunAFolder:
         code = "RunFolder(Path(sys.argv[1]), {})"
         with RunFolder(tmp_path, {}):
             refused = python(self.imports + code, tmp_path)
-        assert "is writing to" in refused.stderr
+        assert "is in use by process" in refused.stderr
         assert python(self.imports + code, tmp_path).returncode == 0
 
     @pytest.mark.parametrize("how", ["ended", "failed", "refused"])
@@ -371,8 +371,10 @@ class TestOneRunAFolder:
             with pytest.raises(ZeroDivisionError), RunFolder(tmp_path, {}):
                 _ = 1 / 0
         else:
-            with pytest.raises(InputError, match="nothing to resume"):
-                RunFolder(tmp_path, {}, resume=True)
+            (tmp_path / CURRENT).touch()
+            with pytest.raises(InputError, match="An interrupted run lies in"):
+                RunFolder(tmp_path, {})
+            (tmp_path / CURRENT).unlink()
         assert list(tmp_path.iterdir()) == []
         with RunFolder(tmp_path, {}):
             pass

@@ -145,7 +145,6 @@ class TestBadInput:
             (["--set", "unknown_rate=1"], "unknown_rate"),
             (["--set", "user_filed_size=9"], "user_filed_size=9"),
             (["--max_rows", "1"], "one class only"),
-            (["--resume"], "nothing to resume"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
@@ -188,14 +187,14 @@ class TestEndOfAScript:
         assert exit_.value.code == 130
         assert capsys.readouterr().err == "\n2 epochs are saved.\n"
 
-    def test_ctrl_c_elsewhere_says_that_nothing_was_saved(self, capsys):
+    def test_ctrl_c_elsewhere_says_no_more_than_is_known(self, capsys):
         def main():
             raise KeyboardInterrupt
 
         with pytest.raises(SystemExit) as exit_:
             run(main)
         assert exit_.value.code == 130
-        assert "Nothing was saved" in capsys.readouterr().err
+        assert capsys.readouterr().err == "\nInterrupted.\n"
 
     def test_errors_of_the_program_are_not_hidden(self):
         def main():
@@ -309,6 +308,25 @@ class TestOptions:
         options = parse_options("movielens", "int_tower", ["--protocol", "holdout", "--seed", "4"])
         assert run_folder(options, "ml-1m", "int_tower") == Path("runs", "ml-1m", "int_tower", "holdout-seed4")
 
+    @pytest.mark.parametrize(
+        ("argv", "ending"),
+        [
+            (["--set", "gamma=learned"], "-gamma=learned"),
+            (["--set", "dnn_hidden_units=[64,32]", "--lr", "0.5"], "-lr=0.5-dnn_hidden_units=64,32"),
+            (["--dropout", "0.25", "--published_eval_mode"], "-published_eval_mode=true-dropout=0.25"),
+            (["--epoch", "6", "--lr", "3e-3", "--quiet", "--device", "cpu", "--max_rows", "99", "--resume"], ""),
+        ],
+    )
+    def test_run_folder_by_default_tells_what_is_unusual(self, argv, ending):
+        options = parse_options("movielens", "dssm", argv)
+        assert run_folder(options, "ml-1m", "dssm") == Path("runs", "ml-1m", "dssm", f"published-seed1023{ending}")
+
+    def test_run_folders_of_long_settings_are_short_and_their_own(self):
+        units = [["--set", f"dnn_hidden_units={[128] * layers}"] for layers in (20, 21, 22)]
+        names = {run_folder(parse_options("movielens", "dssm", argv), "x", "dssm").name for argv in units}
+        assert len(names) == 3
+        assert max(map(len, names)) < 40
+
     def test_both_placements_of_pid_have_a_run_folder(self):
         argv = ["--model_name", "dssm", "--pid_placement"]
         folders = {
@@ -402,7 +420,7 @@ class TestWholeScript:
             timeout=300,
         )
         assert done.returncode == 0, done.stderr
-        return place / "runs" / "movielens" / "int_tower" / "holdout-seed1023", done
+        return place / "runs" / "movielens" / "int_tower" / "holdout-seed1023-batch_size=64-epochs=2", done
 
     def test_leaves_the_documented_files(self, finished):
         out, _ = finished

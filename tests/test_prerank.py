@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,6 +233,19 @@ class TestCommand:
         assert not (tmp_path / "index").exists()
         for given in (["--data_path", "synthetic"], []):
             assert script(prerank.main, "build", tmp_path, *given) == 0
+
+    def test_build_finds_the_data_of_the_run_again(self, folder, tmp_path, capsys, monkeypatch):
+        data = Path(shutil.copytree(folder, tmp_path / "data"))
+        monkeypatch.chdir(tmp_path)
+        argv = ["--model_name", "dssm", "--data_path", "data", "--epoch", 1, "--device", "cpu", "--quiet"]
+        assert script(train_movielens_whole_models.main, *argv, "--protocol", "holdout", "--out", "run") == 0
+        monkeypatch.chdir("/")
+        assert script(prerank.main, "build", tmp_path / "run") == 0
+        data.rename(tmp_path / "moved")
+        capsys.readouterr()
+        assert script(prerank.main, "build", tmp_path / "run") == 2
+        assert_short_error(capsys, f"are not in {data} any more. Say where they are with --data_path.")
+        assert script(prerank.main, "build", tmp_path / "run", "--data_path", tmp_path / "moved") == 0
 
     def test_build_from_other_data_is_refused(self, trained, folder, tmp_path, capsys):
         for name in ("users.dat", "movies.dat", "ratings.dat"):

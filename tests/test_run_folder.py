@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +17,7 @@ from helpers import make_raw, random_raw
 
 from experiment.main import Interrupted
 from experiment.options import parse_options
+from experiment.record import code_revision
 from experiment.run import train_and_report
 from model import build_model, load_model
 from model.dssm import DSSM
@@ -20,6 +25,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from training.calibration import calibration
 from training.report import closing_table, curves_png
+from training.result_file import read_result
 
 RESULTS = {"result.json", "history.csv", "curves.png", "model.safetensors", "config.json"}
 TRAINING = ("--batch_size", "64", "--lr", "0.01", "--lr_schedule", "constant", "--quiet")
@@ -81,7 +87,7 @@ def content(folder) -> dict[str, bytes]:
 
 
 def timeless(result: dict) -> dict:
-    return {name: value for name, value in result.items() if name not in ("seconds", "train_rows_per_second")}
+    return {name: value for name, value in result.items() if name not in ("seconds", "train_rows_per_second", "run")}
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +105,17 @@ class TestFinishedRun:
     def test_result_has_the_documented_entries(self, finished):
         out, run, returned = finished
         result = json.loads((out / "result.json").read_text())
-        assert result == json.loads(json.dumps(returned))
+        files = result.pop("files")
+        assert {
+            name: sha256(content(out)[name]).hexdigest() for name in RESULTS - {"result.json", "curves.png"}
+        } == files
+        assert read_result(out) == json.loads(json.dumps(returned)) | {"files": files}
+        assert result.pop("sha256")
         assert list(result) == [
             *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "rows", "test", "validation"),
             "calibration",
             *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
-            *("threads", "config", "versions"),
+            *("threads", "config", "versions", "run"),
         ]
         assert (result["dataset"], result["protocol"], result["model"]) == ("by-hand", "holdout", "int_tower")
         assert result["rows"] == {"train": 192, "validation": 48, "test": 60}
@@ -376,9 +387,10 @@ class TestInterruptedRun:
             Run(tmp_path, "--epoch", 4, "--resume", *argv, **keywords)()
         assert content(tmp_path) == before
 
-    def test_nothing_to_resume(self, tmp_path):
-        with pytest.raises(InputError, match=r"nothing to resume.*Run without --resume"):
-            Run(tmp_path, "--epoch", 4, "--resume")()
+    def test_nothing_to_resume_is_a_start_that_is_told(self, tmp_path, capsys):
+        result = Run(tmp_path / "resumed", "--epoch", 1, "--resume")()
+        assert "There is nothing to resume in" in capsys.readouterr().err
+        assert timeless(result) == timeless(Run(tmp_path / "whole", "--epoch", 1)())
 
 
 class TestEarlierResult:
@@ -391,31 +403,23 @@ class TestEarlierResult:
 
     def test_survives_an_interrupted_run(self, tmp_path, earlier):
         with pytest.raises(Interrupted, match="after epoch 1"):
-            Run(tmp_path, "--epoch", 4, stop=KeyboardInterrupt(), at_step=STEPS + 1)()
+            Run(tmp_path, "--epoch", 4, "--overwrite", stop=KeyboardInterrupt(), at_step=STEPS + 1)()
         after = content(tmp_path)
         assert after.pop("checkpoint.pt")
         assert after == earlier
 
     def test_survives_an_interruption_before_anything_was_saved(self, tmp_path, earlier):
         with pytest.raises(Interrupted, match="Nothing was saved"):
-            Run(tmp_path, "--epoch", 4, stop=KeyboardInterrupt())()
+            Run(tmp_path, "--epoch", 4, "--overwrite", stop=KeyboardInterrupt())()
         assert content(tmp_path) == earlier
 
     def test_survives_a_failed_run(self, tmp_path, earlier):
         with pytest.raises(InputError, match="The loss is nan"):
-            Run(tmp_path, "--epoch", 4, stop=InputError("The loss is nan"), at_step=1)()
+            Run(tmp_path, "--epoch", 4, "--overwrite", stop=InputError("The loss is nan"), at_step=1)()
         assert content(tmp_path) == earlier
 
-    def test_survives_a_picture_that_cannot_be_drawn(self, tmp_path, earlier, monkeypatch):
-        monkeypatch.setattr("training.run_folder.curves_png", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            Run(tmp_path, "--epoch", 1)()
-        after = content(tmp_path)
-        after.pop("checkpoint.pt")
-        assert after == earlier
-
     def test_is_replaced_by_a_complete_run(self, tmp_path, earlier):
-        Run(tmp_path, "--epoch", 1, "--seed", 2)()
+        Run(tmp_path, "--epoch", 1, "--seed", 2, "--overwrite")()
         after = content(tmp_path)
         assert set(after) == set(earlier) == RESULTS
         assert json.loads(after["result.json"])["seed"] == 2
@@ -435,3 +439,146 @@ class TestNotWritable:
         with pytest.raises(InputError):
             run()
         assert run.steps == 0
+
+
+class TestFinishedRunInTheWay:
+    """A result is replaced by the same run, or by another one that was told to."""
+
+    @pytest.fixture
+    def earlier(self, tmp_path):
+        Run(tmp_path, "--epoch", 1)()
+        return content(tmp_path)
+
+    OTHERS = (
+        (("--lr", 0.5), {}, "lr: 0.01, now 0.5"),
+        (("--seed", 7), {}, "seed: 1023, now 7"),
+        (("--set", "cir_weight=0.2"), {}, r"model_arguments.cir_weight: 0.1, now 0.2"),
+        ((), {"model_name": "lr"}, "model_name: 'int_tower', now 'lr'"),
+        ((), {"raw": dataclasses.replace(random_raw(), fingerprint="1" * 64)}, "data_sha256"),
+    )
+
+    @pytest.mark.parametrize("resume", [(), ("--resume",)], ids=["anew", "resume"])
+    @pytest.mark.parametrize(("argv", "keywords", "message"), OTHERS, ids=lambda value: str(value)[:20])
+    def test_another_is_refused_before_training(self, tmp_path, earlier, argv, keywords, message, resume):
+        run = Run(tmp_path, "--epoch", 1, *argv, *resume, stop=AssertionError("trained"), **keywords)
+        with pytest.raises(InputError, match=f"finished run with other settings or data .*{message}.*--overwrite"):
+            run()
+        assert content(tmp_path) == earlier
+
+    @pytest.mark.parametrize(("argv", "keywords", "message"), OTHERS, ids=lambda value: str(value)[:20])
+    def test_another_replaces_it_if_told_to(self, tmp_path, earlier, argv, keywords, message):
+        result = Run(tmp_path, "--epoch", 1, "--overwrite", *argv, **keywords)()
+        assert timeless({**read_result(tmp_path), "files": 0}) == timeless({**result, "files": 0})
+
+    def test_overwrite_is_harmless_where_there_is_nothing(self, tmp_path):
+        assert timeless(Run(tmp_path / "a", "--epoch", 1, "--overwrite")()) == timeless(
+            Run(tmp_path / "b", "--epoch", 1)()
+        )
+
+    def test_resumed_it_is_told_again_and_nothing_is_trained(self, tmp_path, earlier, capsys):
+        run = Run(tmp_path, "--epoch", 1, "--resume", stop=AssertionError("trained"))
+        result = run()
+        assert result == read_result(tmp_path)
+        assert closing_lines(capsys)[-1] == f"Run folder: {tmp_path}"
+        assert content(tmp_path) == earlier
+
+    def test_that_is_damaged_goes_only_if_told_to(self, tmp_path, earlier):
+        (tmp_path / "result.json").write_bytes(earlier["result.json"][:-3])
+        with pytest.raises(InputError, match=r"result\.json is damaged.*Replace it with --overwrite"):
+            Run(tmp_path, "--epoch", 1)()
+        Run(tmp_path, "--epoch", 1, "--overwrite")()
+        assert read_result(tmp_path)["epochs"] == 1
+
+    def test_an_interrupted_one_over_it_goes_on(self, tmp_path, earlier):
+        with pytest.raises(Interrupted, match="--resume"):
+            Run(tmp_path, "--epoch", 3, "--overwrite", stop=KeyboardInterrupt(), at_step=STEPS + 1)()
+        assert timeless(Run(tmp_path, "--epoch", 3, "--resume")()) == timeless(Run(tmp_path / "w", "--epoch", 3)())
+
+
+class TestRecord:
+    """When, how and from what a run was made, beside what it measured."""
+
+    def test_of_a_run(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("sys.argv", ["train.py", "--epoch", "1"])
+        monkeypatch.chdir(tmp_path)
+        Run(tmp_path / "run", "--epoch", 1, "--data_path", "here")()
+        record = read_result(tmp_path / "run")["run"]
+        assert record["command"] == ["train.py", "--epoch", "1"]
+        assert record["data_path"] == str(tmp_path / "here")
+        assert record["resumed"] is None
+        started, ended = (datetime.fromisoformat(record[name]) for name in ("started", "ended"))
+        assert started <= ended
+        assert started.utcoffset() == timedelta(0)
+        assert set(record["code"]) == {"revision", "changed"}
+
+    def test_says_where_it_was_resumed(self, tmp_path):
+        with pytest.raises(Interrupted):
+            Run(tmp_path, "--epoch", 3, stop=KeyboardInterrupt(), at_step=STEPS + 1)()
+        assert Run(tmp_path, "--epoch", 3, "--resume")()["run"]["resumed"] == "after epoch 1"
+
+    def test_without_git(self, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        assert code_revision() == {"revision": None, "changed": None}
+
+
+class TestFolderThatMoves:
+    """A run writes into the folder that it began in, or nowhere."""
+
+    def moving(self, path, how):
+        """A run whose folder is touched in its second epoch."""
+        run = Run(path, "--epoch", 3)
+        original = run.model.losses
+
+        def losses(*values):
+            run.steps += 1
+            if run.steps == STEPS + 1:
+                how()
+            return original(*values)
+
+        run.model.losses = losses
+        return run
+
+    @pytest.mark.parametrize("again", ["nothing", "an empty folder", "another run"])
+    @pytest.mark.parametrize("how", ["moved", "deleted"])
+    def test_is_noticed(self, tmp_path, how, again):
+        path, there = tmp_path / "run", []
+
+        def touch():
+            path.rename(tmp_path / "elsewhere")
+            if how == "deleted":
+                shutil.rmtree(tmp_path / "elsewhere")
+            if again == "an empty folder":
+                path.mkdir()
+            if again == "another run":
+                Run(path, "--epoch", 1, "--seed", 5)()
+                there.append(content(path))
+
+        with pytest.raises(InputError, match=r"was moved, deleted or replaced.*--out and --resume"):
+            self.moving(path, touch)()
+        assert (content(path) if path.exists() else {}) == (there[0] if there else {})
+        if how == "moved":
+            moved = Run(tmp_path / "elsewhere", "--epoch", 3, "--resume")()
+            assert timeless(moved) == timeless(Run(tmp_path / "whole", "--epoch", 3)())
+
+    def test_relative_paths_are_those_of_the_start(self, tmp_path, monkeypatch):
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path)
+        self.moving(Path("run"), lambda: monkeypatch.chdir(tmp_path / "other"))()
+        assert set(content(tmp_path / "run")) == RESULTS
+        assert list((tmp_path / "other").iterdir()) == []
+
+
+class TestPicture:
+    """It never costs a result."""
+
+    @pytest.mark.parametrize("problem", [ZeroDivisionError("no"), OSError("no"), MemoryError("no"), ImportError("no")])
+    def test_that_cannot_be_drawn_is_a_warning(self, problem, tmp_path, monkeypatch, capsys):
+        def fail(*_):
+            raise problem
+
+        Run(tmp_path, "--epoch", 1)()
+        monkeypatch.setattr("training.run_folder.curves_png", fail)
+        Run(tmp_path, "--epoch", 1)()
+        assert capsys.readouterr().err.splitlines()[-1] == "warning: curves.png cannot be drawn: no"
+        assert set(content(tmp_path)) == RESULTS - {"curves.png"}  # the older run's is gone
+        assert read_result(tmp_path)["epochs"] == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from runner_helpers import make_bench
+from sealed_helpers import change_sealed
 
 from experiment.main import Interrupted
 from experiment.options import parse_options
@@ -74,6 +75,7 @@ class TestRunner:
         assert result["command"].endswith(f"--model_name lr --protocol holdout --seed {jobs[0].seed}")
         assert result["command"].startswith("OMP_NUM_THREADS=")
         assert result["code"] == code_version()
+        assert not {"run", "files", "sha256"} & set(result)  # paths and times of a machine
         assert result["history"] == {"epoch": [1, 2], "auc": [0.5, 0.6], "val_auc": [0.55, 0.65]}
 
     def test_what_a_killed_run_left_of_its_first_checkpoint_is_not_resumed(self, bench):
@@ -117,8 +119,8 @@ class TestFailures:
             ("broken", "error: it broke,\n    Do this.\n"),
             ("crashing", "exit status 1: ValueError: nobody expected this\n"),
             ("killed", "exit status -9\n"),
-            ("truncating", r"result.json is not valid JSON \(.*\). Restore it, or move it away"),
-            ("forgetful", "No such file or directory: .*history.csv"),
+            ("truncating", "result.json is damaged: its checksum differs"),
+            ("forgetful", "history.csv cannot be read: No such file or directory"),
             ("thoughtless", "KeyError: 'threads'"),
         ],
     )
@@ -235,7 +237,7 @@ class TestOthersResults:
         path = runner.run_folder(job) / "result.json"
         options = parse_options("movielens", None, replace(job, arguments=arguments).command(None)[2:])
         config = options.config | {"model_arguments": options.model_arguments}
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"config": config}))
+        change_sealed(path, config=json.loads(json.dumps(config)))
         before = path.read_bytes()
         with pytest.raises(InputError, match=rf"(?s)1 of 4 runs failed.*run with other settings \({difference}"):
             runner.run([job, *jobs[1:]], quiet=True)

@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 from helpers import assert_same_weights, random_raw, small_model
+from sealed_helpers import change_sealed
 
 from foundation.atomic import write_atomic
 from model import load_model
@@ -32,12 +33,6 @@ def folder(dataset, tmp_path):
     return tmp_path
 
 
-def change_config(folder, **entries) -> None:
-    config = json.loads((folder / CONFIG).read_text())
-    config |= entries
-    (folder / CONFIG).write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
-
-
 class TestDamagedConfigIsRefused:
     @pytest.mark.parametrize("content", [b"", b"{", b"not json", b"\xff\xfe\x00", b"[]", b"3", b"null", b'"IntTower"'])
     def test_no_json_object(self, folder, content):
@@ -57,7 +52,7 @@ class TestDamagedConfigIsRefused:
         ids=str,
     )
     def test_without_what_the_model_needs(self, folder, entries):
-        change_config(folder, **entries)
+        change_sealed(folder / CONFIG, **entries)
         with pytest.raises(InputError, match=r"config\.json does not describe a IntTower"):
             load_model(folder)
 
@@ -76,7 +71,7 @@ class TestDamagedConfigIsRefused:
     )
     def test_with_arguments_that_no_model_takes(self, folder, change):
         arguments = json.loads((folder / CONFIG).read_text())["arguments"]
-        change_config(folder, arguments=arguments | change)
+        change_sealed(folder / CONFIG, arguments=arguments | change)
         with pytest.raises(InputError):
             load_model(folder)
 
@@ -86,12 +81,12 @@ class TestDamagedConfigIsRefused:
                 load_model(place)
 
     def test_of_a_class_that_nobody_knows(self, folder):
-        change_config(folder, **{"class": "Elsewhere"})
+        change_sealed(folder / CONFIG, **{"class": "Elsewhere"})
         with pytest.raises(InputError, match="Elsewhere, which is not in the table of models"):
             load_model(folder)
 
     def test_without_a_class(self, folder):
-        change_config(folder, **{"class": None})
+        change_sealed(folder / CONFIG, **{"class": None})
         with pytest.raises(InputError):
             load_model(folder)
 

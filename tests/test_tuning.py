@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runner_helpers import LEAVE
 
 import benchmark
 from experiment.main import Interrupted, run
@@ -111,8 +112,9 @@ class TestChain:
         assert SEARCHES["hit"].base["alpha"] == 0.1
 
 
-SCRIPT = """
-import json, os, pathlib, sys
+SCRIPT = (
+    LEAVE
+    + """
 words = sys.argv[1:]
 given = dict(zip(words[::2], words[1::2]))
 settings = [second for first, second in zip(words, words[1:]) if first == "--set"]
@@ -127,9 +129,9 @@ result = dict(protocol=given["--protocol"], model=given["--model_name"], seed=in
               best_epoch=1, test={"auc": 1 - auc, "logloss": 1, "gauc": 1 - auc},
               validation={"auc": auc, "logloss": 1, "gauc": auc}, seconds={"train": 1.0},
               threads=int(os.environ["OMP_NUM_THREADS"]))
-(out / "history.csv").write_text("epoch,auc\\n1,0.5\\n")
-(out / "result.json").write_text(json.dumps(result))
+leave(out, result, "epoch,auc\\n1,0.5\\n")
 """
+)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ tensors, which `torch.load(weights_only=True)` reads without executing anything.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from foundation.atomic import sync_folder
+from foundation.interrupts import held_back
 from preprocessing.errors import InputError
 from training.checkpoint import EpochProgress, TrainingState
 
@@ -39,18 +42,20 @@ class Checkpoints:
     def save(self, state: TrainingState) -> None:
         """Writes the state whole or not at all; what was the newest checkpoint becomes the previous one.
 
+        Ctrl-C and SIGTERM act when it is written.
         Raises `InputError`, and leaves older checkpoints as they are, for weights that are not finite and for a disk
         that cannot take the file.
         """
         _require_finite(state)
         temporary = self.folder / TEMPORARY
         try:
-            _write(temporary, {"identity": self.identity, "state": _plain(state)})
-            if (self.folder / CURRENT).exists() and not self._damaged:  # which must not take the good one's place
-                (self.folder / CURRENT).replace(self.folder / PREVIOUS)
-            temporary.replace(self.folder / CURRENT)
-            self._damaged = False
-            _sync_folder(self.folder)
+            with held_back():  # in the middle they would end as an error of the zip writer
+                _write(temporary, {"identity": self.identity, "state": _plain(state)})
+                if (self.folder / CURRENT).exists() and not self._damaged:  # which must not take the good one's place
+                    (self.folder / CURRENT).replace(self.folder / PREVIOUS)
+                temporary.replace(self.folder / CURRENT)
+                self._damaged = False
+                sync_folder(self.folder)
         except OSError as error:
             kept = f"The one before it is intact: make room, then {HOW_TO_GO_ON}" if self.exist else "Make room first."
             raise InputError(f"The checkpoint in {self.folder} cannot be written: {error.strerror}. {kept}") from None
@@ -75,7 +80,7 @@ class Checkpoints:
             raise InputError(
                 f"No checkpoint in {self.folder} can be read: {', '.join(problems)}. Delete them, run without --resume."
             )
-        different = list(_differences(identity, self.identity))
+        different = list(differences(identity, self.identity))
         if different:
             raise InputError(
                 f"The checkpoint in {self.folder} belongs to another run ({'; '.join(different)}). Use another --out."
@@ -84,10 +89,9 @@ class Checkpoints:
         notice = f"{', '.join(problems)}; continuing from {name}, {state.place}." if problems else None
         return state, notice
 
-    def remove(self) -> None:
-        """Once the results are written."""
-        for name in (TEMPORARY, PREVIOUS, CURRENT):
-            (self.folder / name).unlink(missing_ok=True)
+    def remove_unfinished(self) -> None:
+        """Deletes what a killed writer left. Only under a lock on the folder."""
+        (self.folder / TEMPORARY).unlink(missing_ok=True)
 
 
 HOW_TO_GO_ON = "run the same command with --resume."
@@ -151,18 +155,11 @@ def _read(path: Path) -> tuple[dict, TrainingState]:
     except FileNotFoundError:
         raise _DamagedError("is missing") from None
     except OSError as error:
+        if error.errno != errno.EIO:  # a matter of the moment: an older state would not be the newest
+            raise InputError(f"The checkpoint {path} cannot be read: {error.strerror}.") from None
         raise _DamagedError(f"cannot be read ({error.strerror})") from None
     except (pickle.UnpicklingError, RuntimeError, TypeError, KeyError, ValueError) as error:
         raise _DamagedError(f"holds something else ({type(error).__name__})") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the renames last through a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _plain(state: TrainingState) -> dict:
@@ -178,11 +175,11 @@ def _require_finite(state: TrainingState) -> None:
             )
 
 
-def _differences(old: dict, new: dict, prefix: str = ""):
-    """Yields "name: old value, now new value"."""
+def differences(old: dict, new: dict, prefix: str = ""):
+    """Yields "name: old value, now new value" for each setting that is not the same."""
     for key in {**old, **new}:
         before, now = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
-            yield from _differences(before, now, f"{prefix}{key}.")
+            yield from differences(before, now, f"{prefix}{key}.")
         elif before != now:
             yield f"{prefix}{key}: {before!r}, now {now!r}"

@@ -2,119 +2,223 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
 import os
+import re
+import sys
 import tempfile
 from pathlib import Path
 
-from foundation.atomic import write_atomic
-from preprocessing.errors import InputError
-from training.checkpoint import TrainingState
-from training.checkpoint_file import HOW_TO_GO_ON, Checkpoints
-from training.report import curves_png, history_csv
-from training.store import save_model
+import pandas as pd
 
-LOCK, RESULT = ".lock", "result.json"
+from foundation.atomic import remove_left_behind
+from foundation.interrupts import held_back
+from foundation.locks import BusyError
+from foundation.run_files import COMMIT, CONFIG, CURVES, HISTORY, RESULT, WEIGHTS, is_finished
+from preprocessing.errors import InputError
+from training import commit
+from training.checkpoint import TrainingState
+from training.checkpoint_file import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, differences
+from training.claim import LOCK, Claim
+from training.pictures import save_picture
+from training.report import curves_png, history_csv
+from training.result_file import identity_of, read_result, result_file
+from training.store import model_files, of_a_result
+
+__all__ = ["LOCK", "RESULT", "ReadOnlyFolder", "RunFolder", "what_is_saved"]
+
+WRITTEN = (CONFIG, WEIGHTS, HISTORY, RESULT, CURVES, CURRENT, PREVIOUS)
+COMPLETE = "Interrupted. The run is complete: its results are in {folder}."
+PROBE = 1 << 16  # bytes without which nothing is begun
 
 
 class RunFolder:
     """Where a run writes. An earlier result in the same folder stays until the new one is complete.
 
-    identity: what a run must share with an interrupted one to continue it (model, data, protocol, seed, settings).
-    state: where to continue, None for a new run. notice: what to tell about the checkpoint it came from, if anything.
+    identity: what a run must share with an interrupted one to continue it (model, data, protocol, seed, settings), and
+        with a finished one to take its place without being told to.
+    resume: continue an interrupted run, take a finished one as it is, start where there is neither.
+    overwrite: whether a finished run of another identity may be replaced.
+
+    state: where to continue, None for a new run. result: of the finished run that was asked for. notice: what to tell
+    about how the run begins, if anything. complete: whether its results are written.
 
     Use it in a `with` statement: it belongs to one process at a time.
-    Raises `InputError` if the folder cannot be written, if another run is writing to it, if there is nothing to resume,
-    or if an interrupted run lies in it and `resume` is not asked for.
+    Raises `InputError` if the folder cannot be written, if another run is writing to it, if an interrupted run lies in
+    it and `resume` is not asked for, and if what lies in it is of another run.
     """
 
-    def __init__(self, path: Path, identity: dict, resume: bool = False):
-        self.path = path
-        self.checkpoints = Checkpoints(path, identity)
+    def __init__(self, path: Path, identity: dict, resume: bool = False, overwrite: bool = False):
+        self.path = Path(os.path.abspath(path))  # wherever the process goes from here
+        self.identity = identity
+        self.checkpoints = Checkpoints(self.path, identity)
         self.state: TrainingState | None = None
+        self.result: dict | None = None
         self.notice: str | None = None
         self._saved = ""  # where the newest checkpoint stands; the state itself moves on
-        self._lock = self._claim()
+        self.complete = False
+        self._claim = self._take()
         try:
-            if resume:
-                self.state, self.notice = self.checkpoints.load()
-                self._saved = self.state.place
-            elif self.checkpoints.exist:
-                raise InputError(
-                    f"An interrupted run lies in {path}. Continue it with --resume, delete its checkpoints, "
-                    "or use another --out."
-                )
+            self._tidy_up()
+            self._look(resume, overwrite)
         except BaseException:
-            self._lock.close()
+            self._claim.release()
             raise
 
     def __enter__(self) -> RunFolder:
         return self
 
     def __exit__(self, *_) -> None:
-        self._lock.close()
+        self._claim.release()
 
-    def _claim(self) -> contextlib.ExitStack:
-        """What to close when the run ends, so that another may write to the folder."""
-        self._require_writable()
-        claim = contextlib.ExitStack()
-        claim.callback(_FolderLock(self.path).release)
-        return claim
-
-    def _require_writable(self) -> None:
+    def _take(self) -> Claim:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
+            return Claim(self.path)
+        except BusyError as error:
+            raise InputError(f"{error} Wait for it, or use another --out.") from None
         except OSError as error:
-            raise InputError(
-                f"The run folder {self.path} cannot be written: {error.strerror}. Use another --out."
-            ) from None
+            raise self._not_writable(error) from None
+
+    def _tidy_up(self) -> None:
+        """What killed writers left, and whether there is room to begin with."""
+        try:
+            commit.finish(self.path)
+            commit.remove_unfinished(self.path)
+            self.checkpoints.remove_unfinished()
+            remove_left_behind(self.path, re.compile("|".join(map(re.escape, WRITTEN))))
+            for name in WRITTEN:
+                commit.require_no_folder(self.path / name)
+            with tempfile.TemporaryFile(dir=self.path) as file:
+                file.write(bytes(PROBE))
+        except OSError as error:
+            raise self._not_writable(error) from None
+
+    def _not_writable(self, error: OSError) -> InputError:
+        return InputError(f"The run folder {self.path} cannot be written: {error.strerror}. Use another --out.")
+
+    def _look(self, resume: bool, overwrite: bool) -> None:
+        """How this run begins, by what lies in the folder."""
+        if self.checkpoints.exist:
+            if not resume:
+                raise InputError(
+                    f"An interrupted run lies in {self.path}. Continue it with --resume, delete its checkpoints, "
+                    "or use another --out."
+                )
+            self.state, notice = self.checkpoints.load()
+            self._saved = self.state.place
+            self.notice = notice and f"warning: {notice}"
+            return
+        earlier = self._earlier(overwrite) if is_finished(self.path) else None
+        if resume:
+            self.result = earlier
+            if earlier is not None and not (self.path / CURVES).exists():  # killed after its results
+                self._draw(pd.read_csv(self.path / HISTORY).to_dict("records"), _title(earlier))
+            if earlier is None:
+                self.notice = f"There is nothing to resume in {self.path}: the run starts from the beginning."
+
+    def _earlier(self, overwrite: bool) -> dict | None:
+        """The finished run that lies here if it is this one, None if it may be replaced."""
+        try:
+            result = read_result(self.path)
+            different = list(differences(identity_of(result), self.identity))
+            if not different:
+                return result
+            problem = f"{self.path} holds a finished run with other settings or data ({'; '.join(different)})."
+        except InputError as error:
+            problem = str(error)
+        if overwrite:
+            return None
+        raise InputError(f"{problem} Replace it with --overwrite, or use another --out.")
 
     def save_state(self, state: TrainingState) -> None:
         """Called after every epoch, and every few minutes inside a long one."""
-        self.checkpoints.save(state)
-        self.state, self._saved = state, state.place
+        with held_back():  # what is said to be saved is what is saved
+            self._require_same()
+            self.checkpoints.save(state)
+            self.state, self._saved = state, state.place
 
     def finish(self, model, result: dict, history: list[dict], extra: dict) -> None:
-        """Writes the results, `result.json` last, drops the checkpoints. extra: further entries of `config.json`."""
-        title = f"{result['model']} on {result['dataset']}, protocol {result['protocol']}"
-        try:
-            self._write(model, history, extra, title)
-            write_atomic(self.path / RESULT, json.dumps(result, indent=1) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"The results cannot be written to {self.path}: {error.strerror}. The trained model is in the "
-                f"checkpoint: make room, then {HOW_TO_GO_ON}"
-            ) from None
-        self.checkpoints.remove()
+        """Writes the results and drops the checkpoints, all at once. extra: further entries of `config.json`."""
+        files = model_files(model, extra) | {HISTORY: history_csv(history).encode()}
+        files |= {RESULT: result_file(result, files)}
+        with held_back():
+            self._require_same()
+            try:
+                commit.replace_together(self.path, files, [*_apart(self.path), CURRENT, PREVIOUS])
+            except OSError as error:
+                raise self._not_finished(error) from None
+            self.complete = True
+        self._draw(history, _title(result))
+
+    def _not_finished(self, error: OSError) -> InputError:
+        where, how = "The trained model is in the checkpoint", "make room"
+        if commit.is_pending(self.path):
+            where, how = f"They are whole in {COMMIT} there, and readers find them", "mend that"
+        return InputError(
+            f"The results cannot be written to {self.path}: {error.strerror}. {where}: {how}, then {HOW_TO_GO_ON}"
+        )
 
     def interrupted(self, model, extra: dict) -> str:
         """Leaves a loadable model behind, unless an older result would be lost. Returns what to tell the user."""
-        if self.state is None:
-            return "Interrupted before the first checkpoint. Nothing was saved."
-        if self.state.epoch and not (self.path / RESULT).exists():
-            model.load_state_dict(self.state.best_weights or self.state.weights)
-            self._write(model, self.state.history, extra, "interrupted run")
+        with held_back():
+            if not self._claim.holds:
+                return f"Interrupted. {self._moved()}"
+            if self.complete:
+                return COMPLETE.format(folder=self.path)
+            if self.state is not None and self.state.epoch and not is_finished(self.path):
+                model.load_state_dict(self.state.best_weights or self.state.weights)
+                try:
+                    files = model_files(model, extra) | {HISTORY: history_csv(self.state.history).encode()}
+                    commit.replace_together(self.path, files, _apart(self.path))
+                    self._draw(self.state.history, "interrupted run")
+                except (OSError, InputError) as error:
+                    print(f"warning: the model so far is in the checkpoint alone: {error}", file=sys.stderr)
+            return what_is_saved(self.path, self._saved)
+
+    def _draw(self, history: list[dict], title: str) -> None:
+        """A picture never costs a result."""
+        save_picture(self.path / CURVES, lambda: curves_png(history, title))
+
+    def _require_same(self) -> None:
+        if not self._claim.holds:
+            raise InputError(self._moved())
+
+    def _moved(self) -> str:
         return (
-            f"Interrupted. The run as it was {self._saved} is saved in {self.path}. "
-            "Run the same command with --resume to continue."
+            f"The run folder {self.path} was moved, deleted or replaced while its run went on. Nothing more was "
+            "written. Its checkpoints are where it was moved to: continue there with --out and --resume."
         )
 
-    def _write(self, model, history: list[dict], extra: dict, title: str) -> None:
-        table, picture = history_csv(history), curves_png(history, title)  # before anything older is replaced
-        save_model(model, self.path, extra)
-        write_atomic(self.path / "history.csv", table)
-        write_atomic(self.path / "curves.png", picture)
+
+def _title(result: dict) -> str:
+    return f"{result['model']} on {result['dataset']}, protocol {result['protocol']}"
 
 
-class ReadOnlyFolder(RunFolder):
-    """The run folder as all processes of torchrun but the main one see it: they resume from it and write nothing."""
+def _apart(folder: Path) -> list[str]:
+    """What describes an earlier model of the folder, and not the new one."""
+    return [name for name in of_a_result(folder) if name not in (RESULT, HISTORY)]
 
-    def _claim(self) -> contextlib.ExitStack:
-        return contextlib.ExitStack()
+
+def what_is_saved(folder: Path, place: str = "") -> str:
+    """What an interrupted run has left, by looking. place: where its newest checkpoint stands, if that is known."""
+    if Checkpoints(folder, {}).exist:
+        stands = f" as it was {place}" if place else ""
+        return f"Interrupted. The run{stands} is saved in {folder}. Run the same command with --resume to continue."
+    kept = f" The results in {folder} are those of an earlier run." if is_finished(folder) else ""
+    return f"Interrupted before the first checkpoint. Nothing was saved.{kept}"
+
+
+class ReadOnlyFolder:
+    """The run folder as all processes of torchrun but the main one see it: they resume from it and write nothing.
+
+    resume: whether the main process does, which has opened it before.
+    """
+
+    notice = None
+
+    def __init__(self, path: Path, identity: dict, resume: bool):
+        self.path = path
+        self.state = Checkpoints(path, identity).load()[0] if resume else None
 
     def save_state(self, state: TrainingState) -> None:
         self.state = state
@@ -124,38 +228,3 @@ class ReadOnlyFolder(RunFolder):
 
     def interrupted(self, *_) -> str:
         return ""
-
-
-class _FolderLock:
-    """Holds a folder for this process. The kernel releases it however the process ends: no lock outlives its run."""
-
-    def __init__(self, folder: Path):
-        self._path = folder / LOCK
-        while True:
-            self._file = self._path.open("a+", encoding="utf-8")
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._file.seek(0)
-                owner = self._file.read().strip() or "unknown"
-                self._file.close()
-                raise InputError(
-                    f"Another run (process {owner}) is writing to {folder}. Wait for it, or use another --out."
-                ) from None
-            if self._is_current():
-                break
-            self._file.close()  # its owner removed it between our opening and our locking it
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
-
-    def release(self) -> None:
-        if not self._file.closed:
-            self._path.unlink(missing_ok=True)
-            self._file.close()
-
-    def _is_current(self) -> bool:
-        try:
-            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
-        except FileNotFoundError:
-            return False

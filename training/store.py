@@ -1,8 +1,14 @@
-"""Models on disk: `model.safetensors` holds the weights, `config.json` what the model around them is built from."""
+"""Models on disk: `model.safetensors` holds the weights, `config.json` what the model around them is built from.
+
+`config.json` carries the checksum of the weights and one of its own, so that neither is ever read changed, or beside
+the other of another model.
+"""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,56 +17,143 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from foundation.atomic import write_atomic
+from foundation.errors import InputError
+from foundation.run_files import (
+    ADVICE,
+    CONFIG,
+    CURVES,
+    EXPLAINED,
+    HISTORY,
+    RESULT,
+    WEIGHTS,
+    WEIGHTS_DIGEST,
+    committed,
+    read_config,
+    unchanged,
+)
+from foundation.sealed import seal
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.errors import InputError
 from preprocessing.feature_columns import columns_from_json, columns_to_json
+from training.claim import Claim
+from training.commit import finish, remove_unfinished, replace_together
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
-
-
-def save_model(model: nn.Module, folder: Path, extra: dict) -> None:
-    """Writes both files. extra: further entries of `config.json`, such as vocabularies and scalers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    config = {"class": type(model).__name__, "arguments": _to_json(model.arguments), **extra}
-    write_atomic(folder / CONFIG, json.dumps(config, indent=1, default=_plain_number) + "\n")
-    write_atomic(folder / WEIGHTS, save(weights))
+CHUNK = 1 << 20
 
 
-def read_config(folder: Path) -> dict:
-    """`config.json` of a folder. Raises `InputError` if it is not there or is no JSON object."""
-    path = folder / CONFIG
-    if not path.is_file():
-        raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
+def save_model(model: nn.Module, folder: Path, extra: dict, overwrite: bool = False) -> None:
+    """Writes both files, or changes nothing. extra: further entries of `config.json`, as vocabularies and scalers.
+
+    overwrite: in a folder with a finished run, delete its result, history and pictures, which are not this model's.
+    Raises `InputError` for a finished run without it, for a model that cannot be saved, where another process writes to
+    the folder, and where it cannot be written.
+    """
+    files = model_files(model, extra)
+    folder = Path(os.path.abspath(folder))
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}). Train again, or restore the file.") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} holds no JSON object. Train again, or restore the file.")
-    return config
+        folder.mkdir(parents=True, exist_ok=True)
+        with Claim(folder):
+            _replace(folder, files, overwrite)
+    except OSError as error:
+        raise InputError(
+            f"The model cannot be saved in {folder}: {error.strerror}. Make room there, or use another folder."
+        ) from None
+
+
+def _replace(folder: Path, files: dict[str, bytes], overwrite: bool) -> None:
+    finish(folder)
+    remove_unfinished(folder)
+    finished = (folder / RESULT).exists()
+    if finished and not overwrite:
+        raise InputError(
+            f"{folder} holds a finished run, whose {RESULT} would not describe this model. Save it in another folder, "
+            "or with overwrite=True, which deletes the result."
+        )
+    replace_together(folder, files, of_a_result(folder) if finished else ())
+
+
+def of_a_result(folder: Path) -> list[str]:
+    """The files that describe one model, beside its own."""
+    return [RESULT, HISTORY, CURVES, *(path.name for path in folder.glob(EXPLAINED))]
+
+
+def model_files(model: nn.Module, extra: dict) -> dict[str, bytes]:
+    """What `save_model` writes: name -> content. Raises `InputError` for a model that cannot be saved."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    try:
+        content = save(weights)
+    except (RuntimeError, SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split()).partition(". A potential way")[0]  # which is not one here
+        raise InputError(
+            f"The weights of {type(model).__name__} cannot be saved, and nothing was written: {reason}"
+        ) from None
+    config = {
+        "class": type(model).__name__,
+        "arguments": _to_json(model.arguments),
+        **extra,
+        WEIGHTS_DIGEST: hashlib.sha256(content).hexdigest(),
+    }
+    try:
+        text = seal(config, default=_plain_number)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{type(model).__name__} cannot be saved, and nothing was written: {error}") from None
+    return {CONFIG: text.encode(), WEIGHTS: content}
+
+
+def model_checksum(folder: Path) -> str:
+    """sha256 over configuration and weights, one after the other. Raises `InputError` as `load_model` does."""
+
+    def read() -> str:
+        config = read_config(folder)
+        digest = hashlib.sha256(committed(folder, CONFIG).read_bytes())
+        for chunk in _weights(folder, config):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    return unchanged(folder, [CONFIG, WEIGHTS], read)
 
 
 def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.device) -> nn.Module:
     """Builds the model and reads its weights, in evaluation mode. Raises `InputError` for another class or damage."""
+    return unchanged(folder, [CONFIG, WEIGHTS], lambda: _load_model(model_class, folder, device))
+
+
+def _load_model(model_class: type[nn.Module], folder: Path, device: str | torch.device) -> nn.Module:
     config = read_config(folder)
     if config.get("class") != model_class.__name__:
         raise InputError(f"{folder} holds a {config.get('class')}, not a {model_class.__name__}.")
+    for _ in _weights(folder, config):
+        pass
     try:
         arguments = {name: _from_json(value) for name, value in config["arguments"].items()}
         model = model_class(**(model_class.effective(arguments) | {"device": device}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder / CONFIG} does not describe a {model_class.__name__} ({error!r}).") from None
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS, device=str(device)))
+        model.load_state_dict(load_file(committed(folder, WEIGHTS), device=str(device)))
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
-        raise InputError(f"The weights in {folder / WEIGHTS} cannot be used: {reason}") from None
+        raise _unusable(folder, " ".join(line.strip() for line in str(error).splitlines()[:2])) from None
     model.encoding, model.trained_with = DataEncoding.from_json(config), config.get("trained_with", {})
     model.warn_if_edited()
     return model.eval()
+
+
+def _weights(folder: Path, config: dict) -> Iterator[bytes]:
+    """The file of the weights, piece by piece. Raises `InputError` at the end if they are not those of `config`."""
+    digest = hashlib.sha256()
+    try:
+        with committed(folder, WEIGHTS).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                yield chunk
+    except OSError as error:
+        raise _unusable(folder, f"{error.strerror}.") from None
+    if digest.hexdigest() != config[WEIGHTS_DIGEST]:
+        raise _unusable(folder, f"their checksum is not the one in {CONFIG}. They are damaged, or of another model.")
+
+
+def _unusable(folder: Path, reason: str) -> InputError:
+    return InputError(f"The weights in {folder / WEIGHTS} cannot be used: {reason} {ADVICE}")
 
 
 def _to_json(arguments: dict) -> dict:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from foundation.atomic import write_atomic
+from foundation.locks import locked
 from leaderboard.families import ENTRANTS
 from leaderboard.filed import read_if_there, require_data
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 
+LOCK = ".lock"
 Key = tuple[str, int, str]
 
 
@@ -38,7 +36,7 @@ def file_entry(path: Path, entry: dict) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError:
         raise InputError(f"{path.parent} cannot be made: a file is in its way. Give another --results.") from None
-    with _alone(path.parent):
+    with locked(path.parent / LOCK, keep=False):
         every = {key_of(filed): filed for filed in read_entries(path)}
         for filed in every.values():
             require_data(path, filed, entry["data_sha256"])
@@ -50,14 +48,3 @@ def file_entry(path: Path, entry: dict) -> None:
 def _place(key: Key) -> tuple[int, int, int]:
     protocol, seed, model = key
     return list(PROTOCOLS).index(protocol), seed, ENTRANTS.index(model) if model else 0
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time. The kernel lets go of the folder however the process ends."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

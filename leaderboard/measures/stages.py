@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiment.main import Interrupted
+from foundation.run_files import is_finished
 from leaderboard.families import entrant, is_two_tower
 from leaderboard.filed import require_data
 from leaderboard.jobs import FIRST_SEED, Job
@@ -24,8 +25,7 @@ from model import MODELS, load_model
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.raw import RawData
-from serving.source import read_result
-from training.run_folder import RESULT
+from training.result_file import read_result
 
 STAGES = "stages.json"
 USERS = 256
@@ -145,7 +145,7 @@ def _run_folder(runner: Runner, stage: _Stage, name: str) -> Path | None:
     """Where the run behind a result file lies, by the code that it was made with; None if it is not there any more."""
     result = stage.results[name]
     folder = replace(runner, code=result.get("code", runner.code)).run_folder(stage.jobs[name])
-    if not (folder / RESULT).is_file() or read_result(folder)["test"] != result["test"]:  # or it is another run's
+    if not is_finished(folder) or read_result(folder)["test"] != result["test"]:  # or it is another run's
         return None
     return folder
 

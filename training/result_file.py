@@ -1,0 +1,53 @@
+"""`result.json`: what a finished run measured, and which files beside it are the ones that it measured."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from foundation.errors import InputError
+from foundation.run_files import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS, committed, unchanged
+from foundation.sealed import read_sealed, seal
+
+FILES, RUN = "files", "run"
+NOT_THE_MEASUREMENT = (FILES, RUN)  # checksums, and when, where and how it was made
+
+
+def result_file(result: dict, files: dict[str, bytes]) -> bytes:
+    """The content of `result.json`. files: name -> content of those that the run leaves beside it."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return seal({**result, FILES: digests}).encode()
+
+
+def read_result(run: Path) -> dict:
+    """`result.json` of a finished run, with the checksums of its files under "files".
+
+    Raises `InputError` if it is not there or is damaged, and if model or history beside it are not those of the run.
+    """
+    return unchanged(run, [RESULT, CONFIG, WEIGHTS, HISTORY], lambda: _read(run))
+
+
+def _read(run: Path) -> dict:
+    path = committed(run, RESULT)
+    if not path.is_file():
+        raise InputError(f"{run} is no finished run: {RESULT} is missing. Train first, or continue with --resume.")
+    try:
+        result = read_sealed(path, ADVICE)
+        files = result.get(FILES) or {}
+        if not files.keys() >= {CONFIG, WEIGHTS, HISTORY}:
+            raise InputError(f"{path} does not say which files are its own. {ADVICE}")
+        for name, expected in files.items():
+            with committed(run, name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != expected:
+                raise InputError(
+                    f"{run / name} is damaged, or of another run than {path.name}: its checksum differs. {ADVICE}"
+                )
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}. {ADVICE}") from None
+    return result
+
+
+def identity_of(result: dict) -> dict:
+    """What the run shares with one that may take its place unasked: data and settings."""
+    return {name: result.get(name) for name in ("dataset", "data_sha256")} | result.get("config", {})
