@@ -41,15 +41,16 @@ def raw_from_frames(
 
     users, items: one row an entity, with the id and any features; None if there is nothing to know but the id.
     interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
-    timestamp: the column with integer seconds or datetimes; without it, histories are in the order of rows.
+    timestamp: the column with integer seconds, dates or datetimes; without it, histories are in the order of rows.
     kinds: feature -> "sparse" (a category), "dense" (a number), "list" (of categories) or "ignore". By default floats
-        are dense, columns of lists are lists, and everything else is sparse; the ids are always sparse.
+        and decimals are dense, columns of lists are lists, and everything else is sparse; the ids are always sparse.
     sides: feature of `interactions` -> "user" (the default: known when a request comes) or "item".
     vocabulary_sizes: sparse or list feature -> how many embedding rows it may have at most, the one for unknown values
         included. The most frequent values of the training rows get one. By default all of them do.
     statistics, history: whether models get mean labels of users and items, and may get a user's liked items.
 
-    A missing category is an unknown value, a missing number the training mean, a missing list empty.
+    A missing category is an unknown value, a missing number the training mean, a missing list empty. Warns
+    (`LeakWarning`) of a feature of the interactions, of no kind given, that decides all labels.
     Raises `InputError` for columns that are missing, named twice or of a kind that fits no feature, for ids that are
     missing, repeated or not in their table, and for labels other than 0 and 1.
     """
