@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from foundation.atomic import write_atomic
 from experiment.arguments import Parser, number
 from experiment.main import run
+from foundation.atomic import write_atomic
 from preprocessing.errors import InputError
 from serving.columns import PRECISIONS
 from serving.explain import explain, heat_map

@@ -13,8 +13,8 @@ import json
 import statistics
 from pathlib import Path
 
-from foundation.atomic import write_atomic
 from experiment.main import run
+from foundation.atomic import write_atomic
 from model import MODELS, build_model, default_settings
 from model.layers.tables import EMBEDDING_OPTIMIZERS
 from preprocessing.dataset import Dataset

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from benchmarks.generated_run import make_model, make_run, request_features
 from benchmarks.timing import percentiles, seconds, square_product
-from foundation.atomic import write_atomic
 from experiment.main import run
+from foundation.atomic import write_atomic
 from model import MODELS
 from model.base import TwoTower
 from preprocessing import utils

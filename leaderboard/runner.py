@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from foundation.atomic import write_atomic
 from experiment.main import Interrupted
+from foundation.atomic import write_atomic
 from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
 from leaderboard.statistics import load_runs

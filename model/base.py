@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
-from model.sources import Source, as_source, labelled_source, set_apart, validation_source
+from model.sources import Source, as_source, encoding_of, labelled_source, set_apart, validation_source
+from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Features, Split
 from preprocessing.deepctr import Callback, CallbackList, History
 from preprocessing.errors import InputError
@@ -33,6 +35,14 @@ class Output:
 
     logits: Tensor
     latent: dict[str, Any] = field(default_factory=dict)
+
+
+class EditedWarning(UserWarning):
+    """A function that belongs to a trained model was edited afterwards."""
+
+
+def _editable(part: nn.Module) -> Iterable[tuple[str, str]]:
+    return getattr(part, "editable", {}).items()
 
 
 class CTRModel(nn.Module, ABC):
@@ -87,6 +97,8 @@ class CTRModel(nn.Module, ABC):
         self.unknown_rate = unknown_rate
         self.stop_training = False  # set by callbacks
         self.history: History | None = None
+        self.encoding: DataEncoding | None = None  # of the data that it was trained on; arrays bring none
+        self.trained_with: dict[str, str] = {}  # versions of the functions of `editable`
         torch.manual_seed(seed)
 
     def __new__(cls, *args, **kwargs):
@@ -217,8 +229,9 @@ class CTRModel(nn.Module, ABC):
             checkpoint_minutes=checkpoint_minutes,
             verbose=verbose,
         )
-        train = labelled_source(x, y, self.columns)
-        validation = validation_source(validation_data, self.columns)
+        train = labelled_source(x, y, self.columns, self.encoding)
+        encoding = self.encoding or encoding_of(train)
+        validation = validation_source(validation_data, self.columns, encoding)
         if validation is None and validation_split:
             train, validation = set_apart(train, validation_split, self.seed)
         if patience is not None and validation is None:
@@ -228,6 +241,7 @@ class CTRModel(nn.Module, ABC):
         self.history = History()
         hooks = CallbackList([*(callbacks or []), self.history])
         hooks.set_model(self)
+        self.encoding, self.trained_with = encoding, self.editable
         self.train_on(train, validation, options, hooks, state, on_epoch)
         return self.history
 
@@ -244,9 +258,13 @@ class CTRModel(nn.Module, ABC):
         Trainer(self, self.optim, options, on_epoch).fit(train, validation, callbacks, state)
 
     def predict(self, x: Split | Mapping[str, np.ndarray], batch_size: int = 8192) -> np.ndarray:
-        """Click probabilities (n, 1) float64, as in deepctr-torch."""
+        """Click probabilities (n, 1) float64, as in deepctr-torch.
+
+        x: a `Split`, a dict of arrays of encoded values, or a frame of raw ones (`preprocessing.known.arrays_for`).
+        """
         self.to(self.device)
-        logits = predict_logits(self, as_source(x, None, self.columns).to(self.device), batch_size)
+        self.warn_if_edited()
+        logits = predict_logits(self, as_source(x, None, self.columns, self.encoding).to(self.device), batch_size)
         return torch.sigmoid(logits.double()).cpu().numpy().reshape(-1, 1)
 
     def evaluate(
@@ -254,13 +272,30 @@ class CTRModel(nn.Module, ABC):
     ) -> dict[str, float]:
         """Metrics over all rows; those named at `compile`, or all that apply."""
         self.to(self.device)
-        source = labelled_source(x, y, self.columns).to(self.device)
+        self.warn_if_edited()
+        source = labelled_source(x, y, self.columns, self.encoding).to(self.device)
         result = score_split(self, source, batch_size=batch_size)
         if getattr(self, "metrics_names", None) is None:
             return result
         if "gauc" in self.metrics_names and "gauc" not in result:
             raise InputError("The metric 'gauc' needs users: the model's first SparseFeat must be the user's id.")
         return {name: result["logloss" if name == "binary_crossentropy" else name] for name in self.metrics_names}
+
+    @property
+    def editable(self) -> dict[str, str]:
+        """Functions that people edit and that the logits hang on (`fe_score`): name -> version, as they are now."""
+        return {name: version for part in self.modules() if part is not self for name, version in _editable(part)}
+
+    def warn_if_edited(self) -> None:
+        """Warns where such a function is another one than the model was trained with: scores are of the new one."""
+        edited = [name for name, version in self.editable.items() if self.trained_with.get(name, version) != version]
+        if edited:
+            warnings.warn(
+                f"{' and '.join(edited)} was edited since this {type(self).__name__} was trained. The scores are those "
+                "of the edited function, not of the one that it learned with. Restore it, or train again.",
+                EditedWarning,
+                stacklevel=3,
+            )
 
     def _require_compiled(self, action: str) -> None:
         if not hasattr(self, "optim"):
@@ -269,8 +304,17 @@ class CTRModel(nn.Module, ABC):
     # -- files --------------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, extra: dict | None = None) -> None:
-        """Writes `model.safetensors` and `config.json` (class, arguments, columns, and `extra`) into a folder."""
-        store.save_model(self, Path(folder), extra or {})
+        """Writes `model.safetensors` and `config.json` into a folder: class, arguments, and the encoding of the data
+        that it was trained on, so that it can read raw values and refuses rows that are encoded otherwise.
+
+        extra: further entries of `config.json`. Raises `InputError` for an encoding that is not the model's.
+        """
+        given = DataEncoding.from_json(extra or {})
+        if self.encoding is not None and given is not None:
+            self.encoding.require_same(given, self.feature_names, "`extra`")
+        known = {"trained_with": self.trained_with or self.editable}
+        known |= {} if self.encoding is None else self.encoding.to_json()
+        store.save_model(self, Path(folder), known | (extra or {}))
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> CTRModel:

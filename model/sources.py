@@ -1,29 +1,46 @@
-"""What `fit`, `predict` and `evaluate` are given, checked: a `Split` of a data set, or a dict of arrays."""
+"""What `fit`, `predict` and `evaluate` are given, checked: a `Split`, a dict of arrays, or a frame of raw values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import torch
 
 from preprocessing.arrays import Arrays
+from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Split
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, id_column
+from preprocessing.known import arrays_for
 
 Source = Split | Arrays
-Input = Split | Arrays | Mapping[str, np.ndarray]
+Input = Split | Arrays | Mapping[str, np.ndarray] | pd.DataFrame
 
 
-def as_source(x: Input, y: np.ndarray | None, columns: list[Column]) -> Source:
-    """Raises `InputError` where x does not fit the columns, has no rows, or is a `Split` that comes with labels y."""
+def as_source(x: Input, y: np.ndarray | None, columns: list[Column], encoding: DataEncoding | None) -> Source:
+    """encoding: that the model was trained with, None if it is not known; arrays are taken to be encoded by it.
+
+    Raises `InputError` where x does not fit the columns or is encoded otherwise, has no rows, is a `Split` that comes
+    with labels y, or a frame of raw values for a model without encoding.
+    """
     if isinstance(x, (Split, Arrays)):
         if y is not None:
             raise InputError("A Split brings its own labels; do not pass y with it.")
         if isinstance(x, Split):
+            if encoding is not None:
+                names = [column.name for column in columns]
+                encoding.require_same(x.dataset.encoding, names, f"Data set '{x.dataset.name}'")
             x.check(columns)
         source = x
+    elif isinstance(x, pd.DataFrame):
+        if encoding is None:
+            raise InputError(
+                "A frame holds raw values, and this model does not know how they are encoded: it was trained on arrays "
+                "of ids. Pass a dict of arrays."
+            )
+        source = Arrays.check(arrays_for(encoding, x, columns), y, columns, id_column(columns))
     else:
         source = Arrays.check(x, y, columns, id_column(columns))
     if len(source) == 0:
@@ -31,22 +48,29 @@ def as_source(x: Input, y: np.ndarray | None, columns: list[Column]) -> Source:
     return source
 
 
-def labelled_source(x: Input, y: np.ndarray | None, columns: list[Column]) -> Source:
+def labelled_source(x: Input, y: np.ndarray | None, columns: list[Column], encoding: DataEncoding | None) -> Source:
     """As `as_source`, for training and evaluation."""
     if y is None and not isinstance(x, (Split, Arrays)):
-        raise InputError("Labels are missing: pass y beside the dict of arrays.")
-    return as_source(x, y, columns)
+        raise InputError("Labels are missing: pass y beside the features.")
+    return as_source(x, y, columns, encoding)
 
 
-def validation_source(validation_data: Split | tuple | None, columns: list[Column]) -> Source | None:
+def validation_source(
+    validation_data: Split | tuple | None, columns: list[Column], encoding: DataEncoding | None
+) -> Source | None:
     """validation_data: a `Split`, a tuple (x, y) as in deepctr-torch, or None."""
     if isinstance(validation_data, (tuple, list)):
         if len(validation_data) != 2:
             raise InputError(
                 f"validation_data must be a Split or a tuple (x, y). Received {len(validation_data)} entries."
             )
-        return labelled_source(*validation_data, columns)
-    return None if validation_data is None else labelled_source(validation_data, None, columns)
+        return labelled_source(*validation_data, columns, encoding)
+    return None if validation_data is None else labelled_source(validation_data, None, columns, encoding)
+
+
+def encoding_of(source: Source) -> DataEncoding | None:
+    """None for arrays, whose ids someone else has made."""
+    return source.dataset.encoding if isinstance(source, Split) else None
 
 
 def set_apart(source: Source, share: float, seed: int) -> tuple[Source, Source]:

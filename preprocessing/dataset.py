@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from preprocessing.data_encoding import DataEncoding
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.encoding import MinMaxScaler, Vocabulary
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, FeatureColumns, kind_of
 from preprocessing.feature_table import Encoder, FeatureTable, label_features
 from preprocessing.frames import raw_from_frames
+from preprocessing.known import as_encoding, raw_for
 from preprocessing.lists import Bags
 from preprocessing.protocol import Protocol, make_protocol
 from preprocessing.raw import RawData, RowCount, Schema
@@ -30,7 +34,7 @@ class Dataset:
     user, item: (n,) int32, rows of `users` and `items`.  label: (n,) float32.
     per_row: features of the interactions themselves, and what the protocol computed for each (label statistics,
         histories). A model may have them on either side; a side with one has several vectors an entity.
-    vocabularies, scalers: how values became numbers, by feature name; fitted on training rows (`published`: on all).
+    encoding: how values became numbers; fitted on training rows (`published`: on all), or given.
     """
 
     raw: RawData
@@ -42,18 +46,20 @@ class Dataset:
     user: Tensor
     item: Tensor
     label: Tensor
-    vocabularies: dict[str, Vocabulary]
-    scalers: dict[str, MinMaxScaler]
+    encoding: DataEncoding
 
     @classmethod
-    def build(cls, raw: RawData, protocol: str, seed: int) -> Dataset:
-        """Splits, computes what the protocol allows, encodes. Raises `InputError` for data that cannot be used."""
+    def build(cls, raw: RawData, protocol: str, seed: int, encoding: DataEncoding | None = None) -> Dataset:
+        """Splits, computes what the protocol allows, encodes. Raises `InputError` for data that cannot be used.
+
+        encoding: to apply in place of a fitted one (`preprocessing.known`).
+        """
         rules = make_protocol(protocol, raw, seed)
         # Published scripts encode and scale before they split; honest vocabularies and scalers know training rows only.
         fitted = np.zeros(len(raw), dtype=bool)
         for rows in rules.splits.values() if rules.leaks_labels else [rules.splits["train"]]:
             fitted[rows] = True
-        encoder = Encoder(raw.schema)
+        encoder = Encoder(raw.schema, encoding)
         users = encoder.encode(raw.users, raw.user_lists, np.bincount(raw.user, fitted, len(raw.users)))
         items = encoder.encode(raw.items, raw.item_lists, np.bincount(raw.item, fitted, len(raw.items)))
         per_row = encoder.encode(raw.interactions, {}, fitted)
@@ -68,8 +74,7 @@ class Dataset:
             user=torch.from_numpy(raw.user.astype(np.int32, copy=False)),
             item=torch.from_numpy(raw.item.astype(np.int32, copy=False)),
             label=torch.from_numpy(raw.label.astype(np.float32, copy=False)),
-            vocabularies=encoder.vocabularies,
-            scalers=encoder.scalers,
+            encoding=encoder.encoding(float(raw.label[rules.splits["train"]].mean(dtype=np.float64))),
         )
 
     @classmethod
@@ -81,13 +86,22 @@ class Dataset:
         *,
         protocol: str = "holdout",
         seed: int = 0,
+        encoding: Any = None,
         **names,
     ) -> Dataset:
-        """A data set of one's own. names: `user_id`, `item_id`, `label` and others, see `raw_from_frames`."""
-        raw = raw_from_frames(users, items, interactions, **names)
+        """A data set of one's own. names: `user_id`, `item_id`, `label` and others, see `raw_from_frames`.
+
+        encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
+            are taken, values that it does not know are unknown ones, and what it says of names may be left out.
+        """
+        known = None if encoding is None else as_encoding(encoding)
+        if known is None:
+            raw = raw_from_frames(users, items, interactions, **names)
+        else:
+            raw = raw_for(known, users, items, interactions, **names)
         if protocol == "temporal" and not names.get("timestamp"):
             raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
-        return cls.build(raw, protocol, seed)
+        return cls.build(raw, protocol, seed, known)
 
     @property
     def name(self) -> str:
@@ -136,13 +150,17 @@ class Dataset:
             return None
         return best_auc(self.raw.best_score[self.protocol.splits[split]])
 
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        return self.encoding.vocabularies
+
+    @property
+    def scalers(self) -> dict[str, MinMaxScaler]:
+        return self.encoding.scalers
+
     def encoding_json(self) -> dict:
-        """Schema, vocabularies and scalers for `config.json`, so that a saved model can encode raw values."""
-        return {
-            "columns": {"schema": asdict(self.schema)},
-            "vocabularies": {name: vocabulary.tolist() for name, vocabulary in self.vocabularies.items()},
-            "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
-        }
+        """The encoding for `config.json`, where `save` puts it for every model that was trained on this data set."""
+        return self.encoding.to_json()
 
     def feature_columns(self, embedding_dim: int = 32, history: bool = False) -> FeatureColumns:
         """deepctr-torch columns of both sides; `history` adds the user's liked items.
@@ -215,6 +233,13 @@ class Split:
         """(n,) int32: whose impression a row is, for GAUC."""
         return self.dataset.user[self.rows]
 
+    @property
+    def origin(self) -> str:
+        """What its rows are of, for a comparison between processes."""
+        data = self.dataset
+        rows = hashlib.sha256(self.rows.cpu().numpy().tobytes()).hexdigest()[:12]
+        return f"rows {rows} of {data.raw.fingerprint[:12]}, protocol {data.protocol.name}, seed {data.seed}"
+
     def batch(self, rows: Tensor, names: list[str]) -> Features:
         """rows: (B,) int64, numbers within this split."""
         return self.dataset.batch(self.rows[rows], names)
@@ -243,7 +268,6 @@ class Split:
 
     def check(self, columns: list[Column]) -> None:
         """Raises `InputError` if a column names a feature that the data lacks, or has another kind or fewer ids."""
-        vocabulary_of = {self.dataset.schema.history: self.dataset.schema.item_id}
         for column in columns:
             values = self.dataset.batch(self.rows[:1], [column.name])[column.name]
             kind = "list" if isinstance(values, Bags) else "dense" if values.is_floating_point() else "sparse"
@@ -252,7 +276,7 @@ class Split:
                     f"Feature '{column.name}' of '{self.dataset.name}' is a {kind} feature. "
                     f"Received: {column}. Make the columns with dataset.feature_columns()."
                 )
-            vocabulary = self.dataset.vocabularies.get(vocabulary_of.get(column.name, column.name))
+            vocabulary = self.dataset.encoding.vocabulary_of(column.name)
             size = getattr(column, "vocabulary_size", None)
             if vocabulary is not None and size is not None and size < len(vocabulary):
                 raise InputError(

@@ -50,9 +50,25 @@ class Vocabulary:
         """values: (n,) -> ids (n,) int32."""
         return (self._index.get_indexer(pd.Index(values)) + 1).astype(np.int32)
 
+    def require_kind(self, name: str, values) -> None:
+        """Raises `InputError` for texts where the vocabulary has numbers, and so on: none of them would ever match."""
+        expected, received = _kind(self._index), _kind(pd.Index(values))
+        if expected and received and expected != received:
+            raise InputError(
+                f"Feature '{name}' holds {expected} in the encoding of the model. Received {received}, which would "
+                "all be unknown values. Convert the column to what the model was trained with."
+            )
+
     def tolist(self) -> list:
         """The values of ids 1..n, as JSON can store them."""
         return [value.item() if isinstance(value, np.generic) else value for value in self._index.tolist()]
+
+
+def _kind(values: pd.Index) -> str | None:
+    """What values are, as far as it decides whether two can be equal; None for none."""
+    kind = pd.api.types.infer_dtype(values, skipna=True) if len(values) else "empty"
+    numbers = ("integer", "floating", "mixed-integer-float")
+    return None if kind == "empty" else "numbers" if kind in numbers else "texts" if kind == "string" else kind
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def raw_from_frames(
     users = interactions[[user_id]].drop_duplicates() if users is None else users
     items = interactions[[item_id]].drop_duplicates() if items is None else items
     user_part, item_part = _entities("users", users, user_id, kinds), _entities("items", items, item_id, kinds)
-    log = _part("interactions", interactions.drop(columns=apart), kinds)
+    log = features_of("interactions", interactions.drop(columns=apart), kinds)
     if log.lists:
         raise InputError(f"A feature of an interaction cannot be a list. Received: {', '.join(log.lists)}.")
     liked = f"liked_{item_id}" if history else None
@@ -127,12 +127,12 @@ def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(f"{key} {problem} {int(wrong.sum())} rows of {where}, the first at row {row}.")
-    part = _part(where, frame.drop(columns=key), kinds)
-    ids = _part(where, frame[[key]], {key: "sparse"})
+    part = features_of(where, frame.drop(columns=key), kinds)
+    ids = features_of(where, frame[[key]], {key: "sparse"})
     return Part(pd.concat([ids.table, part.table], axis=1), (key, *part.sparse), part.dense, part.lists)
 
 
-def _part(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
+def features_of(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
     table, by_kind, lists = {}, {"sparse": [], "dense": []}, {}
     for name, column in frame.items():
         kind = kinds.get(name) or _kind_of(where, column)

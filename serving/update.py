@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from model.base import TwoTower
+from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from serving.features import Raw, stack
@@ -19,6 +20,7 @@ from serving.manifest import Manifest, index_folder, last_generation, read_manif
 from serving.source import defaults, item_entities, user_entities
 from serving.state import State, read_run
 from serving.table import Entities, in_key_order, keys_of
+from training.store import read_config
 
 # A delta is rewritten by every change and scored from float32 rows; an item that is gone from the base is still scored
 # there, and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written
@@ -31,6 +33,8 @@ def build_index(run: str | Path, model: TwoTower, data: Dataset, precision: str 
 
     model: as saved in the run; in training mode or not, it stays as it is.
     """
+    run = Path(run).absolute()
+    _require_encoding(run, data)
     meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
     return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
 
@@ -49,6 +53,14 @@ def write_index(
         write_base(folder / manifest.base, items, saved, precision, meta | manifest.marks(manifest.base))
         write_manifest(run, manifest)
     return manifest
+
+
+def _require_encoding(run: Path, data: Dataset) -> None:
+    """Ids of the index are read by the encoding that the run has saved."""
+    saved = DataEncoding.from_json(read_config(run))
+    if saved is None:
+        raise InputError(f"{run} has no encoding of raw values. Train on a data set, or save with its encoding_json().")
+    saved.require_same(data.encoding, saved.identity, f"Data set '{data.name}'")
 
 
 def _require_same(run: Path, saved: TwoTower, given: TwoTower) -> None:

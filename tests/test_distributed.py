@@ -149,6 +149,39 @@ class TestTwoProcesses:
             assert [name for name, value in whole.items() if not torch.equal(value, end[name])] == []
 
 
+class TestProcessesThatDoNotAgree:
+    """All are told before the first step what differs, and no one waits for the others."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def ends(cls, tmp_path_factory) -> list[dict]:
+        place = tmp_path_factory.mktemp("disagreeing")
+        done = torchrun(ROOT / "tests" / "disagreeing_ranks.py", place)
+        assert done.returncode == 0, done.stderr
+        return [json.loads((place / f"rank{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1)]
+
+    @pytest.mark.parametrize(
+        ("case", "what"),
+        [
+            ("one label", "the training rows"),
+            ("one label of validation", "the validation rows"),
+            ("split", "the training rows"),
+            ("protocol", "the training rows"),
+            ("seed", "the seed"),
+            ("settings", "the model"),
+            ("epochs", "the options"),
+            ("batch size", "the options"),
+        ],
+    )
+    def test_are_refused(self, case, what, ends):
+        assert ends[0][case] == ends[1][case]
+        assert "The processes do not train the same: " in ends[0][case]
+        assert f"{what} " in ends[0][case].partition(" of process 1 are not those")[0].replace(",", " ") + " "
+
+    def test_others_train(self, ends):
+        assert ends[0]["the same"] is ends[1]["the same"] is None
+
+
 def error_lines(done: subprocess.CompletedProcess) -> list[str]:
     """Lines that begin with `error:`; torchrun's table repeats them behind a name."""
     return [line for line in done.stderr.splitlines() if line.startswith("error:")]

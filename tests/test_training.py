@@ -186,6 +186,42 @@ class TestResumed:
         assert_same_weights(again, model)
 
 
+class Stop(Callback):
+    """Ctrl-C between epochs."""
+
+    def __init__(self, epoch: int):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+class TestInterrupted:
+    """After Ctrl-C, as after an error, a model in a notebook is what a finished run of as many epochs leaves."""
+
+    @pytest.mark.parametrize("ending", [KeyboardInterrupt, InputError, RuntimeError])
+    @pytest.mark.parametrize("name", MODELS)
+    def test_in_a_step_leaves_the_best_epoch_in_evaluation_mode(self, name, ending, dataset):
+        def stop(state):
+            if state.epoch == 2 and state.progress is not None and state.progress.rows > 64:
+                raise ending("stopped")
+
+        cut, whole = small_model(name, dataset), small_model(name, dataset)
+        with pytest.raises(ending):
+            fit(cut, dataset, 4, on_epoch=stop, checkpoint_minutes=1e-9)
+        fit(whole, dataset, 2)
+        assert not any(module.training for module in cut.modules())
+        assert_same_weights(cut, whole)
+
+    def test_leaves_the_full_learning_rate(self, dataset):
+        model = small_model("dssm", dataset, lr=0.01)
+        with pytest.raises(KeyboardInterrupt):
+            fit(model, dataset, 4, lr_schedule="linear", callbacks=[Stop(3)])
+        assert [group["lr"] for group in model.optim.param_groups] == [0.01] * len(model.optim.param_groups)
+
+
 class TestModes:
     @pytest.mark.parametrize("name", MODELS)
     def test_train_mode_in_every_epoch(self, name, dataset):

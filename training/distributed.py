@@ -77,6 +77,9 @@ class Group:
     def agree_on_buffers(self, module: nn.Module) -> None:
         """Gives every process the main process's buffers: batch norm's running statistics."""
 
+    def require_same(self, describe: Callable[[], dict[str, str]]) -> None:
+        """Raises `InputError`, in every process, where one describes something otherwise than the main process."""
+
     def wait(self) -> None:
         """Until all processes are here."""
 
@@ -170,6 +173,19 @@ class Ranks(Group):
     def agree_on_buffers(self, module: nn.Module) -> None:
         for buffer in module.buffers():
             dist.broadcast(buffer, 0)
+
+    def require_same(self, describe: Callable[[], dict[str, str]]) -> None:
+        every: list[dict[str, str]] = [{}] * self.size
+        dist.all_gather_object(every, describe())
+        for rank, one in enumerate(every):
+            different = [name for name in every[0] if one.get(name) != every[0][name]]
+            if different:
+                name = different[0]
+                raise InputError(
+                    f"The processes do not train the same: {', '.join(different)} of process {rank} are not those of "
+                    f"process 0. Received: {one.get(name)}; and {every[0][name]}. Give all of them the same data and "
+                    "settings."
+                )
 
     def wait(self) -> None:
         dist.all_reduce(torch.zeros(1))

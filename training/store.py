@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from foundation.atomic import write_atomic
+from preprocessing.data_encoding import DataEncoding
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import columns_from_json, columns_to_json
@@ -57,6 +58,8 @@ def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.d
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise InputError(f"The weights in {folder / WEIGHTS} cannot be used: {reason}") from None
+    model.encoding, model.trained_with = DataEncoding.from_json(config), config.get("trained_with", {})
+    model.warn_if_edited()
     return model.eval()
 
 

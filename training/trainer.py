@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from foundation.interrupts import held_back
 from preprocessing.deepctr import CallbackList
 from preprocessing.errors import InputError
 from training import distributed
@@ -113,9 +115,23 @@ class Trainer:
         else:
             state.restore(model, self.optimizer)
         self.objective = self.group.wrap(Objective(model, options.precision), self.tables)
+        self.group.require_same(lambda: _description(model, train, validation, options))
         callbacks.on_train_begin()
         model.stop_training = False
         self._saved_at = time.monotonic()
+        try:
+            self._train(train, validation, callbacks, state)
+        finally:  # after Ctrl-C or an error, too: the model is used as it stands, in a notebook at the latest
+            with held_back():
+                self._schedule_lr(epochs_done=0.0)  # a later fit starts from the full learning rate
+                if state.best_weights is not None:
+                    model.load_state_dict(state.best_weights)
+                model.eval()
+        return state
+
+    def _train(self, train, validation, callbacks: CallbackList, state: TrainingState) -> None:
+        """Epoch after epoch, from where the state is."""
+        options, model = self.options, self.model
         while state.epoch < options.epochs and not state.exhausted(options.patience):
             validated = validation is not None and state.epoch > options.initial_epoch
             model.train(not (options.published_eval_mode and validated))
@@ -131,12 +147,7 @@ class Trainer:
             callbacks.on_epoch_end(state.epoch - 1, logs)
             if model.stop_training:
                 break
-        self._set_lr(0.0)  # a later fit starts from the full learning rate
         callbacks.on_train_end()
-        if state.best_weights is not None:
-            model.load_state_dict(state.best_weights)
-        model.eval()
-        return state
 
     def _train_epoch(self, train, state: TrainingState) -> dict[str, float]:
         """The pass over the training rows that the state is at, or the rest of it.
@@ -152,7 +163,7 @@ class Trainer:
         start = time.perf_counter() - progress.seconds
         for rows in _progress(order, progress, epoch, self.options):
             step = progress.rows // self.options.batch_size + 1
-            self._set_lr(epoch + progress.rows / len(train))
+            self._schedule_lr(epoch + progress.rows / len(train))
             self.group.seed(model.seed, epoch, progress.rows)
             share, weight = self.group.share(rows)
             logits, losses = self.objective(train.batch(share, model.feature_names), labels[share])
@@ -188,7 +199,7 @@ class Trainer:
             self.on_epoch(state)
         self._saved_at = time.monotonic()
 
-    def _set_lr(self, epochs_done: float) -> None:
+    def _schedule_lr(self, epochs_done: float) -> None:
         """The learning rate at this point of the run, a function of it alone: a resumed run needs no state for it."""
         if self.options.lr_schedule == "constant":
             return  # callbacks may change it
@@ -201,6 +212,23 @@ class Trainer:
         # The order is a function of seed and epoch, so that a resumed run needs no state to repeat it.
         generator = torch.Generator().manual_seed(self.model.seed * 100_003 + epoch)
         return torch.randperm(count, generator=generator).to(device)
+
+
+def _description(model: nn.Module, train, validation, options: TrainOptions) -> dict[str, str]:
+    """What processes that train one model must share."""
+    return {
+        "the model": f"{type(model).__name__} {model.settings} {model.columns}",
+        "the seed": str(model.seed),
+        "the options": str(options),
+        "the training rows": _digest(train),
+        "the validation rows": "none" if validation is None else _digest(validation),
+    }
+
+
+def _digest(source) -> str:
+    """Of the rows' labels, and of whatever else the source says of itself."""
+    labels = hashlib.sha256(source.labels.cpu().numpy().tobytes()).hexdigest()[:12]
+    return f"{len(source)} rows, labels {labels}, {source.origin}"
 
 
 def _summary(progress: EpochProgress, labels: Tensor, logits: Tensor, seconds: float) -> dict[str, float]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from model.editable import version_of
 from model.layers.linear_map import Linear, linear
 from preprocessing import utils
 from preprocessing.errors import InputError
+
+version_of(utils.fe_score)  # now, as long as the file is what was loaded
 
 
 class FEBlock(nn.Module):
@@ -33,6 +36,11 @@ class FEBlock(nn.Module):
         self.item_projection = Linear(item_size, item_heads * field_dim, bias=False)
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
         self.register_buffer("user_vectors", torch.tensor(float(len(user_sizes) * user_heads)))
+
+    @property
+    def editable(self) -> dict[str, str]:
+        """Name and version of the function that its scores hang on and that people edit."""
+        return {"fe_score": version_of(utils.fe_score)}
 
     def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
         """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u * d)."""

@@ -1,0 +1,149 @@
+"""New frames for a model that is trained already, encoded as it expects; values that it does not know are unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foundation.errors import InputError
+from foundation.run_files import read_config
+from preprocessing.data_encoding import DataEncoding
+from preprocessing.deepctr import DenseFeat, VarLenSparseFeat
+from preprocessing.feature_columns import Column
+from preprocessing.frames import features_of, raw_from_frames
+from preprocessing.raw import Ragged, RawData, Schema
+
+
+def as_encoding(given: Any) -> DataEncoding:
+    """given: a run folder, the entries of its `config.json`, a data set, a trained model, or what these hold.
+
+    Raises `InputError` where there is no encoding.
+    """
+    found = getattr(given, "encoding", given)
+    if isinstance(found, (str, Path)):
+        found = read_config(Path(found))
+    if isinstance(found, Mapping):
+        found = DataEncoding.from_json(found)
+    if not isinstance(found, DataEncoding):
+        raise InputError(
+            "encoding must be a run folder, the content of its config.json, or a model that was trained on a data set. "
+            f"Received: {str(given)[:80]}, which holds none."
+        )
+    return found
+
+
+def raw_for(
+    encoding: DataEncoding,
+    users: pd.DataFrame | None,
+    items: pd.DataFrame | None,
+    interactions: pd.DataFrame,
+    **names,
+) -> RawData:
+    """`raw_from_frames` with the kinds, sides and features of an encoding; columns that it does not have are ignored.
+
+    names: as of `raw_from_frames`; what the encoding says may be left out. Raises `InputError` as that does, for a
+    feature that is in none of the frames, and for names that contradict the encoding.
+    """
+    schema = encoding.schema
+    columns = {name for frame in (users, items, interactions) if frame is not None for name in frame}
+    ids = {schema.user_id, schema.item_id}
+    kinds = _kinds(schema)
+    missing = [name for name in kinds if name not in columns]
+    if missing:
+        raise InputError(f"The model reads {', '.join(missing)}, which no frame has. Add the columns, or train anew.")
+    apart = {*ids, names.get("label"), names.get("timestamp")}
+    kinds = {name: kinds.get(name, "ignore") for name in columns - apart}
+    on_item = {*schema.item_sparse, *schema.item_dense}
+    sides = {
+        name: "item" if name in on_item else "user"
+        for name in interactions
+        if kinds.get(name, "ignore") not in ("ignore", "list")
+    }
+    said = {
+        "user_id": schema.user_id,
+        "item_id": schema.item_id,
+        "statistics": schema.user_statistic is not None,
+        "history": schema.history is not None,
+        "vocabulary_sizes": dict(schema.vocabulary_sizes),
+    }
+    for name, value in said.items():
+        _require_agreement(name, names.pop(name, value), value)
+    for name, value in (("kinds", kinds), ("sides", sides)):
+        for feature, given in (names.pop(name, None) or {}).items():
+            _require_agreement(f"{name}[{feature!r}]", given, value.get(feature, "ignore"))
+    raw = raw_from_frames(users, items, interactions, kinds=kinds, sides=sides, **said, **names)
+    return replace(raw, schema=schema)
+
+
+def arrays_for(encoding: DataEncoding, frame: pd.DataFrame, columns: list[Column]) -> dict[str, np.ndarray]:
+    """Raw rows -> what `Arrays.check` takes, lists padded with 0.
+
+    frame: one row an impression, with a column for each feature that the model reads. A statistic that is not there is
+    the mean label of the training rows, as of a new user or item; a history is empty. Other columns are ignored.
+    Raises `InputError` for a feature that is missing or of another kind.
+    """
+    schema = encoding.schema
+    computed = {schema.user_statistic, schema.item_statistic, schema.history}
+    needed = [column.name for column in columns if column.name not in computed]
+    missing = [name for name in needed if name not in frame]
+    if missing:
+        raise InputError(f"The model reads {', '.join(missing)}. Received the columns: {', '.join(map(str, frame))}.")
+    kinds = _kinds(schema) | dict.fromkeys({schema.user_id, schema.item_id}, "sparse")
+    kinds |= {name: "list" if name == schema.history else "dense" for name in computed if name}
+    present = [column.name for column in columns if column.name in frame]
+    part = features_of("the rows", frame[present].reset_index(drop=True), kinds)
+    arrays = {}
+    for column in columns:
+        name = column.name
+        if isinstance(column, VarLenSparseFeat):
+            lists = part.lists[name] if name in part.lists else Ragged.from_lists([[]] * len(frame))
+            arrays[name] = _padded(encoding, name, lists)
+        elif isinstance(column, DenseFeat):
+            arrays[name] = _numbers(encoding, name, part.table[name] if name in frame else None, len(frame))
+        else:
+            encoding.vocabularies[name].require_kind(name, pd.Index(part.table[name]))
+            arrays[name] = encoding.vocabularies[name].encode(part.table[name])
+    return arrays
+
+
+def _kinds(schema: Schema) -> dict[str, str]:
+    """feature -> kind, without ids and what is computed from labels."""
+    by_kind = {
+        "sparse": (*schema.user_sparse, *schema.item_sparse),
+        "dense": (*schema.user_dense, *schema.item_dense),
+        "list": (*schema.user_lists, *schema.item_lists),
+    }
+    ids = {schema.user_id, schema.item_id}
+    return {name: kind for kind, names in by_kind.items() for name in names if name not in ids}
+
+
+def _require_agreement(name: str, given: Any, expected: Any) -> None:
+    if given != expected:
+        raise InputError(f"{name}={given!r} contradicts the given encoding, which has {expected!r}. Leave it out.")
+
+
+def _padded(encoding: DataEncoding, name: str, lists: Ragged) -> np.ndarray:
+    """(n, length of the longest) int64"""
+    vocabulary = encoding.vocabulary_of(name)
+    vocabulary.require_kind(name, pd.Index(lists.values))
+    lengths = lists.lengths
+    padded = np.zeros((len(lengths), max(1, lengths.max(initial=0))), dtype=np.int64)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = vocabulary.encode(lists.values)
+    return padded
+
+
+def _numbers(encoding: DataEncoding, name: str, values: pd.Series | None, count: int) -> np.ndarray:
+    """(n,) float32"""
+    if name in encoding.scalers:
+        return encoding.scalers[name].transform(name, values.to_numpy(dtype=np.float64))
+    mean = np.full(count, encoding.mean_label)
+    statistic = mean if values is None else np.where(np.isnan(values), mean, values)
+    low, high = statistic.min(initial=0.5), statistic.max(initial=0.5)
+    if not 0 <= low <= high <= 1:
+        raise InputError(f"'{name}' is a mean label and must lie in 0..1. Received: {low} to {high}.")
+    return statistic.astype(np.float32)
