@@ -158,9 +158,10 @@ def _clean(run: Path) -> None:
     folder = index_folder(run)
     with suppress(OSError):  # what cannot be deleted harms nobody
         remove_left_behind(folder, _WRITTEN)
-        with suppress(InputError):
-            named = read_manifest(run).names if os.path.lexists(folder / MANIFEST) else []
-            for path in folder.iterdir():
-                unnamed = _FILE.fullmatch(path.name) and path.name not in named
-                if unnamed or _UNFINISHED.fullmatch(path.name):
+    with suppress(OSError, InputError):
+        named = read_manifest(run).names if os.path.lexists(folder / MANIFEST) else []
+        for path in folder.iterdir():
+            unnamed = _FILE.fullmatch(path.name) and path.name not in named
+            if unnamed or _UNFINISHED.fullmatch(path.name):
+                with suppress(OSError):
                     path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -212,9 +213,7 @@ class TestDamage:
         size = path.stat().st_size
         for place, bit in zip(range(size), np.random.default_rng(0).integers(8, size=size).tolist(), strict=True):
             flip(path, place, bit)
-            given = self.answer_or_refusal(run)
-            # Equal where white space between the values became other white space.
-            assert given == expected or "damaged" in given, f"byte {place}, bit {bit}"
+            assert re.search("damaged|no checksum", self.answer_or_refusal(run)), f"byte {place}, bit {bit}"
             flip(path, place, bit)
         assert self.answer(run) == expected
 
