@@ -138,7 +138,7 @@ def _id(given: str, text: bool, place: str) -> int | str:
 def _json(given: str, place: str) -> Any:
     """JSON as it stands, or from a file."""
     inline = given.lstrip().startswith(("{", "["))
-    content = given if inline else _text(given, f"{place}: {given[:60]}", "JSON, or a file of it")
+    content = given if inline else _text(given, f"{place}: {given[:200]}", "JSON, or a file of it")
     try:
         document = json.loads(content, object_pairs_hook=_object)
     except RecursionError:
