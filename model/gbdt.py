@@ -21,6 +21,7 @@ from preprocessing.feature_columns import Column
 from preprocessing.lists import Bags
 from training.checkpoint import TrainingState
 from training.metrics import metrics
+from training.monitors import figures_for_callbacks, require_figures
 from training.trainer import TrainOptions
 
 INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
@@ -156,7 +157,9 @@ class GBDT(CTRModel):
             logs = {f"{prefix}{name}": value for prefix, values in scores.items() for name, value in values.items()}
             logs = {"loss": logs["logloss"]} | logs | speed
             state.record(logs, self, self.optim)
-            callbacks.on_epoch_end(state.epoch - 1, logs)
+            figures = figures_for_callbacks(logs)
+            callbacks.on_epoch_end(state.epoch - 1, figures)
+            require_figures(callbacks.callbacks, figures)
             if self.stop_training or state.exhausted(options.patience):
                 break
         callbacks.on_train_end()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from preprocessing.dataset import Features, group_rows
@@ -15,6 +16,7 @@ from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.encoding import require_finite
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
+from preprocessing.lists import Bags
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,14 @@ class Arrays:
 
     features: name -> (n,) int64 ids, (n,) or (n, k) float32 dense values, or (n, maxlen) int64 lists padded with 0.
     labels: (n,) float32, or None for prediction.  users: (n,) ids for GAUC, or None.
+    lengths: list feature -> (n,) int64, where its column names an array of them (`length_name`): so many ids of a row
+        count, id 0 among them, and none behind.
     """
 
     features: dict[str, Tensor]
     labels: Tensor | None
     users: Tensor | None
+    lengths: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def check(
@@ -36,22 +41,25 @@ class Arrays:
         """Converts and checks; features that no column names are ignored.
 
         Raises `InputError` for a missing feature, a wrong shape or type, an id beyond its vocabulary, NaN or infinity,
-        a label other than 0 and 1.
+        a length beyond its list, a label other than 0 and 1.
         """
         if not isinstance(x, Mapping):
             raise InputError(f"Features must be a dict of arrays by feature name. Received: {type(x).__name__}.")
         features: dict[str, Tensor] = {}
+        lengths: dict[str, Tensor] = {}
         for column in columns:
-            if column.name not in x:
-                raise InputError(
-                    f"Feature '{column.name}' is missing from the input. Received: {', '.join(map(str, x))}."
-                )
-            features[column.name] = torch.from_numpy(_check_feature(column, np.asarray(x[column.name])))
+            features[column.name] = torch.from_numpy(_check_feature(column, _array(x, column.name)))
             count = len(next(iter(features.values())))
             if len(features[column.name]) != count:
                 raise InputError(f"Feature '{column.name}' has {len(features[column.name])} rows, others have {count}.")
+            if getattr(column, "length_name", None):
+                longest = features[column.name].shape[1]
+                length = _check_lengths(column, _array(x, column.length_name), longest)
+                if len(length) != count:
+                    raise InputError(f"'{column.length_name}' has {len(length)} rows, others have {count}.")
+                lengths[column.name] = torch.from_numpy(length)
         labels = None if y is None else _check_labels(y, count)
-        return cls(features, labels, features.get(user_id))
+        return cls(features, labels, features.get(user_id), lengths)
 
     @property
     def origin(self) -> str:
@@ -65,11 +73,19 @@ class Arrays:
         return len(next(iter(self.features.values())))
 
     def batch(self, rows: Tensor, names: list[str]) -> Features:
-        return {name: self.features[name][rows] for name in names}
+        return {name: self._feature(name, rows) for name in names}
+
+    def _feature(self, name: str, rows: Tensor) -> Tensor | Bags:
+        values = self.features[name][rows]
+        if name not in self.lengths:
+            return values
+        length = self.lengths[name][rows]  # (B,)
+        counted = torch.arange(values.shape[1], device=values.device) < length[:, None]  # (B, maxlen)
+        return Bags(values[counted].int(), F.pad(length.cumsum(0), (1, 0)).int(), zero_counts=True)
 
     def distinct(self, names: list[str]) -> tuple[Tensor, Tensor]:
         keys = [key for name in names for key in self.features[name].reshape(len(self), -1).unbind(1)]
-        return group_rows(keys)
+        return group_rows([*keys, *(self.lengths[name] for name in names if name in self.lengths)])
 
     def take(self, rows: Tensor) -> Arrays:
         """Only these rows, in this order."""
@@ -77,6 +93,7 @@ class Arrays:
             {name: value[rows] for name, value in self.features.items()},
             None if self.labels is None else self.labels[rows],
             None if self.users is None else self.users[rows],
+            {name: length[rows] for name, length in self.lengths.items()},
         )
 
     def to(self, device: torch.device | str) -> Arrays:
@@ -84,7 +101,27 @@ class Arrays:
             {name: value.to(device) for name, value in self.features.items()},
             None if self.labels is None else self.labels.to(device),
             None if self.users is None else self.users.to(device),
+            {name: length.to(device) for name, length in self.lengths.items()},
         )
+
+
+def _array(x: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    if name not in x:
+        raise InputError(f"Feature '{name}' is missing from the input. Received: {', '.join(map(str, x))}.")
+    return np.asarray(x[name])
+
+
+def _check_lengths(column: VarLenSparseFeat, array: np.ndarray, longest: int) -> np.ndarray:
+    """(n,) int64"""
+    lengths = array.reshape(-1)
+    if lengths.dtype.kind not in "iuf" or (lengths != np.floor(lengths)).any():
+        raise InputError(f"'{column.length_name}' must hold whole numbers. Received dtype {array.dtype}.")
+    if len(lengths) and not 0 <= lengths.min() <= lengths.max() <= longest:
+        raise InputError(
+            f"'{column.length_name}' must lie in 0..{longest}, the width of '{column.name}'. "
+            f"Received: {lengths.min()} to {lengths.max()}."
+        )
+    return lengths.astype(np.int64)
 
 
 def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ class Bags:
     """The lists of one batch, end to end.
 
     values: (total,) int32 ids.  offsets: (B + 1,) int32, where each row begins, and the total.
+    zero_counts: whether id 0 is a value as others are, and not an unknown one that adds nothing.
     """
 
     values: Tensor
     offsets: Tensor
+    zero_counts: bool = False
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

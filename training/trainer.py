@@ -19,6 +19,7 @@ from training import distributed
 from training.checkpoint import EpochProgress, TrainingState
 from training.guard import Guard
 from training.metrics import metrics
+from training.monitors import figures_for_callbacks, require_figures, require_validation_figures
 from training.precision import autocast, check_precision
 from training.rowwise import row_parameters
 from training.unknown import sparse_names, with_unknown_ids
@@ -104,6 +105,7 @@ class Trainer:
         state: where an interrupted run stood.
         """
         options, model = self.options, self.model
+        require_validation_figures(callbacks.callbacks, validation is not None)
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
         check_precision(model, options.precision)
@@ -144,7 +146,9 @@ class Trainer:
             if options.verbose == 2 and self.group.is_main:
                 print(_epoch_line(state.epoch, options.epochs, logs))
             self._save(state)
-            callbacks.on_epoch_end(state.epoch - 1, logs)
+            figures = figures_for_callbacks(logs)
+            callbacks.on_epoch_end(state.epoch - 1, figures)
+            require_figures(callbacks.callbacks, figures)
             if model.stop_training:
                 break
         callbacks.on_train_end()

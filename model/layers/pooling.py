@@ -13,7 +13,7 @@ from preprocessing.lists import Bags
 def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gradients: bool = False) -> Tensor:
     """One vector a list: the mean, sum or maximum of its ids' embeddings; 0 for an empty list.
 
-    ids: `Bags`, or (B, maxlen) padded with 0. Id 0, unknown or padding, does not count.
+    ids: `Bags`, or (B, maxlen) padded with 0. Id 0, unknown or padding, does not count, unless the bags say so.
     table: (rows, D), in which id i has row start + i.  Returns (B, D).
     row_gradients: makes the gradient of the table sparse.
 
@@ -48,7 +48,7 @@ def _without_zeros(ids: Tensor | Bags) -> Bags:
     """The lists without id 0."""
     if isinstance(ids, Bags):
         known = ids.values != 0
-        if known.all():
+        if ids.zero_counts or known.all():
             return ids
         before = F.pad(known.cumsum(0, dtype=torch.int32), (1, 0))  # (total + 1,), known ids before each place
         return Bags(ids.values[known], before[ids.offsets])

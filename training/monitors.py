@@ -1,0 +1,55 @@
+"""The names under which callbacks find an epoch's figures: this project's, and those of deepctr-torch and Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from preprocessing.deepctr import EarlyStopping, History, ModelCheckpoint
+from preprocessing.errors import InputError
+
+ALIASES = {"binary_crossentropy": "logloss"}
+PLAIN = (EarlyStopping, ModelCheckpoint, History)  # classes whose figures are those of an epoch
+VALIDATION = ("auc", "logloss", "gauc", "loss", *ALIASES)
+
+
+def figures_for_callbacks(logs: dict[str, float]) -> dict[str, float]:
+    """The figures of an epoch with their other names. `val_loss` is the validation logloss: the loss without l2.
+
+    >>> sorted(figures_for_callbacks({"loss": 0.4, "logloss": 0.4, "val_logloss": 0.5}))
+    ['binary_crossentropy', 'logloss', 'loss', 'val_binary_crossentropy', 'val_logloss', 'val_loss']
+    """
+    other = {}
+    for prefix in ("", "val_"):
+        for alias, name in ALIASES.items():
+            if prefix + name in logs:
+                other[prefix + alias] = logs[prefix + name]
+    if "val_logloss" in logs:
+        other["val_loss"] = logs["val_logloss"]
+    return other | logs
+
+
+def require_validation_figures(callbacks: Sequence, validated: bool) -> None:
+    """Raises `InputError` for a callback that waits for a validation figure that will never come.
+
+    validated: whether there are validation rows. Callbacks of someone's own may bring figures of their own.
+    """
+    if not all(type(one) in PLAIN for one in callbacks):
+        return
+    for monitor in _monitored(callbacks):
+        if monitor.startswith("val_") and not (validated and monitor.removeprefix("val_") in VALIDATION):
+            known = ", ".join(f"val_{name}" for name in VALIDATION) if validated else "none without validation rows"
+            raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.")
+
+
+def require_figures(callbacks: Sequence, figures: dict[str, float]) -> None:
+    """Raises `InputError` for a callback that monitors what an epoch did not have, after all have seen it."""
+    for monitor in _monitored(callbacks):
+        if monitor not in figures:
+            known = ", ".join(sorted(figures))
+            raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.")
+
+
+def _monitored(callbacks: Sequence) -> list[str]:
+    """A `ModelCheckpoint` that saves each epoch reads no figure, and a class of someone's own decides for itself."""
+    waiting = (one for one in callbacks if type(one) is EarlyStopping or getattr(one, "save_best_only", False))
+    return [one.monitor for one in waiting if type(one) in PLAIN]
