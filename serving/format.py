@@ -53,13 +53,14 @@ class SectionFile:
         size = os.fstat(self._file).st_size
         if size < BLOCK:
             self._damaged("it is cut off")
-        self._content = self._mapped(size) if size > CHECK_WHOLE else self._loaded(size)
+        self._small = size <= CHECK_WHOLE
+        self._content = self._loaded(size) if self._small else self._mapped(size)
         magic, version, self._header, json_size, expected = PREFIX.unpack_from(self._content)
         if magic != MAGIC:
             self._damaged("it does not begin as an index does")
         if expected != size or not BLOCK <= self._header <= size:
             self._damaged(f"it has {size} bytes")
-        body = self._content[: self._header - CRC.size]
+        body = bytes(self._content[: self._header - CRC.size])
         if CRC.unpack_from(self._content, self._header - CRC.size)[0] != zlib.crc32(body):
             self._damaged("its header was altered")
         if version != VERSION:
@@ -71,7 +72,7 @@ class SectionFile:
         self._sums = np.frombuffer(body, "<u4", blocks, PREFIX.size + json_size)
         self._checked = np.zeros(blocks, dtype=bool)
         self._whole: set[str] = set()  # sections of which every block is checked
-        if size <= CHECK_WHOLE:
+        if self._small:
             self.verify()
 
     def __contains__(self, name: str) -> bool:
@@ -115,13 +116,18 @@ class SectionFile:
         self._check(np.arange(len(self._checked)))
         self._whole.update(self._places)
 
-    def _mapped(self, size: int) -> mmap.mmap:
+    def _mapped(self, size: int) -> memoryview:
         # Copy on write: torch wants writable memory, and no byte of the file may change.
-        return mmap.mmap(self._file, size, access=mmap.ACCESS_COPY)
+        return memoryview(mmap.mmap(self._file, size, access=mmap.ACCESS_COPY))
 
-    def _loaded(self, size: int) -> mmap.mmap:
-        content = mmap.mmap(-1, size)  # and not bytes: arrays lie on the boundaries that they have in a mapped file
-        content.write(self._read(size, 0))
+    def _loaded(self, size: int) -> memoryview:
+        """All of a small file, on the boundary of a page as in a map."""
+        memory = np.empty(size + BLOCK, dtype=np.uint8)
+        start = -memory.ctypes.data % BLOCK
+        content = memoryview(memory)[start : start + size]
+        with open(self._file, "rb", buffering=0, closefd=False) as file:
+            if file.readinto(content) < size:
+                self._damaged("it was cut off")
         return content
 
     def _check(self, blocks: np.ndarray) -> None:
@@ -129,10 +135,9 @@ class SectionFile:
         if not len(pending):
             return
         pending = np.unique(pending)
-        in_memory = len(self._content) <= CHECK_WHOLE
         for block, expected in zip(pending.tolist(), self._sums[pending].tolist(), strict=True):
             start = self._header + block * BLOCK
-            content = self._content[start : start + BLOCK] if in_memory else self._read(BLOCK, start)
+            content = self._content[start : start + BLOCK] if self._small else self._read(BLOCK, start)
             if zlib.crc32(content) != expected:
                 self._damaged(f"its bytes {start} to {start + BLOCK - 1} were altered")
         self._checked[pending] = True
@@ -160,7 +165,7 @@ def read_at(descriptor: int, size: int, place: int) -> bytes:
         return os.read(descriptor, size)
 
 
-def view(content: mmap.mmap, header: int, place: dict) -> np.ndarray:
+def view(content: memoryview | mmap.mmap, header: int, place: dict) -> np.ndarray:
     """The array of a section's entry in the header."""
     count = math.prod(place["shape"])
     if count == 0:
