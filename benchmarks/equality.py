@@ -23,7 +23,6 @@ from safetensors.torch import load_file
 from experiment.arguments import Parser, number
 from foundation.atomic import write_atomic
 from leaderboard.ablations import form_jobs
-from leaderboard.families import FORMS
 from leaderboard.jobs import grid
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
