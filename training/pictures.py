@@ -81,13 +81,15 @@ def draw_png(size: tuple[float, float], paint: Callable[[Figure], None]) -> byte
 
 
 def save_picture(path: Path, draw: Callable[[], bytes]) -> bool:
-    """Writes what `draw` gives. A picture that fails is a warning on standard error. -> whether it is there"""
+    """Writes what `draw` gives. A picture that fails, however, is a warning on standard error. -> whether it is there"""
     try:
         write_atomic(path, draw())
     except PictureError as error:
         problem = str(error)
     except OSError as error:
         problem = f"{path} cannot be written: {_in_a_line(error)}"
+    except Exception as error:  # a picture never costs a result
+        problem = f"{path} cannot be drawn: {_in_a_line(error)}"
     else:
         return True
     print(f"WARNING: {problem} All else is there.", file=sys.stderr, flush=True)
