@@ -90,7 +90,7 @@ class TestCandidates:
         with pytest.raises(InputError, match=r"1 items to delete are not in the index: \[5\]"):
             ranker.delete(given)
 
-    @pytest.mark.parametrize("given", NO_LISTS, ids=repr)
+    @pytest.mark.parametrize("given", NO_LISTS, ids=lambda given: f"{type(given).__name__}")
     def test_no_lists(self, given, ranker):
         for ask in (lambda: ranker.rank(107, given), lambda: ranker.score(107, given)):
             with pytest.raises(InputError, match="Candidates must be a list"):
@@ -134,7 +134,7 @@ class TestUsers:
             pa.array([100, 107]),
             [np.int16(100), {"user_id": 107.0}],
         ],
-        ids=repr,
+        ids=lambda given: f"{type(given).__name__}",
     )
     def test_many(self, users, ranker):
         expected = [ranker.rank(user, k=3).items.tolist() for user in (100, 107)]
@@ -153,7 +153,7 @@ class TestUsers:
             with pytest.raises(InputError, match="Unknown user"):
                 ranker.rank(ask)
 
-    @pytest.mark.parametrize("users", [{107, 100}, np.array([[107]]), pd.DataFrame({"user_id": [107]})], ids=repr)
+    @pytest.mark.parametrize("users", [{107, 100}, np.array([[107]]), pd.DataFrame({"user_id": [107]})], ids=lambda given: f"{type(given).__name__}")
     def test_no_lists(self, users, ranker):
         with pytest.raises(InputError, match="Users must be a list, in an order"):
             ranker.rank(users)
@@ -161,7 +161,7 @@ class TestUsers:
 
 class TestUpserts:
     @pytest.mark.parametrize(
-        "rows", [{"movie_id": 5000}, "x", 5, pd.DataFrame({"movie_id": [5000]}), [5000], [[1]], None], ids=repr
+        "rows", [{"movie_id": 5000}, "x", 5, pd.DataFrame({"movie_id": [5000]}), [5000], [[1]], None], ids=lambda given: f"{type(given).__name__}"
     )
     def test_no_rows(self, rows, ranker):
         with pytest.raises(InputError, match="Items must be a list"):
