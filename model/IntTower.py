@@ -94,7 +94,7 @@ class IntTower(TwoTower):
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
         idle = super().without_effect_beside(settings)
-        if not settings["cir_weight"]:
+        if not settings["cir_weight"] and settings["cir_temperature"] > 0:  # else a bad value, which is said first
             idle["cir_temperature"] = Idle("whose cir_weight is 0", "set cir_weight above 0")
         if len(settings["dnn_hidden_units"]) == 1:
             second = "give dnn_hidden_units a second layer"
