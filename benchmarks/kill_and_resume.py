@@ -196,12 +196,13 @@ def over(setup: Setup, folder: Path, kills: int, seed: int):
 
     Kills come from the beginning of the commit on, most of them within the milliseconds that it takes.
     """
-    draw, more = random.Random(seed), ("--seed", "2", "--overwrite")
+    draw = random.Random(seed)
+    more = ("--seed", "2", "--overwrite", "--epoch", "1", "--checkpoint_minutes", "5")
     if setup.finish(folder / "old") or setup.finish(folder / "new", *more):
         raise RuntimeError((folder / "new.log").read_text())
     old, new, last = content(folder / "old"), content(folder / "new"), end(folder / "new")
     for trial in range(kills):
-        out, delay = shutil.copytree(folder / "old", folder / f"over{trial}"), draw.expovariate(1 / 0.002)
+        out, delay = shutil.copytree(folder / "old", folder / f"over{trial}"), draw.expovariate(1 / 0.02)
         child = setup.start(out, *more)
         while not _committing(out) and not _ended(child):
             pass

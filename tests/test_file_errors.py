@@ -19,6 +19,7 @@ from script_helpers import script as run_script
 import train_movielens_whole_models as script
 from experiment.main import run
 from model import load_model
+from training.commit import is_pending
 from training.result_file import read_result
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,9 +64,10 @@ class TestFullDisk:
             if status == 2:
                 assert "No space left on device" in log.read_text()
                 assert "Traceback" not in log.read_text()
-                assert read_result(out)["seed"] == 1023
+                committed = is_pending(out)  # in force, but not in their places
+                assert read_result(out)["seed"] == (7 if committed else 1023)
                 after = load_model(out).state_dict()
-                assert all((after[name] == value).all() for name, value in before.items())
+                assert all((after[name] == value).all() for name, value in before.items()) == (not committed)
                 assert train(out, "--seed", 7, "--overwrite", "--resume") == 0
             assert (status, read_result(out)["seed"]) in ((0, 7), (2, 7), (3, 7))
             ends.add(status)
@@ -115,7 +117,10 @@ def test_output_that_nobody_reads_ends_in_silence():
 def test_every_module_can_be_imported_where_the_system_is_not_posix():
     code = """
 import os, sys
+import pandas, pyarrow.csv, scipy.stats, sklearn.ensemble, torch, tqdm  # which have their own ways
 sys.modules["fcntl"] = None
+for name in [name for name in sys.modules if name.partition(".")[0] == "filelock"]:
+    del sys.modules[name]
 for name in ("pread", "posix_fallocate", "register_at_fork"):
     if hasattr(os, name):
         delattr(os, name)
@@ -134,7 +139,7 @@ for name in ("prerank", "benchmark", "train_movielens_IntTower", "train_movielen
         importlib.import_module(name)
     except Exception as error:
         failed.append(f"{name}: {error!r}")
-sys.exit("; ".join(failed))
+print("; ".join(failed))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
