@@ -153,7 +153,11 @@ class TestUsers:
             with pytest.raises(InputError, match="Unknown user"):
                 ranker.rank(ask)
 
-    @pytest.mark.parametrize("users", [{107, 100}, np.array([[107]]), pd.DataFrame({"user_id": [107]})], ids=lambda given: f"{type(given).__name__}")
+    @pytest.mark.parametrize(
+        "users",
+        [{107, 100}, np.array([[107]]), pd.DataFrame({"user_id": [107]})],
+        ids=lambda given: f"{type(given).__name__}",
+    )
     def test_no_lists(self, users, ranker):
         with pytest.raises(InputError, match="Users must be a list, in an order"):
             ranker.rank(users)
@@ -161,7 +165,9 @@ class TestUsers:
 
 class TestUpserts:
     @pytest.mark.parametrize(
-        "rows", [{"movie_id": 5000}, "x", 5, pd.DataFrame({"movie_id": [5000]}), [5000], [[1]], None], ids=lambda given: f"{type(given).__name__}"
+        "rows",
+        [{"movie_id": 5000}, "x", 5, pd.DataFrame({"movie_id": [5000]}), [5000], [[1]], None],
+        ids=lambda given: f"{type(given).__name__}",
     )
     def test_no_rows(self, rows, ranker):
         with pytest.raises(InputError, match="Items must be a list"):
