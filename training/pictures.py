@@ -81,7 +81,7 @@ def draw_png(size: tuple[float, float], paint: Callable[[Figure], None]) -> byte
 
 
 def save_picture(path: Path, draw: Callable[[], bytes]) -> bool:
-    """Writes what `draw` gives. A picture that fails, however, is a warning on standard error. -> whether it is there"""
+    """Writes what `draw` gives; whatever fails is a warning on standard error. -> whether the picture is there"""
     try:
         write_atomic(path, draw())
     except PictureError as error:
