@@ -8,10 +8,12 @@ import errno
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 
 from experiment import stops
 from experiment.processes import joined, local_rank
+from foundation.errors import InputWarning
 from foundation.shown import visible_lines
 from preprocessing.errors import InputError
 
@@ -36,7 +38,7 @@ def run(main: Callable[[], None]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a title that the terminal has no letters for ends nothing
     with stops.stoppable():
         try:
-            with joined(), _files():
+            with joined(), _files(), _plain_warnings():
                 main()
                 sys.stdout.flush()
         except InputError as error:
@@ -64,6 +66,23 @@ def _files() -> Iterator[None]:
         raise InputError(told(error)) from None
     except OSError as error:
         raise InputError(told(error)) from None
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings about the input without the line of code that found it."""
+    usual = warnings.formatwarning
+
+    def plain(message, category, filename, lineno, line=None) -> str:
+        if issubclass(category, InputWarning):
+            return f"warning: {visible_lines(message)}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def told(error: OSError) -> str:

@@ -42,7 +42,7 @@ def code_revision() -> dict:
 
 def _git(*words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
     except OSError:  # no git here
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -21,7 +21,7 @@ from training import distributed
 from training.calibration import calibration
 from training.metrics import click_probability
 from training.report import closing_table, make_result
-from training.result_file import RUN
+from training.result_file import EDITABLE, RUN
 from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
 from training.trainer import split_logits, split_metrics
 
@@ -42,7 +42,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     actual = {"model_name": name, "model_arguments": model.settings, "embedding_optimizer": model.embedding_optimizer}
     config = _plain(options.config | actual)
     group = distributed.current()
-    identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
+    identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, EDITABLE: model.editable, **config}
     identity = group.once(lambda: identity)  # devices differ
     path = run_folder(options, data.name, name)
     opened: list[RunFolder] = []
@@ -151,7 +151,7 @@ def _measure(
         },
         config=config,
     )
-    return result | {RUN: end_record(record)}
+    return result | {EDITABLE: model.trained_with, RUN: end_record(record)}
 
 
 def _plain(value):

@@ -1,4 +1,4 @@
-"""The one exception that means "the input is wrong", as opposed to "the program is wrong"."""
+"""What means "the input is wrong", as opposed to "the program is wrong"."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message says what was wrong, what was received and what to do, in one or two lines. Scripts print it on
     standard error and exit with status 2; library callers catch it as a `ValueError`.
     """
+
+
+class InputWarning(UserWarning):
+    """Input that can be used and is probably not what was meant. Scripts print the message alone."""

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from foundation.errors import InputWarning
 from model.effects import Idle, check_arguments, check_options, constructor_defaults, effective
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
@@ -38,7 +39,7 @@ class Output:
     latent: dict[str, Any] = field(default_factory=dict)
 
 
-class EditedWarning(UserWarning):
+class EditedWarning(InputWarning):
     """A function that belongs to a trained model was edited afterwards."""
 
 

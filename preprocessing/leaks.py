@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from foundation.errors import InputWarning
 from preprocessing.raw import RawData
 
 # A feature is told of if labels drawn at random would be told apart as exactly with a probability below this, in
@@ -16,7 +17,7 @@ from preprocessing.raw import RawData
 ACCIDENT = math.log(1e-12)
 
 
-class LeakWarning(UserWarning):
+class LeakWarning(InputWarning):
     """A feature tells the labels apart exactly, so that a model learns nothing else."""
 
 

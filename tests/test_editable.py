@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from helpers import random_raw, small_model
 from serving_helpers import dataset, random_model, save_run
 
+from experiment.main import run
 from model import load_model
 from model.base import EditedWarning
 from model.editable import version_of
@@ -132,3 +134,17 @@ def test_models_without_such_a_function_never_warn(tmp_path, monkeypatch):
         load_model(tmp_path).predict(data.test)
     assert small_model("lr", data).editable == {}
     assert torch.is_tensor(data.label)
+
+
+def test_scripts_print_a_warning_of_input_without_the_line_of_code(capsys, monkeypatch):
+    def show(*what) -> None:  # as without pytest, which keeps warnings for itself
+        sys.stderr.write(warnings.formatwarning(*what[:4]))
+
+    def main() -> None:
+        warnings.warn("fe_score was edited", EditedWarning, stacklevel=1)
+
+    monkeypatch.setattr(warnings, "showwarning", show)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        run(main)
+    assert capsys.readouterr().err == "warning: fe_score was edited\n"

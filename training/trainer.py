@@ -225,7 +225,7 @@ class Trainer:
 def _description(model: nn.Module, train, validation, options: TrainOptions) -> dict[str, str]:
     """What processes that train one model must share."""
     return {
-        "the model": f"{type(model).__name__} {model.settings} {model.columns}",
+        "the model": f"{type(model).__name__} {model.settings} {model.editable} {model.columns}",
         "the seed": str(model.seed),
         "the options": str(options),
         "the training rows": _digest(train),
