@@ -282,7 +282,7 @@ class TestPage:
         monkeypatch.chdir(tmp_path)
         page = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
         blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-        assert len(blocks) == 5
+        assert len(blocks) == 7
         scope: dict = {}
         with warnings.catch_warnings():
             warnings.simplefilter("error", LeakWarning)
