@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from serving.report import liked_before, rows_of, table, user_line
 from serving.source import load_dataset
 from serving.state import load_two_tower
 from serving.update import build_index
+
+DEEPEST = 8  # lists and objects within each other; features need three
 
 
 def main() -> None:
@@ -118,32 +122,63 @@ def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:
 
 def _ids(path: Path, text: bool) -> list:
     """One id a line."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}. Give a file with one item id a line.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text. Give a file with one item id a line.") from None
-    return [_id(line, text, str(path)) for line in lines if line]
+    content = _text(path, str(path), "a file with one item id a line")
+    return [_id(line.strip(), text, str(path)) for line in content.split("\n") if line.strip()]
 
 
 def _id(given: str, text: bool, place: str) -> int | str:
     if text:
         return given
-    try:
-        return int(given)
-    except ValueError:
-        raise InputError(f"{place}: an id is a whole number here. Received: {given!r}.") from None
+    # `int` itself also takes 1_0, and digits of other scripts.
+    if re.fullmatch(r"[+-]?[0-9]{1,20}", given) is None:
+        raise InputError(f"{place}: an id is a whole number here. Received: {given[:60]!r}.")
+    return int(given)
 
 
 def _json(given: str, place: str) -> Any:
     """JSON as it stands, or from a file."""
+    inline = given.lstrip().startswith(("{", "["))
+    content = given if inline else _text(given, f"{place}: {given[:200]}", "JSON, or a file of it")
     try:
-        return json.loads(given if given.lstrip().startswith(("{", "[")) else Path(given).read_text())
-    except OSError as error:
-        raise InputError(f"{place}: {given} cannot be read: {error.strerror}. Give JSON, or a file of it.") from None
+        document = json.loads(content, object_pairs_hook=_object)
+    except RecursionError:
+        document = None
     except ValueError as error:
         raise InputError(f"{place} must be JSON, or a file of it ({error}). Received: {given[:60]!r}.") from None
+    if document is None or _is_deep(document):
+        raise InputError(f"{place} must hold objects of features, each a value or a list. Received: {given[:60]!r}.")
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises `ValueError` for a name that stands there twice, of which JSON's reader would take the last."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands twice in one object")
+    return dict(pairs)
+
+
+def _is_deep(document: Any) -> bool:
+    """Whether there are so many lists and objects within each other that a message could not even print them."""
+    level = [document]
+    for _ in range(DEEPEST):
+        parts = [
+            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, (dict, list))
+        ]
+        level = [one for part in parts for one in part]
+    return bool(level)
+
+
+def _text(path: Path | str, name: str, wanted: str) -> str:
+    """The content of a text file. A byte order mark before it is none of it."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror}. Give {wanted}.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text. Give {wanted}.") from None
+    except ValueError:  # a zero character
+        raise InputError(f"{name!r} is no path. Give {wanted}.") from None
 
 
 def _levels(text: str) -> str | list[int]:

@@ -91,7 +91,7 @@ def make_run(run: Path, name: str, items: int, precision: str = "float32", **arg
     rng = np.random.default_rng(0)
     model = make_model(name, items, **arguments)
     vocabularies = VOCABULARIES | {"movie_id": list(range(1, vocabulary_size(items)))}
-    encodings = {"vocabularies": vocabularies, "scalers": {}}
+    encodings = {"vocabularies": vocabularies, "scalers": {}, "mean_label": 0.5}
     model.save(run, {"columns": {"schema": asdict(SCHEMA)}, **encodings})
     write_index(run, model, users(rng, items), random_items(rng, items), precision, {"new_user": {}, "new_item": {}})
     return model

@@ -4,8 +4,8 @@
     data      the sections, each on a block boundary, in blocks of 4096 bytes (a page)
 
 Opening checks the header alone, which holds the checksums of the blocks. A block is checked the first time a process
-touches it, so that a gigabyte opens in a millisecond and a reader pays for what it reads. A small file is checked
-whole. A file is complete or absent, and never changed once it has its name.
+touches it, so that a gigabyte opens in a millisecond and a reader pays for what it reads. A small file is read and
+checked whole. A file is complete or absent (`serving.format_writer`), and never changed once it has its name.
 """
 
 from __future__ import annotations
@@ -14,81 +14,53 @@ import json
 import math
 import mmap
 import os
+import stat
 import struct
+import threading
 import weakref
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from preprocessing.errors import InputError
 
-MAGIC, VERSION = b"PRERANK\n", 1
+MAGIC, VERSION = b"PRERANK\n", 2
 BLOCK = 4096
-CHECK_WHOLE = 4 << 20  # bytes: checked within a few milliseconds
+CHECK_WHOLE = 4 << 20  # bytes: read and checked within a few milliseconds
 # Rows of a larger section are read and not mapped: a fault on a mapped row can make two megabytes around it resident.
 MAPPED = 64 << 20
 PREFIX = struct.Struct("<8sIIIQ")  # magic, version, bytes of the header, bytes of its JSON, bytes of the file
 CRC = struct.Struct("<I")
 
 Sections = dict[str, tuple[str, tuple[int, ...]]]  # name -> dtype, shape
-
-
-@contextmanager
-def create(path: Path, sections: Sections, meta: dict) -> Iterator[dict[str, np.ndarray]]:
-    """Yields zeroed arrays to fill, on disk and not in memory; the file gets its name once they are.
-
-    meta: anything that JSON can hold, readable without touching the data.
-    """
-    places, size = {}, 0
-    for name, (dtype, shape) in sections.items():
-        places[name] = {"dtype": dtype, "shape": list(shape), "offset": size}
-        size += _whole_blocks(np.dtype(dtype).itemsize * math.prod(shape))
-    description = json.dumps({"sections": places, "meta": meta}).encode()
-    header = _whole_blocks(PREFIX.size + len(description) + CRC.size * (size // BLOCK + 1))
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("w+b") as file:
-            file.truncate(header + size)
-            content = mmap.mmap(file.fileno(), header + size)  # not closed here: the arrays may outlive this function
-            yield {name: _view(content, header, place) for name, place in places.items()}
-            data = memoryview(content)[header:]
-            sums = np.array([zlib.crc32(data[at : at + BLOCK]) for at in range(0, size, BLOCK)], dtype="<u4")
-            table = PREFIX.size + len(description)
-            content[: PREFIX.size] = PREFIX.pack(MAGIC, VERSION, header, len(description), header + size)
-            content[PREFIX.size : table] = description
-            content[table : table + sums.nbytes] = sums.tobytes()
-            content[header - CRC.size : header] = CRC.pack(zlib.crc32(content[: header - CRC.size]))
-            content.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+_SEEKING = threading.Lock()
 
 
 class SectionFile:
-    """One such file, memory-mapped.
+    """One such file, memory-mapped; a small one in memory, where nobody who overwrites the file reaches it.
 
-    Raises `InputError` where the file is not one, was cut or altered, or has another version.
+    Raises `InputError` where the file is not one, was cut or altered, or has another version, and `OSError` where it
+    cannot be opened.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._file = os.open(path, os.O_RDONLY)
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for a writer
+            self._damaged("it is no file")
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._file)
         size = os.fstat(self._file).st_size
         if size < BLOCK:
             self._damaged("it is cut off")
-        # Copy on write: torch wants writable memory, and no byte of the file may change.
-        self._content = mmap.mmap(self._file, 0, access=mmap.ACCESS_COPY)
+        self._small = size <= CHECK_WHOLE
+        self._content = self._loaded(size) if self._small else self._mapped(size)
         magic, version, self._header, json_size, expected = PREFIX.unpack_from(self._content)
         if magic != MAGIC:
             self._damaged("it does not begin as an index does")
         if expected != size or not BLOCK <= self._header <= size:
             self._damaged(f"it has {size} bytes")
-        body = self._content[: self._header - CRC.size]
+        body = bytes(self._content[: self._header - CRC.size])
         if CRC.unpack_from(self._content, self._header - CRC.size)[0] != zlib.crc32(body):
             self._damaged("its header was altered")
         if version != VERSION:
@@ -100,7 +72,7 @@ class SectionFile:
         self._sums = np.frombuffer(body, "<u4", blocks, PREFIX.size + json_size)
         self._checked = np.zeros(blocks, dtype=bool)
         self._whole: set[str] = set()  # sections of which every block is checked
-        if size <= CHECK_WHOLE:
+        if self._small:
             self.verify()
 
     def __contains__(self, name: str) -> bool:
@@ -111,25 +83,21 @@ class SectionFile:
         """Bytes of the file."""
         return len(self._content)
 
-    def is_at(self, path: Path) -> bool:
-        """Whether this is the file that is there now, and not one that had its name."""
-        return os.path.samestat(os.fstat(self._file), path.stat())
-
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._places[name]["shape"])
 
     def section(self, name: str) -> np.ndarray:
         """A section, all of it checked."""
-        array = _view(self._content, self._header, self._places[name])
+        array = view(self._content, self._header, self._places[name])
         if name not in self._whole:
             first = self._places[name]["offset"] // BLOCK
-            self._check(np.arange(first, first + _whole_blocks(array.nbytes) // BLOCK))
+            self._check(np.arange(first, first + whole_blocks(array.nbytes) // BLOCK))
             self._whole.add(name)
         return array
 
     def rows(self, name: str, rows: np.ndarray) -> np.ndarray:
         """A copy of some rows of a section, of which only these are read and checked. rows: (n,) int64."""
-        array = _view(self._content, self._header, self._places[name])
+        array = view(self._content, self._header, self._places[name])
         if not array.nbytes:
             return array[rows]
         size = array.nbytes // len(array)
@@ -140,13 +108,27 @@ class SectionFile:
             self._check(np.minimum(first[:, None] + span, last[:, None]).ravel())
         if array.nbytes <= MAPPED or size <= array.itemsize:
             return array[rows]
-        content = bytearray().join(os.pread(self._file, size, self._header + place) for place in start.tolist())
+        content = bytearray().join(self._read(size, self._header + place) for place in start.tolist())
         return np.frombuffer(content, array.dtype).reshape(len(rows), *array.shape[1:])
 
     def verify(self) -> None:
         """Checks every byte. Raises `InputError` at the first block that was altered."""
         self._check(np.arange(len(self._checked)))
         self._whole.update(self._places)
+
+    def _mapped(self, size: int) -> memoryview:
+        # Copy on write: torch wants writable memory, and no byte of the file may change.
+        return memoryview(mmap.mmap(self._file, size, access=mmap.ACCESS_COPY))
+
+    def _loaded(self, size: int) -> memoryview:
+        """All of a small file, on the boundary of a page as in a map."""
+        memory = np.empty(size + BLOCK, dtype=np.uint8)
+        start = -memory.ctypes.data % BLOCK
+        content = memoryview(memory)[start : start + size]
+        with open(self._file, "rb", buffering=0, closefd=False) as file:
+            if file.readinto(content) < size:
+                self._damaged("it was cut off")
+        return content
 
     def _check(self, blocks: np.ndarray) -> None:
         pending = blocks[~self._checked[blocks]]
@@ -155,21 +137,42 @@ class SectionFile:
         pending = np.unique(pending)
         for block, expected in zip(pending.tolist(), self._sums[pending].tolist(), strict=True):
             start = self._header + block * BLOCK
-            if zlib.crc32(os.pread(self._file, BLOCK, start)) != expected:
+            content = self._content[start : start + BLOCK] if self._small else self._read(BLOCK, start)
+            if zlib.crc32(content) != expected:
                 self._damaged(f"its bytes {start} to {start + BLOCK - 1} were altered")
         self._checked[pending] = True
+
+    def _read(self, size: int, place: int) -> bytes:
+        """From the file and not through the map, where a read beyond the end of a cut file kills the process."""
+        try:
+            content = read_at(self._file, size, place)
+        except OSError as error:
+            raise InputError(f"The index file {self.path} cannot be read: {error.strerror}.") from None
+        if len(content) < size:
+            self._damaged("it was cut off")
+        return content
 
     def _damaged(self, problem: str) -> None:
         raise InputError(f"The index file {self.path} is damaged: {problem}. Build it again with prerank.py build.")
 
 
-def _view(content: mmap.mmap, header: int, place: dict) -> np.ndarray:
+def read_at(descriptor: int, size: int, place: int) -> bytes:
+    """`size` bytes of an open file from `place` on, fewer at its end. Threads and forked processes may share it."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, place)
+    with _SEEKING:
+        os.lseek(descriptor, place, os.SEEK_SET)
+        return os.read(descriptor, size)
+
+
+def view(content: memoryview | mmap.mmap, header: int, place: dict) -> np.ndarray:
+    """The array of a section's entry in the header."""
     count = math.prod(place["shape"])
     if count == 0:
         return np.zeros(place["shape"], dtype=place["dtype"])
     return np.frombuffer(content, place["dtype"], count, header + place["offset"]).reshape(place["shape"])
 
 
-def _whole_blocks(size: int) -> int:
+def whole_blocks(size: int) -> int:
     """`size` rounded up to whole blocks."""
     return -(-size // BLOCK) * BLOCK

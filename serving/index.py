@@ -15,21 +15,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preprocessing.dataset import Features
+from model.base import TwoTower
 from preprocessing.errors import InputError
 from serving.columns import STORED, Columns, blocks_shape, check_precision, fill_blocks, head_scales
-from serving.format import SectionFile, create
-from serving.table import Entities, EntityTable, in_key_order, keys_of, sections_of
+from serving.format import SectionFile
+from serving.format_writer import create
+from serving.manifest import Manifest, index_folder
+from serving.scorers import item_heads
+from serving.table import Entities, EntityTable, hashed, in_key_order, plain_ids, sections_of
 
 ENCODE_ROWS = 8192
-Encode = Callable[[Features], Tensor]  # item features -> (B, H * d)
 
 
-def encode(entities: Entities, encode_item: Encode, names: list[str], rows: np.ndarray | None = None) -> np.ndarray:
-    """Item vectors (n, H * d) float32, a batch at a time; into `rows` where it is given."""
-    parts = []
+def encode(entities: Entities, model: TwoTower, rows: np.ndarray | None = None) -> np.ndarray:
+    """Item vectors (n, H * d) float32, a batch at a time; into `rows` where it is given.
+
+    model: in evaluation mode, on the CPU.
+    """
+    names, parts = [column.name for column in model.item_columns], []
     for part in torch.arange(len(entities)).split(ENCODE_ROWS):
-        vectors = encode_item({name: entities.features.batch(name, part) for name in names}).float().numpy()
+        vectors = model.encode_item({name: entities.features.batch(name, part) for name in names}).float().numpy()
         if not np.isfinite(vectors).all():
             raise InputError("The model gives NaN or infinite item vectors. Train it again.")
         if rows is None:
@@ -39,15 +44,13 @@ def encode(entities: Entities, encode_item: Encode, names: list[str], rows: np.n
     return rows if rows is not None else np.concatenate(parts)
 
 
-def write_base(
-    path: Path, items: Entities, encode_item: Encode, names: list[str], heads: int, precision: str, meta: dict
-) -> None:
-    """Builds the base file from items. names: the features that `encode_item` reads."""
+def write_base(path: Path, items: Entities, model: TwoTower, precision: str, meta: dict) -> None:
+    """Builds the base file from items."""
     check_precision(precision)
     if not len(items):
         raise InputError("There is no item to build an index of.")
-    items = in_key_order(items)
-    width = encode(items.take(np.arange(1)), encode_item, names).shape[1]
+    items, heads = in_key_order(items), item_heads(model)
+    width = encode(items.take(np.arange(1)), model).shape[1]
     sections, content, table = sections_of(items)
     sections["rows"] = ("<f4", (len(items), width))
     sections["blocks"] = (STORED[precision], blocks_shape(len(items), heads, width // heads))
@@ -55,19 +58,40 @@ def write_base(
     with create(path, sections, meta | table | {"precision": precision}) as arrays:
         for name, array in content.items():
             arrays[name][...] = array
-        encode(items, encode_item, names, arrays["rows"])
+        encode(items, model, arrays["rows"])
         arrays["scales"][...] = head_scales(arrays["rows"], heads) if precision == "int8" else 1
         fill_blocks(arrays["blocks"], arrays["rows"], arrays["scales"])
 
 
-def write_delta(path: Path, items: Entities, rows: np.ndarray, gone: np.ndarray) -> None:
+def write_delta(path: Path, items: Entities, rows: np.ndarray, gone: np.ndarray, meta: dict) -> None:
     """items: in key order, rows: their vectors (n, H * d). gone: keys of the base that it no longer speaks for."""
     sections, content, table = sections_of(items)
     content |= {"rows": rows, "gone": gone}
     sections |= {"rows": ("<f4", rows.shape), "gone": ("<i8", gone.shape)}
-    with create(path, sections, table) as arrays:
+    with create(path, sections, meta | table) as arrays:
         for name, array in content.items():
             arrays[name][...] = array
+
+
+def write_users(path: Path, users: Entities, meta: dict) -> None:
+    sections, content, table = sections_of(in_key_order(users))
+    with create(path, sections, meta | table) as arrays:
+        for name, array in content.items():
+            arrays[name][...] = array
+
+
+def open_file(run: Path, manifest: Manifest, name: str) -> SectionFile:
+    """A file that the manifest names. Raises `InputError` where it is missing, damaged, or another than is meant."""
+    path, build = index_folder(run) / name, f"Build the index again: python prerank.py build {run}"
+    try:
+        file = SectionFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{path.parent} lacks files that its manifest names: {name}. {build}") from None
+    except OSError as error:
+        raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
+    if any(file.meta.get(key) != mark for key, mark in manifest.marks(name).items()):
+        raise InputError(f"The index file {path} belongs to another build than its manifest. {build}")
+    return file
 
 
 class Snapshot:
@@ -110,14 +134,14 @@ class Snapshot:
         return Columns.of(file.section("blocks"), file.section("scales"), self.size)
 
     def find(self, ids) -> np.ndarray:
-        """(n,) int64 rows of ids, -1 for an unknown one."""
-        array = np.asarray(ids)
-        if array.ndim != 1 or (array.dtype.kind in "iu") == self.base.has_text_ids:
+        """(n,) int64 rows of ids, -1 for an unknown one. Raises `InputError` for ids of another kind."""
+        array = plain_ids(ids)
+        text = array.dtype == object
+        if len(array) and text != self.base.has_text_ids:
             raise InputError(
-                f"Item ids must be a list of {'strings' if self.base.has_text_ids else 'whole numbers'}. "
-                f"Received: {str(ids)[:80]}."
+                f"Item ids must be a list of {'whole numbers' if text else 'strings'}. Received: {str(ids)[:80]}."
             )
-        return self.find_keys(keys_of(ids))
+        return self.find_keys(hashed(array) if text else array)
 
     def find_keys(self, keys: np.ndarray) -> np.ndarray:
         """The same for keys."""

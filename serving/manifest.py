@@ -1,39 +1,71 @@
 """Which files make up an index, and how it changes: a writer adds files, then replaces the manifest, which names them.
 
 Readers open what the manifest names and never see anything else: the old state before the replacement, the new one
-after it. Writers take turns by a lock. Files that the manifest no longer names are deleted; a reader that has them open
-keeps them.
+after it. Writers take turns by a lock. Files of the index that the manifest no longer names are deleted; a reader that
+has them open keeps them.
+
+The manifest names each file with the random id that the file carries in its own header, beside the checksum of the
+model and the random id of the build: a file of another run, of an earlier build or of another copy of the run may have
+the right name, and is refused.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import zlib
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from secrets import token_hex
 
-from foundation.atomic import write_atomic
+from foundation.atomic import remove_left_behind, write_atomic
+from foundation.locks import locked
 from foundation.run_files import CONFIG, WEIGHTS
 from foundation.run_files import signature as signature_of
+from foundation.sealed import seal, unseal
 from preprocessing.errors import InputError
 from training import store
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
+ADVICE = "Build the index again with prerank.py build."
+_FILE = re.compile(r"(?:base|delta|users)-([0-9]+)\.idx")
+_WRITTEN = re.compile(rf"{_FILE.pattern}|{re.escape(MANIFEST)}")
+_UNFINISHED = re.compile(rf"(?:{_WRITTEN.pattern})\.tmp")  # of versions before 2
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """generation: counts changes. model: checksum of the model that encoded the items. Others: names of files."""
+    """generation: counts changes. model: checksum of the model that encoded the items. build: random, of the build that
+    all files go back to. base, users, delta: names of files. ids: of each named file, random."""
 
     generation: int
     model: str
+    build: str
     base: str
     users: str
     delta: str | None = None
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_build(cls, generation: int, model: str) -> Manifest:
+        """Of a new base and new users."""
+        empty = cls(generation - 1, model, token_hex(16), "", "")
+        return empty.next(base=f"base-{generation}.idx", users=f"users-{generation}.idx")
+
+    def next(self, **files: str | None) -> Manifest:
+        """The next generation, with other files in the place of these: base, users, delta."""
+        changed = replace(self, generation=self.generation + 1, **files)
+        return replace(changed, ids={name: self.ids.get(name) or token_hex(16) for name in changed.names})
+
+    @property
+    def names(self) -> list[str]:
+        """Of all files."""
+        return [name for name in (self.base, self.users, self.delta) if name]
+
+    def marks(self, name: str) -> dict[str, str]:
+        """What the file of this name has in its meta: that it is this very file."""
+        return {"model": self.model, "build": self.build, "id": self.ids[name]}
 
 
 def index_folder(run: Path) -> Path:
@@ -52,52 +84,78 @@ def model_signature(run: Path) -> list[tuple]:
 
 def signature(run: Path) -> tuple[int, ...]:
     """Differs after every change of the index: the manifest is a new file each time."""
+    path = index_folder(run) / MANIFEST
     try:
-        status = os.stat(index_folder(run) / MANIFEST)
-    except OSError:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{run} has no item index. Build it: python prerank.py build {run}") from None
+    except OSError as error:
+        raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def read_manifest(run: Path) -> Manifest:
-    """Raises `InputError` where there is no index, or its manifest was altered."""
+    """Raises `InputError` where there is no index, or its manifest was altered or cannot be read."""
     signature(run)
     path = index_folder(run) / MANIFEST
+    if not path.is_file():
+        raise InputError(f"The index file {path} is damaged: it is no file. Move it away, then build the index again.")
     try:
-        saved = json.loads(path.read_bytes())
-        manifest = Manifest(**saved["index"])
-        intact = saved["crc32"] == _crc32(manifest)
-    except (ValueError, KeyError, TypeError):
-        intact = False
-    if not intact:
-        raise InputError(f"The index file {path} is damaged. Build the index again with prerank.py build.")
-    return manifest
+        return Manifest(**unseal(path.read_bytes(), path, ADVICE))
+    except OSError as error:
+        raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
+    except TypeError:
+        raise InputError(f"The index file {path} is of another version of this program. {ADVICE}") from None
 
 
 def write_manifest(run: Path, manifest: Manifest) -> None:
-    """Switches all readers to this state, and deletes what it does not name. Only under `writing`."""
-    folder = index_folder(run)
-    content = {"index": asdict(manifest), "crc32": _crc32(manifest)}
-    write_atomic(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
-    named = {MANIFEST, LOCK, manifest.base, manifest.users, manifest.delta}
-    for path in folder.iterdir():
-        if path.name not in named:
-            path.unlink(missing_ok=True)
+    """Switches all readers to this state. Only under `writing`."""
+    write_atomic(index_folder(run) / MANIFEST, seal(asdict(manifest)))
 
 
 @contextmanager
 def writing(run: Path) -> Iterator[Path]:
-    """The index folder, with no other writer in it. Raises `InputError` where it cannot be written."""
+    """The index folder, with no other writer in it. What nothing names goes before and afterwards.
+
+    Raises `InputError` where it cannot be written; then what was there before still answers.
+    """
     folder = index_folder(run)
     try:
         folder.mkdir(exist_ok=True)
-        lock = (folder / LOCK).open("w")
+        with locked(folder / LOCK):
+            _clean(run)
+            try:
+                yield folder
+            finally:
+                _clean(run)
     except OSError as error:
-        raise InputError(f"The index folder {folder} cannot be written: {error.strerror}.") from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by the end of the process
-        yield folder
+        place = f" ({error.filename})" if error.filename else ""
+        raise InputError(
+            f"The index in {folder} cannot be written: {error.strerror or error}{place}. It is as it was before. "
+            "Make room, or see to the rights of the folder, and try again."
+        ) from None
 
 
-def _crc32(manifest: Manifest) -> int:
-    return zlib.crc32(json.dumps(asdict(manifest), sort_keys=True).encode())
+def last_generation(run: Path) -> int:
+    """Of the index that is there, whatever its state; file names do not come twice, so that no reader mixes two."""
+    numbers = [int(found[1]) for found in map(_FILE.fullmatch, os.listdir(index_folder(run))) if found]
+    with suppress(InputError):
+        numbers.append(read_manifest(run).generation)
+    return max(numbers, default=0)
+
+
+def _clean(run: Path) -> None:
+    """Deletes what earlier writers left: unfinished files, and files that the manifest does not name.
+
+    Files of other names are not the index's. With a manifest that cannot be read, no whole file is known to be unused.
+    """
+    folder = index_folder(run)
+    with suppress(OSError):  # what cannot be deleted harms nobody
+        remove_left_behind(folder, _WRITTEN)
+    with suppress(OSError, InputError):
+        named = read_manifest(run).names if os.path.lexists(folder / MANIFEST) else []
+        for path in folder.iterdir():
+            unnamed = _FILE.fullmatch(path.name) and path.name not in named
+            if unnamed or _UNFINISHED.fullmatch(path.name):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ import torch
 
 from preprocessing.errors import InputError
 from serving.features import Raw
+from serving.follow import Follower
 from serving.index import ENCODE_ROWS, Snapshot
-from serving.manifest import signature
 from serving.scorers import Levels
 from serving.search import Ranking, all_logits, best_of_all, exact_logits, rankings_of
 from serving.state import State
@@ -36,12 +36,13 @@ class PreRanker:
 
     def __init__(self, state: State):
         self.state = state
+        self._follower = Follower()
 
     @classmethod
     def load(cls, run: str | Path) -> PreRanker:
         """Raises `InputError` for a folder without a trained two-tower model, without index, or with one that is older
         than the model, cut or altered."""
-        return cls(State.load(Path(run)))
+        return cls(State.load(run))
 
     def rank(
         self, user: User | Sequence[User], candidates: Sequence | None = None, k: int = 100, levels: Levels = None
@@ -120,10 +121,8 @@ class PreRanker:
 
     def _current(self) -> State:
         """The state that the manifest names now. A request works on one state from start to end."""
-        state = self.state
-        if signature(state.run) != state.signature:
-            state = self.state = state.refreshed()
-        return state
+        self.state = self._follower.newest(self.state)
+        return self.state
 
     def _query(self, state: State, users: list[User], levels: Levels) -> Any:
         with torch.inference_mode():

@@ -262,5 +262,5 @@ def chosen_levels(levels: Levels, count: int) -> list[int]:
 
 
 def _no_levels(levels: Levels) -> None:
-    if levels not in (None, "all"):
+    if levels is not None:
         raise InputError(f"Only IntTower has levels to choose from. Leave levels={levels!r} out.")

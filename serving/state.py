@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import serving.forked  # noqa: F401  whoever ranks may fork
 from model import load_model
 from model.base import TwoTower
 from preprocessing.dataset import Features
@@ -17,8 +18,8 @@ from preprocessing.errors import InputError
 from serving.features import RawEncoder, concatenate
 from serving.fold import for_inference
 from serving.format import SectionFile
-from serving.index import Snapshot
-from serving.manifest import Manifest, index_folder, model_checksum, model_signature, read_manifest, signature
+from serving.index import Snapshot, open_file
+from serving.manifest import Manifest, model_checksum, model_signature, read_manifest, signature
 from serving.scorers import Scorer, make_scorer
 from serving.table import EntityTable, keys_of
 from training.store import read_config
@@ -43,7 +44,8 @@ class State:
     new_item: Features
 
     @classmethod
-    def load(cls, run: Path) -> State:
+    def load(cls, run: str | Path) -> State:
+        run = Path(run).absolute()  # the process may change its folder
         trained, config, checksum = read_run(run)
         seen, manifest, users, items = _open(run, None)
         if manifest.model != checksum:
@@ -57,7 +59,6 @@ class State:
         with torch.inference_mode():
             sample = model.encode_user(known | unknown)
             scorer = make_scorer(model, sample, items.vectors(np.arange(min(SAMPLE, items.places))))
-        means = items.base.file.meta
         return cls(
             run=run,
             signature=seen,
@@ -67,8 +68,7 @@ class State:
             scorer=scorer,
             users=users,
             items=items,
-            new_user=_constants(means["new_user"]),
-            new_item=_constants(means["new_item"]),
+            **_stand_ins(items),
         )
 
     def refreshed(self) -> State:
@@ -76,7 +76,13 @@ class State:
         seen, manifest, users, items = _open(self.run, self)
         if manifest.model != self.manifest.model:
             return State.load(self.run)
-        return replace(self, signature=seen, manifest=manifest, users=users, items=items)
+        return replace(self, signature=seen, manifest=manifest, users=users, items=items, **_stand_ins(items))
+
+    @property
+    def files(self) -> dict[str, SectionFile]:
+        """All that are open, by their ids."""
+        tables = (self.users, self.items.base, self.items.delta)
+        return {table.file.meta["id"]: table.file for table in tables if table is not None}
 
     def request(self, users: list) -> Features:
         """What the user tower reads for these users, a batch. Raises `InputError` for whatever cannot be one."""
@@ -153,20 +159,22 @@ def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, E
     """Opens what the manifest names; files of `before` that it still names are not opened again."""
     for _ in range(ATTEMPTS):
         seen = signature(run)
-        manifest = read_manifest(run)
-        folder = index_folder(run)
         try:
-            # Of an index that was deleted and built again, files have the names of earlier ones.
-            same_base = before is not None and before.items.base.file.is_at(folder / manifest.base)
-            base = before.items.base.file if same_base else SectionFile(folder / manifest.base)
-            same_users = before is not None and before.users.file.is_at(folder / manifest.users)
-            users = before.users if same_users else EntityTable(SectionFile(folder / manifest.users))
-            delta = SectionFile(folder / manifest.delta) if manifest.delta else None
-        except FileNotFoundError:  # replaced between reading the manifest and opening the file
-            continue
-        return seen, manifest, users, Snapshot(base, delta)
-    raise InputError(f"{index_folder(run)} lacks files that its manifest names. Build the index again.")
+            manifest = read_manifest(run)
+            held = {} if before is None else before.files
+            files = {name: held.get(manifest.ids[name]) or open_file(run, manifest, name) for name in manifest.names}
+        except InputError:
+            if signature(run) == seen:
+                raise
+            continue  # replaced between reading the manifest and opening the files
+        delta = files[manifest.delta] if manifest.delta else None
+        return seen, manifest, EntityTable(files[manifest.users]), Snapshot(files[manifest.base], delta)
+    raise InputError(f"The index of {run} was replaced again and again while it was read. Try again.")
 
 
-def _constants(values: dict[str, float]) -> Features:
-    return {name: torch.tensor([value], dtype=torch.float32) for name, value in values.items()}
+def _stand_ins(items: Snapshot) -> dict[str, Features]:
+    """new_user, new_item"""
+    return {
+        name: {key: torch.tensor([value], dtype=torch.float32) for key, value in items.base.file.meta[name].items()}
+        for name in ("new_user", "new_item")
+    }

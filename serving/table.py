@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -77,26 +77,75 @@ def utf8(what: str, text: str) -> bytes:
         ) from None
 
 
+def plain_ids(ids: Sequence | np.ndarray) -> np.ndarray:
+    """(n,) int64, or strings as objects, of ids in a list, array, Series or Arrow array of any type that holds them.
+
+    Whole numbers of a floating type count where each stands for itself alone, below 2**53.
+    Raises `InputError` for anything else: other kinds, both kinds, truth values, gaps, numbers beyond 64 bits.
+
+    >>> plain_ids([3, 1.0]).tolist(), plain_ids(np.array([7], dtype=np.uint64)).dtype.name
+    ([3, 1], 'int64')
+    """
+    if not isinstance(ids, (list, tuple)):
+        try:
+            array = np.asarray(ids)
+        except (TypeError, ValueError):
+            array = np.zeros(0, dtype=bool)
+        if array.dtype.kind in "iu" and array.ndim == 1:
+            if array.dtype.kind == "u" and len(array) and array.max() > np.iinfo(np.int64).max:
+                raise _no_ids(ids)
+            return array.astype(np.int64, copy=False)
+        ids = array.tolist() if array.dtype.kind in "fOUT" and array.ndim == 1 else [array]
+    kinds = set(map(type, ids))
+    try:
+        if kinds <= {int}:  # as most are
+            return np.array(ids, dtype=np.int64)
+        if all(issubclass(kind, str) for kind in kinds):
+            # As objects: an array of numpy's own strings loses any zero characters at their ends.
+            return np.array(ids, dtype=object)
+        return np.array([_whole(one) for one in ids], dtype=np.int64)
+    except (OverflowError, TypeError):
+        raise _no_ids(ids) from None
+
+
+def _whole(value) -> int:
+    """Raises `TypeError` for anything but a whole number."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, (float, np.floating)) and abs(value) < 2**53 and float(value).is_integer():
+        return int(value)
+    raise TypeError
+
+
+def _no_ids(ids) -> InputError:
+    try:
+        received = str(ids)[:80]
+    except ValueError:  # Python prints no number of more than 4300 digits
+        received = "a number of thousands of digits"
+    return InputError(f"Ids must be a list of whole numbers below 2**63, or of strings. Received: {received}.")
+
+
+def hashed(texts: np.ndarray) -> np.ndarray:
+    """(n,) strings -> (n,) int64, a 64-bit hash of each. Raises `InputError` as `utf8` does."""
+    digests = b"".join(hashlib.blake2b(utf8("An id", one), digest_size=8).digest() for one in texts)
+    return np.frombuffer(digests, dtype="<i8").astype(np.int64)
+
+
 def keys_of(ids: Sequence | np.ndarray) -> np.ndarray:
     """(n,) int64, by which ids are sorted and found: whole numbers are their own, strings have a 64-bit hash.
 
-    Raises `InputError` for ids of other kinds, and strings that are not text (`utf8`).
+    Raises `InputError` for what is no id (`plain_ids`), and strings that are not text (`utf8`).
 
     >>> keys_of([3, 1]).tolist(), keys_of(["b00"]).tolist()
     ([3, 1], [-2230513773753566635])
     """
-    array = np.asarray(ids)
-    if array.ndim == 1 and array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64):
-        return array.astype(np.int64)
-    if array.ndim == 1 and all(isinstance(one, str) for one in ids):
-        # Not of `array`, whose strings have lost any zero characters at their ends.
-        digests = b"".join(hashlib.blake2b(utf8("An id", one), digest_size=8).digest() for one in ids)
-        return np.frombuffer(digests, dtype="<i8").astype(np.int64)
-    raise InputError(f"Ids must be whole numbers or strings, all of one kind. Received: {str(ids)[:80]}.")
+    array = plain_ids(ids)
+    return hashed(array) if array.dtype == object else array
 
 
 def in_key_order(entities: Entities) -> Entities:
-    """Raises `InputError` for an id that is there twice."""
+    """With ids as `plain_ids`. Raises `InputError` for an id that is there twice."""
+    entities = replace(entities, ids=plain_ids(entities.ids))
     keys = keys_of(entities.ids)
     order = np.argsort(keys, kind="stable")
     twice = np.flatnonzero(np.diff(keys[order]) == 0)
@@ -107,11 +156,12 @@ def in_key_order(entities: Entities) -> Entities:
 
 
 def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], dict]:
-    """Sections, contents and meta of entities in key order, for `format.create`. Raises `InputError` as `utf8` does."""
+    """Sections, contents and meta of entities in key order, for `format_writer.create`. Raises `InputError` as `utf8`
+    does."""
     content = {"key": keys_of(entities.ids)}
     names = {"value": list(entities.features.values), "list": list(entities.features.lists)}
     strings = dict(entities.texts)
-    if entities.ids.dtype.kind not in "iu":
+    if entities.ids.dtype == object:
         strings["id"] = entities.ids.tolist()
     for name, value in entities.features.values.items():
         content[f"value.{name}"] = value.numpy()

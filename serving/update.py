@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
-from foundation.run_files import WEIGHTS, committed, read_config
+from foundation.run_files import read_config
 from model.base import TwoTower
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from serving.features import Raw, stack
-from serving.format import SectionFile, create
-from serving.index import Snapshot, encode, write_base, write_delta
-from serving.manifest import Manifest, index_folder, model_checksum, read_manifest, write_manifest, writing
-from serving.scorers import item_heads
+from serving.index import Snapshot, encode, open_file, write_base, write_delta, write_users
+from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing
 from serving.source import defaults, item_entities, user_entities
-from serving.table import Entities, in_key_order, keys_of, sections_of
-
-if TYPE_CHECKING:
-    from serving.state import State
+from serving.state import State, read_run
+from serving.table import Entities, in_key_order, keys_of
 
 # A delta is rewritten by every change and scored from float32 rows; an item that is gone from the base is still scored
 # there, and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written
@@ -33,26 +28,29 @@ if TYPE_CHECKING:
 DELTA_ITEMS, DELTA_SHARE = 1024, 0.02
 
 
-def build_index(run: Path, model: TwoTower, data: Dataset, precision: str = "float32") -> Manifest:
-    """Encodes all items of a data set by a run's model and writes its index, with the users of the data set."""
+def build_index(run: str | Path, model: TwoTower, data: Dataset, precision: str = "float32") -> Manifest:
+    """Encodes all items of a data set by a run's model and writes its index, with the users of the data set.
+
+    model: as saved in the run; in training mode or not, it stays as it is.
+    """
+    run = Path(run).absolute()
     _require_encoding(run, data)
     meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
     return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
 
 
-def write_index(run: Path, model: TwoTower, users: Entities, items: Entities, precision: str, meta: dict) -> Manifest:
+def write_index(
+    run: str | Path, model: TwoTower, users: Entities, items: Entities, precision: str, meta: dict
+) -> Manifest:
     """Readers see the index that was there before until the new one is complete."""
-    checksum = model_checksum(run)
-    _require_saved(run, model)
-    names = [column.name for column in model.item_columns]
+    run = Path(run).absolute()
+    # Not `model` itself, which may be in training mode: requests, too, meet what was saved.
+    saved, _, checksum = read_run(run)
+    _require_same(run, saved, model)
     with writing(run) as folder, torch.inference_mode():
-        generation = _last_generation(run) + 1
-        manifest = Manifest(generation, checksum, f"base-{generation}.idx", f"users-{generation}.idx")
-        sections, content, table = sections_of(in_key_order(users))
-        with create(folder / manifest.users, sections, table) as arrays:
-            for name, array in content.items():
-                arrays[name][...] = array
-        write_base(folder / manifest.base, items, model.encode_item, names, item_heads(model), precision, meta)
+        manifest = Manifest.of_build(last_generation(run) + 1, checksum)
+        write_users(folder / manifest.users, users, manifest.marks(manifest.users))
+        write_base(folder / manifest.base, items, saved, precision, meta | manifest.marks(manifest.base))
         write_manifest(run, manifest)
     return manifest
 
@@ -65,19 +63,25 @@ def _require_encoding(run: Path, data: Dataset) -> None:
     saved.require_same(data.encoding, saved.identity, f"Data set '{data.name}'")
 
 
-def _require_saved(run: Path, model: TwoTower) -> None:
-    """The run may have been trained again since `model` was read: readers would take the new model with these items."""
-    saved, given = load_file(committed(run, WEIGHTS)), model.state_dict()
-    if saved.keys() != given.keys() or not all(torch.equal(given[name].cpu(), saved[name]) for name in saved):
+def _require_same(run: Path, saved: TwoTower, given: TwoTower) -> None:
+    """The run may have been trained again since `given` was read: readers would take the new model with these items."""
+    one, other = saved.state_dict(), given.state_dict()
+    if one.keys() != other.keys() or not all(_same_bits(one[name], other[name]) for name in one):
         raise InputError(f"The model in {run} is another one than that which is to encode the items. Build again.")
+
+
+def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    one, other = (each.cpu().contiguous().view(-1).view(torch.uint8) for each in (one, other))  # NaN equals itself
+    return torch.equal(one, other)
 
 
 def upsert_items(state: State, rows: Sequence[Raw]) -> int:
     """Adds or replaces items by raw features. Returns the new generation."""
     if not rows:
         raise InputError("There is no item to add.")
-    with writing(state.run), torch.inference_mode():
-        manifest, current = _current(state)
+    with _changing(state) as (manifest, current):
         changed = in_key_order(_encoded(state, current, rows))
         return _write(state, manifest, current, changed, keys_of(changed.ids))
 
@@ -86,22 +90,23 @@ def delete_items(state: State, ids: Sequence) -> int:
     """Removes items by id, each once however often it is named. Returns the new generation."""
     if len(ids) == 0:
         raise InputError("There is no item to delete.")
-    with writing(state.run), torch.inference_mode():
-        manifest, current = _current(state)
+    with _changing(state) as (manifest, current):
         unknown = [one for one, row in zip(ids, current.find(ids), strict=True) if row < 0]
         if unknown:
             raise InputError(f"{len(unknown)} items to delete are not in the index: {unknown[:5]}.")
         return _write(state, manifest, current, None, np.unique(keys_of(ids)))
 
 
-def _current(state: State) -> tuple[Manifest, Snapshot]:
-    """What is on disk now. Raises `InputError` where it belongs to another model than the writer's."""
-    manifest = read_manifest(state.run)
-    if manifest.model != state.manifest.model:
-        raise InputError(f"The index of {state.run} was built anew for another model. Load it again.")
-    folder = index_folder(state.run)
-    delta = SectionFile(folder / manifest.delta) if manifest.delta else None
-    return manifest, Snapshot(SectionFile(folder / manifest.base), delta)
+@contextmanager
+def _changing(state: State) -> Iterator[tuple[Manifest, Snapshot]]:
+    """What is on disk now, with no other writer. Raises `InputError` where the writer's model is another one's."""
+    signature(state.run)  # where there is no index, no folder of one comes to be
+    with writing(state.run), torch.inference_mode():
+        manifest = read_manifest(state.run)
+        if manifest.model != state.manifest.model:
+            raise InputError(f"The index of {state.run} was built anew for another model. Load it again.")
+        delta = open_file(state.run, manifest, manifest.delta) if manifest.delta else None
+        yield manifest, Snapshot(open_file(state.run, manifest, manifest.base), delta)
 
 
 def _encoded(state: State, current: Snapshot, rows: Sequence[Raw]) -> Entities:
@@ -134,35 +139,30 @@ def _text(name: str, value: Any) -> str:
 
 def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entities | None, keys: np.ndarray) -> int:
     """The next generation. changed: items to put in, or None. keys: of all items that change or go."""
-    folder, generation = index_folder(state.run), manifest.generation + 1
+    folder, number = index_folder(state.run), manifest.generation + 1
     kept = current.live()[~np.isin(current.live(), current.find_keys(keys))]
     in_delta = kept[kept >= current.size]
     rows = current.base.find(keys)
     gone = np.union1d(current.gone, rows[rows >= 0])  # rows of the base
     new = np.append(keys_of(current.ids(in_delta)), keys if changed else keys[:0])
     differing = len(gone) + int((current.base.find(new) < 0).sum())  # those that were replaced are among the gone ones
-    names = [column.name for column in state.model.item_columns]
     # Not where nothing is left: there is no index without items.
     if (len(kept) or changed) and differing > max(DELTA_ITEMS, DELTA_SHARE * current.size):
         items = Entities.join([current.entities(kept), *([changed] if changed else [])])
         old = current.base.file.meta
-        meta = {name: old[name] for name in ("new_user", "new_item")}
-        manifest = replace(manifest, generation=generation, base=f"base-{generation}.idx", delta=None)
-        base, heads = folder / manifest.base, item_heads(state.model)
-        write_base(base, items, state.model.encode_item, names, heads, old["precision"], meta)
+        manifest = manifest.next(base=f"base-{number}.idx", delta=None)
+        meta = {name: old[name] for name in ("new_user", "new_item")} | manifest.marks(manifest.base)
+        write_base(folder / manifest.base, items, state.model, old["precision"], meta)
     else:
         items, vectors = current.entities(in_delta), current.vectors(in_delta).numpy()
         if changed:
             items = Entities.join([items, changed])
-            vectors = np.concatenate([vectors, encode(changed, state.model.encode_item, names)])
+            vectors = np.concatenate([vectors, encode(changed, state.model)])
         order = np.argsort(keys_of(items.ids))
-        manifest = replace(manifest, generation=generation, delta=f"delta-{generation}.idx")
-        write_delta(folder / manifest.delta, items.take(order), vectors[order], current.base.file.rows("key", gone))
+        manifest = manifest.next(delta=f"delta-{number}.idx")
+        gone_keys = current.base.file.rows("key", gone)
+        write_delta(
+            folder / manifest.delta, items.take(order), vectors[order], gone_keys, manifest.marks(manifest.delta)
+        )
     write_manifest(state.run, manifest)
-    return generation
-
-
-def _last_generation(run: Path) -> int:
-    """Of the index that is there, whatever its state; file names never come twice, so that no reader mixes two."""
-    files = [path.stem.partition("-")[2] for path in index_folder(run).glob("*-*.idx")]
-    return max((int(number) for number in files if number.isdigit()), default=0)
+    return manifest.generation

@@ -148,12 +148,55 @@ class TestCommand:
             ),
             (["upsert", "RUN", "--items", '{"movie_id": 1, "genres": ["\\ud800"]}'], "'genres' holds half of"),
             (["export", "RUN", "--format", "tflite"], "onnx"),
+            (["rank", "RUN", "--user", "1_0"], "an id is a whole number here. Received: '1_0'"),
+            (["rank", "RUN", "--user", "\u0663"], "an id is a whole number here"),
+            (["rank", "RUN", "--user", "9" * 5000], "an id is a whole number here. Received: '9999"),
+            (["rank", "RUN", "--user", "9" * 20], "Ids must be a list of whole numbers below 2**63"),
+            (["rank", "RUN", "--user", "3", "--candidates", "."], ". cannot be read: Is a directory"),
+            (["rank", "RUN", "--user", "3", "--candidates", "a\x00b"], "is no path"),
+            (["rank", "RUN", "--features", "."], "cannot be read: Is a directory"),
+            (["rank", "RUN", "--features", "a\x00b"], "is no path"),
+            (["rank", "RUN", "--features", "x" * 5000], "cannot be read: File name too long"),
+            (["rank", "RUN", "--features", "[" * 100_000], "must hold objects of features"),
+            (["rank", "RUN", "--features", '{"a":' * 900 + "1" + "}" * 900], "must hold objects of features"),
+            (["rank", "RUN", "--features", '{"age": 1, "age": 2}'], "'age' stands twice in one object"),
+            (["rank", "RUN", "--features", ""], "cannot be read: Is a directory"),
+            (["rank", "RUN", "--features", "{}"], "feature 'user_id' is missing"),
+            (["upsert", "RUN", "--items", "[]"], "no item to add"),
+            (["upsert", "RUN", "--items", '{"movie_id": 1, "movie_id": 2}'], "'movie_id' stands twice"),
+            (["upsert", "RUN", "--items", '{"movie_id": 1' + "0" * 400 + "}"], "Ids must be a list of whole numbers"),
+            (["upsert", "RUN", "--items", '{"movie_id": 1' + "0" * 5000 + "}"], "must be JSON"),
+            (["upsert", "RUN", "--items", '{"movie_id": true, "genres": []}'], "Ids must be a list of whole numbers"),
+            (["delete", "RUN", "--items", os.devnull], "no item to delete"),
+            (["rank", "RUN", "--user", "3", "--candidates", os.devnull], "list of candidates is empty"),
+            (["rank", __file__, "--user", "3"], "holds no saved model"),
+            (["build", __file__], "holds no saved model"),
             ([], "build|rank|upsert|delete|export"),
         ],
     )
     def test_bad_input(self, argv, message, trained, capsys):
         assert script(prerank.main, *(trained if one == "RUN" else one for one in argv)) == 2
         assert_short_error(capsys, message)
+
+    def test_files_that_are_no_text(self, trained, tmp_path, capsys):
+        (tmp_path / "bytes").write_bytes(b'{"movie_id": "\xff"}')
+        asks = (["rank", trained, "--features"], ["upsert", trained, "--items"], ["delete", trained, "--items"])
+        for ask in asks:
+            assert script(prerank.main, *ask, tmp_path / "bytes") == 2
+            assert_short_error(capsys, "bytes is not UTF-8 text")
+
+    def test_a_byte_order_mark_is_no_part_of_a_file(self, trained, tmp_path, capsys):
+        (tmp_path / "ids").write_bytes("\ufeff10\r\n".encode())
+        (tmp_path / "features").write_bytes('\ufeff{"user_id": 9, "gender": "F", "age": 25, "occupation": 3}'.encode())
+        argv = ["rank", trained, "--features", tmp_path / "features", "--candidates", tmp_path / "ids", "--json"]
+        assert script(prerank.main, *argv) == 0
+        assert [item["movie_id"] for item in json.loads(capsys.readouterr().out)["items"]] == [10]
+
+    @pytest.mark.parametrize("levels", ["all", "last", "1"])
+    def test_levels_of_a_model_without_any(self, levels, data, tmp_path, capsys):
+        ranker_of(tmp_path, random_model("hit", data), data)
+        assert script(prerank.main, "rank", tmp_path, "--user", "107", "--levels", levels) == 2
+        assert_short_error(capsys, "Only IntTower has levels to choose from")
 
     @pytest.mark.parametrize("path", ["no/such", "."])
     def test_synthetic_data_is_not_read_from_a_path(self, path, tmp_path, capsys, monkeypatch):

@@ -112,7 +112,7 @@ class TestBadRequests:
             (np.array([], dtype=np.int64), "list of candidates is empty"),
             ([5000, 1, 4997, 2], "2 of 4 candidates are not in the index: 1, 2"),
             (["5000"], "must be a list of whole numbers"),
-            ([5000.0], "must be a list of whole numbers"),
+            ([5000.5], "must be a list of whole numbers"),
             ([None], "must be a list of whole numbers"),
         ],
     )
