@@ -444,6 +444,19 @@ class TestUpdates:
             build_index(tmp_path, old, data)
         assert (tmp_path / "index" / "manifest.json").read_bytes() == before
 
+    @pytest.mark.parametrize("settings", [{"dnn_use_bn": False, "dnn_dropout": 0.5}, {"dnn_use_bn": True}])
+    def test_a_model_in_training_mode_builds_what_it_builds_in_evaluation_mode(self, settings, data, tmp_path):
+        """And stays in its modes, of which a user may have frozen some parts."""
+        model = random_model("int_tower", data, **settings)
+        expected = ranker_of(tmp_path, model, data).rank(107, k=99)
+        model.train()
+        model.user_light_se.eval()
+        modes = [module.training for module in model.modules()]
+        build_index(tmp_path, model, data)
+        assert [module.training for module in model.modules()] == modes
+        ranking = PreRanker.load(tmp_path).rank(107, k=99)
+        assert ranking.logits.tolist() == expected.logits.tolist()
+
     def test_a_model_replaced_while_it_is_read_is_read_again(self, data, tmp_path, monkeypatch):
         ranker_of(tmp_path, random_model("dssm", data), data)
         other = random_model("dssm", data, seed=4)
