@@ -199,7 +199,7 @@ def over(setup: Setup, folder: Path, kills: int, seed: int):
     draw = random.Random(seed)
     more = ("--seed", "2", "--overwrite", "--epoch", "1", "--checkpoint_minutes", "5")
     if setup.finish(folder / "old") or setup.finish(folder / "new", *more):
-        raise RuntimeError((folder / "new.log").read_text())
+        raise RuntimeError((folder / "new.log").read_text(encoding="utf-8"))
     old, new, last = content(folder / "old"), content(folder / "new"), end(folder / "new")
     for trial in range(kills):
         out, delay = shutil.copytree(folder / "old", folder / f"over{trial}"), draw.expovariate(1 / 0.02)

@@ -30,6 +30,8 @@ from serving_helpers import dataset, random_model, save_run
 
 import prerank
 import serving.export
+from foundation.run_files import read_config
+from foundation.sealed import seal
 from model.dssm import DSSM
 from model.layers import pooling
 from model.layers.pooling import pool_lists
@@ -196,10 +198,10 @@ class TestWithoutIndex:
         build_index(run, random_model("mvke", data), data)
         assert export_onnx(run).left_out is None
         assert {path.name for path in (run / "onnx").iterdir()} == FILES
-        random_model("mvke", data, seed=4).save(run, data.encoding_json())
+        random_model("mvke", data, seed=4).save(run, data.encoding_json(), overwrite=True)
         with pytest.raises(InputError, match="differ from torch's"):  # the programs are of the model before
             export_onnx(run)
-        random_model("mvke", data).save(run, data.encoding_json() | {"note": "another checksum"})
+        random_model("mvke", data).save(run, data.encoding_json() | {"note": "another checksum"}, overwrite=True)
         assert "is of another model than the run's" in export_onnx(run).left_out
         assert {path.name for path in (run / "onnx").iterdir()} == FILES - {"users.parquet", "items.parquet"}
 
@@ -210,7 +212,7 @@ class TestWithoutIndex:
         assert re.match(r"Not complete: users.parquet, items.parquet .* has no item index. Build one", said[1])
 
     def test_a_model_saved_without_its_data_takes_ids(self, data, run):
-        random_model("mvke", data).save(run)
+        random_model("mvke", data).save(run, overwrite=True)
         assert "lacks columns, vocabularies or scalers" in export_onnx(run).left_out
         document = json.loads((run / "onnx" / "encoding.json").read_text())
         inputs = {one["feature"]: one for one in document["programs"]["user_tower"]["inputs"]}
@@ -231,9 +233,9 @@ class TestLists:
 
 class TestRules:
     def test_a_vocabulary_of_mixed_types_is_refused(self, run):
-        config = json.loads((run / "config.json").read_text())
+        config = read_config(run)
         config["vocabularies"]["gender"] = ["F", 1]
-        (run / "config.json").write_text(json.dumps(config))
+        (run / "config.json").write_text(seal(config))
         with pytest.raises(InputError, match="values of types int, str"):
             export_onnx(run)
 
@@ -348,7 +350,7 @@ class TestRefused:
             score_program(Score(model, DotScorer(model, 1, 8)), query, items, "0")
 
     def test_programs_that_disagree_with_torch(self, data, run):
-        random_model("mvke", data, seed=4).save(run, data.encoding_json())
+        random_model("mvke", data, seed=4).save(run, data.encoding_json(), overwrite=True)
         before = contents(run / "onnx")
         with pytest.raises(InputError, match=r"differ from torch's .* Nothing was written"):
             export_onnx(run)
