@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from experiment.arguments import Parser, number, place
+from experiment.arguments import Parser, folder, number, place
 from experiment.main import run
 from foundation.shown import visible
 from preprocessing.errors import InputError
@@ -204,9 +204,7 @@ def _parser() -> Parser:
 
     def command(action, text: str) -> argparse.ArgumentParser:
         one = commands.add_parser(action.__name__, help=text, description=text, allow_abbrev=False)
-        one.add_argument(
-            "run", type=lambda text: Path(place(text)), metavar="RUN", help="run folder of a two-tower model"
-        )
+        one.add_argument("run", type=folder, metavar="RUN", help="run folder of a two-tower model")
         one.set_defaults(action=action)
         return one
 

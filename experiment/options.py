@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from experiment import processes
-from experiment.arguments import MOST, Parser, annotation_of, as_annotated, number, place, plain_value, suits
+from experiment.arguments import MOST, Parser, annotation_of, as_annotated, folder, number, place, plain_value, suits
 from model import MODELS, default_settings, find_model
 from model.base import TwoTower
 from model.effects import Idle, constructor_defaults, idle_settings
@@ -204,7 +204,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         caching.add_argument(
             "--cache_dir",
             dest="cache",
-            type=lambda text: Path(place(text)),
+            type=folder,
             default=DEFAULT_CACHE,
             metavar="DIR",
             help=f"where parsed tables are kept for the next start; default {DEFAULT_CACHE}",
