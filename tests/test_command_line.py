@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -564,3 +565,26 @@ if events or threading.active_count() != 1:
             timeout=300,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "allocate",
+    [
+        lambda: torch.empty(2**45),
+        lambda: torch.empty(2**31, 2**31, 2**31),
+        lambda: torch.empty(2**40).normal_(),
+        lambda: np.empty(2**50),
+        lambda: bytearray(2**50),
+    ],
+    ids=["torch", "torch's sizes", "torch at random", "numpy", "python"],
+)
+def test_a_lack_of_memory_is_a_message(allocate, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(allocate)
+    assert end.value.code == 2
+    assert_short_error(capsys.readouterr().err, "There is not enough memory: ")
+
+
+def test_other_errors_of_torch_stay_errors():
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        run(lambda: torch.ones(2, 3) @ torch.ones(2, 3))
