@@ -582,7 +582,7 @@ def test_a_lack_of_memory_is_a_message(allocate, capsys):
     with pytest.raises(SystemExit) as end:
         run(allocate)
     assert end.value.code == 2
-    assert_short_error(capsys.readouterr().err, "There is not enough memory: ")
+    assert_short_error(capsys, "There is not enough memory: ")
 
 
 def test_other_errors_of_torch_stay_errors():
