@@ -5,6 +5,7 @@ Imports nothing that is slow.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -28,8 +29,16 @@ def stoppable_from_the_start() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) in USUAL:
                 signal.signal(number, _end)
+        atexit.register(_all_is_done)
 
 
 def _end(*_) -> None:
     os.write(2, b"\nInterrupted.\n")
     os._exit(130)
+
+
+def _all_is_done() -> None:
+    """Python's end takes a moment, in which a signal would kill: the status of a complete run is its own."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_IGN)
