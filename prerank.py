@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from experiment.arguments import Parser, number
+from experiment.arguments import Parser, folder, number, place
 from experiment.main import run
 from foundation.shown import visible
 from preprocessing.errors import InputError
@@ -142,7 +142,7 @@ def _json(given: str, place: str) -> Any:
     inline = given.lstrip().startswith(("{", "["))
     content = given if inline else _text(given, f"{place}: {given[:200]}", "JSON, or a file of it")
     try:
-        document = json.loads(content, object_pairs_hook=_object)
+        document = json.loads(content, object_pairs_hook=_object, parse_constant=_constant)
     except RecursionError:
         document = None
     except ValueError as error:
@@ -158,6 +158,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if twice:
         raise ValueError(f"{twice[0]!r} stands twice in one object")
     return dict(pairs)
+
+
+def _constant(name: str) -> None:
+    """NaN, which Python writes for what is missing, is null. Raises `ValueError` for infinity."""
+    if name != "NaN":
+        raise ValueError(f"{name} is no number")
 
 
 def _is_deep(document: Any) -> bool:
@@ -198,12 +204,12 @@ def _parser() -> Parser:
 
     def command(action, text: str) -> argparse.ArgumentParser:
         one = commands.add_parser(action.__name__, help=text, description=text, allow_abbrev=False)
-        one.add_argument("run", type=Path, metavar="RUN", help="run folder of a two-tower model")
+        one.add_argument("run", type=folder, metavar="RUN", help="run folder of a two-tower model")
         one.set_defaults(action=action)
         return one
 
     one = command(build, "encode all items of the run's data and write the index")
-    one.add_argument("--data_path", metavar="PATH", help="the data of the run, if they were moved since")
+    one.add_argument("--data_path", type=place, metavar="PATH", help="the data of the run, if they were moved since")
     one.add_argument(
         "--precision", choices=PRECISIONS, default="float32", help="of scoring everything; default float32"
     )

@@ -27,11 +27,13 @@ from torch import Tensor
 
 from benchmarks.generated_run import make_model, make_run, request_features
 from benchmarks.timing import percentiles, seconds, square_product
+from experiment.arguments import Parser, number
 from experiment.main import run
 from foundation.atomic import write_atomic
 from model import MODELS
 from model.base import TwoTower
 from preprocessing import utils
+from preprocessing.errors import InputError
 from serving.columns import STORED, Columns, blocks_shape, fill_blocks, head_scales
 from serving.manifest import index_folder
 from serving.ranker import PreRanker
@@ -48,6 +50,12 @@ SHAPES = {name: (name, {}) for name in TWO_TOWERS} | HEADS  # title -> model, ar
 PRECISIONS = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}
 TOP = 100
 PEAK = "square product"
+# What a part does not read: given, it is an error.
+WITHOUT_EFFECT = {
+    "scoring": ("users", "precisions", "folder"),
+    "requests": (),
+    "million": ("users", "models", "seconds"),
+}
 CASE = ("model", "case", "items", "precision", "threads")  # what tells measurements of requests apart
 
 
@@ -271,18 +279,34 @@ def print_table(rows: list[dict]) -> None:
         print("  ".join(map(str.ljust, line, widths)).rstrip())
 
 
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Raises `InputError` for what is unknown, out of range or without effect on the part."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    add, count = parser.add_argument, number(int, 1)
+    add("part", choices=WITHOUT_EFFECT)
+    add("--items", nargs="+", type=count, help="default 10,000; of `million` 1,000,000")
+    add("--threads", nargs="+", type=count, default=[1])
+    add("--users", nargs="+", type=count, default=[1, 8, 64], help="users a request")
+    add("--precisions", nargs="+", choices=PRECISIONS, default=["float32"])
+    add("--models", nargs="+", choices=[*SHAPES, *RANKING], default=[*SHAPES, *RANKING])
+    add("--seconds", type=number(float, 0, low_open=True), default=3.0, help="of measuring a case")
+    add("--json", type=Path, help="write the table here")
+    add("--folder", type=Path, help="where generated run folders are written and deleted")
+    options = parser.parse_args(argv)
+    given = [f"--{name}" for name in WITHOUT_EFFECT[options.part] if getattr(options, name) != parser.get_default(name)]
+    if given:
+        raise InputError(f"`{options.part}` does not read {', '.join(given)}. Leave it out.")
+    single = {"scoring": ("items",), "requests": (), "million": ("items", "threads", "precisions")}[options.part]
+    for name in single:
+        if len(getattr(options, name) or ()) > 1:
+            raise InputError(f"`{options.part}` measures one value of --{name}. Received: {getattr(options, name)}.")
+    if options.part == "scoring" and not set(options.models) & SHAPES.keys():
+        raise InputError(f"`scoring` measures {', '.join(SHAPES)}. Received: {' '.join(options.models)}.")
+    return options
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("scoring", "requests", "million"))
-    parser.add_argument("--items", nargs="+", type=int, help="default 10,000; of `million` 1,000,000")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1])
-    parser.add_argument("--users", nargs="+", type=int, default=[1, 8, 64], help="users a request")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["float32"])
-    parser.add_argument("--models", nargs="+", choices=[*SHAPES, *RANKING], default=[*SHAPES, *RANKING])
-    parser.add_argument("--seconds", type=float, default=3.0, help="of measuring a case")
-    parser.add_argument("--json", type=Path, help="write the table here")
-    parser.add_argument("--folder", type=Path, help="where generated run folders are written and deleted")
-    options = parser.parse_args()
+    options = parse()
     options.items = options.items or ([1_000_000] if options.part == "million" else [10_000])
     table = {"scoring": scoring, "requests": requests, "million": million}[options.part](options)
     print_table(table)

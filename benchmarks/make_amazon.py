@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.planted import Skewed, hint, planted_probability
+from experiment.arguments import Parser, folder, number
+from experiment.main import run
 from preprocessing.amazon import META, PUBLISHED_ROWS, REVIEWS
 from preprocessing.files import PLANTED
 
@@ -153,16 +155,18 @@ def _category_paths(category: int) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--reviews", type=int, default=PUBLISHED_ROWS[REVIEWS], metavar="N")
-    parser.add_argument("--users", type=int, default=USERS, metavar="N")
-    parser.add_argument("--items", type=int, default=ITEMS, metavar="N", help="with reviews")
-    parser.add_argument("--meta", type=int, default=PUBLISHED_ROWS[META], metavar="N", help="lines of metadata")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--negative_rate", type=float, default=NEGATIVE_RATE, help="at most 0.45")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    add, count = parser.add_argument, number(int, 1)
+    add("folder", type=folder)
+    add("--reviews", type=count, default=PUBLISHED_ROWS[REVIEWS], metavar="N")
+    add("--users", type=count, default=USERS, metavar="N")
+    add("--items", type=count, default=ITEMS, metavar="N", help="with reviews")
+    add("--meta", type=count, default=PUBLISHED_ROWS[META], metavar="N", help="lines of metadata")
+    add("--seed", type=number(int, 0), default=0)
+    rate = number(float, 0, 0.45, low_open=True)
+    add("--negative_rate", type=rate, default=NEGATIVE_RATE, help="at most 0.45")
     print(f"Written to {make_amazon(**vars(parser.parse_args()))}")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -23,6 +23,8 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from benchmarks.planted import Skewed, hint, planted_probability
+from experiment.arguments import Parser, folder, number
+from experiment.main import run
 from preprocessing.files import PLANTED
 from preprocessing.taobao import PUBLISHED_ROWS
 
@@ -137,16 +139,16 @@ def _write(path: Path, compress: bool, chunks: Iterable[dict]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    for name in ("raw_sample.csv", "user_profile.csv", "ad_feature.csv"):
-        option = {"raw_sample.csv": "--rows", "user_profile.csv": "--profiles", "ad_feature.csv": "--ads"}[name]
-        parser.add_argument(option, type=int, default=PUBLISHED_ROWS[name], metavar="N", help=f"lines of {name}")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--click_rate", type=float, default=CLICK_RATE, help="at most 0.4")
-    parser.add_argument("--gzip", dest="compress", action="store_true", help="write .csv.gz")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    add, count = parser.add_argument, number(int, 1)
+    add("folder", type=folder)
+    for option, name in (("--rows", "raw_sample.csv"), ("--profiles", "user_profile.csv"), ("--ads", "ad_feature.csv")):
+        add(option, type=count, default=PUBLISHED_ROWS[name], metavar="N", help=f"lines of {name}")
+    add("--seed", type=number(int, 0), default=0)
+    add("--click_rate", type=number(float, 0, 0.4, low_open=True), default=CLICK_RATE, help="at most 0.4")
+    add("--gzip", dest="compress", action="store_true", help="write .csv.gz")
     print(f"Written to {make_taobao(**vars(parser.parse_args()))}")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

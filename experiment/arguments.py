@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
 from preprocessing.errors import InputError
+
+# The largest numbers that are taken: more is no size of anything, or infinity.
+MOST = {int: 2**31 - 1, float: sys.float_info.max}
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,8 +23,11 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
 
 
-def number(kind: type, low: float, high: float = math.inf, low_open: bool = False, high_open: bool = False) -> Callable:
-    """A converter for argparse that also checks the range."""
+def number(
+    kind: type, low: float, high: float | None = None, low_open: bool = False, high_open: bool = False
+) -> Callable:
+    """A converter for argparse that also checks the range. high: None for `MOST`."""
+    high = MOST[kind] if high is None else high
 
     def convert(text: str):
         try:
@@ -28,14 +35,25 @@ def number(kind: type, low: float, high: float = math.inf, low_open: bool = Fals
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
         inside = (value > low if low_open else value >= low) and (value < high if high_open else value <= high)
-        if not inside or value in (math.inf, -math.inf):
+        if not inside:
             bounds = f"{'above' if low_open else 'at least'} {low}"
-            if high < math.inf:
+            if high < MOST[float]:
                 bounds += f" and {'below' if high_open else 'at most'} {high}"
             raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds}")
         return value
 
     return convert
+
+
+def place(text: str) -> str:
+    """A path. An empty one, as of a shell's variable that is not set, would mean the current folder or the default."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
+def folder(text: str) -> Path:
+    return Path(place(text))
 
 
 def annotation_of(of: type, argument: str):
@@ -45,7 +63,7 @@ def annotation_of(of: type, argument: str):
 
 
 def suits(value, annotation) -> bool:
-    """Whether a value has this type; whole numbers are numbers, truth values and NaN are not."""
+    """Whether a value has this type; whole numbers up to `MOST` are numbers, truth values and NaN are not."""
     kind, parts = get_origin(annotation), get_args(annotation)
     if kind in (Union, UnionType):
         return any(suits(value, part) for part in parts)
@@ -53,8 +71,18 @@ def suits(value, annotation) -> bool:
         return isinstance(value, tuple) and all(suits(entry, parts[0]) for entry in value)
     if annotation in (int, float):
         kinds = (int,) if annotation is int else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+        return type(value) in kinds and abs(value) <= MOST[annotation]
     return isinstance(value, annotation)
+
+
+def as_annotated(value, annotation):
+    """The value as an argument of this type takes it: 1 as 1.0 where numbers need not be whole.
+
+    >>> as_annotated(1, float | str), as_annotated(1, int), as_annotated("learned", float | str)
+    (1.0, 1, 'learned')
+    """
+    kinds = get_args(annotation) or (annotation,)
+    return float(value) if type(value) is int and float in kinds and int not in kinds else value
 
 
 def plain_value(text: str):

@@ -11,6 +11,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 
+import torch
+
 from experiment import stops
 from experiment.processes import joined, local_rank
 from foundation.errors import InputWarning
@@ -26,6 +28,8 @@ ADVICE = {
     errno.EPERM: "Use a place that you may read and write.",
     errno.EROFS: "Use a place that can be written.",
 }
+# In the messages of torch's errors.
+NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -38,7 +42,7 @@ def run(main: Callable[[], None]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a title that the terminal has no letters for ends nothing
     with stops.stoppable():
         try:
-            with joined(), _files(), _plain_warnings():
+            with joined(), _files(), _memory(), _plain_warnings():
                 main()
                 sys.stdout.flush()
         except InputError as error:
@@ -66,6 +70,20 @@ def _files() -> Iterator[None]:
         raise InputError(told(error)) from None
     except OSError as error:
         raise InputError(told(error)) from None
+
+
+@contextlib.contextmanager
+def _memory() -> Iterator[None]:
+    """Turns a lack of memory into a message; torch has no class of its own for it but on a GPU."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(map(str(error).count, NO_MEMORY)):
+            raise
+        reason = str(error).partition("\n")[0].rpartition("Allocator: ")[2] or "memory ran out"
+        raise InputError(
+            f"There is not enough memory: {reason.rstrip('.')}. Ask for less, or for smaller sizes."
+        ) from None
 
 
 @contextlib.contextmanager

@@ -9,11 +9,12 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from experiment import processes
-from experiment.arguments import Parser, annotation_of, number, plain_value, suits
+from experiment.arguments import MOST, Parser, annotation_of, as_annotated, folder, number, place, plain_value, suits
 from model import MODELS, default_settings, find_model
 from model.base import TwoTower
 from model.effects import Idle, constructor_defaults, idle_settings
@@ -27,6 +28,7 @@ from training.trainer import LR_SCHEDULES
 
 # Constructor arguments that have an option of their own, or none.
 SCRIPT_ARGUMENTS = {"device", "seed", "task", "dnn_dropout"}
+FILLED_IN = ("user_static", "item_static")  # left out, they are those of the data set (`model.build_model`)
 # Which data sets have options of their own, and where --data_path looks.
 OWN_OPTIONS = {"movielens": (), "amazon": ("cache",), "taobao": ("cache", "sample_rate", "pid_placement")}
 DATA_PLACES = {
@@ -111,7 +113,10 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     if "patience" not in _idle(name, arguments | training | {"patience": settings["patience"]}):
         idle.pop("patience", None)  # a large one keeps training from ending by the default
     _refuse_idle(name, idle, given | asked, {"patience": settings["patience"]})
-    arguments = {key: value for key, value in arguments.items() if key in asked or key not in idle}
+    usual = constructor_defaults(MODELS[name].model_class)
+    apart = settings.keys() | FILLED_IN
+    plain = {key for key, value in asked.items() if key not in apart and value == usual[key]}
+    arguments = {key: value for key, value in arguments.items() if key not in idle.keys() | plain}
     no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None
     return Options(
         model_name=name,
@@ -137,7 +142,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add = parser.add_argument
     if model_name is None:
         add("--model_name", required=True, metavar="NAME", help=f"{' '.join(MODELS)}; case, - and _ do not matter")
-    add("--data_path", metavar="PATH", help=f"folder or file of the data; default: {DATA_PLACES[dataset]}")
+    add("--data_path", type=place, metavar="PATH", help=f"folder or file of the data; default: {DATA_PLACES[dataset]}")
     add(
         "--protocol",
         default="published",
@@ -176,6 +181,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
     add("--max_rows", type=number(int, 1), metavar="N", help="only the first N interactions in time order")
     add(
         "--out",
+        type=place,
         metavar="DIR",
         help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>, and what differs from the defaults",
     )
@@ -198,7 +204,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         caching.add_argument(
             "--cache_dir",
             dest="cache",
-            type=Path,
+            type=folder,
             default=DEFAULT_CACHE,
             metavar="DIR",
             help=f"where parsed tables are kept for the next start; default {DEFAULT_CACHE}",
@@ -230,7 +236,7 @@ def _defaults_text(dataset: str, names: list[str]) -> str:
 def _model_arguments(name: str, given: dict) -> dict:
     """Constructor arguments from --dropout, --fe_score and --set. One that the model does not take is an error."""
     known = MODELS[name].arguments
-    arguments = {}
+    arguments: dict[str, Any] = {}
     for option, argument in (("dropout", "dnn_dropout"), ("fe_score", "fe_score")):
         if given[option] is not None:
             if argument not in known:
@@ -241,11 +247,14 @@ def _model_arguments(name: str, given: dict) -> dict:
         if not separator or argument not in known - SCRIPT_ARGUMENTS:
             free = ", ".join(sorted(known - SCRIPT_ARGUMENTS))
             raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
+        if argument in arguments:
+            raise InputError(f"{argument} of {name} is set twice. Received: {entry!r} as well. Leave one out.")
         value, annotation = plain_value(text), annotation_of(MODELS[name].model_class, argument)
         if not suits(value, annotation):
             kind = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
-            raise InputError(f"--set {argument} of {name} must be of type {kind}. Received: {text!r}.")
-        arguments[argument] = value
+            most = f", whole numbers at most {MOST[int]}" if "int" in kind else ""
+            raise InputError(f"--set {argument} of {name} must be of type {kind}{most}. Received: {text[:80]!r}.")
+        arguments[argument] = as_annotated(value, annotation)
     return arguments
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from experiment.processes import waiting_for_the_cause
 from experiment.record import begin_record, end_record
 from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
-from model.layers.tables import table_size
+from model.layers.tables import choose_embedding_optimizer, table_size
 from preprocessing.dataset import Dataset
 from training import distributed
 from training.calibration import calibration
@@ -44,6 +45,8 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     group = distributed.current()
     identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, EDITABLE: model.editable, **config}
     identity = group.once(lambda: identity)  # devices differ
+    if options.embedding_optimizer == choose_embedding_optimizer(model, None, "adam"):
+        options = replace(options, embedding_optimizer=None)  # asked for what it would be anyway: the same run
     path = run_folder(options, data.name, name)
     opened: list[RunFolder] = []
     result = None

@@ -24,6 +24,8 @@ def locked(path: Path, wait: bool = True, keep: bool = True) -> Iterator[None]:
     is released; who waits for a removed one opens its successor.
     Raises `InputError` where the file cannot be opened, or its file system has no locks.
     """
+    if path.exists() and not path.is_file():  # to open a pipe waits for another program
+        raise InputError(f"{path} cannot be locked: it is no file. Move it away, or use another folder.")
     lock = FileLock(path, timeout=-1 if wait else 0, poll_interval=0.01)
     try:
         lock.acquire()

@@ -9,7 +9,7 @@ from experiment.options import parse_options
 from foundation.run_files import RESULT
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
-from model.effects import effective
+from model.effects import constructor_defaults, effective
 from preprocessing.errors import InputError
 from training.result_file import read_result
 
@@ -82,13 +82,14 @@ def contradictions(job: Job, result: dict) -> list[str]:
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     wanted = _flat(json.loads(json.dumps(options.config | {"model_arguments": arguments})))  # tuples as lists
     held = _flat(result["config"])
+    usual = constructor_defaults(MODELS[options.model_name].model_class)  # older runs hold what was asked for as well
     if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
         held, wanted = (effective(MODELS[options.model_name].model_class, each) for each in (held, wanted))
     apart = {"device"} | {name for name in FILLED_IN if wanted.get(name) is None}
     return [
         f"{name}: {_said(held, name)}, wanted {_said(wanted, name)}"
         for name in wanted | held
-        if name not in apart and (name in held, held.get(name)) != (name in wanted, wanted.get(name))
+        if name not in apart and held.get(name, usual.get(name)) != wanted.get(name, usual.get(name))
     ]
 
 

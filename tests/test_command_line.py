@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -20,9 +21,10 @@ import train_movielens_IntTower
 import train_movielens_whole_models
 import train_taobao_whole_models
 from experiment.main import Interrupted, run
-from experiment.options import parse_options, run_folder
-from model import MODELS, find_model, load_model, name_of
+from experiment.options import FILLED_IN, SCRIPT_ARGUMENTS, parse_options, run_folder
+from model import MODELS, default_settings, find_model, load_model, name_of
 from model.base import TwoTower
+from model.effects import constructor_defaults
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
 from preprocessing.movielens import read
@@ -245,12 +247,12 @@ class TestOptions:
         ("text", "value"),
         [
             ("light_se=False", False),
-            ("light_se=true", True),
+            ("unknown_rate=0", 0.0),
             ("dnn_hidden_units=[64,32]", (64, 32)),
             ("cir_weight=1", 1),
             ("cir_weight=1e-3", 1e-3),
             ("fe_input=pre", "pre"),
-            ("user_filed_size=null", None),
+            ("user_filed_size=4", 4),
             ("l2_reg_dnn=0.5", 0.5),
         ],
     )
@@ -271,7 +273,8 @@ class TestOptions:
                     if parameter.kind is parameter.KEYWORD_ONLY and parameter.name in entry.arguments and not skipped:
                         text = json.dumps(parameter.default)
                         options = parse_options("movielens", name, ["--set", f"{parameter.name}={text}"])
-                        assert options.model_arguments[parameter.name] == parameter.default
+                        arguments = {parameter.name: parameter.default} | options.model_arguments
+                        assert arguments[parameter.name] == parameter.default
 
     def test_defaults_that_do_nothing_beside_what_was_asked_for_are_left_out(self):
         options = parse_options("movielens", "int_tower", ["--set", "cir_weight=0"])
@@ -326,6 +329,66 @@ class TestOptions:
         names = {run_folder(parse_options("movielens", "dssm", argv), "x", "dssm").name for argv in units}
         assert len(names) == 3
         assert max(map(len, names)) < 40
+
+    @pytest.mark.parametrize("name", MODELS)
+    def test_who_says_what_is_so_has_the_run_and_the_folder_of_who_says_nothing(self, name):
+        plain = parse_options("movielens", name, [])
+        for argument, value in constructor_defaults(MODELS[name].model_class).items():
+            if argument in MODELS[name].arguments - SCRIPT_ARGUMENTS - default_settings(name, "movielens").keys():
+                given = f"{value:.8f}" if type(value) is float else json.dumps(value)
+                if argument in FILLED_IN:
+                    continue
+                given = given.strip('"')
+                told = parse_options("movielens", name, ["--set", f"{argument}={given}"])
+                assert (told.model_arguments, run_folder(told, "x", name)) == (
+                    plain.model_arguments,
+                    run_folder(plain, "x", name),
+                )
+
+    def test_whole_numbers_are_the_numbers_that_they_equal(self):
+        folders = {
+            run_folder(parse_options("movielens", name, ["--set", f"{argument}={text}"]), "x", name)
+            for name, argument, texts in (
+                ("int_tower", "cir_weight", ("2", "2.0", "2e0", "20e-1")),
+                ("dssm", "gamma", ("2", "2.0", "2e0", "20e-1")),
+            )
+            for text in texts
+        }
+        assert len(folders) == 2
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["int_tower", "--set", "cir_weight=0.3", "--set", "cir_weight=0.2"],
+            ["int_tower", "--set", "cir_weight=0.3", "--set", "cir_weight=0.3"],
+            ["int_tower", "--fe_score", "last", "--set", "fe_score=all"],
+            ["int_tower", "--set", "fe_score=all", "--fe_score", "last"],
+        ],
+        ids=" ".join,
+    )
+    def test_an_argument_that_is_set_twice_is_refused(self, argv):
+        with pytest.raises(InputError, match="is set twice"):
+            parse_options("movielens", None, ["--model_name", *argv])
+
+    @pytest.mark.parametrize("option", ["--out", "--data_path", "--cache_dir"])
+    def test_an_empty_path_is_refused(self, option):
+        with pytest.raises(InputError, match=f"{option}: the path is empty"):
+            parse_options("taobao", "dssm", [option, ""])
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["--set", f"dnn_hidden_units=[{10**10}]"],
+            ["--set", f"dnn_hidden_units=[{10**400}]"],
+            ["--set", "gamma=1e999"],
+        ]
+        + [["--set", f"l2_reg_dnn={10**400}"]]
+        + [[option, "9" * 20] for option in ("--batch_size", "--epoch", "--embedding_dim", "--patience", "--max_rows")],
+        ids=lambda argv: " ".join(argv)[:40],
+    )
+    def test_numbers_beyond_all_sizes_are_refused(self, argv):
+        with pytest.raises(InputError, match=r"at most|must be"):
+            parse_options("movielens", "dssm", argv)
 
     def test_both_placements_of_pid_have_a_run_folder(self):
         argv = ["--model_name", "dssm", "--pid_placement"]
@@ -502,3 +565,26 @@ if events or threading.active_count() != 1:
             timeout=300,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "allocate",
+    [
+        lambda: torch.empty(2**45),
+        lambda: torch.empty(2**31, 2**31, 2**31),
+        lambda: torch.empty(2**40).normal_(),
+        lambda: np.empty(2**50),
+        lambda: bytearray(2**50),
+    ],
+    ids=["torch", "torch's sizes", "torch at random", "numpy", "python"],
+)
+def test_a_lack_of_memory_is_a_message(allocate, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(allocate)
+    assert end.value.code == 2
+    assert_short_error(capsys, "There is not enough memory: ")
+
+
+def test_other_errors_of_torch_stay_errors():
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        run(lambda: torch.ones(2, 3) @ torch.ones(2, 3))

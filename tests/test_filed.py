@@ -65,7 +65,7 @@ class TestFinishedRuns:
         assert contradictions(job, {"config": config}) == []
         config["model_arguments"]["cir_weight"] = 0.1
         assert contradictions(job, {"config": config}) == [
-            "cir_weight: 0.1, wanted 0",
+            "cir_weight: 0.1, wanted 0.0",
             "cir_temperature: 0.2, wanted the default",
         ]
 

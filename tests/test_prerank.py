@@ -124,6 +124,12 @@ class TestCommand:
         assert script(prerank.main, "rank", trained, "--user", 3, "--json", "--candidates", tmp_path / "some") == 0
         assert sorted(item["movie_id"] for item in json.loads(capsys.readouterr().out)["items"]) == [10, 50]
 
+    @pytest.mark.parametrize("features", ['"user_id": NaN, "gender": "F"', '"user_id": null, "gender": NaN'])
+    def test_json_is_json_whatever_was_given(self, trained, capsys, features):
+        given = f'{{{features}, "age": 25, "occupation": 3}}'
+        text = script_output(capsys, "rank", trained, "--features", given, "--json")
+        assert json.loads(text, parse_constant=pytest.fail)["user"] == json.loads(given.replace("NaN", "null"))
+
     def test_features_of_anybody(self, trained, capsys):
         features = {"user_id": 999, "gender": "F", "age": 25, "occupation": 3}
         assert script(prerank.main, "rank", trained, "--features", json.dumps(features), "--json") == 0
@@ -227,6 +233,10 @@ class TestCommand:
             (["rank", "RUN", "--features", "[" * 100_000], "must hold objects of features"),
             (["rank", "RUN", "--features", '{"a":' * 900 + "1" + "}" * 900], "must hold objects of features"),
             (["rank", "RUN", "--features", '{"age": 1, "age": 2}'], "'age' stands twice in one object"),
+            (["build", ""], "RUN: the path is empty"),
+            (["build", "RUN", "--data_path", ""], "--data_path: the path is empty"),
+            (["rank", "RUN", "--features", '{"age": Infinity}'], "Infinity is no number"),
+            (["rank", "RUN", "--features", '{"age": [1, -Infinity]}'], "-Infinity is no number"),
             (["rank", "RUN", "--features", ""], "cannot be read: Is a directory"),
             (["rank", "RUN", "--features", "{}"], "feature 'user_id' is missing"),
             (["upsert", "RUN", "--items", "[]"], "no item to add"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from preprocessing.errors import InputError
 from training.calibration import calibration
 from training.report import closing_table, curves_png
 from training.result_file import read_result
+from training.run_folder import LOCK, RunFolder
 
 RESULTS = {"result.json", "history.csv", "curves.png", "model.safetensors", "config.json"}
 TRAINING = ("--batch_size", "64", "--lr", "0.01", "--lr_schedule", "constant", "--quiet")
@@ -433,6 +435,14 @@ class TestNotWritable:
         with pytest.raises(InputError, match=r"The run folder .* cannot be written: .* Use another --out"):
             Run(tmp_path / place, "--epoch", 1)()
         assert (tmp_path / "file").read_text() == "mine"
+
+    @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+    @pytest.mark.parametrize("name", [LOCK, "checkpoint.pt", "config.json", "result.json"])
+    def test_what_is_no_file_is_in_the_way_of_one_and_named(self, tmp_path, name, make):
+        make(tmp_path / name)
+        with pytest.raises(InputError, match=rf"{re.escape(name)}\b.*: \w.* (use|Use) another "):
+            RunFolder(tmp_path, {})
+        assert (tmp_path / name).exists()
 
     def test_is_noticed_before_training(self, tmp_path):
         (tmp_path / "file").write_text("mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from script_helpers import script
 from benchmarks import latency
 from benchmarks.generated_run import make_model
 from leaderboard.report.speed_tables import requests_table, serving_table
+from preprocessing.errors import InputError
 
 
 @pytest.mark.parametrize("title", latency.SHAPES)
@@ -31,13 +33,35 @@ def test_contenders_agree(title):
     assert flops > 0
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["scoring", "--users", "3"], "`scoring` does not read --users"),
+        (["scoring", "--precisions", "int8", "--folder", "x"], "`scoring` does not read --precisions, --folder"),
+        (["scoring", "--items", "10", "20"], "`scoring` measures one value of --items"),
+        (["scoring", "--models", "deep_fm"], "`scoring` measures dssm"),
+        (["million", "--models", "hit"], "`million` does not read --models"),
+        (["million", "--threads", "1", "2"], "`million` measures one value of --threads"),
+        (["million", "--precisions", "int8", "float32"], "`million` measures one value of --precisions"),
+        (["requests", "--items", "0"], "0 is out of range"),
+        (["requests", "--seconds", "0"], "0 is out of range"),
+        (["everything"], "invalid choice"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_part_does_not_read_is_refused(argv, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        latency.parse(argv)
+
+
 def test_one_head_is_measured_and_has_a_row_in_each_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("leaderboard.report.speed_tables.USUAL_ITEMS", 64)
     measured = {}
     for part in ("scoring", "requests"):
         path = tmp_path / f"{part}.json"
-        argv = ["--models", "int_tower 1 head", "hit 1 head", "--items", 64, "--users", 1, "--seconds", 0.001]
-        assert script(latency.main, part, *argv, "--json", path, "--folder", tmp_path) == 0
+        argv = ["--models", "int_tower 1 head", "hit 1 head", "--items", 64, "--seconds", 0.001, "--json", path]
+        argv += ["--users", 1, "--folder", tmp_path] if part == "requests" else []
+        assert script(latency.main, part, *argv) == 0
         measured[part] = json.loads(path.read_text())
         assert {row["model"] for row in measured[part]} == {"int_tower 1 head", "hit 1 head"}
     for table in (serving_table(measured["requests"], measured["scoring"]), requests_table(measured["requests"])):

@@ -29,7 +29,7 @@ def replace_together(folder: Path, files: dict[str, bytes], gone: Iterable[str] 
     with held_back():
         finish(folder)
         for name in files:
-            require_no_folder(folder / name)
+            require_place(folder / name)
         following = folder / f"{NEXT}{secrets.token_hex(4)}"
         try:
             following.mkdir()
@@ -73,10 +73,12 @@ def remove_unfinished(folder: Path) -> None:
         shutil.rmtree(path)
 
 
-def require_no_folder(path: Path) -> None:
-    """Raises `OSError` for a folder in the place of a file, which no file can replace."""
+def require_place(path: Path) -> None:
+    """Raises `OSError` for what is in the place of a file: a folder, which no file can replace, a pipe, a device."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Is no file", str(path))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -87,14 +87,16 @@ class RunFolder:
             self.checkpoints.remove_unfinished()
             remove_left_behind(self.path, re.compile("|".join(map(re.escape, WRITTEN))))
             for name in WRITTEN:
-                commit.require_no_folder(self.path / name)
+                commit.require_place(self.path / name)
             with tempfile.TemporaryFile(dir=self.path) as file:
                 file.write(bytes(PROBE))
         except OSError as error:
             raise self._not_writable(error) from None
 
     def _not_writable(self, error: OSError) -> InputError:
-        return InputError(f"The run folder {self.path} cannot be written: {error.strerror}. Use another --out.")
+        inside = error.filename and Path(error.filename).parent == self.path
+        what = f"{Path(error.filename).name}: {error.strerror}" if inside else error.strerror
+        return InputError(f"The run folder {self.path} cannot be written: {what}. Use another --out.")
 
     def _look(self, resume: bool, overwrite: bool) -> None:
         """How this run begins, by what lies in the folder."""
