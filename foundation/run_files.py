@@ -61,7 +61,7 @@ def signature(folder: Path, names: Iterable[str]) -> list[tuple]:
 def _signature(path: Path) -> tuple:
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return (path,)
     return path, status.st_ino, status.st_mtime_ns, status.st_size
 

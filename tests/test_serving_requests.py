@@ -246,7 +246,7 @@ class TestExplain:
         assert explanation.field_weights["item"] == pytest.approx({"movie_id": 1 / 4, "genres": 3 / 4})
 
     def test_an_unknown_item(self, ranker):
-        with pytest.raises(InputError, match=r"Not in the index: \[1\]"):
+        with pytest.raises(InputError, match="1 of 2 candidates are not in the index: 1"):
             explain(ranker, 107, [5000, 1])
 
     def test_levels_name_the_heads(self, ranker):
