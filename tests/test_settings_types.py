@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import random_raw, small_model
 
+from model import build_model
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import Callback, EarlyStopping
 from preprocessing.errors import InputError
@@ -55,7 +56,7 @@ class TestSettings:
     @pytest.mark.parametrize("lr", ["0.1", [0.1], 0, -1.0, float("nan"), float("inf")])
     def test_learning_rates(self, dataset, name, lr):
         with pytest.raises(InputError, match="learning rate must be a positive number"):
-            small_model(name, dataset).compile(lr=lr)
+            build_model(name, dataset.feature_columns(4)).compile(lr=lr)
 
     @pytest.mark.parametrize("share", ["0.2", [0.2], 1, -0.1])
     def test_validation_splits(self, dataset, share):
