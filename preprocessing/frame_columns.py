@@ -102,7 +102,7 @@ def categories(where: str, column: pd.Series) -> np.ndarray:
         return _exact(where, column, values)
     present = np.array([value is not None for value in values], dtype=bool)
     kinds = {type(value) for value in values[present]}
-    if Decimal in kinds:
+    if Decimal in kinds and kinds <= {Decimal, int, float}:
         values = np.array([*map(undecimal, values)], dtype=object)
         kinds = {type(value) for value in values[present]}
     if kinds == {int} and present.all() and all(value in INT64 for value in values):
