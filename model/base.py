@@ -25,8 +25,10 @@ from preprocessing.dataset import Features, Split
 from preprocessing.deepctr import Callback, CallbackList, History
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, check_columns, id_column
+from preprocessing.values import as_count, shown
 from training import store
 from training.checkpoint import TrainingState
+from training.monitors import checked
 from training.optim import make_optimizer
 from training.trainer import Trainer, TrainOptions, predict_logits, score_split
 
@@ -264,7 +266,7 @@ class CTRModel(nn.Module, ABC):
         if state is None:
             torch.manual_seed(self.seed)  # of dropout: the result must not depend on what was built or drawn before
         self.history = History()
-        hooks = CallbackList([*(callbacks or []), self.history])
+        hooks = CallbackList([*checked(callbacks), self.history])
         hooks.set_model(self)
         self.encoding, self.trained_with = encoding, self.editable
         self.train_on(train, validation, options, hooks, state, on_epoch)
@@ -289,6 +291,7 @@ class CTRModel(nn.Module, ABC):
         """
         self.to(self.device)
         self.warn_if_edited()
+        batch_size = as_count("batch_size", batch_size, least=1)
         logits = predict_logits(self, as_source(x, None, self.columns, self.encoding).to(self.device), batch_size)
         return torch.sigmoid(logits.double()).cpu().numpy().reshape(-1, 1)
 
@@ -298,6 +301,7 @@ class CTRModel(nn.Module, ABC):
         """Metrics over all rows; those named at `compile`, or all that apply."""
         self.to(self.device)
         self.warn_if_edited()
+        batch_size = as_count("batch_size", batch_size, least=1)
         source = labelled_source(x, y, self.columns, self.encoding).to(self.device)
         result = score_split(self, source, batch_size=batch_size)
         if getattr(self, "metrics_names", None) is None:
@@ -340,12 +344,14 @@ class CTRModel(nn.Module, ABC):
 
     def known_with(self, extra: dict) -> dict:
         """What `config.json` says beside class and arguments."""
+        if not isinstance(extra, Mapping):
+            raise InputError(f"`extra` must be a dict of further entries of config.json. Received: {shown(extra)}.")
         given = DataEncoding.from_json(extra)
         if self.encoding is not None and given is not None:
             self.encoding.require_same(given, self.feature_names, "`extra`")
         known = {"trained_with": self.trained_with or self.editable}
         known |= {} if self.encoding is None else self.encoding.to_json()
-        return known | extra
+        return known | extra | known  # in the order in which they are given, and never a part of another encoding
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> CTRModel:

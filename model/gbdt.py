@@ -23,6 +23,7 @@ from preprocessing.lists import Bags
 from training.checkpoint import TrainingState
 from training.metrics import metrics
 from training.monitors import figures_for_callbacks, require_figures
+from training.optim import learning_rate
 from training.trainer import TrainOptions
 
 INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
@@ -33,8 +34,8 @@ SAMPLE = 50_000  # training rows at most that the training metrics of a round ar
 class Boosting:
     """Stands where other models have an optimiser. lr: shrinkage of each tree, 0.1 by default."""
 
-    def __init__(self, lr: float | None):
-        self.lr = 0.1 if lr is None else lr
+    def __init__(self, lr: float):
+        self.lr = lr
 
     def state_dict(self) -> dict:
         return {}
@@ -100,9 +101,7 @@ class GBDT(CTRModel):
     def make_optimizer(self, optimizer: str, lr: float | None) -> Boosting:
         if optimizer != "adam":  # the name that `compile` has by default
             raise InputError(f"optimizer={optimizer!r} has no effect on GBDT, which has none. Leave it out.")
-        if lr is not None and not 0 < lr < float("inf"):
-            raise InputError(f"The learning rate must be a positive number. Received: {lr}.")
-        return Boosting(lr)
+        return Boosting(0.1 if lr is None else learning_rate(lr))
 
     def train_on(
         self,

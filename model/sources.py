@@ -14,6 +14,7 @@ from preprocessing.dataset import Split
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, id_column
 from preprocessing.known import arrays_for
+from preprocessing.values import is_number, shown
 
 Source = Split | Arrays
 Input = Split | Arrays | Mapping[str, np.ndarray] | pd.DataFrame
@@ -78,8 +79,8 @@ def set_apart(source: Source, share: float, seed: int) -> tuple[Source, Source]:
 
     At random: the published scripts take the tail of rows sorted by movie, which has only unseen movies.
     """
-    if not 0 < share < 1:
-        raise InputError(f"validation_split must lie between 0 and 1. Received: {share}.")
+    if not is_number(share) or not 0 < share < 1:
+        raise InputError(f"validation_split must lie between 0 and 1. Received: {shown(share)}.")
     order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed))
     size = int(len(source) * share)
     if size == 0:

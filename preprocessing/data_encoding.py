@@ -34,8 +34,8 @@ class DataEncoding:
     def identity(self) -> dict[str, str]:
         """feature -> checksum of what its numbers mean. Equal ones are interchangeable."""
         schema = self.schema
-        meaning: dict[str, Any] = {name: ["ids", known.tolist()] for name, known in self.vocabularies.items()}
-        meaning |= {name: ["scaled", scaler.to_json()] for name, scaler in self.scalers.items()}
+        meaning: dict[str, Any] = {name: ["ids", _values(known)] for name, known in self.vocabularies.items()}
+        meaning |= {name: ["scaled", *_scale(scaler)] for name, scaler in self.scalers.items()}
         if schema.history:
             meaning[schema.history] = ["liked", meaning[schema.item_id]]
         for side, statistic in (("user", schema.user_statistic), ("item", schema.item_statistic)):
@@ -75,18 +75,40 @@ class DataEncoding:
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> DataEncoding | None:
-        """None for a `config.json` without an encoding, as of a model that was trained on arrays of ids."""
+        """None for a `config.json` without an encoding, as of a model that was trained on arrays of ids.
+
+        Raises `InputError` for a part of one.
+        """
         if "vocabularies" not in config:
             return None
-        return cls(
-            schema=_schema(config["columns"]["schema"]),
-            vocabularies={name: Vocabulary(values) for name, values in config["vocabularies"].items()},
-            scalers={name: MinMaxScaler(**bounds) for name, bounds in config["scalers"].items()},
-            mean_label=config["mean_label"],
-        )
+        try:
+            return cls(
+                schema=_schema(config["columns"]["schema"]),
+                vocabularies={name: Vocabulary(values) for name, values in config["vocabularies"].items()},
+                scalers={name: MinMaxScaler(**bounds) for name, bounds in config["scalers"].items()},
+                mean_label=config["mean_label"],
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError(
+                f"An encoding has schema, vocabularies, scalers and mean_label, as encoding_json() gives them. "
+                f"Received a part of one ({error!r})."
+            ) from None
 
     def __deepcopy__(self, _) -> DataEncoding:
         return self  # never changes, and may hold millions of values
+
+
+def _values(known: Vocabulary) -> list:
+    """Those of ids 1..n. A whole number is the same value as a float, which a gap in a column makes of it."""
+    return [int(value) if isinstance(value, float) and value.is_integer() else value for value in known.tolist()]
+
+
+def _scale(scaler: MinMaxScaler) -> tuple[float, float, float | None]:
+    """What the numbers of a scaled feature mean. The mean that missing ones have is rounded: the last bits of a sum
+    hang on the order of its rows."""
+    span = scaler.high - scaler.low
+    fill = None if scaler.fill is None else round((scaler.fill - scaler.low) / span, 9) if span else 0.0
+    return scaler.low, scaler.high, fill
 
 
 def _schema(entries: Mapping[str, Any]) -> Schema:

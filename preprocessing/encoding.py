@@ -66,7 +66,8 @@ class Vocabulary:
 
 def _kind(values: pd.Index) -> str | None:
     """What values are, as far as it decides whether two can be equal; None for none."""
-    kind = pd.api.types.infer_dtype(values, skipna=True) if len(values) else "empty"
+    values = values[values.notna()]  # a column without any value is of no kind, whatever type stores it
+    kind = pd.api.types.infer_dtype(values) if len(values) else "empty"
     numbers = ("integer", "floating", "mixed-integer-float")
     return None if kind == "empty" else "numbers" if kind in numbers else "texts" if kind == "string" else kind
 

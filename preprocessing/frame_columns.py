@@ -11,7 +11,19 @@ import pandas as pd
 
 from preprocessing.errors import InputError
 from preprocessing.raw import Ragged
-from preprocessing.values import INT64, entries, exact_below, is_list, is_missing, number, plain, whole
+from preprocessing.values import (
+    INT64,
+    entries,
+    exact_below,
+    is_list,
+    is_missing,
+    is_number,
+    number,
+    plain,
+    shown,
+    undecimal,
+    whole,
+)
 
 SECONDS = "integer seconds or datetimes"
 
@@ -33,7 +45,7 @@ def kind_of(where: str, column: pd.Series) -> str:
     kinds = {type(value): value for value in column if not is_missing(value)}
     if any(is_list(value) for value in kinds.values()):
         return "list"
-    numbers = all(number(value) is not None and type(plain(value)) is not bool for value in kinds.values())
+    numbers = all(is_number(value) and type(plain(value)) is not bool for value in kinds.values())
     floats = any(isinstance(value, (float, np.floating, Decimal)) for value in kinds.values())
     return "dense" if numbers and floats else "sparse"
 
@@ -46,7 +58,7 @@ def lists(where: str, column: pd.Series) -> Ragged:
     values = [value for row in rows for value in row]
     kinds = set(map(type, values))
     if wrong is not None or kinds not in (set(), {int}, {str}):
-        what = f"{wrong!r}" if wrong is not None else f"entries of types {_names(kinds)}"
+        what = shown(wrong) if wrong is not None else f"entries of types {_names(kinds)}"
         advice = ""
         if float in kinds:
             advice = (
@@ -68,17 +80,17 @@ def numbers(where: str, column: pd.Series) -> np.ndarray:
     values = plain_array(column)
     if values.dtype.kind in "iufb":
         return values.astype(np.float64)
-    kinds = {type(value): value for value in values if value is not None}
-    wrong = {kind for kind, value in kinds.items() if number(value) is None}
-    if wrong:
-        advice = _advice(column.name, kinds)
-        raise InputError(
-            f"Column '{column.name}' of {where} must hold numbers to be dense. Received: {_names(wrong)}.{advice}"
-        )
     try:
-        return np.array([np.nan if value is None else number(value) for value in values], dtype=np.float64)
+        floats = [np.nan if value is None else number(value) for value in values]
     except OverflowError:
         raise InputError(f"Column '{column.name}' of {where} holds a whole number beyond all floats.") from None
+    if None in floats:
+        wrong = {type(value) for value, one in zip(values, floats, strict=True) if one is None}
+        raise InputError(
+            f"Column '{column.name}' of {where} must hold numbers to be dense. Received: {_names(wrong)}."
+            f"{_advice(column.name, wrong)}"
+        )
+    return np.array(floats, dtype=np.float64)
 
 
 def categories(where: str, column: pd.Series) -> np.ndarray:
@@ -90,6 +102,9 @@ def categories(where: str, column: pd.Series) -> np.ndarray:
         return _exact(where, column, values)
     present = np.array([value is not None for value in values], dtype=bool)
     kinds = {type(value) for value in values[present]}
+    if Decimal in kinds and kinds <= {Decimal, int, float}:
+        values = np.array([*map(undecimal, values)], dtype=object)
+        kinds = {type(value) for value in values[present]}
     if kinds == {int} and present.all() and all(value in INT64 for value in values):
         return values.astype(np.int64)
     if kinds == {bool} and present.all():
@@ -148,13 +163,14 @@ def labels(column: pd.Series) -> np.ndarray:
     """(n,) float32 of 0 and 1."""
     values = plain_array(column)
     if values.dtype.kind not in "iufb":
-        floats = [None if value is None or isinstance(value, str) else number(value) for value in values]
-        values = np.array([np.nan if value is None else value for value in floats], dtype=np.float64)
+        right = [is_number(value) and value in (0, 1) for value in values]
+        values = np.array([float(value) if fits else np.nan for value, fits in zip(values, right, strict=True)])
     wrong = ~((values == 0) | (values == 1))
     if wrong.any():
+        row = int(wrong.argmax())
         raise InputError(
-            f"Labels must be 0 or 1. Received {int(wrong.sum())} others, the first {column.iloc[int(wrong.argmax())]!r}"
-            f" at row {wrong.argmax()}."
+            f"Labels must be 0 or 1. Received {int(wrong.sum())} others, the first {shown(column.iloc[row])} "
+            f"at row {row}."
         )
     return values.astype(np.float32)
 

@@ -93,6 +93,9 @@ def arrays_for(encoding: DataEncoding, frame: pd.DataFrame, columns: list[Column
     missing = [name for name in needed if name not in frame]
     if missing:
         raise InputError(f"The model reads {', '.join(missing)}. Received the columns: {', '.join(map(str, frame))}.")
+    twice = [column.name for column in columns if list(frame.columns).count(column.name) > 1]
+    if twice:
+        raise InputError(f"The rows have two columns named {', '.join(twice)}. Drop or rename one of each.")
     kinds = _kinds(schema) | dict.fromkeys({schema.user_id, schema.item_id}, "sparse")
     kinds |= {name: "list" if name == schema.history else "dense" for name in computed if name}
     present = [column.name for column in columns if column.name in frame]

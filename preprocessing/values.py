@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foundation.errors import InputError
+
 INT64 = range(-(2**63), 2**63)  # what an id may be
 TEXTLIKE = (str, bytes, bytearray, memoryview)
 
@@ -86,10 +88,48 @@ def number(value: Any) -> float | None:
 
     Raises `OverflowError` for a whole number beyond all floats.
     """
+    return float(value) if is_number(value) else None
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number or a truth value of Python or numpy, and not missing."""
     if is_missing(value) or isinstance(value, np.timedelta64):
-        return None
-    fits = isinstance(value, (bool, np.bool_, int, np.integer, float, np.floating, Decimal))
-    return float(value) if fits else None
+        return False
+    return isinstance(value, (bool, np.bool_, int, np.integer, float, np.floating, Decimal))
+
+
+def undecimal(value: Any) -> Any:
+    """A decimal as the whole number or else the float that it is as a category or an id; any other value as it is.
+
+    >>> undecimal(Decimal(7)), undecimal(Decimal("7.5")), undecimal("7")
+    (7, 7.5, '7')
+    """
+    if not isinstance(value, Decimal):
+        return value
+    exact = whole(value)
+    return float(value) if exact is None else exact
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, of any length, and whatever its `repr` does.
+
+    >>> shown("a" * 100) == "'" + "a" * 79 + "...", shown(10**5000)
+    (True, 'int that cannot be shown')
+    """
+    try:
+        text = repr(value)
+    except Exception:  # Python prints no number of more than 4300 digits, and other classes may do anything
+        return f"{type(value).__name__} that cannot be shown"
+    return text if len(text) <= 80 else text[:80] + "..."
+
+
+def as_count(name: str, value: Any, least: int | None = None) -> int:
+    """A setting that is a whole number as Python's own. Raises `InputError` for anything else, and below the least."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or abs(int(value)) >= 2**31:
+        raise InputError(f"{name} must be a whole number of less than 2**31. Received: {shown(value)}.")
+    if least is not None and value < least:
+        raise InputError(f"{name} must be at least {least}. Received: {value}.")
+    return int(value)
 
 
 def is_list(value: Any) -> bool:

@@ -10,7 +10,7 @@ import torch
 from foundation.shown import shortened
 from model.layers.light_se import LightSE
 from preprocessing.errors import InputError
-from serving.ranker import PreRanker, User
+from serving.ranker import PreRanker, User, candidate_rows
 from serving.scorers import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, Scorer, chosen_levels
 from training.pictures import draw_png
 
@@ -45,9 +45,8 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
     scorer, model = state.scorer, state.model
     if isinstance(scorer, (DotScorer, PlainScorer)):
         raise InputError(f"{type(model).__name__} has no heads to explain. Leave --explain out.")
-    rows = state.items.find(items)
-    if (rows < 0).any():
-        raise InputError(f"Not in the index: {[item for item, row in zip(items, rows, strict=True) if row < 0][:5]}.")
+    rows = candidate_rows(state.items, items, ordered=True)
+    items = state.items.ids(rows).tolist()
     features = state.request([user])
     with torch.inference_mode():
         encoded = model.encode_user(features)

@@ -15,7 +15,7 @@ from preprocessing.encoding import UNKNOWN, MinMaxScaler
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from preprocessing.lists import Bags
-from preprocessing.values import entries, exact_below, is_list, is_missing, number, plain, whole
+from preprocessing.values import entries, exact_below, is_list, is_missing, number, plain, shown, undecimal, whole
 from serving.table import Entities, as_lists
 
 Raw = Mapping[str, Any]
@@ -88,7 +88,7 @@ class RawEncoder:
         if isinstance(column, SparseFeat):
             return torch.tensor([self._id(column.name, column.name, value)], dtype=torch.int32)
         if not is_list(value) and not is_missing(value):
-            raise InputError(f"Feature '{column.name}' must be a list. Received: {value!r}.")
+            raise InputError(f"Feature '{column.name}' must be a list. Received: {shown(value)}.")
         vocabulary = self.schema["item_id"] if column.name == self.schema["history"] else column.name
         ids = [self._id(column.name, vocabulary, one) for one in ([] if is_missing(value) else entries(value))]
         return Bags(torch.tensor(ids, dtype=torch.int32), torch.tensor([0, len(ids)], dtype=torch.int32))
@@ -106,11 +106,11 @@ class RawEncoder:
         # A truth value is a number where training's were all 0 and 1.
         truth = scaler is None or not {scaler.low, scaler.high} <= {0.0, 1.0}
         if isinstance(value, (float, np.floating)) and not np.isfinite(value) and not missing:
-            raise InputError(f"Feature '{name}' must be a finite number. Received: {value!r}.")
+            raise InputError(f"Feature '{name}' must be a finite number. Received: {shown(value)}.")
         if given is None or (isinstance(value, (bool, np.bool_)) and truth):
-            raise InputError(f"Feature '{name}' must be a number. Received: {value!r}.")
+            raise InputError(f"Feature '{name}' must be a number. Received: {shown(value)}.")
         if name in self._shares and not 0 <= given <= 1:
-            raise InputError(f"Feature '{name}' is a mean of labels, and must lie in 0..1. Received: {value!r}.")
+            raise InputError(f"Feature '{name}' is a mean of labels, and must lie in 0..1. Received: {shown(value)}.")
         scaled = np.array([given], dtype=np.float64)
         try:
             if scaler is not None:
@@ -118,12 +118,12 @@ class RawEncoder:
         except InputError:
             raise InputError(
                 f"Feature '{name}' must be a finite number, scaled by those in training: {scaler.low} to "
-                f"{scaler.high}. Received: {value!r}."
+                f"{scaler.high}. Received: {shown(value)}."
             ) from None
         with np.errstate(over="ignore"):
             scaled = scaled.astype(np.float32)
         if not np.isfinite(scaled[0]):
-            raise InputError(f"Feature '{name}' must be a finite number. Received: {value!r}.")
+            raise InputError(f"Feature '{name}' must be a finite number. Received: {shown(value)}.")
         return scaled
 
     def _id(self, name: str, vocabulary: str, value: Any) -> int:
@@ -133,7 +133,7 @@ class RawEncoder:
         ids = self._ids[vocabulary]
         if is_missing(value):
             return UNKNOWN
-        given = plain(value)
+        given = undecimal(plain(value))
         expected = type(next(iter(ids), given))
         if expected is int and type(given) is float:  # 3.0, where it is exactly 3
             given = given if whole(value) is None else whole(value)
@@ -141,7 +141,7 @@ class RawEncoder:
             given = float(given)
         if type(given) is not expected or expected not in (str, int, float, bool):
             raise InputError(
-                f"Feature '{name}' must be of type {expected.__name__}, as in training. Received: {value!r}."
+                f"Feature '{name}' must be of type {expected.__name__}, as in training. Received: {shown(value)}."
             )
         return ids.get(given, UNKNOWN)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from preprocessing.errors import InputError
-from preprocessing.values import TEXTLIKE, plain, whole
+from preprocessing.values import TEXTLIKE, plain, shown, whole
 
 
 def listed(what: str, given: Any, ordered: bool = False) -> Sequence | np.ndarray:
@@ -23,7 +23,9 @@ def listed(what: str, given: Any, ordered: bool = False) -> Sequence | np.ndarra
     no_list = isinstance(given, (*TEXTLIKE, Mapping)) or not isinstance(given, Iterable)
     if no_list or getattr(given, "ndim", 1) != 1 or (ordered and isinstance(given, (set, frozenset))):
         order = ", in an order" if ordered else ""
-        raise InputError(f"{what} must be a list{order}. Received: {type(given).__name__} {str(given)[:80]}.")
+        raise InputError(f"{what} must be a list{order}. Received: {type(given).__name__} {shown(given)}.")
+    if isinstance(given, np.ma.MaskedArray):
+        return given.tolist()  # with None for what is masked
     if isinstance(given, (list, tuple, np.ndarray)):
         return given
     if isinstance(given, (pd.Series, pd.Index)) and isinstance(given.dtype, np.dtype):
@@ -52,7 +54,7 @@ def id_array(what: str, given: Any, text: bool, ordered: bool = False) -> np.nda
     if None in ids:
         wrong = values[ids.index(None)]
         raise InputError(
-            f"{what} must be a list of {'strings' if text else 'whole numbers'}. Received: {str(plain(wrong))[:80]!r} "
+            f"{what} must be a list of {'strings' if text else 'whole numbers'}. Received: {shown(plain(wrong))} "
             f"({type(wrong).__name__})."
         )
     return np.array(ids, dtype=object if text else np.int64)

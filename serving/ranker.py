@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from preprocessing.errors import InputError
-from preprocessing.values import TEXTLIKE
+from preprocessing.values import TEXTLIKE, shown
 from serving.features import Raw
 from serving.follow import Follower
 from serving.given import id_array, listed
@@ -56,7 +56,7 @@ class PreRanker:
         Raises `InputError` for an unknown user or item, no candidates, k below 1, or scores that are not finite.
         """
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-            raise InputError(f"k must be a whole number of at least 1. Received: {k!r}.")
+            raise InputError(f"k must be a whole number of at least 1. Received: {shown(k)}.")
         state = self._current()
         items = state.items
         if candidates is None:
@@ -64,7 +64,7 @@ class PreRanker:
                 raise InputError("The index holds no items: all were deleted. Add some, or build it again.")
             rows = None
         else:
-            rows = _distinct(_candidate_rows(items, candidates))
+            rows = _distinct(candidate_rows(items, candidates))
         many, users = _as_list(user)
         rankings: list[Ranking] = []
         for first in range(0, len(users), USER_CHUNK):
@@ -75,7 +75,7 @@ class PreRanker:
     def score(self, user: User | Iterable[User], candidates: Iterable, levels: Levels = None) -> np.ndarray:
         """Click probabilities of the candidates in the order given, (n,) float64, or (users, n) for a list of users."""
         state = self._current()
-        rows = _candidate_rows(state.items, candidates, ordered=True)
+        rows = candidate_rows(state.items, candidates, ordered=True)
         vectors = state.items.vectors(rows)
         many, users = _as_list(user)
         with torch.inference_mode():
@@ -125,9 +125,18 @@ class PreRanker:
         return delete_items(self._current(), ids)
 
     def _current(self) -> State:
-        """The state that the manifest names now. A request works on one state from start to end."""
-        self.state = self._follower.newest(self.state)
+        """The state that the manifest names now. A request works on one state from start to end.
+
+        One thread opens it and the others wait: what a thread has written, its next request sees.
+        """
+        if not self._follower.is_newest(self.state):
+            with self._follower.turn():
+                self.state = self._follower.newest(self.state)
         return self.state
+
+    def __reduce__(self):
+        """A copy, in another process or in this one, opens the run again."""
+        return PreRanker.load, (str(self.state.run),)
 
     def _query(self, state: State, users: list[User], levels: Levels) -> Any:
         with torch.inference_mode():
@@ -154,7 +163,7 @@ def _require_product(state: State) -> None:
         )
 
 
-def _candidate_rows(items: Snapshot, candidates: Iterable, ordered: bool = False) -> np.ndarray:
+def candidate_rows(items: Snapshot, candidates: Iterable, ordered: bool = False) -> np.ndarray:
     ids = id_array("Candidates", candidates, items.base.has_text_ids, ordered)
     if len(ids) == 0:
         raise InputError("The list of candidates is empty. Leave it out to rank all items.")

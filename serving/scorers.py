@@ -28,6 +28,7 @@ from model.layers.linear_map import product
 from model.mvke import MVKE
 from model.poly_encoder import PolyEncoder
 from preprocessing.errors import InputError
+from preprocessing.values import shown
 from serving.columns import Columns
 
 # Bytes of products that one chunk makes: they are read again at once, from the cache and not from memory.
@@ -257,10 +258,12 @@ def chosen_levels(levels: Levels, count: int) -> list[int]:
         return [count - 1]
     wrong = not isinstance(levels, (list, tuple)) or not levels or len(set(levels)) < len(levels)
     if wrong or any(not isinstance(level, int) or not 1 <= level <= count for level in levels):
-        raise InputError(f"levels must be 'all', 'last' or distinct numbers from 1 to {count}. Received: {levels!r}.")
+        raise InputError(
+            f"levels must be 'all', 'last' or distinct numbers from 1 to {count}. Received: {shown(levels)}."
+        )
     return [level - 1 for level in levels]
 
 
 def _no_levels(levels: Levels) -> None:
     if levels is not None:
-        raise InputError(f"Only IntTower has levels to choose from. Leave levels={levels!r} out.")
+        raise InputError(f"Only IntTower has levels to choose from. Leave levels={shown(levels)} out.")

@@ -15,6 +15,7 @@ from model import load_model
 from model.base import TwoTower
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
+from preprocessing.values import shown
 from serving.features import RawEncoder, concatenate
 from serving.fold import for_inference
 from serving.format import SectionFile
@@ -120,7 +121,7 @@ class State:
         unknown = np.flatnonzero(rows < 0)
         if len(unknown):
             raise InputError(
-                f"Unknown user {users[unknown[0]]!r}: the index knows {len(self.users):,} users. "
+                f"Unknown user {shown(users[unknown[0]])}: the index knows {len(self.users):,} users. "
                 "Give features by name for anybody else."
             )
         features = self.stored(rows)

@@ -15,7 +15,7 @@ from model.base import TwoTower
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from preprocessing.errors import InputError
-from preprocessing.values import entries, is_list, is_missing, plain
+from preprocessing.values import entries, is_list, is_missing, plain, shown
 from serving.features import Raw, stack
 from serving.given import id_array, listed
 from serving.index import Snapshot, encode, open_file, write_base, write_delta, write_users
@@ -82,9 +82,9 @@ def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 def upsert_items(state: State, rows: Iterable[Raw]) -> int:
     """Adds or replaces items by raw features. Returns the new generation."""
     rows = list(listed("Items", rows))
-    wrong = next((row for row in rows if not isinstance(row, Mapping)), None)
-    if wrong is not None:
-        raise InputError(f"Items must be a list of dicts of raw features. Received: {str(wrong)[:80]}.")
+    wrong = [row for row in rows if not isinstance(row, Mapping)]
+    if wrong:
+        raise InputError(f"Items must be a list of dicts of raw features. Received: {shown(wrong[0])}.")
     if not rows:
         raise InputError("There is no item to add.")
     with _changing(state) as (manifest, current):
@@ -121,7 +121,7 @@ def _encoded(state: State, current: Snapshot, rows: Iterable[Raw]) -> Entities:
     encoder, name = state.encoder, state.encoder.schema["item_id"]
     missing = [raw for raw in rows if is_missing(raw.get(name))]
     if missing:
-        raise InputError(f"An item lacks its id '{name}'. Received: {str(dict(missing[0]))[:80]}.")
+        raise InputError(f"An item lacks its id '{name}'. Received: {shown(dict(missing[0]))}.")
     ids = id_array(f"'{name}' of items", [raw[name] for raw in rows], current.base.has_text_ids)
     found = current.find(ids)
     columns = [column.name for column in encoder.item_columns]
@@ -139,7 +139,7 @@ def _text(name: str, value: Any) -> str:
     """What to show of a text, or of a list feature of the same name. Raises `InputError` for anything but these."""
     parts = [part for part in (entries(value) if is_list(value) else [plain(value)]) if part is not None]
     if not all(isinstance(part, str) for part in parts):
-        raise InputError(f"'{name}' must be a string, a list of strings, or null. Received: {str(value)[:80]}.")
+        raise InputError(f"'{name}' must be a string, a list of strings, or null. Received: {shown(value)}.")
     return "|".join(parts)
 
 

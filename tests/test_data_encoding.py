@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import as_lists, assert_same_weights, random_raw, small_model
+from helpers import as_lists, assert_same_weights
 
+from leaderboard.measures.candidates import candidate_scores, candidates
 from model import build_model, load_model
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
@@ -143,6 +144,36 @@ class TestTheSameEncoding:
         assert again.encoding.identity == data.encoding.identity
         assert model.evaluate(again.test) == model.evaluate(data.test)
 
+    @pytest.mark.parametrize("seed", range(8))
+    def test_is_that_of_rows_in_any_order_though_sums_differ_in_their_last_bits(self, seed):
+        rng = np.random.default_rng(0)
+        frames = {
+            "users": USERS.assign(age=rng.normal(size=20) * 17.3),
+            "items": ITEMS.assign(price=np.where(np.arange(15) % 6 == 0, np.nan, rng.random(15) * 33.7)),
+            "log": LOG.assign(distance=rng.random(400)),
+        }
+        expected = from_frames(**frames, protocol="temporal").encoding.identity
+        shuffled = {name: frame.sample(frac=1, random_state=seed) for name, frame in frames.items()}
+        assert from_frames(**shuffled, protocol="temporal").encoding.identity == expected
+
+    @pytest.mark.parametrize("kind", ["int8", "Int64", "float32", "float64", "Float64", "object", "int64[pyarrow]"])
+    def test_is_that_of_whole_numbers_of_another_type(self, kind):
+        """A gap makes floats of integers."""
+        level = pd.Series(np.arange(20) % 4)
+        one, other = (
+            from_frames(users=USERS.assign(level=values), kinds={"level": "sparse"})
+            for values in (level, level.astype(kind))
+        )
+        assert one.encoding.identity == other.encoding.identity
+        assert one.users.values["level"].tolist() == other.users.values["level"].tolist()
+
+    def test_is_another_one_for_truth_values_and_for_fractions(self):
+        number, truth, half = (
+            from_frames(users=USERS.assign(level=values), kinds={"level": "sparse"}).encoding.identity["level"]
+            for values in ([0, 1] * 10, [False, True] * 10, [0.5, 1.0] * 10)
+        )
+        assert len({number, truth, half}) == 3
+
     def test_comes_back_from_json(self, data, run):
         again = load_model(run).encoding
         assert again.identity == data.encoding.identity
@@ -162,6 +193,48 @@ def padded(values) -> np.ndarray:
     rows = as_lists(values)
     width = max(1, *map(len, rows))
     return np.array([row + [0] * (width - len(row)) for row in rows])
+
+
+class TestSavedWith:
+    """What `save` is given as `extra`."""
+
+    PARTS = ({"scalers": {}}, {"mean_label": 0.9}, {"columns": {}}, {"encoding": {}}, {"note": 1})
+
+    @pytest.mark.parametrize("extra", PARTS, ids=str)
+    def test_a_part_of_an_encoding_is_not_put_into_the_models(self, model, data, extra, tmp_path):
+        model.save(tmp_path, extra=extra)
+        again = load_model(tmp_path)
+        assert again.encoding.to_json() == data.encoding.to_json()
+        assert again.evaluate(data.test) == model.evaluate(data.test)
+
+    @pytest.mark.parametrize(
+        ("extra", "message"),
+        [
+            ({"vocabularies": {}}, "a part of one"),
+            ({"vocabularies": {"a": 1}, "columns": {"schema": 3}}, "a part of one"),
+            ("note", "must be a dict"),
+            ({"class": 1}, "cannot hold class"),
+            ({"arguments": {}}, "cannot hold arguments"),
+            ({"sha256": ""}, "cannot hold sha256"),
+            ({"weights_sha256": ""}, "cannot hold weights_sha256"),
+        ],
+        ids=str,
+    )
+    def test_what_would_make_the_folder_unreadable_is_refused(self, model, extra, message, tmp_path):
+        with pytest.raises(InputError, match=message):
+            model.save(tmp_path / "new", extra=extra)
+        assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("change", ["an item more", "other texts", "another scale"])
+def test_requests_of_another_encoding_are_not_scored(change):
+    """By the measure of stages, which scores them without `predict`."""
+    one, other = ({"log": LOG} | frames for frames in ({}, OTHERWISE[change]))
+    one, other = (from_frames(**frames | {"log": frames["log"].drop(columns="device")}) for frames in (one, other))
+    model, users = trained(one, "dssm"), np.arange(3)
+    assert candidate_scores(model, candidates(one, users)).shape == (3, 15)
+    with pytest.raises(InputError, match="otherwise"):
+        candidate_scores(model, candidates(other, users))
 
 
 class TestFramesEncodedAsAModelExpects:
@@ -250,54 +323,3 @@ def statistics_of(ranker: PreRanker, items: list) -> list[float]:
         ranker.state.items.entities(rows[[place]]).features.values["item_mean_label"] for place in range(len(rows))
     ]
     return torch.cat(values).tolist()
-
-
-class TestRawRows:
-    """`predict` on a frame of raw values."""
-
-    @pytest.fixture
-    def frame(self, data) -> pd.DataFrame:
-        """The test rows, raw, with the statistics and histories that they saw."""
-        rows = data.test.rows.numpy()
-        log = LOG.iloc[rows]
-        frame = log.merge(USERS, on="customer", how="left").merge(ITEMS, on="article", how="left")
-        batch = data.test.batch(torch.arange(len(rows)), ["user_mean_label", "item_mean_label", "liked_article"])
-        known = [None, *data.vocabularies["article"].tolist()]
-        liked = [[known[number] for number in row if number] for row in as_lists(batch["liked_article"])]
-        statistics = {name: batch[name].tolist() for name in ("user_mean_label", "item_mean_label")}
-        return frame.assign(liked_article=liked, **statistics)
-
-    @pytest.mark.parametrize("loaded", [False, True])
-    def test_score_as_their_encoded_rows(self, model, run, data, frame, loaded):
-        one = load_model(run) if loaded else model
-        np.testing.assert_allclose(one.predict(frame), one.predict(data.test), atol=1e-6)
-        assert one.evaluate(frame, frame["clicked"].to_numpy())["auc"] == one.evaluate(data.test)["auc"]
-
-    def test_may_lack_what_is_made_from_labels(self, model, data, frame):
-        without = frame.drop(columns=["user_mean_label", "item_mean_label", "liked_article"])
-        mean = data.encoding.mean_label
-        filled = without.assign(user_mean_label=mean, item_mean_label=mean, liked_article=[[]] * len(frame))
-        np.testing.assert_array_equal(model.predict(without), model.predict(filled))
-
-    def test_may_hold_values_that_training_has_not_seen(self, model, frame):
-        new = frame.assign(customer="nobody", country="XX", article=5, tags=[["odd"]] * len(frame), age=np.nan)
-        assert np.isfinite(model.predict(new)).all()
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            (lambda f: f.drop(columns="age"), "The model reads age. Received the columns"),
-            (lambda f: f.assign(article=f["article"].astype(str)), "'article' holds numbers .* Received texts"),
-            (lambda f: f.assign(item_mean_label=4.2), "'item_mean_label' is a mean label and must lie in 0..1"),
-            (lambda f: f.assign(age="old"), "age"),
-            (lambda f: f.head(0), "no rows"),
-        ],
-    )
-    def test_that_do_not_fit_are_refused(self, model, frame, change, message):
-        with pytest.raises(InputError, match=message):
-            model.predict(change(frame))
-
-    def test_are_nothing_to_a_model_of_arrays(self, frame):
-        dataset = Dataset.build(random_raw(), "holdout", 0)
-        with pytest.raises(InputError, match="does not know how they are encoded"):
-            small_model("lr", dataset).predict(frame)

@@ -75,6 +75,14 @@ class TestCandidates:
     def test_texts(self, kind, text_ranker):
         assert sorted(text_ranker.rank("u107", TEXT[kind]).items.tolist()) == ["m4997", "m5000"]
 
+    def test_a_masked_id_is_a_missing_one(self, ranker):
+        given = np.ma.array([5000, 4997], mask=[False, True])
+        for ask in (ranker.rank, ranker.score):
+            with pytest.raises(InputError, match=r"must be a list of whole numbers\. Received: None"):
+                ask(107, given)
+        with pytest.raises(InputError, match=r"must be a list of whole numbers\. Received: None"):
+            ranker.delete(given)
+
     def test_scores_are_in_the_order_of_a_series(self, ranker):
         given = pd.Series([5000, 4997, 5000], index=[2, 0, 1])
         assert ranker.score(107, given).tolist() == ranker.score(107, [5000, 4997, 5000]).tolist()
@@ -100,7 +108,21 @@ class TestCandidates:
 
     @pytest.mark.parametrize(
         "wrong",
-        ["5000", 5000.5, float(2**53), 2**63, 2**70, -(2**63) - 1, True, None, np.nan, pd.NA, [5000], b"5000", 1j],
+        [
+            "5000",
+            5000.5,
+            float(2**53),
+            2**63,
+            2**70,
+            -(2**63) - 1,
+            True,
+            None,
+            np.nan,
+            pd.NA,
+            [5000],
+            b"5000",
+            1j,
+        ],
     )
     def test_no_whole_numbers(self, wrong, ranker):
         for given in ([5000, wrong], pd.Series([5000, wrong], dtype=object)):

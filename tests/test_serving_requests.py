@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import permute_labels
@@ -246,7 +247,7 @@ class TestExplain:
         assert explanation.field_weights["item"] == pytest.approx({"movie_id": 1 / 4, "genres": 3 / 4})
 
     def test_an_unknown_item(self, ranker):
-        with pytest.raises(InputError, match=r"Not in the index: \[1\]"):
+        with pytest.raises(InputError, match="1 of 2 candidates are not in the index: 1"):
             explain(ranker, 107, [5000, 1])
 
     def test_levels_name_the_heads(self, ranker):
@@ -258,3 +259,12 @@ class TestExplain:
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
         with pytest.raises(InputError, match="DSSM has no heads to explain"):
             explain(ranker, 107, [5000])
+
+    @pytest.mark.parametrize("kind", [list, tuple, iter, np.array, pd.Series])
+    def test_items_in_whatever_holds_them(self, ranker, kind):
+        assert explain(ranker, 107, kind([5000, 4997])).items == [5000, 4997]
+
+    @pytest.mark.parametrize("wrong", [[], "5000", {5000}, [None], ["5000"]])
+    def test_no_items(self, ranker, wrong):
+        with pytest.raises(InputError):
+            explain(ranker, 107, wrong)

@@ -81,7 +81,7 @@ class TestTrainedModel:
         again.save(tmp_path / "second")
         first, second = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("first", "second"))
         assert second["arguments"].pop("device") == "cpu"
-        assert first.pop("sha256") != second.pop("sha256")  # of the file, in which the device stands
+        assert first.pop("sha256") != second.pop("sha256")  # of the whole text, the device included
         assert first == second
         again.compile("adam")
         assert math.isfinite(fit(again, dataset, epochs=1).history["loss"][0])

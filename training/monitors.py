@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from preprocessing.deepctr import EarlyStopping, History, ModelCheckpoint
+from preprocessing.deepctr import Callback, EarlyStopping, History, ModelCheckpoint
 from preprocessing.errors import InputError
+from preprocessing.values import shown
 
 ALIASES = {"binary_crossentropy": "logloss"}
 PLAIN = (EarlyStopping, ModelCheckpoint, History)  # classes whose figures are those of an epoch
 VALIDATION = ("auc", "logloss", "gauc", "loss", *ALIASES)
+
+
+def checked(callbacks: Any) -> list[Callback]:
+    """What `fit` is given as callbacks, as a list. Raises `InputError` for anything but a list of them."""
+    given = callbacks or []
+    if not isinstance(given, (list, tuple)) or not all(isinstance(one, Callback) for one in given):
+        raise InputError(f"callbacks must be a list of Callback objects. Received: {shown(callbacks)}.")
+    return list(given)
 
 
 def figures_for_callbacks(logs: dict[str, float]) -> dict[str, float]:
@@ -35,7 +45,7 @@ def require_validation_figures(callbacks: Sequence, validated: bool) -> None:
     """
     if not all(type(one) in PLAIN for one in callbacks):
         return
-    for monitor in _monitored(callbacks):
+    for monitor in map(str, _monitored(callbacks)):
         if monitor.startswith("val_") and not (validated and monitor.removeprefix("val_") in VALIDATION):
             known = ", ".join(f"val_{name}" for name in VALIDATION) if validated else "none without validation rows"
             raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.")

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from preprocessing.errors import InputError
+from preprocessing.values import is_number, shown
 from training.rowwise import ROW_OPTIMIZERS, Together
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {
@@ -41,9 +42,7 @@ def make_optimizer(
     if optimizer not in OPTIMIZERS:
         raise InputError(f"Unknown optimizer '{optimizer}'. Known: {', '.join(OPTIMIZERS)}.")
     make, default_lr = OPTIMIZERS[optimizer]
-    lr = default_lr if lr is None else lr
-    if not lr > 0 or lr == float("inf"):
-        raise InputError(f"The learning rate must be a positive number. Received: {lr}.")
+    lr = default_lr if lr is None else learning_rate(lr)
     by_row = {id(table) for table in tables}
     dense: dict[float, list[nn.Parameter]] = {}
     rowwise: dict[float, list[nn.Parameter]] = {}
@@ -52,6 +51,13 @@ def make_optimizer(
         groups.setdefault(2.0 * model.l2_of(name), []).append(parameter)
     towers = make(_with_decay(dense), lr=lr, **({"fused": True} if optimizer in FUSED else {}))
     return Together(towers, ROW_OPTIMIZERS[optimizer](_with_decay(rowwise), lr=lr)) if rowwise else towers
+
+
+def learning_rate(given: float) -> float:
+    """Raises `InputError` for anything but a positive number."""
+    if not is_number(given) or not 0 < given < float("inf"):
+        raise InputError(f"The learning rate must be a positive number. Received: {shown(given)}.")
+    return given
 
 
 def _with_decay(groups: dict[float, list[nn.Parameter]]) -> list[dict]:

@@ -79,6 +79,9 @@ def of_a_result(folder: Path) -> list[str]:
 
 def model_files(model: nn.Module, extra: dict) -> dict[str, bytes]:
     """What `save_model` writes: name -> content. Raises `InputError` for a model that cannot be saved."""
+    taken = [name for name in ("sha256", "class", "arguments", WEIGHTS_DIGEST) if name in extra]
+    if taken:
+        raise InputError(f"`extra` cannot hold {', '.join(taken)}, which {CONFIG} has of the model itself. Rename it.")
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     try:
         content = save(weights)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from foundation.interrupts import held_back
 from preprocessing.deepctr import CallbackList
 from preprocessing.errors import InputError
+from preprocessing.values import as_count, is_number, shown
 from training import distributed
 from training.checkpoint import EpochProgress, TrainingState
 from training.guard import Guard
@@ -53,6 +54,8 @@ class TrainOptions:
     verbose: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "initial_epoch", *(["patience"] if self.patience is not None else [])):
+            object.__setattr__(self, name, as_count(name, getattr(self, name)))
         if self.batch_size < 2:
             raise InputError(f"The batch size must be at least 2, for batch statistics. Received: {self.batch_size}.")
         if self.epochs < 1:
@@ -65,8 +68,8 @@ class TrainOptions:
             raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
         if self.lr_schedule not in LR_SCHEDULES:
             raise InputError(f"Unknown lr_schedule '{self.lr_schedule}'. Known: {', '.join(LR_SCHEDULES)}.")
-        if not self.checkpoint_minutes > 0:
-            raise InputError(f"checkpoint_minutes must be positive. Received: {self.checkpoint_minutes}.")
+        if not is_number(self.checkpoint_minutes) or self.checkpoint_minutes <= 0:
+            raise InputError(f"checkpoint_minutes must be positive. Received: {shown(self.checkpoint_minutes)}.")
 
 
 class Objective(nn.Module):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from model.base import CTRModel
+from model.sources import as_source
 from preprocessing.dataset import Dataset, Split
 from preprocessing.feature_table import FeatureTable
 from preprocessing.lists import Lists
@@ -54,7 +55,8 @@ def candidate_scores(model: CTRModel, requests: Split) -> np.ndarray:
     """(U, N) float32 logits. requests: of `candidates`.
 
     A two-tower model encodes each user and item once; a ranking model reads all pairs, 8,192 at a time.
+    Raises `InputError` for requests that are encoded otherwise than what the model was trained on.
     """
-    requests.check(model.columns)
-    logits = predict_logits(model, requests.to(model.device))
+    source = as_source(requests, None, model.columns, model.encoding)
+    logits = predict_logits(model, source.to(model.device))
     return logits.cpu().numpy().reshape(-1, len(requests.dataset.raw.items))
