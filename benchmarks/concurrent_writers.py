@@ -27,15 +27,13 @@ import numpy as np
 import torch
 
 from benchmarks.sections import table
-from benchmarks.small_runs import ITEM, train
+from benchmarks.small_runs import ITEM, data_of, train
 from experiment.arguments import Parser, number
 from experiment.main import run as run_script
 from foundation.run_files import WEIGHTS_DIGEST, read_config
 from model import load_model
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
-from preprocessing.synthetic import synthetic_movielens
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
 from serving.update import build_index
@@ -164,11 +162,10 @@ def main() -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> Counter:
-    path, rows = options.data_path, options.max_rows
-    raw = (load_movielens(path, quiet=True) if path else synthetic_movielens()).first(rows)
+    rows, raw = options.max_rows, data_of(options.data_path)
     # Of one seed: the seed draws the split, and so what the encoding of the data and the index are.
-    models = [train(folder / name, name, path, rows) for name in ("int_tower", "dssm")]
-    data = Dataset.build(raw, read_result(models[0])["protocol"], read_result(models[0])["seed"])
+    models = [train(folder / name, name, raw, rows) for name in ("int_tower", "dssm")]
+    data = Dataset.build(raw.first(rows), read_result(models[0])["protocol"], read_result(models[0])["seed"])
     states = possible(models, data, folder)
     run = shutil.copytree(folder / f"of-{models[0].name}", folder / "run")
     context = multiprocessing.get_context("spawn")

@@ -4,9 +4,9 @@
 
 Two IntTower runs, one with a float32 and an int8 index, and a DeepFM run are trained on the first rows of the data. A
 case damages a copy of one: one byte that becomes another, or a cut, a lost, added or zeroed piece, two blocks that
-changed places, the file of another run or build. The readers then load, rank, score, upsert and build, each in a copy
-of its own. A reader refuses (`InputError`), says what it says of the whole files, or is WRONG: other numbers, another
-error. Each damaged file has readers that must refuse it. The file of --json keeps the cases that are done.
+changed places, the file of another run or build. Then the readers load, rank, read everything, upsert and build, each
+in a copy of its own. A reader refuses (`InputError`), says what it says of the whole files, or is WRONG: other numbers,
+another error. Each damaged file has readers that must refuse it. The file of --json keeps the cases that are done.
 Exit status 1 if a reader was wrong, or did not refuse what it must.
 """
 
@@ -26,16 +26,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.sections import table
-from benchmarks.small_runs import index, ranked, scored, train
+from benchmarks.small_runs import data_of, index, ranked, train, whole
 from experiment.arguments import Parser, number
 from experiment.main import run as run_script
 from foundation.atomic import write_atomic
 from foundation.run_files import CONFIG, HISTORY, RESULT, WEIGHTS
 from model import load_model
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
-from preprocessing.synthetic import synthetic_movielens
 from serving.manifest import MANIFEST
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
@@ -45,12 +43,12 @@ from training.result_file import read_result
 BLOCK = 4096
 NEW = {"movie_id": 99_002, "title": "New", "genres": ["Drama"]}
 MODEL, OF_A_RUN = (WEIGHTS, CONFIG), (WEIGHTS, CONFIG, RESULT, HISTORY)
-# Reader -> the kinds of file that it must not read damaged. "score" reads all of the index, the others a part of it.
+# Reader -> the kinds of file that it must not read damaged. "whole" reads every part of an index, the others some.
 MUST = {
     "load_model": MODEL,
     "read_result": OF_A_RUN,
     "rank": (*MODEL, MANIFEST),
-    "score": (*MODEL, MANIFEST, "base", "delta", "users"),
+    "whole": (*MODEL, MANIFEST, "base", "delta", "users"),
     "upsert": (*MODEL, MANIFEST),
     "build": OF_A_RUN,
     "live": (),
@@ -77,7 +75,7 @@ class Readers:
         if data is not None:
             self.readers |= {
                 "rank": lambda run: ranked(PreRanker.load(run)),
-                "score": lambda run: scored(PreRanker.load(run)),
+                "whole": lambda run: whole(PreRanker.load(run)),
                 "upsert": upserted,
                 "build": self._built,
             }
@@ -87,7 +85,7 @@ class Readers:
                 name: read(shutil.copytree(run, Path(folder) / name)) for name, read in self.readers.items()
             }
         self.files = [
-            path.relative_to(run) for path in sorted(run.rglob("*")) if kind_of(path) in MUST["score"] + OF_A_RUN
+            path.relative_to(run) for path in sorted(run.rglob("*")) if kind_of(path) in MUST["whole"] + OF_A_RUN
         ]
 
     def _built(self, run: Path) -> list:
@@ -243,14 +241,15 @@ def main() -> None:
 
 def made(folder: Path, data_path: str | None, rows: int) -> dict[str, Readers]:
     """The runs to damage, by name."""
-    raw = (load_movielens(data_path, quiet=True) if data_path else synthetic_movielens()).first(rows)
+    raw = data_of(data_path)
     runs = {
-        "float32": train(folder / "one", "int_tower", data_path, rows),
-        "other": train(folder / "two", "int_tower", data_path, rows, seed=2),
-        "ranking": train(folder / "three", "deep_fm", data_path, rows),
+        "float32": train(folder / "one", "int_tower", raw, rows),
+        "other": train(folder / "two", "int_tower", raw, rows, seed=2),
+        "ranking": train(folder / "three", "deep_fm", raw, rows),
     }
     runs["int8"] = shutil.copytree(folder / "one", folder / "int8")
-    data = {name: index(runs[name], raw, "int8" if name == "int8" else "float32") for name in runs if name != "ranking"}
+    precision = {"float32": "float32", "other": "float32", "int8": "int8"}
+    data = {name: index(runs[name], raw, rows, kind) for name, kind in precision.items()}
     return {name: Readers(run, data.get(name)) for name, run in runs.items()}
 
 

@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,13 +29,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.sections import table
-from benchmarks.small_runs import ITEM, index, ranked, script, train, training
+from benchmarks.small_runs import ITEM, Ended, data_of, index, ranked, script, train, training
 from experiment.arguments import Parser, number
 from experiment.main import run as run_script
 from foundation.atomic import write_atomic
-from preprocessing.download import load_movielens
 from preprocessing.errors import InputError
-from preprocessing.synthetic import synthetic_movielens
 from serving.ranker import PreRanker
 from training.result_file import NOT_THE_MEASUREMENT, read_result
 
@@ -81,25 +79,24 @@ class Commands:
     """What is done to a run, and what the run is like before and afterwards."""
 
     def __init__(self, folder: Path, data_path: str | None, rows: int):
-        self.data_path, self.rows = data_path, rows
-        raw = (load_movielens(data_path, quiet=True) if data_path else synthetic_movielens()).first(rows)
-        self.old = train(folder / "old", "int_tower", data_path, rows)
-        index(self.old, raw)
+        self.raw, self.rows = data_of(data_path), rows
+        self.old = train(folder / "old", "int_tower", self.raw, rows)
+        index(self.old, self.raw, rows)
         self.before, self.after = state(self.old), {}
         for name in self.names:
             out = shutil.copytree(self.old, folder / name)
             done = self.start(name, out)
-            if done.returncode:
-                raise RuntimeError(done.stderr)
+            if done.status:
+                raise RuntimeError(done.said)
             self.after[name] = state(out)
 
     names = ("train", "build", "upsert", "delete", "export")
 
-    def start(self, name: str, run: Path, again: bool = False, **keywords) -> subprocess.CompletedProcess:
+    def start(self, name: str, run: Path, again: bool = False, before: Callable = lambda: None) -> Ended:
         if name == "train":
-            words = training(run, "int_tower", self.data_path, self.rows, seed=2)
+            words = training(run, "int_tower", self.rows, seed=2)
             more = ["--overwrite", "--checkpoint_minutes", "1e-6", *(["--resume"] if again else [])]
-            return script(*words, *more, **keywords)
+            return script(*words, *more, raw=self.raw, before=before)
         ids = run.parent / "ids.txt"
         items = {
             "build": [],
@@ -109,7 +106,7 @@ class Commands:
         }[name]
         if name == "delete" and not ids.exists():
             ids.write_text("10\n", encoding="utf-8")
-        return script("prerank", name, run, *items, **keywords)
+        return script("prerank", name, run, *items, raw=self.raw, before=before)
 
 
 def state(run: Path) -> list:
@@ -123,19 +120,19 @@ def state(run: Path) -> list:
     return [shown, exported, result]
 
 
-def problem(commands: Commands, name: str, run: Path, done: subprocess.CompletedProcess) -> str:
+def problem(commands: Commands, name: str, run: Path, done: Ended) -> str:
     """What is wrong with how a command failed, if anything."""
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    if done.returncode != 2 or len(errors) != 1 or "Traceback" in done.stderr:
-        return f"status {done.returncode}: {done.stderr[-500:]}"
+    errors = [line for line in done.said.splitlines() if line.startswith("error: ")]
+    if done.status != 2 or len(errors) != 1 or "Traceback" in done.said:
+        return f"status {done.status}: {done.said[-500:]}"
     try:
         if state(run) != commands.before:
             return "what was there before is not the same"
     except Exception as error:
         return f"what was there before does not load: {error!r}"
     again = commands.start(name, run, again=True)
-    if again.returncode:
-        return f"again: status {again.returncode}: {again.stderr[-500:]}"
+    if again.status:
+        return f"again: status {again.status}: {again.said[-500:]}"
     return "" if state(run) == commands.after[name] else "again: not what it does elsewhere"
 
 
@@ -155,12 +152,12 @@ def case(commands: Commands, disk: Disk, trouble: str, name: str, draw: random.R
                 done = commands.start(name, run)
         else:
             most = draw.randint(LEAST_DESCRIPTORS - 4, LEAST_DESCRIPTORS + 4)
-            done = commands.start(name, run, preexec_fn=partial(_limit_descriptors, most))
+            done = commands.start(name, run, before=partial(_limit_descriptors, most))
             what = f"{most} files"
-        found = problem(commands, name, run, done) if done.returncode else ""
+        found = problem(commands, name, run, done) if done.status else ""
         shutil.rmtree(run)
-        if done.returncode:
-            message = next((line for line in done.stderr.splitlines() if line.startswith("error: ")), "")
+        if done.status:
+            message = next((line for line in done.said.splitlines() if line.startswith("error: ")), "")
             return {"trouble": trouble, "command": name, "drawn": what, "message": message, "problem": found}
     return {"trouble": trouble, "command": name, "drawn": what, "message": "", "problem": "never failed"}
 
