@@ -245,7 +245,8 @@ def seen(setup: Setup, out: Path) -> dict:
     except InputError as error:
         if not re.search("older than its model|has no item index", str(error)):
             raise
-        raw = setup.raw.first(result["config"]["max_rows"]) if "max_rows" in result["config"] else setup.raw
+        rows = result["config"].get("max_rows")
+        raw = setup.raw.first(rows) if rows else setup.raw
         build_index(out, model, Dataset.build(raw, result["protocol"], result["seed"]))
     ranker = PreRanker.load(out)
     users = ranker.state.users.ids(np.arange(4)).tolist()

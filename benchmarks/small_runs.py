@@ -124,4 +124,5 @@ def whole(ranker: PreRanker) -> list:
         for one in each.features.lists.values()
     ]
     texts = [(one.ids.tolist(), one.texts) for one in tables]
+    state.items.base.file.verify()  # sections that this scorer does not read, too
     return [ranked(ranker), state.items.vectors(rows).numpy().tobytes(), texts, values, lists]
