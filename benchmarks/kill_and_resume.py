@@ -8,8 +8,9 @@ training or, every other time, while a checkpoint or a result is being written. 
 size of files in a random checkpoint, as on a full disk. Every run must end with the same bytes in `model.safetensors`
 and the same `result.json` and `history.csv`, but for times.
 
-`--over N` kills N more runs, of another seed, in a folder that holds an older result, while they write theirs: the
-folder must be wholly the one run or the other, at once and after `--resume`.
+`--over N` kills N more runs, of another seed, in a folder that holds an older result and its index: three of four while
+they write theirs, the others anywhere. The folder must be wholly the one run or the other to every reader (result,
+model, index), and `--resume` must end as the run that was left alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import itertools
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -28,6 +30,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
@@ -35,9 +38,15 @@ import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
 import train_movielens_whole_models as script
 from experiment.main import run
 from foundation.run_files import COMMIT, HISTORY, WEIGHTS, committed, is_finished
+from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
+from preprocessing.errors import InputError
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
+from serving.manifest import FOLDER
+from serving.ranker import PreRanker
+from serving.state import load_two_tower
+from serving.update import build_index
 from training.checkpoint_file import CURRENT, PREVIOUS, TEMPORARY, Checkpoints
 from training.claim import LOCK
 from training.commit import NEXT
@@ -149,10 +158,10 @@ def _writing(out: Path) -> bool:
     return (out / TEMPORARY).exists() or _committing(out)
 
 
-def _committing(out: Path) -> bool:
-    """Whether results are being written."""
+def _committing(out: Path, *names: str) -> bool:
+    """Whether results are being written. names: how what is looked for begins; new files, and those in force."""
     try:
-        return any(entry.name.startswith((NEXT, COMMIT)) for entry in os.scandir(out))
+        return any(entry.name.startswith(names or (NEXT, COMMIT)) for entry in os.scandir(out))
     except FileNotFoundError:
         return False
 
@@ -194,28 +203,56 @@ def trials(setup: Setup, folder: Path, kills: int, full: int, seed: int):
 def over(setup: Setup, folder: Path, kills: int, seed: int):
     """Yields (what was done, what it left, whether the folder was wholly one run and the resumed one is the new run).
 
-    Kills come from the beginning of the commit on, most of them within the milliseconds that it takes.
+    One kill of four comes anywhere; the others from the moment on that new files lie there, or that they are in force.
     """
     draw = random.Random(seed)
     more = ("--seed", "2", "--overwrite", "--epoch", "1", "--checkpoint_minutes", "5")
-    if setup.finish(folder / "old") or setup.finish(folder / "new", *more):
+    if setup.finish(folder / "old"):
+        raise RuntimeError((folder / "old.log").read_text(encoding="utf-8"))
+    start = time.monotonic()
+    if setup.finish(folder / "new", *more):
         raise RuntimeError((folder / "new.log").read_text(encoding="utf-8"))
-    old, new, last = content(folder / "old"), content(folder / "new"), end(folder / "new")
+    seconds, last = time.monotonic() - start, end(folder / "new")
+    last["files"] = sorted([*last["files"], FOLDER])
+    runs = {"old run": seen(setup, folder / "old"), "new run": seen(setup, folder / "new")}
+    moments = {"its start": ("", seconds), "new files lay there": (NEXT, 0.1), "they were in force": (COMMIT, 0.01)}
     for trial in range(kills):
-        out, delay = shutil.copytree(folder / "old", folder / f"over{trial}"), draw.expovariate(1 / 0.02)
+        out = shutil.copytree(folder / "old", folder / f"over{trial}")
+        since = list(moments)[(0, 1, 2, 2)[trial % 4]]
+        name, most = moments[since]
+        delay = draw.uniform(0.0, most)
         child = setup.start(out, *more)
-        while not _committing(out) and not _ended(child):
+        while name and not _committing(out, name) and not _ended(child):
             pass
         deadline = time.monotonic() + delay
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not _ended(child):
             pass
         if not _ended(child):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        found = content(out)
-        left = "old run" if found == old else "new run" if found == new else "A MIXTURE"
+        found = seen(setup, out)
+        left = next((run for run, one in runs.items() if one == found), "A MIXTURE")
         done = left != "A MIXTURE" and setup.finish(out, *more, "--resume") == 0 and end(out) == last
-        yield f"killed {1000 * delay:.1f} ms after the commit began", left, done
+        yield f"killed {1000 * delay:.1f} ms after {since}", left, done
+        shutil.rmtree(out)
+
+
+def seen(setup: Setup, out: Path) -> dict:
+    """What each reader says of a run folder: result, model, index. One that is another run's, or none, is built."""
+    model, result = load_two_tower(out), read_result(out)
+    try:
+        PreRanker.load(out)
+    except InputError as error:
+        if not re.search("older than its model|has no item index", str(error)):
+            raise
+        rows = result["config"].get("max_rows")
+        raw = setup.raw.first(rows) if rows else setup.raw
+        build_index(out, model, Dataset.build(raw, result["protocol"], result["seed"]))
+    ranker = PreRanker.load(out)
+    users = ranker.state.users.ids(np.arange(4)).tolist()
+    rankings = [(one.items.tolist(), one.scores.tolist()) for one in ranker.rank(users, k=20)]
+    weights = {name: value.tolist() for name, value in model.state_dict().items()}
+    return content(out) | {"model": weights, "rankings": rankings}
 
 
 def _is_one_error(log: str) -> bool:
