@@ -4,7 +4,6 @@ way to go on after Ctrl-C or SIGTERM."""
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import sys
@@ -15,19 +14,12 @@ import torch
 
 from experiment import stops
 from experiment.processes import joined, local_rank
+from foundation.advice import advice
 from foundation.errors import InputWarning
 from foundation.shown import visible_lines
 from preprocessing.errors import InputError
 
 CLOSED = 128 + 13  # exit status, as of a process that SIGPIPE ends
-ADVICE = {
-    errno.ENOSPC: "Make room.",
-    errno.EDQUOT: "Make room.",
-    errno.EMFILE: "Raise the limit of open files (ulimit -n).",
-    errno.EACCES: "Use a place that you may read and write.",
-    errno.EPERM: "Use a place that you may read and write.",
-    errno.EROFS: "Use a place that can be written.",
-}
 # In the messages of torch's errors.
 NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")
 
@@ -109,7 +101,7 @@ def told(error: OSError) -> str:
         os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
     )
     reason = error.strerror or str(error) or type(error).__name__
-    return f"{names or 'A file cannot be read or written'}: {reason}. {ADVICE.get(error.errno, '')}".rstrip()
+    return f"{names or 'A file cannot be read or written'}: {reason}. {advice(error)}".rstrip()
 
 
 def _discard_output() -> None:

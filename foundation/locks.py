@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from foundation.advice import advice
 from foundation.errors import InputError
 
 
@@ -34,7 +35,7 @@ def locked(path: Path, wait: bool = True, keep: bool = True) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path} cannot be locked: {reason}. Use a folder that you may write to, on a file system with locks."
+            f"{path} cannot be locked: {reason}. {advice(error, 'Use a folder on a file system with locks.')}"
         ) from None
     try:
         _sign(path)

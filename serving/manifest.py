@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 
+from foundation.advice import advice
 from foundation.atomic import remove_left_behind, write_atomic
 from foundation.locks import locked
 from foundation.run_files import CONFIG, WEIGHTS
@@ -132,7 +133,7 @@ def writing(run: Path) -> Iterator[Path]:
         place = f" ({error.filename})" if error.filename else ""
         raise InputError(
             f"The index in {folder} cannot be written: {error.strerror or error}{place}. It is as it was before. "
-            "Make room, or see to the rights of the folder, and try again."
+            f"{advice(error, 'See to the folder.')} Then try again."
         ) from None
 
 

@@ -432,7 +432,7 @@ class TestNotWritable:
     @pytest.mark.parametrize("place", ["file", "file/below", "file/below/deeper"])
     def test_a_file_is_in_the_way(self, tmp_path, place):
         (tmp_path / "file").write_text("mine")
-        with pytest.raises(InputError, match=r"The run folder .* cannot be written: .* Use another --out"):
+        with pytest.raises(InputError, match=r"The run folder .* cannot be written: .* [Uu]se another --out"):
             Run(tmp_path / place, "--epoch", 1)()
         assert (tmp_path / "file").read_text() == "mine"
 

@@ -41,7 +41,7 @@ class TestSettings:
         with pytest.raises(InputError, match="batch_size must be at least 1"):
             small_model("dssm", dataset).predict(dataset.test, batch_size=wrong)
 
-    @pytest.mark.parametrize("wrong", ["x", [None], [Callback], Callback(), [object()]], ids=str)
+    @pytest.mark.parametrize("wrong", ["x", [None], [Callback], Callback(), [object()]])
     def test_callbacks_that_are_none_are_refused(self, dataset, wrong):
         with pytest.raises(InputError, match="callbacks must be a list of Callback objects"):
             small_model("dssm", dataset).fit(dataset.train, verbose=0, callbacks=wrong)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from foundation.advice import advice
 from foundation.atomic import remove_left_behind
 from foundation.interrupts import held_back
 from foundation.locks import BusyError
@@ -96,7 +97,9 @@ class RunFolder:
     def _not_writable(self, error: OSError) -> InputError:
         inside = error.filename and Path(error.filename).parent == self.path
         what = f"{Path(error.filename).name}: {error.strerror}" if inside else error.strerror
-        return InputError(f"The run folder {self.path} cannot be written: {what}. Use another --out.")
+        known = advice(error)
+        how = f"{known} Or use another --out." if known else "Use another --out."
+        return InputError(f"The run folder {self.path} cannot be written: {what}. {how}")
 
     def _look(self, resume: bool, overwrite: bool) -> None:
         """How this run begins, by what lies in the folder."""

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from foundation.advice import advice
 from foundation.errors import InputError
 from foundation.run_files import (
     ADVICE,
@@ -56,7 +57,7 @@ def save_model(model: nn.Module, folder: Path, extra: dict, overwrite: bool = Fa
             _replace(folder, files, overwrite)
     except OSError as error:
         raise InputError(
-            f"The model cannot be saved in {folder}: {error.strerror}. Make room there, or use another folder."
+            f"The model cannot be saved in {folder}: {error.strerror}. {advice(error, 'Use another folder.')}"
         ) from None
 
 
