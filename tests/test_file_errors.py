@@ -84,7 +84,7 @@ class TestPlaces:
         (tmp_path / name).mkdir()
         assert train(tmp_path) == 2
         err = capsys.readouterr().err
-        assert "cannot be written: Is a directory" in err
+        assert f"cannot be written: {name}: Is a directory" in err
         assert "Traceback" not in err
 
     @pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EROFS, errno.EIO, errno.ENOSPC])
