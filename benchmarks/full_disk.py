@@ -51,7 +51,9 @@ class Disk:
         self._mount("-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs")
 
     def _mount(self, *words: str) -> None:
-        done = subprocess.run(["mount", *words, self.folder], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["mount", *words, self.folder], capture_output=True, text=True, encoding="utf-8", check=False
+        )
         if done.returncode:
             raise InputError(f"{self.folder} cannot be mounted: {done.stderr.strip()}. Run this as root.")
 

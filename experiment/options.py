@@ -113,10 +113,7 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     if "patience" not in _idle(name, arguments | training | {"patience": settings["patience"]}):
         idle.pop("patience", None)  # a large one keeps training from ending by the default
     _refuse_idle(name, idle, given | asked, {"patience": settings["patience"]})
-    usual = constructor_defaults(MODELS[name].model_class)
-    apart = settings.keys() | FILLED_IN
-    plain = {key for key, value in asked.items() if key not in apart and value == usual[key]}
-    arguments = {key: value for key, value in arguments.items() if key not in idle.keys() | plain}
+    arguments = {key: value for key, value in arguments.items() if key in asked or key not in idle}
     no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None
     return Options(
         model_name=name,
@@ -320,7 +317,17 @@ def _settings(options: Options) -> dict:
     """What decides the result, but for what is in the path anyway, and the device."""
     apart = ("model_name", "protocol", "seed", "max_rows", "sample_rate", "device")
     settings = {name: value for name, value in options.config.items() if name not in apart}
-    return settings | {"dropout": options.dropout} | options.model_arguments
+    told = without_defaults(options.model_name, options.dataset, options.model_arguments)
+    return settings | {"dropout": options.dropout} | told
+
+
+def without_defaults(model_name: str, dataset: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Constructor arguments without those that say what leaving them out says: equal settings are one run."""
+    if model_name not in MODELS:
+        return arguments
+    usual = constructor_defaults(MODELS[model_name].model_class)
+    apart = default_settings(model_name, dataset).keys() | FILLED_IN
+    return {key: value for key, value in arguments.items() if key in apart or value != usual.get(key)}
 
 
 def _short(value) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiment import stops
 from experiment.main import Interrupted
-from experiment.options import Options, run_folder
+from experiment.options import Options, run_folder, without_defaults
 from experiment.processes import waiting_for_the_cause
 from experiment.record import begin_record, end_record
 from model import MODELS, ModelEntry, name_of
@@ -22,7 +22,7 @@ from training import distributed
 from training.calibration import calibration
 from training.metrics import click_probability
 from training.report import closing_table, make_result
-from training.result_file import EDITABLE, RUN
+from training.result_file import IDENTITY, RUN
 from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
 from training.trainer import split_logits, split_metrics
 
@@ -43,7 +43,8 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
     actual = {"model_name": name, "model_arguments": model.settings, "embedding_optimizer": model.embedding_optimizer}
     config = _plain(options.config | actual)
     group = distributed.current()
-    identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, EDITABLE: model.editable, **config}
+    told = {"model_arguments": _plain(without_defaults(name, options.dataset, model.settings))}
+    identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "edited": model.editable, **config, **told}
     identity = group.once(lambda: identity)  # devices differ
     if options.embedding_optimizer == choose_embedding_optimizer(model, None, "adam"):
         options = replace(options, embedding_optimizer=None)  # asked for what it would be anyway: the same run
@@ -154,7 +155,7 @@ def _measure(
         },
         config=config,
     )
-    return result | {EDITABLE: model.trained_with, RUN: end_record(record)}
+    return result | {IDENTITY: folder.identity, RUN: end_record(record)}
 
 
 def _plain(value):

@@ -7,6 +7,7 @@ what the run folder holds. Then they are moved to their places one by one. Reade
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +22,7 @@ COMMIT = ".commit"
 GONE = ".gone"  # ends the name of a file in it that stands for one to be deleted
 WEIGHTS_DIGEST = "weights_sha256"  # in `config.json`
 ADVICE = "Train again, or restore the file."
-ATTEMPTS = 20  # to read files while writers replace them
+PATIENCE = 10.0  # seconds in which files are read anew while writers replace them
 
 T = TypeVar("T")
 
@@ -40,7 +41,8 @@ def unchanged(folder: Path, names: Iterable[str], read: Callable[[], T]) -> T:
     Raises what `read` raises, and `InputError` if they are replaced all the time.
     """
     names = list(names)
-    for _ in range(ATTEMPTS):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         before = signature(folder, names)
         try:
             found = read()

@@ -192,15 +192,16 @@ class GBDT(CTRModel):
         """One feature -> (B, 1) or, for small lists, (B, vocabulary_size - 1)."""
         if not isinstance(column, VarLenSparseFeat):
             return values.reshape(len(values), -1)
+        # On the device of the values: what is read for growing lies on the CPU, wherever the model is.
         if isinstance(values, Bags):
-            row = torch.repeat_interleave(torch.arange(len(values), device=self.device), values.offsets.diff())
             ids = values.values
+            row = torch.repeat_interleave(torch.arange(len(values), device=ids.device), values.offsets.diff())
         else:
-            row = torch.arange(len(values), device=self.device).repeat_interleave(values.shape[1])
             ids = values.flatten()
+            row = torch.arange(len(values), device=ids.device).repeat_interleave(values.shape[1])
         row, ids = row[ids > 0], ids[ids > 0]  # 0 is padding, or unknown
         if column.vocabulary_size > INDICATOR_LIMIT:
             return torch.bincount(row, minlength=len(values)).unsqueeze(1)
-        indicators = torch.zeros(len(values), column.vocabulary_size - 1, device=self.device)
+        indicators = torch.zeros(len(values), column.vocabulary_size - 1, device=ids.device)
         indicators[row, ids.long() - 1] = 1.0
         return indicators

@@ -46,7 +46,12 @@ class Run:
 
     def result(self) -> dict:
         named = {name: self.identity[name] for name in ("dataset", "data_sha256")}
-        return named | {"model": "dssm", "protocol": "holdout", "config": {"seed": self.number}}
+        return named | {
+            "model": "dssm",
+            "protocol": "holdout",
+            "config": {"seed": self.number},
+            "identity": self.identity,
+        }
 
     def train(self, path: Path) -> None:
         with RunFolder(path, self.identity, overwrite=True) as folder:

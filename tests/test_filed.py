@@ -78,7 +78,7 @@ class TestFinishedRuns:
             "seed: 1023, wanted 1024",
             "lr: 0.003, wanted 0.5",
         ]
-        assert said[3:] == ["gamma: the default, wanted 2"]
+        assert said[3:] == ["gamma: the default, wanted 2.0"]
 
 
 class TestHere:

@@ -109,6 +109,7 @@ class TestFinishedRun:
         out, run, returned = finished
         result = json.loads((out / "result.json").read_text())
         files = result.pop("files")
+        assert result["identity"].items() >= {"dataset": "by-hand", "model_name": "int_tower", "seed": 1023}.items()
         assert {
             name: sha256(content(out)[name]).hexdigest() for name in RESULTS - {"result.json", "curves.png"}
         } == files
@@ -118,7 +119,7 @@ class TestFinishedRun:
             *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "rows", "test", "validation"),
             "calibration",
             *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
-            *("threads", "config", "versions", "run"),
+            *("threads", "config", "versions", "identity", "run"),
         ]
         assert (result["dataset"], result["protocol"], result["model"]) == ("by-hand", "holdout", "int_tower")
         assert result["rows"] == {"train": 192, "validation": 48, "test": 60}
@@ -463,7 +464,7 @@ class TestFinishedRunInTheWay:
     OTHERS = (
         (("--lr", 0.5), {}, "lr: 0.01, now 0.5"),
         (("--seed", 7), {}, "seed: 1023, now 7"),
-        (("--set", "cir_weight=0.2"), {}, r"model_arguments.cir_weight: 0.1, now 0.2"),
+        (("--set", "item_head=2"), {}, r"model_arguments.item_head: None, now 2"),
         ((), {"model_name": "lr"}, "model_name: 'int_tower', now 'lr'"),
         ((), {"raw": dataclasses.replace(random_raw(), fingerprint="1" * 64)}, "data_sha256"),
     )

@@ -9,9 +9,9 @@ from foundation.errors import InputError
 from foundation.run_files import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS, committed, unchanged
 from foundation.sealed import read_sealed, seal
 
-FILES, RUN, EDITABLE = "files", "run", "editable"
-# Checksums; when, where and how it was made; versions of the functions that people edit (`model.editable`).
-NOT_THE_MEASUREMENT = (FILES, RUN, EDITABLE)
+FILES, RUN, IDENTITY = "files", "run", "identity"
+# Checksums; when, where and how it was made; what a run must share with it to take its place.
+NOT_THE_MEASUREMENT = (FILES, RUN, IDENTITY)
 
 
 def result_file(result: dict, files: dict[str, bytes]) -> bytes:
@@ -51,4 +51,4 @@ def _read(run: Path) -> dict:
 
 def identity_of(result: dict) -> dict:
     """What the run shares with one that may take its place unasked: data, settings, edited functions."""
-    return {name: result.get(name) for name in ("dataset", "data_sha256", EDITABLE)} | result.get("config", {})
+    return result.get(IDENTITY) or {}

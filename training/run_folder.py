@@ -223,6 +223,7 @@ class ReadOnlyFolder:
 
     def __init__(self, path: Path, identity: dict, resume: bool):
         self.path = path
+        self.identity = identity
         self.state = Checkpoints(path, identity).load()[0] if resume else None
 
     def save_state(self, state: TrainingState) -> None:
