@@ -32,7 +32,7 @@ def locked(path: Path, wait: bool = True, keep: bool = True) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise BusyError(f"{path.parent} is in use by {_owner(path)}.") from None
-    except (OSError, NotImplementedError) as error:
+    except (OSError, NotImplementedError) as error:  # the second is filelock's word for a system without locks
         reason = getattr(error, "strerror", None) or error
         raise InputError(
             f"{path} cannot be locked: {reason}. {advice(error, 'Use a folder on a file system with locks.')}"
