@@ -218,10 +218,11 @@ without both.
 - **Options that do nothing are refused**, with a message that says why, and so are unknown ones.
 - **`fit` ends with the weights of the epoch with the best validation AUC**, where there are validation rows.
 - **An instance of an optimiser** learns with l2 as its name does: `fit` adds the gradient 2 l2 w before each step,
-  beside the weight decay that the instance has itself. LBFGS and SparseAdam are refused, and row-wise steps need a name.
+  beside the weight decay that the instance has itself. LBFGS and SparseAdam are refused, and row-wise steps need a
+  name.
 - **Weights of rows**: `fit(x, y, sample_weight=w)` and `evaluate(x, y, sample_weight=w)` multiply the click loss of
-  each row before the mean over the rows, and count in the metrics. Losses beside the click loss weigh rows alike; a model
-  that overrides `losses` without `super()` finds the weights in `output.weights`. A `Split` takes none.
+  each row before the mean over the rows, and count in the metrics. Losses beside the click loss weigh rows alike; a
+  model that overrides `losses` without `super()` finds the weights in `output.weights`. A `Split` takes none.
 - **A loss of your own** is called as there, `loss(probabilities, labels, reduction="sum")`; with weights of rows it is
   called with `reduction="none"` and must return one number a row.
 - **A list of arrays as x** is in the order of the columns, each feature once, a `length_name` directly behind its list.
@@ -236,7 +237,8 @@ without both.
 ## Tables
 
 *same*: as there; *more*: as there, and further values; *other*: taken, but it means or defaults to something else, or
-takes fewer values; *absent*: what stands in its place. Written by `python tests/deepctr_table.py`; a test compares it with the installed package.
+takes fewer values; *absent*: what stands in its place. Written by `python tests/deepctr_table.py`; a test compares it
+with the installed package.
 """
 
 
