@@ -63,7 +63,7 @@ class WideDeep(CTRModel):
     @classmethod
     def has_tower(cls, settings: Mapping[str, Any]) -> bool:
         """settings: every argument of the constructor; of the command line, which has all columns, without these."""
-        return len(settings["dnn_hidden_units"]) > 0 and settings.get("dnn_feature_columns") != []
+        return len(settings["dnn_hidden_units"]) > 0 and len(settings.get("dnn_feature_columns", "all")) > 0
 
     @classmethod
     def reads_fields(cls, settings: Mapping[str, Any]) -> bool:
@@ -81,8 +81,9 @@ class WideDeep(CTRModel):
             reason = Idle("which has no tower", "give dnn_hidden_units a layer", habit=True)
             idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation", "l2_reg_dnn"), reason)
         if not cls.reads_fields(settings):
-            idle["l2_reg_embedding"] = Idle("which has no part that reads embeddings", habit=True)
-        if settings.get("linear_feature_columns") == []:
+            reason = Idle("which has no part that reads embeddings", habit=True)
+            idle |= dict.fromkeys(("l2_reg_embedding", "embedding_dim"), reason)
+        if not len(settings.get("linear_feature_columns", "all")):
             idle["l2_reg_linear"] = Idle("whose linear part has no columns", "give it some", habit=True)
         return idle
 
