@@ -19,7 +19,6 @@ from model.layers.mixed_embedding import embedding_of
 from model.layers.tower import Tower
 from model.signature import WideArguments
 from preprocessing.dataset import Features
-from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 
 
@@ -46,8 +45,6 @@ class WideDeep(CTRModel):
         **common: Unpack[WideArguments],
     ):
         super().__init__([*linear_feature_columns, *dnn_feature_columns], **common)
-        if not self.columns:
-            raise InputError(f"{type(self).__name__} needs at least one feature column. Received two empty lists.")
         self.check_sizes(dnn_feature_columns)
         settings = {**constructor_defaults(type(self)), **self.arguments}
         self.linear = LinearPart(linear_feature_columns, init_std)

@@ -18,9 +18,11 @@ from model.dat import DAT
 from model.dcn import DCN
 from model.deepfm import DeepFM
 from model.dssm import DSSM
+from model.gbdt import GBDT
 from model.layers.embedding import FeatureEmbedding
 from model.layers.mixed_embedding import MixedEmbedding
 from model.layers.tables import tables_of
+from model.lr import LR
 from model.wdm import WideDeep
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
@@ -144,6 +146,17 @@ class TestWhatIsLeft:
         with pytest.raises(InputError, match=f"{model_class.__name__} needs at least one feature column"):
             quietly(model_class, [], [])
 
+    @pytest.mark.parametrize("model_class", [LR, GBDT])
+    def test_an_empty_list_is_refused(self, model_class):
+        with pytest.raises(InputError, match=f"{model_class.__name__} needs at least one feature column"):
+            model_class([])
+
+    def test_lr_of_dense_columns_alone(self):
+        model = fitted(LR(DENSE))
+        weights = np.concatenate([X[column.name].reshape(64, -1) for column in DENSE], axis=1)
+        logits = weights @ model.linear.dense.weight[0].detach().numpy() + model.bias.item()
+        assert model.predict(X)[:, 0] == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-6)
+
     @pytest.mark.parametrize(
         ("model_class", "columns", "message"),
         [
@@ -183,11 +196,10 @@ class TestMixedEmbedding:
             table.weight.numel() for table in tables_of(MixedEmbedding(MIXED))
         )
 
-    @pytest.mark.parametrize(
-        ("model_class", "arguments"), [(DeepFM, {}), (AutoInt, {}), (COLD, {})], ids=["DeepFM", "AutoInt", "COLD"]
-    )
-    def test_models_that_need_one_size_say_so(self, model_class, arguments):
-        with pytest.raises(
-            InputError, match=f"{model_class.__name__} computes with fields of one size.*2 of gender; 3"
-        ):
-            model_class(MIXED, MIXED, **arguments)
+    @pytest.mark.parametrize("model_class", [DeepFM, AutoInt, COLD])
+    def test_models_that_need_one_size_say_so(self, model_class):
+        message = (
+            f"^{model_class.__name__} computes with fields of one size: .* 2 of gender; 3 of liked; 4 of user_id, "
+        )
+        with pytest.raises(InputError, match=message):
+            model_class(MIXED, MIXED)
