@@ -12,10 +12,12 @@ import pytest
 from zoo import COLUMNS, NAMES, build
 
 from experiment.arguments import annotation_of
+from experiment.options import parse_options
 from model import MODELS
 from model.base import CTRModel, TwoTower
 from model.effects import constructor_defaults
 from model.signature import WideDeepArguments
+from preprocessing.errors import InputError
 
 
 def classes() -> list[type]:
@@ -67,17 +69,9 @@ class TestSignature:
 def test_what_a_type_checker_reads_is_what_the_base_class_takes(model_class):
     """`**common` of a constructor says by its `TypedDict` what `inspect.signature` finds out by itself."""
     hints = get_type_hints(model_class.__init__)
-    own = {
-        name
-        for name, entry in inspect.signature(model_class.__init__).parameters.items()
-        if entry.default == entry.empty
-    }
-    own |= {entry.name for entry in inspect.signature(model_class.__init__).parameters.values()}
-    rest = {
-        name: entry.annotation
-        for name, entry in inspect.signature(model_class).parameters.items()
-        if name not in own and entry.kind is Parameter.KEYWORD_ONLY
-    }
+    own = inspect.signature(model_class.__init__).parameters.keys()
+    every = inspect.signature(model_class).parameters
+    rest = {name: entry.annotation for name, entry in every.items() if name not in own}
     if model_class is CTRModel:
         assert rest == {}
         return
@@ -90,6 +84,41 @@ def test_what_a_type_checker_reads_is_what_the_base_class_takes(model_class):
 def test_a_base_class_that_takes_more_shows_it_in_every_model_built_on_it():
     taken = {name for name in NAMES if WideDeepArguments.__optional_keys__ <= MODELS[name].arguments}
     assert taken == {"wide_and_deep", "deep_fm", "dcn", "auto_int", "cold"}
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("int_tower", "dnn_activation=dice", "dice"),
+        ("hit", "dnn_activation=torch.nn.GELU", "torch.nn.GELU"),
+        ("deep_fm", "use_fm=false", False),
+        ("dcn", "cross_parameterization=matrix", "matrix"),
+        ("dcn", "l2_reg_cross=1e-5", 1e-5),
+        ("dcn", "dnn_hidden_units=[]", ()),
+        ("wide_and_deep", "dnn_hidden_units=[32, 32]", (32, 32)),
+    ],
+)
+def test_command_line_takes_the_arguments(name, setting, value):
+    arguments = parse_options("amazon", name, ["--set", setting]).model_arguments
+    assert arguments[setting.partition("=")[0]] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("int_tower", "dnn_activation=3", "must be of type str"),
+        ("deep_fm", "use_fm=1", "must be of type bool"),
+        ("dcn", "l2_reg_cross=much", "must be of type float"),
+        ("dcn", "cross_parameterization=[1]", "must be of type str"),
+        ("wide_and_deep", "dnn_hidden_units=32", r"must be of type tuple\[int"),
+        ("wide_and_deep", "dnn_hidden_units=[3.5]", r"must be of type tuple\[int"),
+        ("dssm", "gpus=[0]", "with an argument of dssm"),
+        ("mvke", "gamma=2", "--set gamma has no effect on mvke, which does not score by a cosine"),
+    ],
+)
+def test_command_line_checks_them(name, setting, message):
+    with pytest.raises(InputError, match=message):
+        parse_options("amazon", name, ["--set", setting])
 
 
 def test_a_model_of_ones_own_shows_its_arguments_too():
