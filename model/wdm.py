@@ -47,6 +47,7 @@ class WideDeep(CTRModel):
         super().__init__([*linear_feature_columns, *dnn_feature_columns], **common)
         self.check_sizes(dnn_feature_columns)
         settings = {**constructor_defaults(type(self)), **self.arguments}
+        settings |= {"dnn_hidden_units": dnn_hidden_units, "dnn_feature_columns": dnn_feature_columns}
         self.linear = LinearPart(linear_feature_columns, init_std)
         self.embedding = embedding_of(dnn_feature_columns if self.reads_fields(settings) else [], init_std)
         self.tower = self.head = None
