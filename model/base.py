@@ -113,6 +113,8 @@ class CTRModel(nn.Module, ABC):
                 f"of click probabilities. Received: {task!r}."
             )
         columns = [column for i, column in enumerate(columns) if column not in columns[:i]]  # often twice
+        if not columns:
+            raise InputError(f"{type(self).__name__} needs at least one feature column. Received none.")
         check_columns(columns)
         self.columns = columns
         self.feature_names = [column.name for column in columns]
