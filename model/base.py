@@ -89,6 +89,7 @@ class CTRModel(nn.Module, ABC):
     # What `compile` chooses; what stands here serves a model that is not compiled.
     click_loss = ClickLoss()
     metrics_names: Sequence[str] = ("loss",)
+    optimizer_is_given = False  # as an instance, which knows nothing of l2
 
     def __init__(
         self,
