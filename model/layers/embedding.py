@@ -48,7 +48,7 @@ class FeatureEmbedding(nn.Module):
                 self.start[column.embedding_name] = rows
                 self.vocabulary_size[column.embedding_name] = column.vocabulary_size
                 rows += column.vocabulary_size
-        self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std), requires_grad=rows > 0)
+        self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std), requires_grad=bool(rows > 0))
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
         self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`layers/tables.py`)
