@@ -46,6 +46,12 @@ class PreRanker:
         than the model, cut or altered."""
         return cls(State.load(run))
 
+    def __repr__(self) -> str:
+        """Of the state that the last request was answered from."""
+        state = self.state
+        name = type(state.model).__name__
+        return f"PreRanker of {state.run}: {name}, {len(state.users):,} users, {state.items.summary}"
+
     def rank(
         self, user: User | Iterable[User], candidates: Iterable | None = None, k: int = 100, levels: Levels = None
     ) -> Ranking | list[Ranking]:
