@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import logging
 import os
 import sys
 import time
@@ -51,9 +52,13 @@ class Run:
 
 
 class Tracker(Protocol):
-    """One run in one tracker. id: under which it finds the run again."""
+    """One run in one tracker. id: under which it finds the run again.
+
+    at_once: whether it keeps at once what it is told, else when it is closed: a killed run tells it once more.
+    """
 
     id: str
+    at_once: ClassVar[bool] = True
 
     def __init__(self, run: Run, known: str | None, epochs: int):
         """known: the id of the run to continue, None for a new one. epochs: how many of them it has been told."""
@@ -71,6 +76,7 @@ class TensorBoard:
     """Event files in RUN/tensorboard."""
 
     id = "tensorboard"
+    at_once = True
 
     def __init__(self, run: Run, known: str | None, epochs: int):
         from torch.utils.tensorboard import SummaryWriter
@@ -104,6 +110,7 @@ class MLflow:
     """A run in the store that MLflow's own settings name. Not its fluent interface, which ends runs at exit, again and
     again where the server is gone."""
 
+    at_once = True
     ENDS: ClassVar[dict[str, str]] = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
     def __init__(self, run: Run, known: str | None, epochs: int):
@@ -139,6 +146,7 @@ class MLflow:
 class WandB:
     """A run of Weights & Biases, with its local files in RUN/wandb. Its own settings (WANDB_...) come first."""
 
+    at_once = False
     ENDS: ClassVar[dict[str, int]] = {"finished": 0, "interrupted": 130, "failed": 1}
 
     def __init__(self, run: Run, known: str | None, epochs: int):
@@ -155,7 +163,8 @@ class WandB:
         self.run = wandb.init(id=self.id, config=run.settings, **arguments)
 
     def epoch(self, number: int, figures: dict[str, float]) -> None:
-        self.run.log(figures, step=number)
+        if number >= self.run.step:  # a server may know it already
+            self.run.log(figures, step=number)
 
     def result(self, figures: dict[str, float], epochs: int) -> None:
         self.run.summary.update(figures)
@@ -205,14 +214,18 @@ class Tracking(Callback):
         self.run = Run(folder.path, dataset, dict(_flat(settings)), quiet)
         self.tracker: Tracker | None = None
         self.told: dict[str, dict] = {}  # as in RUN/tracking.json
+        self.epochs = 0  # that the tracker has been told
 
     def __enter__(self) -> Tracking:
         if self.folder.state is not None:
             self.told = _read(self.folder.path / TRACKING)
-        known = self.told.get(self.name)
+        known = self.told.get(self.name, {"id": None, "epochs": 0})
+        self.epochs = known["epochs"]
+        if self.run.quiet:
+            logging.getLogger(self.name).setLevel(logging.WARNING)
         with self._lenient():
-            self.tracker = TRACKERS[self.name][0](self.run, known and known["id"], self._epochs)
-            self._remember(self._epochs)
+            self.tracker = TRACKERS[self.name][0](self.run, known["id"], self.epochs)
+            self._remember()
         self._tell(self._catch_up)
         return self
 
@@ -228,6 +241,7 @@ class Tracking(Callback):
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         end = "finished" if kind is None else "failed" if issubclass(kind, Exception) else "interrupted"
         self._tell(lambda tracker: tracker.close(end))
+        self._tell(lambda _: self._remember())
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
         if self.tracker is not None:
@@ -237,19 +251,15 @@ class Tracking(Callback):
     def _catch_up(self, tracker: Tracker) -> None:
         """All epochs of the run that the tracker has not been told."""
         history = [] if self.folder.state is None else self.folder.state.history
-        missed = [logs for logs in history if logs["epoch"] > self._epochs]
+        missed = [logs for logs in history if logs["epoch"] > self.epochs]
         for logs in missed:
             tracker.epoch(logs["epoch"], {name: value for name, value in logs.items() if name != "epoch"})
-        if missed:
-            self._remember(missed[-1]["epoch"])
+            self.epochs = logs["epoch"]
+        if missed and tracker.at_once:
+            self._remember()
 
-    @property
-    def _epochs(self) -> int:
-        """That the tracker has been told."""
-        return self.told[self.name]["epochs"] if self.name in self.told else 0
-
-    def _remember(self, epochs: int) -> None:
-        self.told[self.name] = {"id": self.tracker.id, "epochs": epochs}
+    def _remember(self) -> None:
+        self.told[self.name] = {"id": self.tracker.id, "epochs": self.epochs}
         write_atomic(self.folder.path / TRACKING, json.dumps(self.told, indent=1) + "\n")
 
     @contextlib.contextmanager

@@ -157,14 +157,16 @@ class StandIn:
                 stand_in.called()
                 self.told = stand_in.runs.setdefault(name, Told())
                 self.told.settings = config
-                self.summary = self.told.result
+                self.summary, self.kept, self.step = self.told.result, [], 0
 
             def log(self, figures, step):
                 stand_in.called()
-                self.told.epochs.append((step, figures))
+                self.kept.append((step, figures))
+                self.step = step
 
             def finish(self, exit_code):
                 stand_in.called()
+                self.told.epochs += self.kept
                 self.told.ends.append({0: "finished", 130: "killed", 1: "failed"}[exit_code])
 
         package = ModuleType("wandb")
