@@ -50,7 +50,9 @@ class PreRanker:
         """Of the state that the last request was answered from."""
         state = self.state
         name = type(state.model).__name__
-        return f"PreRanker of {state.run}: {name}, {len(state.users):,} users, {state.items.summary}"
+        run, here = state.run, Path.cwd()
+        run = run.relative_to(here) if run.is_relative_to(here) else run
+        return f"PreRanker of {run}: {name}, {len(state.users):,} users, {state.items.summary}"
 
     def rank(
         self, user: User | Iterable[User], candidates: Iterable | None = None, k: int = 100, levels: Levels = None
