@@ -3,7 +3,8 @@
     python -m benchmarks.tracking [--data_path ...] [--track tensorboard] [--model int_tower] [--repeats 7]
 
 Both sides of a pair train the same rows from the same weights, and the side that is first changes from pair to pair.
-Opening and closing the tracker counts apart, in seconds a run.
+Opening and closing the tracker counts apart, in seconds a run. On a machine that does other work as well the ratios
+scatter; what the tracker takes after an epoch is timed by itself, too.
 """
 
 from __future__ import annotations
@@ -34,12 +35,28 @@ def now() -> torch.Tensor:
     return torch.tensor([time.perf_counter(), time.process_time()], dtype=torch.float64)
 
 
-def seconds(name: str, split: Split, epochs: int, tracker: str | None) -> tuple[torch.Tensor, float]:
-    """Of training, both kinds, and of opening and closing the tracker. Checkpoints are written either way."""
+class Timed(Tracking):
+    """spent: seconds after each epoch."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.spent: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        start = time.perf_counter()
+        super().on_epoch_end(epoch, logs)
+        self.spent.append(time.perf_counter() - start)
+
+
+def seconds(name: str, split: Split, epochs: int, tracker: str | None) -> tuple[torch.Tensor, float, list[float]]:
+    """Of training, both kinds, of opening and closing the tracker, and of it after each epoch.
+
+    Checkpoints are written either way.
+    """
     model, data, output = our_model(name, split.dataset), split.dataset, contextlib.redirect_stderr(io.StringIO())
     with tempfile.TemporaryDirectory() as place, RunFolder(Path(place), {}) as folder, output:
         before = now()
-        about = Tracking(tracker, folder, data.name, model.settings) if tracker else contextlib.nullcontext()
+        about = Timed(tracker, folder, data.name, model.settings) if tracker else contextlib.nullcontext()
         with about:
             start = now()
             model.fit(
@@ -52,7 +69,7 @@ def seconds(name: str, split: Split, epochs: int, tracker: str | None) -> tuple[
                 on_epoch=folder.save_state,
             )
             training = now() - start
-        return training, float((now() - before - training)[0])
+        return training, float((now() - before - training)[0]), about.spent if tracker else []
 
 
 def main() -> None:
@@ -68,12 +85,14 @@ def main() -> None:
     data = Dataset.build(load_movielens(options.data_path), "holdout", 1023)
     drawn = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
     split = data.train.take(drawn[: options.rows])
-    ratios, apart = [], []
+    ratios, apart, spent = [], [], []
     for repeat in range(options.repeats + 1):
         times = {}
         for tracker in (options.track, None) if repeat % 2 else (None, options.track):
-            times[tracker], around = seconds(options.model, split, options.epochs, tracker)
-            apart += [around] if tracker and repeat else []
+            times[tracker], around, epochs = seconds(options.model, split, options.epochs, tracker)
+            if tracker and repeat:
+                apart.append(around)
+                spent += epochs
         if repeat:  # the first pair finds caches cold
             ratios.append((times[options.track] / times[None]).tolist())
             print(" ".join(f"{ratio:.3f}" for ratio in ratios[-1]), flush=True)
@@ -83,7 +102,10 @@ def main() -> None:
         print(
             f"{what} time with {options.track} over without, {len(values)} pairs: {middle:.3f} ({low:.3f}..{high:.3f})"
         )
-    print(f"opening and closing it: {statistics.median(apart):.2f} s a run")
+    print(
+        f"after an epoch: {1e3 * statistics.median(spent):.1f} ms; opening and closing it: "
+        f"{statistics.median(apart):.2f} s a run"
+    )
 
 
 if __name__ == "__main__":
