@@ -195,6 +195,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         help="continue the interrupted run in the run folder; without one start, and after a finished one do nothing",
     )
     add("--overwrite", action="store_true", help="replace a finished run with other settings or data in the run folder")
+    add("--track", choices=TRACKERS, help="settings and figures of the run in this tracker as well (docs/tracking.md)")
     add(
         "--checkpoint_minutes",
         type=number(float, 0, low_open=True),
@@ -203,7 +204,6 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         help="time between checkpoints inside an epoch (default 5); one is written after every epoch anyway",
     )
     add("--quiet", action="store_true", help="no progress bars")
-    add("--track", choices=TRACKERS, help="settings and figures of the run in this tracker as well (docs/tracking.md)")
     if "cache" in OWN_OPTIONS[dataset]:
         caching = parser.add_mutually_exclusive_group()
         caching.add_argument(
