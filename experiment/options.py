@@ -23,6 +23,7 @@ from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from preprocessing.taobao import PID_PLACEMENTS
+from training import distributed
 from training.precision import PRECISIONS
 from training.trainer import LR_SCHEDULES
 
@@ -36,6 +37,7 @@ DATA_PLACES = {
     "amazon": "data/amazon-electronics, else download",
     "taobao": "data/taobao-ads",
 }
+TRACKERS = ("tensorboard", "mlflow", "wandb")  # of `experiment.tracking`
 # What leaving these out means; given so, they are nobody's request (`model.effects`).
 NEUTRAL = {
     "lr_schedule": "constant",
@@ -56,7 +58,8 @@ class Options:
     dataset: of which script ("movielens", ...).
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
     model_arguments: all other arguments for its constructor.
-    cache: folder of parsed tables, or None for none. sample_rate, pid_placement: of Taobao, None elsewhere.
+    track: the tracker, or None for none. cache: folder of parsed tables, or None for none.
+    sample_rate, pid_placement: of Taobao, None elsewhere.
     """
 
     model_name: str
@@ -82,6 +85,7 @@ class Options:
     model_arguments: dict
     dataset: str
     overwrite: bool = False
+    track: str | None = None
     cache: Path | None = None
     sample_rate: float | None = None
     pid_placement: str | None = None
@@ -89,7 +93,7 @@ class Options:
     @property
     def config(self) -> dict:
         """What decides the result, for `result.json`: all but places, appearances and the model's arguments."""
-        apart = ("data_path", "out", "resume", "overwrite", "quiet", "checkpoint_minutes", "cache", "dataset")
+        apart = ("data_path", "out", "resume", "overwrite", "quiet", "checkpoint_minutes", "cache", "dataset", "track")
         apart += ("dropout", "model_arguments")
         apart += tuple(name for name in ("sample_rate", "pid_placement") if getattr(self, name) is None)
         return {name: value for name, value in asdict(self).items() if name not in apart}
@@ -109,6 +113,8 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         raise InputError("gbdt trains in one process. Start the script without torchrun.")
     asked = _model_arguments(name, given)
     arguments = {key: value for key, value in settings.items() if key not in TRAINING} | asked
+    if given["track"]:
+        distributed.current().once(lambda: _require_tracker(given["track"]))
     idle = _idle(name, arguments | training)
     if "patience" not in _idle(name, arguments | training | {"patience": settings["patience"]}):
         idle.pop("patience", None)  # a large one keeps training from ending by the default
@@ -125,6 +131,7 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
         embedding_optimizer=given["embedding_optimizer"],
         **{key: given[key] for key in ("resume", "overwrite", "quiet", "checkpoint_minutes", "published_eval_mode")},
+        track=given["track"],
         **{key: given[key] for key in OWN_OPTIONS[dataset]},
     )
 
@@ -188,6 +195,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         help="continue the interrupted run in the run folder; without one start, and after a finished one do nothing",
     )
     add("--overwrite", action="store_true", help="replace a finished run with other settings or data in the run folder")
+    add("--track", choices=TRACKERS, help="settings and figures of the run in this tracker as well (docs/tracking.md)")
     add(
         "--checkpoint_minutes",
         type=number(float, 0, low_open=True),
@@ -253,6 +261,13 @@ def _model_arguments(name: str, given: dict) -> dict:
             raise InputError(f"--set {argument} of {name} must be of type {kind}{most}. Received: {text[:80]!r}.")
         arguments[argument] = as_annotated(value, annotation)
     return arguments
+
+
+def _require_tracker(name: str) -> None:
+    """Raises `InputError` where its package is missing: before anything is read."""
+    from experiment import tracking
+
+    tracking.require(name)
 
 
 def _idle(name: str, settings: dict) -> dict[str, Idle]:

@@ -18,6 +18,7 @@ from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from model.layers.tables import choose_embedding_optimizer, table_size
 from preprocessing.dataset import Dataset
+from preprocessing.deepctr import Callback
 from training import distributed
 from training.calibration import calibration
 from training.metrics import click_probability
@@ -99,8 +100,11 @@ def _train(
     if model.embedding_optimizer:
         print(f"Embeddings: {table_size(model):,} numbers, {UPDATES[model.embedding_optimizer]}")
     try:
-        result = _measure(model, data, options, preprocess_seconds, folder, config)
-        folder.finish(model, result, folder.state.history, model.known_with(extra))
+        with _tracking(data, options, folder, config) as tracking:
+            result = _measure(model, data, options, preprocess_seconds, folder, config, tracking)
+            folder.finish(model, result, folder.state.history, model.known_with(extra))
+            if tracking:
+                tracking.finish(result)
     except KeyboardInterrupt:
         stops.end()
         raise Interrupted(folder.interrupted(model, model.known_with(extra))) from None
@@ -114,6 +118,7 @@ def _measure(
     preprocess_seconds: float,
     folder: RunFolder | ReadOnlyFolder,
     config: dict,
+    tracking: Callback | None,
 ) -> dict:
     """Trains and scores. Returns `result.json`."""
     record = begin_record(options.data_path, folder.state and folder.state.place)
@@ -131,6 +136,7 @@ def _measure(
             lr_schedule=options.lr_schedule,
             checkpoint_minutes=options.checkpoint_minutes,
             verbose=0 if options.quiet else 1,
+            callbacks=[tracking] if tracking else None,
             state=folder.state,
             on_epoch=folder.save_state,
         )
@@ -156,6 +162,16 @@ def _measure(
         config=config,
     )
     return result | {IDENTITY: folder.identity, RUN: end_record(record)}
+
+
+def _tracking(data: Dataset, options: Options, folder: RunFolder | ReadOnlyFolder, config: dict):
+    """What tells a tracker of the run, None without one, in a `with` statement. The main process alone tells it."""
+    if options.track is None or not distributed.current().is_main:
+        return contextlib.nullcontext()
+    from experiment.tracking import Tracking
+
+    settings = {"dataset": data.name, "data_sha256": data.raw.fingerprint, **config}
+    return Tracking(options.track, folder, data.name, settings, options.quiet)
 
 
 def _plain(value):

@@ -17,6 +17,7 @@ from foundation.sealed import read_sealed
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 RESULT, HISTORY, CURVES = "result.json", "history.csv", "curves.png"  # of a finished run, beside its model
+TRACKING = "tracking.json"  # of a run that a tracker was told about (`experiment.tracking`)
 EXPLAINED = "explain-*.png"  # pictures of `prerank.py rank --explain`
 COMMIT = ".commit"
 GONE = ".gone"  # ends the name of a file in it that stands for one to be deleted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 _TWO_COLUMNS = ("W", "F")  # East Asian wide and full-width characters
 _NO_COLUMN = ("Mn", "Me")  # marks drawn upon the character before them
@@ -56,6 +57,17 @@ def shortened(text: object, width: int) -> str:
     while columns(shown) > width - 3:
         shown = shown[:-1]
     return shown + "..."
+
+
+def some(names: Iterable[object], most: int = 6, width: int = 32) -> str:
+    """The first of several names, and how many more there are. width: of a name at most.
+
+    >>> some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    names = [shortened(name, width) for name in names]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _visible(character: str) -> str:

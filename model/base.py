@@ -239,6 +239,22 @@ class CTRModel(nn.Module, ABC):
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
+    def __repr__(self) -> str:
+        """A line of what it is, then torch's tree of modules."""
+        return f"{self._line()}\n{super().__repr__()}"
+
+    def _line(self) -> str:
+        sizes = sorted({getattr(column, "embedding_dim", 0) for column in self.columns} - {0})
+        parts = [f"{self.num_parameters:,} parameters", *self._feature_counts()]
+        if sizes:
+            parts.append(f"embeddings of {' to '.join(map(str, sizes[:1] + sizes[1:][-1:]))}")
+        known = self.encoding is not None if self.history is None else bool(self.history.epoch)
+        state = "trained" if known else "not trained" if hasattr(self, "optim") else "not compiled"
+        return f"{type(self).__name__}: {', '.join(parts)}, on {self.device}; {state}"
+
+    def _feature_counts(self) -> list[str]:
+        return [f"{len(self.columns)} features"]
+
     # -- training and evaluation, as in deepctr-torch -----------------------------------------------------------------
 
     def compile(
@@ -458,6 +474,9 @@ class TwoTower(CTRModel):
         self.check_sizes(item_columns)
         self.user_columns, self.item_columns = list(user_columns), list(item_columns)
         self.user_id, self.item_id = id_column(user_columns), id_column(item_columns)
+
+    def _feature_counts(self) -> list[str]:
+        return [f"{len(self.user_columns)} user features", f"{len(self.item_columns)} item features"]
 
     @abstractmethod
     def encode_user(self, features: Features) -> Tensor | list[Tensor]:

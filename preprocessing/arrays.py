@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from foundation.shown import some
 from preprocessing.dataset import Features, group_rows
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat, get_feature_names
+from preprocessing.description import share
 from preprocessing.encoding import require_finite
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
@@ -81,6 +83,10 @@ class Arrays:
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))
+
+    def __repr__(self) -> str:
+        positive = "no labels" if self.labels is None else f"{share(self.labels.cpu().numpy())} positive"
+        return f"Arrays: {len(self):,} rows of {some(self.features)}; {positive}"
 
     def batch(self, rows: Tensor, names: list[str]) -> Features:
         return {name: self._feature(name, rows) for name in names}

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from foundation.errors import InputError
+from foundation.shown import some
 from preprocessing.encoding import MinMaxScaler, Vocabulary
 from preprocessing.raw import Schema
 
@@ -29,6 +30,10 @@ class DataEncoding:
     vocabularies: dict[str, Vocabulary]
     scalers: dict[str, MinMaxScaler]
     mean_label: float
+
+    def __repr__(self) -> str:
+        sizes = some(f"{name} {len(known):,}" for name, known in self.vocabularies.items())
+        return f"DataEncoding: ids of {sizes}; scaled numbers: {some(self.scalers) or 'none'}"
 
     @cached_property
     def identity(self) -> dict[str, str]:

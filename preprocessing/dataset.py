@@ -13,6 +13,7 @@ from torch import Tensor
 
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.description import describe, share
 from preprocessing.encoding import MinMaxScaler, Vocabulary
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column, FeatureColumns, kind_of
@@ -144,6 +145,9 @@ class Dataset:
             ]
         )
 
+    def __repr__(self) -> str:
+        return describe(self)
+
     def best_possible_auc(self, split: str) -> float | None:
         """The expected AUC of a model that knows the planted probabilities; None for real data."""
         if self.raw.best_score is None:
@@ -224,6 +228,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        positive = share(self.labels.cpu().numpy())
+        return f"Split of {self.dataset.name}, {self.dataset.protocol.name}: {len(self):,} rows, {positive} positive"
 
     @property
     def labels(self) -> Tensor:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from preprocessing.errors import InputError
 
+SHOWN = 3  # values of a vocabulary that is printed
 UNKNOWN = 0  # The id of a value never seen in training; in a list it is also the padding and adds nothing to the mean.
 
 
@@ -45,6 +46,14 @@ class Vocabulary:
     def __len__(self) -> int:
         """Size of the embedding table, the reserved id included."""
         return len(self._index) + 1
+
+    def __repr__(self) -> str:
+        """
+        >>> Vocabulary(["Comedy", "Drama"])
+        Vocabulary of 3 ids: unknown, 'Comedy', 'Drama'
+        """
+        first = ", ".join(["unknown", *map(repr, self._index[:SHOWN].tolist())])
+        return f"Vocabulary of {len(self):,} ids: {first}{', ...' if len(self._index) > SHOWN else ''}"
 
     def encode(self, values) -> np.ndarray:
         """values: (n,) -> ids (n,) int32."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from foundation.shown import some
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.errors import InputError
 
@@ -23,10 +24,29 @@ class FeatureColumns:
     user_static: tuple[str, ...] = field(default=())
     item_static: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        """
+        >>> FeatureColumns([SparseFeat("user_id", 31, 8)], [SparseFeat("movie_id", 21, 8), DenseFeat("price")])
+        FeatureColumns: user: user_id (31 x 8); item: movie_id (21 x 8), price (number)
+        """
+        return f"FeatureColumns: user: {_some(self.user)}; item: {_some(self.item)}"
+
     @property
     def all(self) -> list[Column]:
         """What a ranking model takes, both as linear and as dnn feature columns."""
         return self.user + self.item
+
+
+def _some(columns: list[Column]) -> str:
+    """Names and sizes."""
+
+    def size(column: Column) -> str:
+        if isinstance(column, DenseFeat):
+            return "number"
+        kind = "list, " if isinstance(column, VarLenSparseFeat) else ""
+        return f"{kind}{column.vocabulary_size:,} x {column.embedding_dim}"
+
+    return some([f"{column.name} ({size(column)})" for column in columns], most=16, width=64)
 
 
 def check_columns(columns: list[Column]) -> None:

@@ -140,6 +140,14 @@ class RawData:
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def size(self) -> str:
+        """For people."""
+        return f"{self.name}: {len(self):,} interactions of {len(self.users):,} users and {len(self.items):,} items"
+
+    def __repr__(self) -> str:
+        return f"RawData of {self.size}"
+
     def take(self, rows: np.ndarray) -> RawData:
         """The same entities with only these interactions, in this order."""
         return replace(

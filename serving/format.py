@@ -83,6 +83,11 @@ class SectionFile:
         """Bytes of the file."""
         return len(self._content)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether all of it was read when it was opened; else it is mapped, and read where it is used."""
+        return self._small
+
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._places[name]["shape"])
 

@@ -113,6 +113,18 @@ class Snapshot:
         """Items that can be ranked."""
         return self.size - len(self.gone) + (0 if self.delta is None else len(self.delta))
 
+    def __repr__(self) -> str:
+        return f"Snapshot: {self.summary}"
+
+    @property
+    def summary(self) -> str:
+        """For people: how many items, in what precision, how large and where."""
+        files = [table.file for table in (self.base, self.delta) if table is not None]
+        changed = "" if self.delta is None else f" ({len(self.delta):,} changed, {len(self.gone):,} gone)"
+        where = "in memory" if self.base.file.in_memory else "mapped from disk"
+        size = sum(file.size for file in files)
+        return f"{len(self):,} items{changed}, {self.base.file.meta['precision']}, {size / 2**20:.1f} MiB {where}"
+
     @property
     def places(self) -> int:
         """Rows, those of items that are gone included."""

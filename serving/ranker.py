@@ -46,6 +46,14 @@ class PreRanker:
         than the model, cut or altered."""
         return cls(State.load(run))
 
+    def __repr__(self) -> str:
+        """Of the state that the last request was answered from."""
+        state = self.state
+        name = type(state.model).__name__
+        run, here = state.run, Path.cwd()
+        run = run.relative_to(here) if run.is_relative_to(here) else run
+        return f"PreRanker of {run}: {name}, {len(state.users):,} users, {state.items.summary}"
+
     def rank(
         self, user: User | Iterable[User], candidates: Iterable | None = None, k: int = 100, levels: Levels = None
     ) -> Ranking | list[Ranking]:

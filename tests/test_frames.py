@@ -278,16 +278,25 @@ class TestStored:
 
 
 class TestPage:
-    def test_every_block_of_the_page_runs_in_order(self, tmp_path, monkeypatch):
+    def test_every_block_of_the_page_runs_in_order(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         page = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
         blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
         assert len(blocks) == 7
+        printed = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+        printed += re.findall(
+            r"```text\n(PreRanker .*?)```", (ROOT / "docs" / "serving.md").read_text("utf-8"), re.DOTALL
+        )
+        assert len(printed) == 3
         scope: dict = {}
         with warnings.catch_warnings():
             warnings.simplefilter("error", LeakWarning)
-            for block in blocks:
+            for number, block in enumerate(blocks):
                 exec(compile(block, "own_data.md", "exec"), scope)
+                if number == 4:  # before the index is built again
+                    shown = repr(scope["ranker"]) + "\n"
+        assert printed[0] in capsys.readouterr().out
+        assert [printed[1], printed[2]] == [repr(scope["model"]).splitlines(keepends=True)[0], shown]
         assert {"config.json", "model.safetensors"} <= set(os.listdir(tmp_path / "my-run"))
         score = scope["model"].evaluate(scope["data"].test)
         assert score == scope["same"].evaluate(scope["data"].test)

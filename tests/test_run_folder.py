@@ -181,7 +181,8 @@ def test_every_option_of_training_reaches_fit(tmp_path, monkeypatch):
     class Reached(Exception):
         pass
 
-    def fit(train, validation_data, state, on_epoch, **given):
+    def fit(train, validation_data, state, on_epoch, callbacks, **given):
+        assert callbacks is None
         assert train.rows.tolist() == run.data.protocol.splits["train"].tolist()
         assert validation_data.rows.tolist() == run.data.protocol.splits["validation"].tolist()
         raise Reached(given)

@@ -14,7 +14,7 @@ from foundation.advice import advice
 from foundation.atomic import remove_left_behind
 from foundation.interrupts import held_back
 from foundation.locks import BusyError
-from foundation.run_files import COMMIT, CONFIG, CURVES, HISTORY, RESULT, WEIGHTS, is_finished
+from foundation.run_files import COMMIT, CONFIG, CURVES, HISTORY, RESULT, TRACKING, WEIGHTS, is_finished
 from preprocessing.errors import InputError
 from training import commit
 from training.checkpoint import TrainingState
@@ -27,7 +27,7 @@ from training.store import model_files, of_a_result
 
 __all__ = ["LOCK", "RESULT", "ReadOnlyFolder", "RunFolder", "what_is_saved"]
 
-WRITTEN = (CONFIG, WEIGHTS, HISTORY, RESULT, CURVES, CURRENT, PREVIOUS)
+WRITTEN = (CONFIG, WEIGHTS, HISTORY, RESULT, CURVES, CURRENT, PREVIOUS, TRACKING)
 COMPLETE = "Interrupted. The run is complete: its results are in {folder}."
 PROBE = 1 << 16  # bytes without which nothing is begun
 

@@ -1,0 +1,87 @@
+"""What data say of themselves to whoever prints them: never their arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foundation.shown import columns, padded, shortened
+from preprocessing.feature_columns import Column, kind_of
+
+if TYPE_CHECKING:
+    from preprocessing.dataset import Dataset
+    from preprocessing.lists import Lists
+
+WIDTH = 32  # of a name, in columns of a terminal
+
+
+def describe(data: Dataset) -> str:
+    """Size and protocol, rows and share of positives of each split, and each feature with its side and kind.
+
+    Reads each label once, and where each list begins and ends.
+    """
+    protocol, label = data.protocol, data.label.cpu().numpy()
+    leaks = f"leaks labels: {protocol.leak or 'by its rules'}" if protocol.leaks_labels else "leaks no labels"
+    splits = [["split", "rows", "positive"]]
+    splits += [[name, f"{len(rows):,}", share(label[rows])] for name, rows in protocol.splits.items()]
+    features = [["side", "feature", "kind", "values"]]
+    given = data.feature_columns(history=True)
+    features += [_feature(data, "user", column) for column in given.user]
+    features += [_feature(data, "item", column) for column in given.item]
+    return "\n".join(
+        [
+            data.raw.size,
+            f"Protocol {protocol.name}, seed {data.seed}, {leaks}",
+            *_aligned(splits, right=(1, 2)),
+            *_aligned(features),
+        ]
+    )
+
+
+def _feature(data: Dataset, side: str, column: Column) -> list[str]:
+    """A line of the table."""
+    name, schema = column.name, data.schema
+    vocabulary = data.encoding.vocabulary_of(name)
+    if vocabulary is not None:
+        ids = f"{len(vocabulary):,} ids"
+        if kind_of(column) == "sparse":
+            return [side, name, "category", ids]
+        home = next(table for table in (data.users, data.items, data.per_row) if name in table)
+        kind = "history" if name == schema.history else "list"
+        return [side, name, kind, f"{ids}, {_mean_length(home.lists[name]):.1f} a row"]
+    scaler = data.scalers.get(name)
+    if scaler is None:
+        return [side, name, "mean label", ""]
+    return [side, name, "number", f"{scaler.low:g} to {scaler.high:g}"]
+
+
+def _mean_length(lists: Lists) -> float:
+    return float((lists.end - lists.start).double().mean()) if len(lists) else 0.0
+
+
+def _aligned(rows: list[list[str]], right: tuple[int, ...] = ()) -> list[str]:
+    """Columns of equal width. right: those that are aligned to the right.
+
+    >>> _aligned([["split", "rows"], ["test", "7"]], right=(1,))
+    ['  split  rows', '  test      7']
+    """
+    cells = [[shortened(cell, WIDTH) for cell in row[:-1]] + [row[-1]] for row in rows]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        parts = [
+            " " * (width - columns(cell)) + cell if place in right else padded(cell, width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  " + "  ".join(parts).rstrip())
+    return lines
+
+
+def share(labels: np.ndarray) -> str:
+    """Of positives, as text.
+
+    >>> share(np.array([1.0, 0.0, 0.0]))
+    '33.3%'
+    """
+    return f"{labels.mean(dtype=np.float64):.1%}" if len(labels) else "-"
