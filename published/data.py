@@ -71,18 +71,12 @@ class PublishedData:
             return column._replace(maxlen=width[column.name]) if column.name in width else column
 
         self.target = [target]
-        self.user_feature_columns, self.item_feature_columns = map(
-            list, (map(sized, columns.user), map(sized, columns.item))
-        )
-        self.user_feature_columns_for_recon = [
-            column for column in self.user_feature_columns if column.name in columns.user_static
-        ]
-        self.item_feature_columns_for_recon = [
-            column for column in self.item_feature_columns if column.name in columns.item_static
-        ]
-        both = self.user_feature_columns + self.item_feature_columns
-        self.train, self.train_model_input = _arrays(parts["train"], both, target)
-        self.test, self.test_model_input = _arrays(parts["test"], both, target)
+        self.user_feature_columns = user = [sized(column) for column in columns.user]
+        self.item_feature_columns = item = [sized(column) for column in columns.item]
+        self.user_feature_columns_for_recon = [column for column in user if column.name in columns.user_static]
+        self.item_feature_columns_for_recon = [column for column in item if column.name in columns.item_static]
+        self.train, self.train_model_input = _arrays(parts["train"], user + item, target)
+        self.test, self.test_model_input = _arrays(parts["test"], user + item, target)
 
 
 class movieDataProcess(PublishedData):
