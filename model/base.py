@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foundation.errors import InputWarning
 from model.effects import Idle, check_arguments, check_options, constructor_defaults, effective
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
-from model.sources import Source, as_source, encoding_of, labelled_source, set_apart, validation_source
+from model.sources import Input, Source, as_source, encoding_of, labelled_source, set_apart, validation_source
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Features, Split
 from preprocessing.deepctr import Callback, CallbackList, History
@@ -28,17 +28,26 @@ from preprocessing.feature_columns import Column, check_columns, id_column
 from preprocessing.values import as_count, shown
 from training import store
 from training.checkpoint import TrainingState
+from training.click_loss import ClickLoss, choose_loss
+from training.metrics import check_names
 from training.monitors import checked
-from training.optim import make_optimizer
+from training.optim import added_l2, make_optimizer
 from training.trainer import Trainer, TrainOptions, predict_logits, score_split
+
+SCORED_AT_ONCE = 8192  # rows
 
 
 @dataclass(frozen=True)
 class Output:
-    """What one forward pass hands to the losses. logits: (B,). latent: whatever else a model's losses need, by name."""
+    """What one forward pass hands to the losses.
+
+    logits: (B,). latent: whatever else a model's losses need, by name. weights: (B,) of the rows in the click loss,
+    which training adds; None: all alike.
+    """
 
     logits: Tensor
     latent: dict[str, Any] = field(default_factory=dict)
+    weights: Tensor | None = None
 
 
 class EditedWarning(InputWarning):
@@ -70,6 +79,9 @@ class CTRModel(nn.Module, ABC):
     epochs_before_patience = 1
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
     has_idle_parameters = False
+    # What `compile` chooses; what stands here serves a model that is not compiled.
+    click_loss = ClickLoss()
+    metrics_names: Sequence[str] = ("loss",)
 
     def __init__(
         self,
@@ -149,7 +161,7 @@ class CTRModel(nn.Module, ABC):
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         """Weighted loss terms by name, each a batch mean; their sum is minimised. labels: (B,) float."""
-        return {"ctr": F.binary_cross_entropy_with_logits(output.logits.float(), labels)}
+        return {"ctr": self.click_loss(output.logits, labels, output.weights)}
 
     def predict_logits(self, source: Source, batch_size: int) -> Tensor:
         """(n,) logits of all rows of a source."""
@@ -183,27 +195,31 @@ class CTRModel(nn.Module, ABC):
     def compile(
         self,
         optimizer: str | torch.optim.Optimizer = "adam",
-        loss: str = "binary_crossentropy",
-        metrics: list[str] | None = None,
+        loss: str | Callable[..., Tensor] | None = "binary_crossentropy",
+        metrics: Sequence[str] | None = None,
         lr: float | None = None,
         *,
         embedding_optimizer: str | None = None,
     ) -> None:
-        """Chooses the optimiser.
+        """Chooses optimiser, loss and metrics.
 
-        metrics: which of auc, logloss, gauc `evaluate` returns (default: all that apply).
+        optimizer: adam, adagrad, rmsprop or sgd, or an instance over the model's parameters; either way l2 is part of
+            what is minimised.
+        loss: of clicks, as a batch mean: binary_crossentropy (or logloss), mse, mae, or a function of probabilities as
+            deepctr-torch takes it, called with (probabilities, labels, reduction=...); see `training.click_loss`.
+        metrics: what `evaluate` returns, and what history and callbacks have under these names, with "val_" before
+            those of validation rows: auc, logloss or binary_crossentropy, acc or accuracy, mse, gauc. Default: all of
+            auc, logloss and gauc that apply.
+        lr: of an optimiser by name.
         embedding_optimizer: "dense" updates all rows of the embedding tables in each step, "rowwise" those of a
             batch; by default the size of the tables decides (`docs/large_tables.md`).
         """
-        if loss not in ("binary_crossentropy", "logloss"):
-            raise InputError(f"The click loss is 'binary_crossentropy'. Received: {loss!r}.")
-        known = {"auc", "logloss", "binary_crossentropy", "gauc"}
-        if metrics is not None and set(metrics) - known:
-            raise InputError(f"Unknown metrics {sorted(set(metrics) - known)}. Known: {', '.join(sorted(known))}.")
-        self.metrics_names = metrics
+        self.click_loss = choose_loss(loss)
+        self.metrics_names = ["loss", *check_names(metrics)]
         self.to(self.device)
         self.embedding_optimizer = choose_embedding_optimizer(self, embedding_optimizer, optimizer)
         self.optim = self.make_optimizer(optimizer, lr)
+        self.optimizer_is_given = isinstance(optimizer, torch.optim.Optimizer)
 
     def make_optimizer(self, optimizer: str | torch.optim.Optimizer, lr: float | None):
         """What `train_on` takes its steps with."""
@@ -212,9 +228,9 @@ class CTRModel(nn.Module, ABC):
 
     def fit(
         self,
-        x: Split | Mapping[str, np.ndarray],
+        x: Input,
         y: np.ndarray | None = None,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: int = 1,
         initial_epoch: int = 0,
@@ -223,6 +239,7 @@ class CTRModel(nn.Module, ABC):
         shuffle: bool = True,
         callbacks: list[Callback] | None = None,
         *,
+        sample_weight: np.ndarray | None = None,
         patience: int | None = None,
         precision: str = "fp32",
         published_eval_mode: bool = False,
@@ -233,8 +250,13 @@ class CTRModel(nn.Module, ABC):
     ) -> History:
         """Trains, and leaves the weights of the best validation epoch in the model.
 
-        x: a `Split` of a data set, or a dict of arrays with labels y, as in deepctr-torch.
-        validation_split: share of x set apart at random for validation; validation_data: a `Split` or a tuple (x, y).
+        x: a `Split` of a data set, or arrays with labels y, as in deepctr-torch: a dict of them by feature name, or a
+            list in the order of the feature columns. y: (n,) or (n, 1).
+        batch_size: rows of a step, 256 unless given. initial_epoch: finished epochs, of `epochs`.
+        validation_split: share of x set apart at random for validation; validation_data: a `Split` or a tuple (x, y) or
+            (x, y, weights).
+        sample_weight: (n,) of at least 0: by how much each row's click loss is multiplied before the mean over the
+            rows of a batch, and how much it counts in metrics. Other losses of a model weigh rows alike.
         callbacks: of deepctr-torch (`EarlyStopping`, `ModelCheckpoint`, ...).
         patience, precision, published_eval_mode, lr_schedule, checkpoint_minutes: see `TrainOptions`.
         state, on_epoch: where to continue, and what to call with the state after each epoch and every
@@ -242,7 +264,7 @@ class CTRModel(nn.Module, ABC):
         """
         self._require_compiled("fit")
         options = TrainOptions(
-            batch_size=batch_size,
+            batch_size=TrainOptions.batch_size if batch_size is None else batch_size,
             epochs=epochs,
             initial_epoch=initial_epoch,
             patience=patience,
@@ -253,7 +275,7 @@ class CTRModel(nn.Module, ABC):
             checkpoint_minutes=checkpoint_minutes,
             verbose=verbose,
         )
-        train = labelled_source(x, y, self.columns, self.encoding)
+        train = labelled_source(x, y, self.columns, self.encoding, sample_weight)
         encoding = self.encoding or encoding_of(train)
         validation = validation_source(validation_data, self.columns, encoding)
         if validation is not None and validation_split:
@@ -282,33 +304,38 @@ class CTRModel(nn.Module, ABC):
         on_epoch,
     ) -> None:
         """The training itself, for `fit`, which has checked everything. A model without gradients has its own."""
-        Trainer(self, self.optim, options, on_epoch).fit(train, validation, callbacks, state)
+        with added_l2(self, self.optim) if self.optimizer_is_given else contextlib.nullcontext():
+            Trainer(self, self.optim, options, on_epoch).fit(train, validation, callbacks, state)
 
-    def predict(self, x: Split | Mapping[str, np.ndarray], batch_size: int = 8192) -> np.ndarray:
+    def predict(self, x: Input, batch_size: int | None = None) -> np.ndarray:
         """Click probabilities (n, 1) float64, as in deepctr-torch.
 
-        x: a `Split`, a dict of arrays of encoded values, or a frame of raw ones (`preprocessing.known.arrays_for`).
+        x: a `Split`, arrays of encoded values as in `fit`, or a frame of raw ones (`preprocessing.known.arrays_for`).
+        batch_size: rows scored at a time, 8192 unless given.
         """
         self.to(self.device)
         self.warn_if_edited()
-        batch_size = as_count("batch_size", batch_size, least=1)
+        batch_size = _rows_at_a_time(batch_size)
         logits = predict_logits(self, as_source(x, None, self.columns, self.encoding).to(self.device), batch_size)
         return torch.sigmoid(logits.double()).cpu().numpy().reshape(-1, 1)
 
     def evaluate(
-        self, x: Split | Mapping[str, np.ndarray], y: np.ndarray | None = None, batch_size: int = 8192
+        self,
+        x: Input,
+        y: np.ndarray | None = None,
+        batch_size: int | None = None,
+        *,
+        sample_weight: np.ndarray | None = None,
     ) -> dict[str, float]:
-        """Metrics over all rows; those named at `compile`, or all that apply."""
+        """Metrics over all rows; those named at `compile`, or all that apply.
+
+        sample_weight: (n,) of at least 0: how much each row counts.
+        """
         self.to(self.device)
         self.warn_if_edited()
-        batch_size = as_count("batch_size", batch_size, least=1)
-        source = labelled_source(x, y, self.columns, self.encoding).to(self.device)
-        result = score_split(self, source, batch_size=batch_size)
-        if getattr(self, "metrics_names", None) is None:
-            return result
-        if "gauc" in self.metrics_names and "gauc" not in result:
-            raise InputError("The metric 'gauc' needs users: the model's first SparseFeat must be the user's id.")
-        return {name: result["logloss" if name == "binary_crossentropy" else name] for name in self.metrics_names}
+        batch_size = _rows_at_a_time(batch_size)
+        source = labelled_source(x, y, self.columns, self.encoding, sample_weight).to(self.device)
+        return score_split(self, source, batch_size=batch_size)
 
     @property
     def editable(self) -> dict[str, str]:
@@ -430,6 +457,10 @@ class TwoTower(CTRModel):
                 logits[rows] = self.score_aligned(*pairs).float()
             done = end
         return logits
+
+
+def _rows_at_a_time(batch_size: int | None) -> int:
+    return SCORED_AT_ONCE if batch_size is None else as_count("batch_size", batch_size, least=1)
 
 
 def _known(model_class: type[CTRModel]) -> str:

@@ -28,6 +28,8 @@ from training.trainer import TrainOptions
 
 INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
 ROWS = 65536  # read at a time
+# A whole source as one matrix (n, columns) float64, its labels (n,), and the weights of its rows (n,) or None.
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 SAMPLE = 50_000  # training rows at most that the training metrics of a round are measured on
 
 
@@ -99,7 +101,9 @@ class GBDT(CTRModel):
         return self.forest.num_parameters
 
     def make_optimizer(self, optimizer: str, lr: float | None) -> Boosting:
-        if optimizer != "adam":  # the name that `compile` has by default
+        if self.click_loss.function is not None:
+            raise InputError("GBDT learns from the logloss alone. Leave `loss` out, or use 'binary_crossentropy'.")
+        if not isinstance(optimizer, str) or optimizer != "adam":  # the name that `compile` has by default
             raise InputError(f"optimizer={optimizer!r} has no effect on GBDT, which has none. Leave it out.")
         return Boosting(0.1 if lr is None else learning_rate(lr))
 
@@ -127,13 +131,13 @@ class GBDT(CTRModel):
         seconds = (time.perf_counter() - start) / forest.num_trees
         speed = {"seconds": seconds, "rows_per_second": len(train) / seconds}
         sample = np.random.default_rng(self.seed).permutation(len(train))[:SAMPLE]
-        rows[""] = tuple(part[sample] for part in rows[""])
+        rows[""] = tuple(None if part is None else part[sample] for part in rows[""])
         state = self._replay(forest, rows, speed, options, callbacks)
         if on_epoch is not None:
             on_epoch(state)
 
-    def _grow(self, rows: dict[str, tuple[np.ndarray, np.ndarray]], options: TrainOptions) -> Forest:
-        """All trees. rows: "" -> training rows and labels, "val_" -> validation, if any."""
+    def _grow(self, rows: dict[str, Rows], options: TrainOptions) -> Forest:
+        """All trees. rows: "" -> those to train on, "val_" -> validation, if any."""
         early = "val_" in rows and options.patience is not None
         grower = HistGradientBoostingClassifier(
             learning_rate=self.optim.lr,
@@ -144,13 +148,13 @@ class GBDT(CTRModel):
             random_state=self.seed,
             **self.tree,
         )
-        held_out = dict(zip(("X_val", "y_val"), rows["val_"], strict=True)) if early else {}
+        held_out = dict(zip(("X_val", "y_val", "sample_weight_val"), rows["val_"], strict=True)) if early else {}
         return Forest.of(grower.fit(*rows[""], **held_out))
 
     def _replay(
         self,
         forest: Forest,
-        rows: dict[str, tuple[np.ndarray, np.ndarray]],
+        rows: dict[str, Rows],
         speed: dict[str, float],
         options: TrainOptions,
         callbacks: CallbackList,
@@ -159,11 +163,15 @@ class GBDT(CTRModel):
         state = TrainingState()
         callbacks.on_train_begin()
         self.stop_training = False
-        staged = {prefix: forest.per_tree(torch.from_numpy(x)) for prefix, (x, _) in rows.items()}
+        staged = {prefix: forest.per_tree(torch.from_numpy(x)) for prefix, (x, _, _) in rows.items()}
+        names = ("auc", "logloss", *(name for name in self.metrics_names[1:] if name != "gauc"))
         for trees in range(1, forest.num_trees + 1):
             callbacks.on_epoch_begin(state.epoch)
             self.forest.load(forest.first(trees))
-            scores = {prefix: metrics(y, next(staged[prefix]).numpy()) for prefix, (_, y) in rows.items()}
+            scores = {
+                prefix: metrics(y, next(staged[prefix]).numpy(), None, weights, names)
+                for prefix, (_, y, weights) in rows.items()
+            }
             logs = {f"{prefix}{name}": value for prefix, values in scores.items() for name, value in values.items()}
             logs = {"loss": logs["logloss"]} | logs | speed
             state.record(logs, self, self.optim)
@@ -177,11 +185,11 @@ class GBDT(CTRModel):
             self.load_state_dict(state.best_weights)
         return state
 
-    def _read(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
-        """The whole source as one matrix (n, columns) float64, and its labels (n,)."""
+    def _read(self, source: Source) -> Rows:
         source = source.to("cpu")
         parts = [self._matrix(source.batch(rows, self.feature_names)) for rows in torch.arange(len(source)).split(ROWS)]
-        return torch.cat(parts).numpy(), source.labels.numpy()
+        weights = None if source.weights is None else source.weights.numpy()
+        return torch.cat(parts).numpy(), source.labels.numpy(), weights
 
     def _matrix(self, features: Features) -> Tensor:
         """What the trees read: (B, columns) float64."""

@@ -1,8 +1,10 @@
-"""What `fit`, `predict` and `evaluate` are given, checked: a `Split`, a dict of arrays, or a frame of raw values."""
+"""What `fit`, `predict` and `evaluate` are given, checked: a `Split`, arrays by name or in order, or a frame of raw
+values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,18 +19,29 @@ from preprocessing.known import arrays_for
 from preprocessing.values import is_number, shown
 
 Source = Split | Arrays
-Input = Split | Arrays | Mapping[str, np.ndarray] | pd.DataFrame
+Input = Split | Arrays | Mapping[str, np.ndarray] | Sequence[np.ndarray] | pd.DataFrame
 
 
-def as_source(x: Input, y: np.ndarray | None, columns: list[Column], encoding: DataEncoding | None) -> Source:
+def as_source(
+    x: Input,
+    y: np.ndarray | None,
+    columns: list[Column],
+    encoding: DataEncoding | None,
+    weights: np.ndarray | None = None,
+) -> Source:
     """encoding: that the model was trained with, None if it is not known; arrays are taken to be encoded by it.
+    weights: (n,) how much each row counts.
 
     Raises `InputError` where x does not fit the columns or is encoded otherwise, has no rows, is a `Split` that comes
-    with labels y, or a frame of raw values for a model without encoding.
+    with labels y or weights, or a frame of raw values for a model without encoding.
     """
     if isinstance(x, (Split, Arrays)):
         if y is not None:
             raise InputError("A Split brings its own labels; do not pass y with it.")
+        if weights is not None:
+            raise InputError(
+                "The rows of a Split count alike. To weigh rows, pass arrays or a frame instead of a Split."
+            )
         if isinstance(x, Split):
             if encoding is not None:
                 names = [column.name for column in columns]
@@ -41,31 +54,39 @@ def as_source(x: Input, y: np.ndarray | None, columns: list[Column], encoding: D
                 "A frame holds raw values, and this model does not know how they are encoded: it was trained on arrays "
                 "of ids. Pass a dict of arrays."
             )
-        source = Arrays.check(arrays_for(encoding, x, columns), y, columns, id_column(columns))
+        source = Arrays.check(arrays_for(encoding, x, columns), y, columns, id_column(columns), weights)
     else:
-        source = Arrays.check(x, y, columns, id_column(columns))
+        source = Arrays.check(x, y, columns, id_column(columns), weights)
     if len(source) == 0:
         raise InputError("The input has no rows.")
     return source
 
 
-def labelled_source(x: Input, y: np.ndarray | None, columns: list[Column], encoding: DataEncoding | None) -> Source:
+def labelled_source(
+    x: Input,
+    y: np.ndarray | None,
+    columns: list[Column],
+    encoding: DataEncoding | None,
+    weights: np.ndarray | None = None,
+) -> Source:
     """As `as_source`, for training and evaluation."""
     if y is None and not isinstance(x, (Split, Arrays)):
         raise InputError("Labels are missing: pass y beside the features.")
-    return as_source(x, y, columns, encoding)
+    return as_source(x, y, columns, encoding, weights)
 
 
 def validation_source(
     validation_data: Split | tuple | None, columns: list[Column], encoding: DataEncoding | None
 ) -> Source | None:
-    """validation_data: a `Split`, a tuple (x, y) as in deepctr-torch, or None."""
+    """validation_data: a `Split`, a tuple (x, y) or (x, y, weights), or None."""
     if isinstance(validation_data, (tuple, list)):
-        if len(validation_data) != 2:
+        if len(validation_data) not in (2, 3):
             raise InputError(
-                f"validation_data must be a Split or a tuple (x, y). Received {len(validation_data)} entries."
+                "validation_data must be a Split or a tuple (x, y) or (x, y, weights). Received "
+                f"{len(validation_data)} entries."
             )
-        return labelled_source(*validation_data, columns, encoding)
+        x, y, *weights = validation_data
+        return labelled_source(x, y, columns, encoding, *weights)
     return None if validation_data is None else labelled_source(validation_data, None, columns, encoding)
 
 
@@ -77,7 +98,8 @@ def encoding_of(source: Source) -> DataEncoding | None:
 def set_apart(source: Source, share: float, seed: int) -> tuple[Source, Source]:
     """-> the rows to train on, and the share to validate on.
 
-    At random: the published scripts take the tail of rows sorted by movie, which has only unseen movies.
+    At random: the published scripts take the tail of rows sorted by movie, which has only unseen movies. deepctr-torch
+    takes the tail, too.
     """
     if not is_number(share) or not 0 < share < 1:
         raise InputError(f"validation_split must lie between 0 and 1. Received: {shown(share)}.")

@@ -1,9 +1,9 @@
-"""A dict of arrays, as deepctr-torch's `fit`, `predict` and `evaluate` take it, as a checked source of batches."""
+"""Arrays by name or in order, as deepctr-torch's `fit` and `predict` take them, as a checked source of batches."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from preprocessing.dataset import Features, group_rows
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat, get_feature_names
 from preprocessing.encoding import require_finite
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
@@ -28,24 +28,32 @@ class Arrays:
     labels: (n,) float32, or None for prediction.  users: (n,) ids for GAUC, or None.
     lengths: list feature -> (n,) int64, where its column names an array of them (`length_name`): so many ids of a row
         count, id 0 among them, and none behind.
+    weights: (n,) float32 of at least 0, how much a row counts in the click loss and in metrics; None: all alike.
     """
 
     features: dict[str, Tensor]
     labels: Tensor | None
     users: Tensor | None
     lengths: dict[str, Tensor] = field(default_factory=dict)
+    weights: Tensor | None = None
 
     @classmethod
     def check(
-        cls, x: Mapping[str, np.ndarray], y: np.ndarray | None, columns: list[Column], user_id: str | None
+        cls,
+        x: Mapping[str, np.ndarray] | Sequence[np.ndarray],
+        y: np.ndarray | None,
+        columns: list[Column],
+        user_id: str | None,
+        weights: np.ndarray | None = None,
     ) -> Arrays:
         """Converts and checks; features that no column names are ignored.
 
+        x: arrays by feature name, or a list of them in the order of `input_names`. y, weights: (n,) or (n, 1), of
+        numpy, pandas or plain Python.
         Raises `InputError` for a missing feature, a wrong shape or type, an id beyond its vocabulary, NaN or infinity,
-        a length beyond its list, a label other than 0 and 1.
+        a length beyond its list, a label other than 0 and 1, a weight below 0, weights of 0 alone.
         """
-        if not isinstance(x, Mapping):
-            raise InputError(f"Features must be a dict of arrays by feature name. Received: {type(x).__name__}.")
+        x = _by_name(x, columns)
         features: dict[str, Tensor] = {}
         lengths: dict[str, Tensor] = {}
         for column in columns:
@@ -60,13 +68,14 @@ class Arrays:
                     raise InputError(f"'{column.length_name}' has {len(length)} rows, others have {count}.")
                 lengths[column.name] = torch.from_numpy(length)
         labels = None if y is None else _check_labels(y, count)
-        return cls(features, labels, features.get(user_id), lengths)
+        weights = None if weights is None else _check_weights(weights, count)
+        return cls(features, labels, features.get(user_id), lengths, weights)
 
     @property
     def origin(self) -> str:
         """What its rows are of, for a comparison between processes."""
         digest = hashlib.sha256()
-        for value in self.features.values():
+        for value in (*self.features.values(), *([] if self.weights is None else [self.weights])):
             digest.update(value.cpu().numpy().tobytes())
         return f"arrays {digest.hexdigest()[:12]}"
 
@@ -95,6 +104,7 @@ class Arrays:
             None if self.labels is None else self.labels[rows],
             None if self.users is None else self.users[rows],
             {name: length[rows] for name, length in self.lengths.items()},
+            None if self.weights is None else self.weights[rows],
         )
 
     def to(self, device: torch.device | str) -> Arrays:
@@ -103,7 +113,31 @@ class Arrays:
             None if self.labels is None else self.labels.to(device),
             None if self.users is None else self.users.to(device),
             {name: length.to(device) for name, length in self.lengths.items()},
+            None if self.weights is None else self.weights.to(device),
         )
+
+
+def input_names(columns: list[Column]) -> list[str]:
+    """The arrays that the columns read, in the order in which deepctr-torch takes a list of them: that of the columns,
+    a `length_name` directly behind the first list that names it.
+
+    >>> history = VarLenSparseFeat(SparseFeat("liked", 9, 4), maxlen=3, length_name="liked_count")
+    >>> input_names([SparseFeat("user", 9, 4), history, DenseFeat("price")])
+    ['user', 'liked', 'liked_count', 'price']
+    """
+    return get_feature_names(columns)
+
+
+def _by_name(x: Mapping[str, np.ndarray] | Sequence[np.ndarray], columns: list[Column]) -> Mapping[str, np.ndarray]:
+    if isinstance(x, Mapping):
+        return x
+    names = input_names(columns)
+    expected = f"a list of {len(names)} arrays, in this order: {', '.join(names)}"
+    if not isinstance(x, (list, tuple)):
+        raise InputError(f"Features must be a dict of arrays by name, or {expected}. Received: {type(x).__name__}.")
+    if len(x) != len(names):
+        raise InputError(f"Features given as a list must be {expected}. Received: {len(x)} entries.")
+    return dict(zip(names, x, strict=True))
 
 
 def _array(x: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -164,10 +198,35 @@ def check_ids(column: SparseFeat | VarLenSparseFeat, ids: np.ndarray) -> None:
         )
 
 
+def _one_a_row(what: str, values: np.ndarray, count: int) -> np.ndarray:
+    """(n,)"""
+    array = np.asarray(values)
+    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
+        raise InputError(
+            f"There must be one of the {what} a row, in shape (rows) or (rows, 1). Received: {array.shape}."
+        )
+    array = array.reshape(-1)
+    if len(array) != count:
+        raise InputError(f"There are {len(array)} {what} for {count} rows of features.")
+    return array
+
+
+def _check_weights(weights: np.ndarray, count: int) -> Tensor | None:
+    array = _one_a_row("weights", weights, count)
+    if array.dtype.kind not in "iufb":
+        raise InputError(f"Weights must be numbers. Received dtype {array.dtype}.")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    wrong = array[~(np.isfinite(array) & (array >= 0))]
+    if len(wrong):
+        raise InputError(f"Weights must be finite and at least 0. Received {len(wrong)} others, the first {wrong[0]}.")
+    if count and not array.any():
+        raise InputError("All weights are 0, so that no row counts. Give some a weight above 0.")
+    return None if (array == 1).all() else torch.from_numpy(array)  # 1 everywhere weighs nothing
+
+
 def _check_labels(y: np.ndarray, count: int) -> Tensor:
-    labels = np.asarray(y).reshape(-1)
-    if len(labels) != count:
-        raise InputError(f"There are {len(labels)} labels for {count} rows of features.")
+    labels = _one_a_row("labels", y, count)
     wrong = labels[~np.isin(labels, (0, 1))]
     if len(wrong):
         raise InputError(f"Labels must be 0 or 1. Received {len(wrong)} others, the first {wrong[0]}.")

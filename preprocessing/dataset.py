@@ -220,6 +220,8 @@ class Split:
     dataset: Dataset
     rows: Tensor
 
+    weights = None  # its rows count alike, those of `preprocessing.arrays.Arrays` may not
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -446,7 +446,7 @@ class TestWhatIsAskedIsWhatIsTrained:
         assert (model.seed, model.settings["dnn_dropout"], model.settings["dnn_hidden_units"]) == (7, 0.4, (9, 8))
         assert {column.embedding_dim for column in model.columns if hasattr(column, "embedding_dim")} == {6}
         assert {group["lr"] for group in model.optim.param_groups} == {0.25}
-        assert (model.embedding_optimizer, model.metrics_names) == ("rowwise", ["auc", "logloss", "gauc"])
+        assert (model.embedding_optimizer, model.metrics_names) == ("rowwise", ["loss", "auc", "logloss", "gauc"])
 
     @pytest.mark.parametrize("name", ["dssm", "hit"])
     def test_history_goes_to_hit_alone(self, module, name, monkeypatch):

@@ -1,24 +1,71 @@
-"""AUC, logloss, GAUC and RelaImpr, each over all rows of a split (`README.md`, "Metrics")."""
+"""AUC, logloss, GAUC, accuracy, squared error and RelaImpr, each over all rows of a split (`README.md`, "Metrics")."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
 from preprocessing.errors import InputError
+from preprocessing.values import shown
+
+# What each name of a metric means; deepctr-torch has two for some.
+FIGURES = {
+    "auc": "auc",
+    "logloss": "logloss",
+    "binary_crossentropy": "logloss",
+    "accuracy": "accuracy",
+    "acc": "accuracy",
+    "mse": "mse",
+    "gauc": "gauc",
+}
 
 
-def metrics(labels: np.ndarray, logits: np.ndarray, users: np.ndarray | None = None) -> dict[str, float]:
-    """AUC and logloss of a split, and GAUC where the users are known.
+def check_names(names: Sequence[str] | None) -> list[str]:
+    """What `compile` is given as metrics, as a list. Raises `InputError` for anything but known names."""
+    given = [] if names is None else names
+    if not isinstance(given, (list, tuple)):
+        raise InputError(f"metrics must be a list of names. Received: {shown(names)}.")
+    unknown = [name for name in given if not isinstance(name, str) or name not in FIGURES]
+    if unknown:
+        raise InputError(f"Unknown metrics {shown(unknown)}. Known: {', '.join(FIGURES)}.")
+    return list(given)
 
-    labels: (n,) in {0, 1}; logits: (n,); users: (n,) ids or None. Raises `InputError` if the labels are of one class
-    or a score is no number.
+
+def metrics(
+    labels: np.ndarray,
+    logits: np.ndarray,
+    users: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+) -> dict[str, float]:
+    """Metrics of a split, by the names given; by default AUC and logloss, and GAUC where the users are known.
+
+    labels: (n,) in {0, 1}; logits: (n,); users: (n,) ids or None; names: keys of `FIGURES`.
+    weights: (n,) of at least 0: a row of weight 2 counts like two rows. None: all alike.
+    Raises `InputError` if a score is no number, if AUC is asked for of labels of one class, or GAUC without users.
+
+    Two of three rows are on the right side of 0.5, which a probability must exceed to be a click:
+
+    >>> metrics(np.array([1, 0, 1]), np.array([2.0, -1.0, 0.0]), names=["acc"])["acc"].__round__(4)
+    0.6667
     """
+    if names is None:
+        names = ["auc", "logloss"] + ([] if users is None else ["gauc"])
+    if "gauc" in names and users is None:
+        raise InputError("The metric 'gauc' needs users: the model's first SparseFeat must be the user's id.")
+    if weights is not None:  # rows of no weight, which may be the only ones of a class
+        counted = weights > 0
+        labels, logits, weights = labels[counted], logits[counted], weights[counted]
+        users = None if users is None else users[counted]
     positives = int(labels.sum())
-    if positives in (0, len(labels)):
+    if "auc" in names and positives in (0, len(labels)):
         raise InputError(
             f"AUC needs both classes. Received {positives} positive labels of {len(labels)}; evaluate on more rows."
         )
+    if len(labels) == 0:
+        raise InputError("No row has a weight, so that there is nothing to evaluate.")
     logits = np.asarray(logits, dtype=np.float64)
     bad = np.count_nonzero(~np.isfinite(logits))
     if bad:
@@ -26,11 +73,16 @@ def metrics(labels: np.ndarray, logits: np.ndarray, users: np.ndarray | None = N
             f"{bad} of {len(logits)} scores are NaN or infinite: training has diverged. Lower the learning rate (--lr)."
         )
     probabilities = click_probability(logits)
-    # AUC on logits: probabilities saturate and would tie rows that the model tells apart.
-    result = {"auc": float(roc_auc_score(labels, logits)), "logloss": float(log_loss(labels, probabilities))}
-    if users is not None:
-        result["gauc"] = gauc(labels, logits, users)
-    return result
+    compute = {
+        # AUC on logits: probabilities saturate and would tie rows that the model tells apart.
+        "auc": lambda: roc_auc_score(labels, logits, sample_weight=weights),
+        "logloss": lambda: log_loss(labels, probabilities, sample_weight=weights, labels=[0, 1]),
+        "accuracy": lambda: np.average((probabilities > 0.5) == (labels > 0.5), weights=weights),
+        "mse": lambda: np.average(np.square(probabilities - labels), weights=weights),
+        "gauc": lambda: gauc(labels, logits, users, weights),
+    }
+    found = {figure: float(compute[figure]()) for figure in dict.fromkeys(FIGURES[name] for name in names)}
+    return {name: found[FIGURES[name]] for name in names}
 
 
 def click_probability(logits: np.ndarray) -> np.ndarray:
@@ -42,10 +94,11 @@ def click_probability(logits: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-np.clip(np.asarray(logits, dtype=np.float64), -700, 700)))
 
 
-def gauc(labels: np.ndarray, scores: np.ndarray, users: np.ndarray) -> float:
+def gauc(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, weights: np.ndarray | None = None) -> float:
     """AUC per user, weighted by the user's impressions; users with labels of one class are left out (DIN, KDD 2018).
 
-    labels, scores, users: (n,). NaN if every user has one class only.
+    labels, scores, users: (n,). weights: (n,) above 0, of rows as impressions; None: 1 each.
+    NaN if every user has one class only.
 
     User 1 ranks its positive above its negative (AUC 1, two rows), user 2 below both of two (AUC 0, three rows),
     user 3 has positives only and does not count:
@@ -55,25 +108,21 @@ def gauc(labels: np.ndarray, scores: np.ndarray, users: np.ndarray) -> float:
     """
     order = np.lexsort((scores, users))
     user, score, label = users[order], scores[order], labels[order].astype(np.float64)
-    place = np.arange(len(order))
+    weight = np.ones(len(order)) if weights is None else weights[order].astype(np.float64)
     new_user = np.append(True, user[1:] != user[:-1])
     new_score = new_user | np.append(True, score[1:] != score[:-1])
-    # Equal scores of one user share the mean of their ranks, as in the Mann-Whitney statistic.
-    tie = np.cumsum(new_score) - 1
-    tie_start = place[new_score]
-    tie_end = np.append(tie_start[1:], len(order))
-    group = np.cumsum(new_user) - 1
-    user_start = place[new_user]
-    rank = (tie_start + tie_end + 1)[tie] / 2.0 - user_start[group]
-    rows = np.bincount(group)
-    positives = np.bincount(group, weights=label)
-    rank_sum = np.bincount(group, weights=rank * label)
-    negatives = rows - positives
+    group, tie = np.cumsum(new_user) - 1, np.cumsum(new_score) - 1
+    positive, negative = weight * label, weight * (1.0 - label)
+    positives, negatives = np.bincount(group, weights=positive), np.bincount(group, weights=negative)
+    # A positive wins against the negatives of its user with lower scores, and half against those with its own.
+    tied = np.bincount(tie, weights=negative)
+    lower = (np.cumsum(tied) - tied)[tie] - (np.cumsum(negatives) - negatives)[group]
+    won = np.bincount(group, weights=positive * (lower + tied[tie] / 2.0))
     both = (positives > 0) & (negatives > 0)
     if not both.any():
         return float("nan")
-    auc = (rank_sum - positives * (positives + 1) / 2)[both] / (positives * negatives)[both]
-    return float(np.average(auc, weights=rows[both]))
+    auc = won[both] / (positives * negatives)[both]
+    return float(np.average(auc, weights=(positives + negatives)[both]))
 
 
 def rela_impr(auc: float, two_tower_auc: float) -> float:

@@ -8,10 +8,11 @@ from typing import Any
 from preprocessing.deepctr import Callback, EarlyStopping, History, ModelCheckpoint
 from preprocessing.errors import InputError
 from preprocessing.values import shown
+from training.metrics import FIGURES
 
 ALIASES = {"binary_crossentropy": "logloss"}
 PLAIN = (EarlyStopping, ModelCheckpoint, History)  # classes whose figures are those of an epoch
-VALIDATION = ("auc", "logloss", "gauc", "loss", *ALIASES)
+VALIDATION = ("auc", "logloss", "gauc", "loss", *ALIASES)  # whatever was named at `compile`
 
 
 def checked(callbacks: Any) -> list[Callback]:
@@ -23,7 +24,8 @@ def checked(callbacks: Any) -> list[Callback]:
 
 
 def figures_for_callbacks(logs: dict[str, float]) -> dict[str, float]:
-    """The figures of an epoch with their other names. `val_loss` is the validation logloss: the loss without l2.
+    """The figures of an epoch with their other names. `val_loss` is the click loss of the validation rows, without l2:
+    their logloss, unless an epoch has it of its own, for another loss or for weights of rows.
 
     >>> sorted(figures_for_callbacks({"loss": 0.4, "logloss": 0.4, "val_logloss": 0.5}))
     ['binary_crossentropy', 'logloss', 'loss', 'val_binary_crossentropy', 'val_logloss', 'val_loss']
@@ -38,17 +40,19 @@ def figures_for_callbacks(logs: dict[str, float]) -> dict[str, float]:
     return other | logs
 
 
-def require_validation_figures(callbacks: Sequence, validated: bool) -> None:
+def require_validation_figures(callbacks: Sequence, validated: bool, named: Sequence[str]) -> None:
     """Raises `InputError` for a callback that waits for a validation figure that will never come.
 
-    validated: whether there are validation rows. Callbacks of someone's own may bring figures of their own.
+    validated: whether there are validation rows; named: the metrics given at `compile`. Callbacks of someone's own may
+    bring figures of their own.
     """
+    figures = list(dict.fromkeys((*VALIDATION, *named)))
     if not all(type(one) in PLAIN for one in callbacks):
         return
     for monitor in map(str, _monitored(callbacks)):
-        if monitor.startswith("val_") and not (validated and monitor.removeprefix("val_") in VALIDATION):
-            known = ", ".join(f"val_{name}" for name in VALIDATION) if validated else "none without validation rows"
-            raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.")
+        if monitor.startswith("val_") and not (validated and monitor.removeprefix("val_") in figures):
+            known = ", ".join(f"val_{name}" for name in figures) if validated else "none without validation rows"
+            raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.{_hint(monitor)}")
 
 
 def require_figures(callbacks: Sequence, figures: dict[str, float]) -> None:
@@ -56,7 +60,12 @@ def require_figures(callbacks: Sequence, figures: dict[str, float]) -> None:
     for monitor in _monitored(callbacks):
         if monitor not in figures:
             known = ", ".join(sorted(figures))
-            raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.")
+            raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.{_hint(monitor)}")
+
+
+def _hint(monitor: str) -> str:
+    name = monitor.removeprefix("val_")
+    return f" Name it at compile, metrics=[{name!r}]." if name in FIGURES else ""
 
 
 def _monitored(callbacks: Sequence) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -80,13 +80,15 @@ class Objective(nn.Module):
         self.model, self.precision = model, precision
         self.ids = sparse_names(model.columns)
 
-    def forward(self, features, labels: Tensor):
+    def forward(self, features, labels: Tensor, weights: Tensor | None = None):
         """-> logits (B,), and the losses by name: what leads to no loss stays here, as DDP must not wait for it"""
         model, seen = self.model, features
         if model.training and model.unknown_rate:
             seen = with_unknown_ids(features, self.ids, model.unknown_rate)
         with autocast(model, self.precision):
             output = model.output(seen)
+        if weights is not None:
+            output = replace(output, weights=weights)
         return output.logits.detach(), model.losses(features, labels, output)
 
 
@@ -112,7 +114,7 @@ class Trainer:
         state: where an interrupted run stood.
         """
         options, model = self.options, self.model
-        require_validation_figures(callbacks.callbacks, validation is not None)
+        require_validation_figures(callbacks.callbacks, validation is not None, model.metrics_names[1:])
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
         check_precision(model, options.precision)
@@ -147,7 +149,7 @@ class Trainer:
             callbacks.on_epoch_begin(state.epoch)
             logs = self._train_epoch(train, state)
             if validation is not None:
-                result = score_split(model, validation, precision=options.precision)
+                result = score_split(model, validation, precision=options.precision, training=True)
                 logs |= {f"val_{name}": value for name, value in result.items()}
             state.record(logs, model, self.optimizer)
             if options.verbose == 2 and self.group.is_main:
@@ -177,7 +179,8 @@ class Trainer:
             self._schedule_lr(epoch + progress.rows / len(train))
             self.group.seed(model.seed, epoch, progress.rows)
             share, weight = self.group.share(rows)
-            logits, losses = self.objective(train.batch(share, model.feature_names), labels[share])
+            weighted = () if train.weights is None else (train.weights[share],)
+            logits, losses = self.objective(train.batch(share, model.feature_names), labels[share], *weighted)
             loss = weight * torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -195,7 +198,13 @@ class Trainer:
         guard.check()
         self.group.agree_on_buffers(model)
         self._merge(progress)
-        return _summary(progress, labels[order], progress.logits[order], time.perf_counter() - start)
+        weights = None if train.weights is None else train.weights[order].cpu().numpy()
+        # GAUC is of validation rows alone.
+        names = ("auc", "logloss", *(name for name in model.metrics_names[1:] if name != "gauc"))
+        result = self.group.once(
+            lambda: metrics(labels[order].cpu().numpy(), progress.logits[order].cpu().numpy(), None, weights, names)
+        )
+        return _summary(progress, len(order), result, time.perf_counter() - start)
 
     def _merge(self, progress: EpochProgress) -> None:
         """Tells every process what the others have computed."""
@@ -242,12 +251,11 @@ def _digest(source) -> str:
     return f"{len(source)} rows, labels {labels}, {source.origin}"
 
 
-def _summary(progress: EpochProgress, labels: Tensor, logits: Tensor, seconds: float) -> dict[str, float]:
-    """labels, logits: of the rows of the epoch."""
-    means = {name: float(total) / len(labels) for name, total in progress.sums.items()}
+def _summary(progress: EpochProgress, count: int, result: dict[str, float], seconds: float) -> dict[str, float]:
+    """count: of the rows of the epoch. result: their metrics."""
+    means = {name: float(total) / count for name, total in progress.sums.items()}
     logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
-    logs |= distributed.current().once(lambda: metrics(labels.cpu().numpy(), logits.cpu().numpy()))
-    return logs | {"seconds": seconds, "rows_per_second": len(labels) / seconds}
+    return logs | result | {"seconds": seconds, "rows_per_second": count / seconds}
 
 
 def _progress(order: Tensor, progress: EpochProgress, epoch: int, options: TrainOptions) -> Iterator[Tensor]:
@@ -275,9 +283,25 @@ def _epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
     return f"epoch {epoch}/{epochs}  {logs['seconds']:.1f} s  {logs['rows_per_second']:,.0f} rows/s  {values}"
 
 
-def score_split(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> dict[str, float]:
-    """Metrics over all rows of a source, scored once. The model's mode is restored afterwards."""
-    return split_metrics(source, split_logits(model, source, precision, batch_size))
+def score_split(
+    model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192, training: bool = False
+) -> dict[str, float]:
+    """Metrics over all rows of a source, scored once: those named at `compile`, or all that apply.
+
+    training: for a model that is being trained, whose epochs are compared by AUC: all that apply in any case, and the
+    click loss where it is not the logloss. The model's mode is restored afterwards.
+    """
+    logits = split_logits(model, source, precision, batch_size)
+    named = model.metrics_names[1:]
+    if not training:
+        return split_metrics(source, logits, named or None)
+    result = split_metrics(source, logits)
+    further = [name for name in named if name not in result]
+    result |= split_metrics(source, logits, further) if further else {}
+    if model.click_loss.function is not None or source.weights is not None:
+        with torch.no_grad():
+            result["loss"] = float(model.click_loss(logits, source.labels, source.weights))
+    return result
 
 
 def split_logits(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> Tensor:
@@ -285,10 +309,11 @@ def split_logits(model: nn.Module, source, precision: str = "fp32", batch_size: 
     return distributed.current().score(source, lambda part: predict_logits(model, part, batch_size, precision))
 
 
-def split_metrics(source, logits: Tensor) -> dict[str, float]:
-    """Metrics of a source's rows, given their logits (n,)."""
-    users = None if source.users is None else source.users.cpu().numpy()
-    return distributed.current().once(lambda: metrics(source.labels.cpu().numpy(), logits.cpu().numpy(), users))
+def split_metrics(source, logits: Tensor, names: Sequence[str] | None = None) -> dict[str, float]:
+    """Metrics of a source's rows, given their logits (n,). names: as for `metrics`."""
+    users, weights = (None if part is None else part.cpu().numpy() for part in (source.users, source.weights))
+    labels = source.labels.cpu().numpy()
+    return distributed.current().once(lambda: metrics(labels, logits.cpu().numpy(), users, weights, names))
 
 
 @torch.no_grad()
