@@ -20,6 +20,7 @@ from model.effects import Idle, check_arguments, check_options, constructor_defa
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
 from model.sources import Input, Source, as_source, encoding_of, labelled_source, set_apart, validation_source
+from model.whole_file import declare_safe, for_file, from_file
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Features, Split
 from preprocessing.deepctr import Callback, CallbackList, History
@@ -135,6 +136,19 @@ class CTRModel(nn.Module, ABC):
                     arguments |= arguments.pop(parameter.name, {})
             self.__dict__["arguments"] = arguments
         return self
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        declare_safe(cls)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For `torch.save(model, path)` and copies, optimiser and history included."""
+        state = self.__dict__.copy()
+        return state | ({"optim": for_file(state["optim"])} if "optim" in state else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        from_file(state.get("optim"))
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:

@@ -43,6 +43,9 @@ class Boosting:
         return {}
 
 
+torch.serialization.add_safe_globals([Boosting])  # `model.whole_file`
+
+
 class GBDT(CTRModel):
     """Trees behind the interface of the other models: an epoch is one tree, `lr` shrinks it, `patience` counts trees.
 

@@ -1,17 +1,19 @@
-"""deepctr-torch without the side effects of importing it.
+"""What the project uses of deepctr-torch, which is imported through here only, without its side effects."""
 
-deepctr-torch 0.3.0 starts a thread on import that asks a package index for newer versions, prints where that fails, and
-needs `requests`, which it does not declare. All of it lives in `deepctr_torch.utils`, which nothing else in the package
-uses, so an inert module of that name is put in its place first. The project imports deepctr-torch through here only.
-"""
-
+import importlib.util
 import sys
-import types
+from pathlib import Path
 
-if "deepctr_torch" not in sys.modules:
-    _no_version_check = types.ModuleType("deepctr_torch.utils")
-    _no_version_check.check_version = lambda version: None
-    sys.modules["deepctr_torch.utils"] = _no_version_check
+if "deepctr_torch" not in sys.modules:  # whichever comes first on the path, this repository's form of it is imported
+    _spec = importlib.util.spec_from_file_location(
+        "deepctr_torch", Path(__file__).resolve().parent.parent / "deepctr_torch" / "__init__.py"
+    )
+    sys.modules["deepctr_torch"] = importlib.util.module_from_spec(_spec)
+    try:
+        _spec.loader.exec_module(sys.modules["deepctr_torch"])
+    except BaseException:
+        del sys.modules["deepctr_torch"]  # as after any import that failed
+        raise
 
 from deepctr_torch.callbacks import Callback, CallbackList, EarlyStopping, History, ModelCheckpoint
 from deepctr_torch.inputs import (

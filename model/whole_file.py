@@ -1,0 +1,72 @@
+"""What a file of a whole model (`torch.save(model, path)`) may hold, so that plain `torch.load(path)` reads it.
+
+`torch.load` builds objects only of classes that were declared to be safe: those of layers, optimisers and feature
+columns, which hold numbers. Not among them is the encoding of a data set, which holds tables of pandas, nor a loss of
+someone's own: these files take `torch.load(path, weights_only=False)`, or better `model.save` and `load_model`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from preprocessing.deepctr import DenseFeat, History, SparseFeat, VarLenSparseFeat
+from training.click_loss import OTHERS, ClickLoss
+from training.rowwise import ROW_OPTIMIZERS, Together
+
+LAYERS = ("torch.nn.modules", "deepctr_torch.layers")
+NUMBERS = (np.int32, np.int64, np.float32, np.float64)  # vocabulary sizes and settings often are of these
+
+
+def declare_safe(model_class: type[nn.Module]) -> None:
+    """Lets plain `torch.load` build models of this class, from the layers that are defined by now."""
+    packages = (*LAYERS, model_class.__module__.partition(".")[0])
+    layers = [part for part in _below(nn.Module) if any(_is_of(part, package) for package in packages)]
+    optimizers = [part for part in vars(torch.optim).values() if isinstance(part, type)]
+    torch.serialization.add_safe_globals(
+        [
+            *layers,
+            *optimizers,
+            *ROW_OPTIMIZERS.values(),
+            Together,
+            ClickLoss,
+            *OTHERS.values(),
+            *(DenseFeat, SparseFeat, VarLenSparseFeat, History),
+            *(dict, np.dtype, np.int64(0).__reduce__()[0]),
+            *(type(np.dtype(kind)) for kind in NUMBERS),
+        ]
+    )
+
+
+def for_file(optimizer: Any) -> Any:
+    """A copy of an optimiser whose state is a plain dict; `torch.load` fills no `defaultdict`."""
+    if isinstance(optimizer, Together):
+        return Together(*map(for_file, optimizer.parts))
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return optimizer
+    optimizer = copy.copy(optimizer)
+    optimizer.state = dict(optimizer.state)
+    return optimizer
+
+
+def from_file(optimizer: Any) -> None:
+    """Makes such a copy, once it is read, what it is a copy of."""
+    for part in optimizer.parts if isinstance(optimizer, Together) else [optimizer]:
+        if isinstance(part, torch.optim.Optimizer):
+            part.state = defaultdict(dict, part.state)
+
+
+def _below(parent: type) -> Iterator[type]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
+def _is_of(part: type, package: str) -> bool:
+    return part.__module__ == package or part.__module__.startswith(f"{package}.")
