@@ -67,7 +67,9 @@ def suits(value, annotation) -> bool:
     kind, parts = get_origin(annotation), get_args(annotation)
     if kind in (Union, UnionType):
         return any(suits(value, part) for part in parts)
-    if kind is tuple:
+    if kind is type:
+        return False  # no text is a class
+    if kind in (tuple, list):
         return isinstance(value, tuple) and all(suits(entry, parts[0]) for entry in value)
     if annotation in (int, float):
         kinds = (int,) if annotation is int else (int, float)

@@ -28,7 +28,7 @@ from training.precision import PRECISIONS
 from training.trainer import LR_SCHEDULES
 
 # Constructor arguments that have an option of their own, or none.
-SCRIPT_ARGUMENTS = {"device", "seed", "task", "dnn_dropout"}
+SCRIPT_ARGUMENTS = {"device", "gpus", "seed", "task", "dnn_dropout"}
 FILLED_IN = ("user_static", "item_static")  # left out, they are those of the data set (`model.build_model`)
 # Which data sets have options of their own, and where --data_path looks.
 OWN_OPTIONS = {"movielens": (), "amazon": ("cache",), "taobao": ("cache", "sample_rate", "pid_placement")}

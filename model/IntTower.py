@@ -9,18 +9,20 @@ L   = L_ctr + cir_weight * L_cir + l2 * ||Theta||^2    CIR, section 3.4
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from model.base import Output, TwoTower
 from model.effects import Idle
+from model.layers.cosine import NO_COSINE
 from model.layers.embedding import FeatureEmbedding, flatten
 from model.layers.fe_block import FEBlock
 from model.layers.light_se import LightSE
 from model.layers.tower import Tower
 from model.losses import cir_loss
+from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
@@ -34,6 +36,7 @@ class IntTower(TwoTower):
     fe_score: "all" levels, or the "last" alone, which is faster online.
     fe_input: "post" projects each layer's output, as the paper has it; "pre" its input, as the published code does.
     cir_weight, cir_temperature: lambda_1 and tau; 0 switches CIR off.
+    gamma: 1 alone, which the published code takes and does not use. dnn_activation: see `Tower`.
     user_filed_size, item_filed_size: number of fields, checked against the columns; the published scripts pass them.
     """
 
@@ -45,9 +48,11 @@ class IntTower(TwoTower):
         field_dim: int = 64,
         user_head: int = 4,
         item_head: int = 4,
-        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         dnn_use_bn: bool = True,
+        dnn_activation: str | type[nn.Module] = "relu",
+        gamma: float | str = 1.0,
         light_se: bool = True,
         fe_score: str = "all",
         fe_input: str = "post",
@@ -56,7 +61,7 @@ class IntTower(TwoTower):
         init_std: float = 1e-4,
         user_filed_size: int | None = None,
         item_filed_size: int | None = None,
-        **common,
+        **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         _check_choice("fe_score", fe_score, ("all", "last"))
@@ -73,8 +78,9 @@ class IntTower(TwoTower):
         _check_field_size("item_filed_size", item_filed_size, self.item_embedding.num_fields)
         self.user_light_se = LightSE(self.user_embedding.num_fields) if light_se else nn.Identity()
         self.item_light_se = LightSE(self.item_embedding.num_fields) if light_se else nn.Identity()
-        self.user_tower = Tower(self.user_embedding.output_size, dnn_hidden_units, dnn_dropout, dnn_use_bn)
-        self.item_tower = Tower(self.item_embedding.output_size, dnn_hidden_units, dnn_dropout, dnn_use_bn)
+        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn)
+        self.user_tower = Tower(self.user_embedding.output_size, *tower, activation=dnn_activation)
+        self.item_tower = Tower(self.item_embedding.output_size, *tower, activation=dnn_activation)
         # A tower returns [input, h^1, ..., h^L]; these slices pick what the FE-Block projects.
         first = 0 if fe_input == "pre" else 1
         levels = range(first, first + len(dnn_hidden_units))
@@ -93,7 +99,7 @@ class IntTower(TwoTower):
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
-        idle = super().without_effect_beside(settings)
+        idle = super().without_effect_beside(settings) | NO_COSINE
         if not settings["cir_weight"] and settings["cir_temperature"] > 0:  # else a bad value, which is said first
             idle["cir_temperature"] = Idle("whose cir_weight is 0", "set cir_weight above 0")
         if len(settings["dnn_hidden_units"]) == 1:
@@ -101,7 +107,7 @@ class IntTower(TwoTower):
             idle["fe_score"] = Idle("whose towers have one level", second)
             if settings["fe_input"] == "pre" and not settings["cir_weight"]:
                 reason = Idle("which reads the input of its only layer alone", second)
-                idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn"), reason)
+                idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation"), reason)
         return idle
 
     def encode_user(self, features: Features) -> list[Tensor]:

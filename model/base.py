@@ -9,16 +9,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from foundation.errors import InputWarning
+from model.devices import device_of
 from model.effects import Idle, check_arguments, check_options, constructor_defaults, effective
+from model.layers.mixed_embedding import check_one_size
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
+from model.signature import ConstructorSignature, TowerArguments
 from model.sources import Input, Source, as_source, encoding_of, labelled_source, set_apart, validation_source
 from model.whole_file import declare_safe, for_file, from_file
 from preprocessing.data_encoding import DataEncoding
@@ -66,6 +69,8 @@ class CTRModel(nn.Module, ABC):
 
     columns: every feature column that the model reads.
     task: "binary" alone; kept because the published scripts pass it.
+    device, gpus: where it trains; gpus=[1] is device="cuda:1". Several GPUs are the business of torchrun, one process
+        each (`docs/large_tables.md`).
     seed: of the initial weights and of the order of training rows.
     l2_reg_embedding, l2_reg_linear, l2_reg_dnn: weights of the squared parameters in the loss (embedding tables, linear
         part, weight matrices).
@@ -76,6 +81,7 @@ class CTRModel(nn.Module, ABC):
 
     # Settings that do nothing for a model, and why (`model.effects`), as clauses: "which has no linear part".
     without_effect: ClassVar[dict[str, str]] = {}
+    __signature__ = ConstructorSignature()
     # How many epochs pass before one can be without improvement: the first is the best so far.
     epochs_before_patience = 1
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
@@ -90,6 +96,7 @@ class CTRModel(nn.Module, ABC):
         *,
         task: str = "binary",
         device: str | torch.device = "cpu",
+        gpus: list[int | str | torch.device] | None = None,
         seed: int = 1024,
         l2_reg_embedding: float = 1e-5,
         l2_reg_linear: float = 1e-5,
@@ -101,18 +108,18 @@ class CTRModel(nn.Module, ABC):
         if unknown:
             raise TypeError(f"{type(self).__name__} has no argument {', '.join(unknown)}. Known: {_known(type(self))}.")
         if task != "binary":
-            raise InputError(f"Only task='binary' is supported: these models predict clicks. Received: {task!r}.")
-        check_arguments(type(self), self.arguments)
+            raise InputError(
+                "Only task='binary' is supported: labels are clicks, 0 or 1, and losses, metrics and serving are those "
+                f"of click probabilities. Received: {task!r}."
+            )
         columns = [column for i, column in enumerate(columns) if column not in columns[:i]]  # often twice
         check_columns(columns)
         self.columns = columns
         self.feature_names = [column.name for column in columns]
-        self.device = torch.device(device)
+        self.device = device_of(torch.device(device), gpus, "device" in self.arguments)
         self.seed = seed
-        self.l2 = {"embedding": l2_reg_embedding, "linear": l2_reg_linear, "dnn": l2_reg_dnn}
-        for part, weight in self.l2.items():
-            if not 0 <= weight < float("inf"):
-                raise InputError(f"l2_reg_{part} must be a number of at least 0. Received: {weight}.")
+        self.l2: dict[str, float] = {}
+        self.set_l2(embedding=l2_reg_embedding, linear=l2_reg_linear, dnn=l2_reg_dnn)
         if not 0 <= unknown_rate < 1:
             raise InputError(f"unknown_rate must lie in [0, 1). Received: {unknown_rate}.")
         self.unknown_rate = unknown_rate
@@ -135,6 +142,7 @@ class CTRModel(nn.Module, ABC):
                 if parameter.kind is parameter.VAR_KEYWORD:
                     arguments |= arguments.pop(parameter.name, {})
             self.__dict__["arguments"] = arguments
+            check_arguments(cls, arguments)
         return self
 
     def __init_subclass__(cls, **kwargs):
@@ -163,6 +171,19 @@ class CTRModel(nn.Module, ABC):
         """The constructor's arguments without those that do nothing, which older folders may hold."""
         return effective(cls, arguments)
 
+    @classmethod
+    def takes_several_sizes(cls, settings: Mapping[str, Any]) -> bool:
+        """Whether the model reads its fields as one vector alone, so that their embedding sizes may differ.
+
+        settings: every keyword argument of the constructor.
+        """
+        return False
+
+    def check_sizes(self, columns: list[Column]) -> None:
+        """Raises `InputError` for several embedding sizes, where the model cannot have them."""
+        if not self.takes_several_sizes({**constructor_defaults(type(self)), **self.arguments}):
+            check_one_size(columns, type(self).__name__)
+
     # -- what a model is ----------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -182,18 +203,29 @@ class CTRModel(nn.Module, ABC):
         rows = torch.arange(len(source), device=self.device)
         return torch.cat([self(source.batch(part, self.feature_names)) for part in rows.split(batch_size)])
 
+    def set_l2(self, **weights: float) -> None:
+        """What `l2_of` chooses from, by part. Raises `InputError` for a weight that is none."""
+        for part, weight in weights.items():
+            if not 0 <= weight < float("inf"):
+                raise InputError(f"l2_reg_{part} must be a number of at least 0. Received: {weight}.")
+        self.l2 |= weights
+
     def l2_of(self, parameter_name: str) -> float:
-        """The l2 weight of a parameter, by its name: tables, linear part, other matrices; none for biases and norms."""
+        """The l2 weight of a parameter, by its name: tables, linear part, other matrices; none for biases and norms.
+
+        The slopes of "prelu" have l2_reg_dnn, as in deepctr-torch.
+        """
         if "embedding" in parameter_name:
             return self.l2["embedding"]
         if parameter_name.startswith("linear"):
             return self.l2["linear"]
-        return self.l2["dnn"] if self.get_parameter(parameter_name).ndim > 1 else 0.0
+        is_slope = isinstance(self.get_submodule(parameter_name.rpartition(".")[0]), nn.PReLU)
+        return self.l2["dnn"] if is_slope or self.get_parameter(parameter_name).ndim > 1 else 0.0
 
     @property
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments as given that shape the model: not feature columns, device or seed."""
-        apart = ("task", "device", "seed")
+        apart = ("task", "device", "gpus", "seed")
         return {
             name: value
             for name, value in self.arguments.items()
@@ -411,7 +443,7 @@ class TwoTower(CTRModel):
 
     without_effect: ClassVar[dict[str, str]] = {"l2_reg_linear": "which has no linear part"}
 
-    def __init__(self, user_columns: list[Column], item_columns: list[Column], **common):
+    def __init__(self, user_columns: list[Column], item_columns: list[Column], **common: Unpack[TowerArguments]):
         for side, columns in (("user", user_columns), ("item", item_columns)):
             if id_column(columns or []) is None:
                 raise InputError(
@@ -419,6 +451,8 @@ class TwoTower(CTRModel):
                 )
         check_columns([*user_columns, *item_columns])  # no feature on both sides
         super().__init__([*user_columns, *item_columns], **common)
+        self.check_sizes(user_columns)
+        self.check_sizes(item_columns)
         self.user_columns, self.item_columns = list(user_columns), list(item_columns)
         self.user_id, self.item_id = id_column(user_columns), id_column(item_columns)
 

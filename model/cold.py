@@ -6,20 +6,41 @@ y = sigmoid(linear(x) + <w, tower([v, dense])> + bias)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Unpack
+
 from torch import Tensor
 
 from model.layers.cold_se import ColdSE
+from model.signature import WideDeepArguments
 from model.wdm import WideDeep
+from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 
 
 class COLD(WideDeep):
-    """One tower over the fields of both sides, each weighed by an SE block; a linear part. Arguments as `WideDeep`."""
+    """One tower over the fields of both sides, each weighed by an SE block; a linear part. Arguments as `WideDeep`.
 
-    def __init__(self, linear_feature_columns: list[Column], dnn_feature_columns: list[Column], **common):
+    The tower and at least one sparse or list column must be there, and fields of one size.
+    """
+
+    def __init__(
+        self,
+        linear_feature_columns: list[Column],
+        dnn_feature_columns: list[Column],
+        **common: Unpack[WideDeepArguments],
+    ):
         super().__init__(linear_feature_columns, dnn_feature_columns, **common)
+        if self.tower is None:
+            raise InputError("COLD without a tower is LR: dnn_hidden_units needs at least one layer. Received none.")
+        if not self.embedding.num_fields:
+            raise InputError("COLD weighs sparse and list columns. dnn_feature_columns has none. Use WideDeep, or DCN.")
         self.se = ColdSE(self.embedding.num_fields, self.embedding.dim)
         self.to(self.device)
+
+    @classmethod
+    def takes_several_sizes(cls, settings: Mapping[str, Any]) -> bool:
+        return False
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         return super().deep(self.se(fields), dense)

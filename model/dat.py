@@ -9,7 +9,7 @@ L   = L_ctr + mimic_weight * (L_u + L_v) + l2 * ||Theta||^2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from model.layers.cosine import CosineScore
 from model.layers.side_tower import SideTower
 from model.layers.tower import last_size, linear_output_effects
 from model.losses import mimic_loss
+from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
@@ -34,6 +35,7 @@ class DAT(TwoTower):
 
     mimic_weight: of L_u and L_v.
     gamma: as in DSSM; 1 is published, "learned" has the better logloss.
+    dnn_activation: see `Tower`; the last layer has none. Fields may have several embedding sizes.
     """
 
     def __init__(
@@ -43,11 +45,12 @@ class DAT(TwoTower):
         *,
         mimic_weight: float = 0.5,
         gamma: float | str = 1.0,
-        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         dnn_use_bn: bool = True,
+        dnn_activation: str | type[nn.Module] = "relu",
         init_std: float = 1e-4,
-        **common,
+        **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         if not mimic_weight > 0:
@@ -55,10 +58,11 @@ class DAT(TwoTower):
                 f"mimic_weight must be positive: without the mimic loss this model is DSSM. Received: {mimic_weight}."
             )
         self.mimic_weight = mimic_weight
-        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
         size = last_size(dnn_hidden_units)
-        self.user_side = SideTower(self.user_columns, *tower, extra_size=size, linear_output=True)
-        self.item_side = SideTower(self.item_columns, *tower, extra_size=size, linear_output=True)
+        linear_output = True
+        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, size, linear_output, dnn_activation)
+        self.user_side = SideTower(self.user_columns, *tower)
+        self.item_side = SideTower(self.item_columns, *tower)
         self.user_augmented_embedding = _table(self.user_columns, self.user_id, size, init_std)
         self.item_augmented_embedding = _table(self.item_columns, self.item_id, size, init_std)
         self.cosine = CosineScore(gamma)
@@ -67,6 +71,10 @@ class DAT(TwoTower):
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
         return super().without_effect_beside(settings) | linear_output_effects(settings)
+
+    @classmethod
+    def takes_several_sizes(cls, settings: Mapping[str, Any]) -> bool:
+        return True
 
     def encode_user(self, features: Features) -> Tensor:
         """-> p_u (B, d) of length 1"""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.base import TwoTower
 from model.effects import Idle
 from model.layers.cosine import CosineScore
 from model.layers.side_tower import SideTower
 from model.layers.tower import linear_output_effects
+from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.feature_columns import Column
 
@@ -22,6 +23,7 @@ class DSSM(TwoTower):
 
     gamma: scale of the cosine. The published 1 leaves the logits a span of 2 around the bias, which is what makes the
         published logloss .456 beside an AUC of .870. "learned" starts at 1 and is trained with the towers.
+    dnn_activation: see `Tower`; the last layer has none. Fields may have several embedding sizes.
     """
 
     def __init__(
@@ -30,22 +32,27 @@ class DSSM(TwoTower):
         item_dnn_feature_columns: list[Column],
         *,
         gamma: float | str = 1.0,
-        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         dnn_use_bn: bool = True,
+        dnn_activation: str | type[nn.Module] = "relu",
         init_std: float = 1e-4,
-        **common,
+        **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        self.user_side = SideTower(self.user_columns, *tower, linear_output=True)
-        self.item_side = SideTower(self.item_columns, *tower, linear_output=True)
+        self.user_side = SideTower(self.user_columns, *tower, linear_output=True, activation=dnn_activation)
+        self.item_side = SideTower(self.item_columns, *tower, linear_output=True, activation=dnn_activation)
         self.cosine = CosineScore(gamma)
         self.to(self.device)
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
         return super().without_effect_beside(settings) | linear_output_effects(settings)
+
+    @classmethod
+    def takes_several_sizes(cls, settings: Mapping[str, Any]) -> bool:
+        return True
 
     def encode_user(self, features: Features) -> Tensor:
         """-> (B, d) of length 1"""

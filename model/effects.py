@@ -8,13 +8,15 @@ depends on them. Command line, constructor and `fit` refuse by these declaration
 - A setting that does nothing beside the others is refused unless it has the value that it would have if no one named
   it, the constructor's default, for `patience` that of the data set; or says what is so, as HIT's alpha=0 without
   generators. Whoever writes all settings out says nothing wrong.
+- The constructor alone lets some pass with a warning, for programs written for deepctr-torch, where dnn_dropout beside
+  no tower is common (`Idle.habit`).
 - A data set's defaults are no one's request: those that do nothing beside what was asked for are left out.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,20 +24,29 @@ from typing import Any
 
 from torch import nn
 
+from foundation.errors import InputWarning
+from model.layers.activation import is_steady
+from model.signature import keyword_parameters
 from preprocessing.errors import InputError
 from training.trainer import TrainOptions
 
-# What makes a model score otherwise in training than in evaluation.
-RANDOM = ("dnn_dropout", "dnn_use_bn", "unknown_rate")
+# What makes a model score otherwise in training than in evaluation, and what of it is a switch.
+SWITCHES = ("dnn_dropout", "dnn_use_bn", "unknown_rate")
+RANDOM = (*SWITCHES, "dnn_activation")
 NEEDLESS = ("batch_size", "patience")  # `fit` takes them of every model: a batch size, and a bound that is not reached
 
 
 @dataclass(frozen=True)
 class Idle:
-    """Why a setting does nothing. why: what follows "has no effect on NAME, ".  change: what would give it one."""
+    """Why a setting does nothing.
+
+    why: what follows "has no effect on NAME, ".  change: what would give it one.
+    habit: whether deepctr-torch's users give it all the same, as its own tests do: the constructor warns then.
+    """
 
     why: str
     change: str = ""
+    habit: bool = False
 
     def refusal(self, setting: str, name: str) -> InputError:
         """setting: as the person wrote it; name: of the model."""
@@ -46,12 +57,7 @@ class Idle:
 @functools.cache
 def constructor_defaults(model_class: type[nn.Module]) -> Mapping[str, Any]:
     """The keyword arguments of a model's constructor, those of its base classes among them, with their defaults."""
-    defaults: dict[str, Any] = {}
-    for each in reversed(model_class.__mro__):
-        if issubclass(each, nn.Module) and each is not nn.Module:
-            parameters = inspect.signature(each.__init__).parameters.values()
-            defaults |= {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
-    return MappingProxyType(defaults)
+    return MappingProxyType({name: entry.default for name, entry in keyword_parameters(model_class).items()})
 
 
 def idle_settings(model_class: type[nn.Module], settings: Mapping[str, Any]) -> dict[str, Idle]:
@@ -61,8 +67,8 @@ def idle_settings(model_class: type[nn.Module], settings: Mapping[str, Any]) -> 
     idle |= model_class.without_effect_beside(settings)
     epochs = settings.get("epochs")
     random = [name for name in RANDOM if name in settings and name not in model_class.without_effect]
-    if not any(settings[name] for name in random if name not in idle):
-        change = f"switch {' or '.join(random)} on" if random else ""
+    if not any(_is_random(name, settings[name]) for name in random if name not in idle):
+        change = f"switch {' or '.join(name for name in random if name in SWITCHES)} on" if random else ""
         idle["published_eval_mode"] = Idle("which trains as it evaluates", change)
     elif epochs is not None and epochs - settings.get("initial_epoch", 0) < 2:
         idle["published_eval_mode"] = Idle("whose only epoch it leaves as it is", "train for more epochs")
@@ -71,13 +77,23 @@ def idle_settings(model_class: type[nn.Module], settings: Mapping[str, Any]) -> 
     return idle
 
 
+def _is_random(name: str, value: Any) -> bool:
+    return not is_steady(value) if name == "dnn_activation" else bool(value)
+
+
 def check_arguments(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> None:
-    """Raises `InputError` for an argument that does nothing beside the others. arguments: what the constructor got."""
+    """Says which argument does nothing beside the others: by `InputWarning` where `Idle.habit`, else by `InputError`.
+
+    arguments: what the constructor got; called from `__new__`, for the line that the warning names.
+    """
     defaults = constructor_defaults(model_class)
     for name, reason in idle_settings(model_class, arguments).items():
         lacking = name in model_class.without_effect
         if name in arguments and (lacking or arguments[name] != defaults[name]):
-            raise reason.refusal(name, model_class.__name__)
+            refusal = reason.refusal(name, model_class.__name__)
+            if not reason.habit:
+                raise refusal
+            warnings.warn(str(refusal), InputWarning, stacklevel=3)
 
 
 def effective(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> dict[str, Any]:

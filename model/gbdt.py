@@ -6,7 +6,7 @@ y = sigmoid(baseline + sum over trees t of leaf_t(x))
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model.base import CTRModel, Output, Source
 from model.layers.forest import Forest
+from model.signature import CommonArguments
 from preprocessing.dataset import Features
 from preprocessing.deepctr import CallbackList, VarLenSparseFeat
 from preprocessing.errors import InputError
@@ -79,7 +80,7 @@ class GBDT(CTRModel):
         max_leaf_nodes: int = 31,
         min_samples_leaf: int = 20,
         l2_reg_leaf: float = 0.0,
-        **common,
+        **common: Unpack[CommonArguments],
     ):
         super().__init__(feature_columns, **common)
         if max_leaf_nodes < 2 or min_samples_leaf < 1 or l2_reg_leaf < 0:

@@ -11,18 +11,20 @@ L   = L_ctr + alpha * L_gen + l2 * ||Theta||^2                 r stopped in L_ge
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from model.base import Output, TwoTower
 from model.effects import Idle
+from model.layers.cosine import NO_COSINE
 from model.layers.fe_block import FEBlock
 from model.layers.generator import Generators
 from model.layers.side_tower import SideTower
 from model.layers.tower import last_size
 from model.losses import DISTANCES, generation_loss
+from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
@@ -38,6 +40,7 @@ class HIT(TwoTower):
     generation_loss: distance of mimic and original: cosine, euclidean, manhattan, mae, mse; or "none", an ablation
         in which the generators keep their random weights, frozen, and still feed the towers.
     alpha: weight of the generation loss.
+    gamma: 1 alone, which the published code takes and does not use. dnn_activation: see `Tower`.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class HIT(TwoTower):
         use_non_target: bool = True,
         generation_loss: str = "cosine",
         alpha: float = 0.1,
-        dnn_hidden_units: tuple[int, ...] = (300, 300, 32),
+        dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 32),
         dnn_dropout: float = 0.0,
+        gamma: float | str = 1.0,
         dnn_use_bn: bool = True,
+        dnn_activation: str | type[nn.Module] = "relu",
         init_std: float = 1e-4,
-        **common,
+        **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         kinds = [kind for kind, used in (("target", use_target), ("non_target", use_non_target)) if used]
@@ -67,8 +72,8 @@ class HIT(TwoTower):
         last = last_size(dnn_hidden_units)
         self.fe_block = FEBlock([last], last, num_heads, num_heads, field_dim)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, len(kinds) * num_heads * field_dim)
-        self.user_side = SideTower(self.user_columns, *tower)
-        self.item_side = SideTower(self.item_columns, *tower)
+        self.user_side = SideTower(self.user_columns, *tower, activation=dnn_activation)
+        self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
         size = num_heads * field_dim
         self.user_generators = Generators(self.user_side.embedding, kinds, user_static, size)
         self.item_generators = Generators(self.item_side.embedding, kinds, item_static, size)
@@ -80,7 +85,7 @@ class HIT(TwoTower):
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
-        idle = super().without_effect_beside(settings)
+        idle = super().without_effect_beside(settings) | NO_COSINE
         if not settings["use_target"] and not settings["use_non_target"]:
             reason = Idle("which has no generators", "set use_target or use_non_target to true")
             idle |= dict.fromkeys(("alpha", "generation_loss", "user_static", "item_static"), reason)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import nn
 
 from model.base import CTRModel, Output
 from model.layers.linear import LinearPart
+from model.signature import LinearArguments
 from preprocessing.dataset import Features
 from preprocessing.feature_columns import Column
 
@@ -22,7 +23,9 @@ class LR(CTRModel):
         "embedding_dim": "which has no embeddings",
     }
 
-    def __init__(self, linear_feature_columns: list[Column], *, init_std: float = 1e-4, **common):
+    def __init__(
+        self, linear_feature_columns: list[Column], *, init_std: float = 1e-4, **common: Unpack[LinearArguments]
+    ):
         super().__init__(linear_feature_columns, **common)
         self.linear = LinearPart(self.columns, init_std)
         self.bias = nn.Parameter(torch.zeros(()))

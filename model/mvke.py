@@ -7,12 +7,18 @@ y   = sigmoid(<sum_k g_k u_k, v> + bias)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Unpack
+
 import torch
 from torch import Tensor, nn
 
 from model.base import TwoTower
+from model.effects import Idle
 from model.layers.attention import KernelAttention
+from model.layers.cosine import NO_COSINE
 from model.layers.side_tower import SideTower, VectorsTower
+from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
@@ -25,6 +31,8 @@ class MVKE(TwoTower):
     experts, and the mixture is made when an item comes, so that both sides can be encoded ahead of time.
 
     num_kernels: K.
+    gamma: 1 alone; the published code scales a cosine by it.
+    dnn_activation: see `Tower`.
     """
 
     def __init__(
@@ -33,21 +41,27 @@ class MVKE(TwoTower):
         item_dnn_feature_columns: list[Column],
         *,
         num_kernels: int = 4,
-        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
+        gamma: float | str = 1.0,
         dnn_use_bn: bool = True,
+        dnn_activation: str | type[nn.Module] = "relu",
         init_std: float = 1e-4,
-        **common,
+        **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         if num_kernels < 1:
             raise InputError(f"num_kernels must be at least 1. Received: {num_kernels}.")
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        self.user_side = VectorsTower(self.user_columns, *tower)
+        self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
         self.attention = KernelAttention(num_kernels, dnn_hidden_units[-1], self.user_side.embedding.dim)
-        self.item_side = SideTower(self.item_columns, *tower)
+        self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
         self.bias = nn.Parameter(torch.zeros(()))
         self.to(self.device)
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        return super().without_effect_beside(settings) | NO_COSINE
 
     def encode_user(self, features: Features) -> Tensor:
         """-> all experts u_k (B, K, d)"""

@@ -7,12 +7,18 @@ y   = sigmoid(<sum_i w_i u_i, v> + bias)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Unpack
+
 import torch
 from torch import Tensor, nn
 
 from model.base import TwoTower
+from model.effects import Idle
 from model.layers.attention import CodeAttention
+from model.layers.cosine import NO_COSINE
 from model.layers.side_tower import SideTower, VectorsTower
+from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
@@ -22,6 +28,8 @@ class PolyEncoder(TwoTower):
     """A user tower with m vectors, between which the item chooses.
 
     num_codes: m.
+    gamma: 1 alone; the published code scales a cosine by it.
+    dnn_activation: see `Tower`.
     """
 
     def __init__(
@@ -30,21 +38,27 @@ class PolyEncoder(TwoTower):
         item_dnn_feature_columns: list[Column],
         *,
         num_codes: int = 4,
-        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
+        gamma: float | str = 1.0,
         dnn_use_bn: bool = True,
+        dnn_activation: str | type[nn.Module] = "relu",
         init_std: float = 1e-4,
-        **common,
+        **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         if num_codes < 1:
             raise InputError(f"num_codes must be at least 1. Received: {num_codes}.")
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        self.user_side = VectorsTower(self.user_columns, *tower)
+        self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
         self.codes = CodeAttention(num_codes, self.user_side.embedding.dim)
-        self.item_side = SideTower(self.item_columns, *tower)
+        self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
         self.bias = nn.Parameter(torch.zeros(()))
         self.to(self.device)
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        return super().without_effect_beside(settings) | NO_COSINE
 
     def encode_user(self, features: Features) -> Tensor:
         """-> u_i (B, m, d)"""

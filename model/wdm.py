@@ -5,21 +5,32 @@ y = sigmoid(linear(x) + <w, tower(x)> + bias)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Unpack
+
 import torch
 from torch import Tensor, nn
 
 from model.base import CTRModel, Output
-from model.layers.embedding import FeatureEmbedding, flatten
+from model.effects import Idle, constructor_defaults
+from model.layers.embedding import flatten
 from model.layers.linear import LinearPart
+from model.layers.mixed_embedding import embedding_of
 from model.layers.tower import Tower
+from model.signature import WideArguments
 from preprocessing.dataset import Features
+from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 
 
 class WideDeep(CTRModel):
     """A linear model beside a tower over the embeddings of all features. The other ranking models build on it.
 
-    linear_feature_columns, dnn_feature_columns: of the linear part and of the tower; usually the same list.
+    deepctr-torch calls it WDL, and has the same options.
+
+    linear_feature_columns, dnn_feature_columns: of the linear part and of the tower; usually the same list. [] leaves a
+        part out. Dense columns alone will do, and fields of several embedding sizes.
+    dnn_hidden_units: () for no tower. dnn_activation: see `Tower`.
     """
 
     def __init__(
@@ -27,23 +38,59 @@ class WideDeep(CTRModel):
         linear_feature_columns: list[Column],
         dnn_feature_columns: list[Column],
         *,
-        dnn_hidden_units: tuple[int, ...] = (300, 300, 128),
+        dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         dnn_use_bn: bool = False,
+        dnn_activation: str | type[nn.Module] = "relu",
         init_std: float = 1e-4,
-        **common,
+        **common: Unpack[WideArguments],
     ):
         super().__init__([*linear_feature_columns, *dnn_feature_columns], **common)
+        if not self.columns:
+            raise InputError(f"{type(self).__name__} needs at least one feature column. Received two empty lists.")
+        self.check_sizes(dnn_feature_columns)
+        settings = {**constructor_defaults(type(self)), **self.arguments}
         self.linear = LinearPart(linear_feature_columns, init_std)
-        self.embedding = FeatureEmbedding(dnn_feature_columns, init_std)
-        self.tower = Tower(self.embedding.output_size, dnn_hidden_units, dnn_dropout, dnn_use_bn)
-        self.head = nn.Linear(dnn_hidden_units[-1], 1, bias=False)
+        self.embedding = embedding_of(dnn_feature_columns if self.reads_fields(settings) else [], init_std)
+        self.tower = self.head = None
+        if self.has_tower(settings):
+            size = self.embedding.output_size
+            self.tower = Tower(size, dnn_hidden_units, dnn_dropout, dnn_use_bn, activation=dnn_activation)
+            self.head = nn.Linear(dnn_hidden_units[-1], 1, bias=False)
         self.bias = nn.Parameter(torch.zeros(()))
         self.to(self.device)
+
+    @classmethod
+    def has_tower(cls, settings: Mapping[str, Any]) -> bool:
+        """settings: every argument of the constructor; of the command line, which has all columns, without these."""
+        return len(settings["dnn_hidden_units"]) > 0 and settings.get("dnn_feature_columns") != []
+
+    @classmethod
+    def reads_fields(cls, settings: Mapping[str, Any]) -> bool:
+        """Whether any part reads embeddings. settings: as `has_tower`."""
+        return cls.has_tower(settings)
+
+    @classmethod
+    def takes_several_sizes(cls, settings: Mapping[str, Any]) -> bool:
+        return True
+
+    @classmethod
+    def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
+        idle = super().without_effect_beside(settings)
+        if not cls.has_tower(settings):
+            reason = Idle("which has no tower", "give dnn_hidden_units a layer", habit=True)
+            idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation", "l2_reg_dnn"), reason)
+        if not cls.reads_fields(settings):
+            idle["l2_reg_embedding"] = Idle("which has no part that reads embeddings", habit=True)
+        if settings.get("linear_feature_columns") == []:
+            idle["l2_reg_linear"] = Idle("whose linear part has no columns", "give it some", habit=True)
+        return idle
 
     def output(self, features: Features) -> Output:
         return Output(self.linear(features) + self.deep(*self.embedding(features)) + self.bias)
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
-        """Logits of everything but the linear part. fields (B, F, D), dense (B, dense) -> (B,)"""
+        """Logits of everything but the linear part. fields (B, F, D) or flattened, dense (B, dense) -> (B,)"""
+        if self.tower is None:
+            return fields.new_zeros(fields.shape[0])
         return self.head(self.tower(flatten(fields, dense))[-1]).squeeze(1)

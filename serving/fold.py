@@ -15,7 +15,7 @@ from model.layers.tower import Tower
 
 
 def for_inference(model: TwoTower) -> TwoTower:
-    """A copy in evaluation mode whose layers are linear maps and ReLUs, equal up to rounding. Cannot be trained."""
+    """A copy in evaluation mode whose layers are linear maps and activations, equal up to rounding. Not to be trained."""
     arguments = model.arguments
     copied = copy.deepcopy(model).eval().requires_grad_(False)
     copied.__dict__["arguments"] = arguments
@@ -26,15 +26,17 @@ def for_inference(model: TwoTower) -> TwoTower:
 
 
 def _folded(layer: nn.Module) -> nn.Module:
-    """A layer of a `Tower`: a linear map alone, or with batch norm, ReLU and dropout behind it."""
+    """A layer of a `Tower`: a linear map alone, or with batch norm, activation and dropout behind it."""
     if not isinstance(layer, nn.Sequential):
         return layer
-    linear, norm = layer[0], layer[1]
-    if not isinstance(norm, nn.BatchNorm1d):
-        return nn.Sequential(linear, nn.ReLU(inplace=True))
+    linear, *norms, activation, _ = layer
+    activation = nn.ReLU(inplace=True) if type(activation) is nn.ReLU else activation
+    if not norms:
+        return nn.Sequential(linear, activation)
+    (norm,) = norms
     scale = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).detach()
     bias = 0.0 if linear.bias is None else linear.bias.double()
     folded = nn.Linear(linear.in_features, linear.out_features)
     folded.weight = nn.Parameter((linear.weight.double() * scale[:, None]).float(), requires_grad=False)
     folded.bias = nn.Parameter(((bias - norm.running_mean.double()) * scale + norm.bias.double()).float(), False)
-    return nn.Sequential(folded, nn.ReLU(inplace=True))
+    return nn.Sequential(folded, activation)

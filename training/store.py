@@ -161,6 +161,8 @@ def _unusable(folder: Path, reason: str) -> InputError:
 
 
 def _to_json(arguments: dict) -> dict:
+    """Without `gpus`, which says where a model was trained: loaded, it is where `device` says."""
+
     def convert(value):
         if (
             isinstance(value, (list, tuple))
@@ -168,9 +170,21 @@ def _to_json(arguments: dict) -> dict:
             and isinstance(value[0], (SparseFeat, DenseFeat, VarLenSparseFeat))
         ):
             return {"feature_columns": columns_to_json(list(value))}
+        if isinstance(value, type):
+            return _class_name(value)
         return str(value) if isinstance(value, torch.device) else value
 
-    return {name: convert(value) for name, value in arguments.items()}
+    return {name: convert(value) for name, value in arguments.items() if name != "gpus"}
+
+
+def _class_name(value: type) -> str:
+    """ "torch.nn.GELU", as a constructor takes it. Raises `InputError` for a class that torch does not have."""
+    if getattr(nn, value.__name__, None) is not value:
+        raise InputError(
+            f"A model that was built with the class {value.__name__} cannot be saved, and nothing was written: {CONFIG} "
+            "can name classes of torch.nn alone. Use one of these, or keep its weights by torch.save(model.state_dict())."
+        )
+    return f"torch.nn.{value.__name__}"
 
 
 def _plain_number(value):

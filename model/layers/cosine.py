@@ -7,7 +7,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from model.effects import Idle
 from preprocessing.errors import InputError
+
+# Of models that take gamma because the published constructors do.
+NO_COSINE = {"gamma": Idle("which does not score by a cosine", "use DSSM or DAT")}
 
 
 class CosineScore(nn.Module):

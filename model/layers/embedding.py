@@ -21,7 +21,8 @@ class FeatureEmbedding(nn.Module):
     that share an `embedding_name` share a table.
 
     dim: overrides the columns' embedding_dim (1 for the weights of a linear model).
-    Raises `InputError` if the columns contradict each other or have different embedding sizes.
+    Raises `InputError` if the columns contradict each other or have different embedding sizes, for which there is
+    `MixedEmbedding`.
     """
 
     def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None):
@@ -35,9 +36,9 @@ class FeatureEmbedding(nn.Module):
         for column in self.lists:
             if column.combiner not in ("mean", "sum", "max"):
                 raise InputError(f"Column '{column.name}' has combiner '{column.combiner}'. Known: mean, sum, max.")
-        sizes = {column.embedding_dim for column in self.sparse + self.lists}
-        if dim is None and len(sizes) != 1:
-            raise InputError(f"All sparse columns of a model must share one embedding_dim. Received: {sorted(sizes)}.")
+        sizes = {column.embedding_dim for column in self.sparse + self.lists} or {0}  # 0 without fields
+        if dim is None and len(sizes) > 1:
+            raise InputError(f"All sparse columns of a table must share one embedding_dim. Received: {sorted(sizes)}.")
         self.dim = sizes.pop() if dim is None else dim
         self.start: dict[str, int] = {}
         self.vocabulary_size: dict[str, int] = {}
@@ -47,7 +48,7 @@ class FeatureEmbedding(nn.Module):
                 self.start[column.embedding_name] = rows
                 self.vocabulary_size[column.embedding_name] = column.vocabulary_size
                 rows += column.vocabulary_size
-        self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std))
+        self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std), requires_grad=rows > 0)
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
         self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`layers/tables.py`)
@@ -82,21 +83,22 @@ class FeatureEmbedding(nn.Module):
             start = self.start[column.embedding_name]
             pooled = pool_lists(features[column.name], self.weight, start, column.combiner, by_row)
             parts.append(pooled.unsqueeze(1))
-        if not parts:  # dense features alone
-            parts.append(self.weight.new_empty(len(features[self.dense[0].name]), 0, self.dim))
+        if not parts:
+            parts.append(self.weight.new_empty(len(next(iter(features.values()))), 0, self.dim))
         fields = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)  # (B, F, D)
-        return fields, self._dense(features, fields)
+        return fields, dense_features(self.dense, features, fields)
 
-    def _dense(self, features: Features, fields: Tensor) -> Tensor:
-        rows = fields.shape[0]  # not len(fields), which an exported program takes for a constant
-        if not self.dense:
-            return fields.new_empty(rows, 0)
-        values = [features[column.name].reshape(rows, -1) for column in self.dense]
-        return torch.cat(values, dim=1)  # (B, dense)
+
+def dense_features(columns: list[DenseFeat], features: Features, fields: Tensor) -> Tensor:
+    """-> (B, dense), beside fields (B, ...)"""
+    rows = fields.shape[0]  # not len(fields), which an exported program takes for a constant
+    if not columns:
+        return fields.new_empty(rows, 0)
+    return torch.cat([features[column.name].reshape(rows, -1) for column in columns], dim=1)
 
 
 def flatten(fields: Tensor, dense: Tensor) -> Tensor:
-    """fields (B, F, D), dense (B, dense) -> (B, F * D + dense)"""
+    """fields (B, F, D), or flattened already, dense (B, dense) -> (B, F * D + dense)"""
     return join([fields.flatten(1), dense])
 
 

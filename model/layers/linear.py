@@ -10,7 +10,7 @@ from preprocessing.feature_columns import Column
 
 
 class LinearPart(nn.Module):
-    """sum over sparse ids of w_id + <w, dense>. A list feature adds the mean weight of its ids."""
+    """sum over sparse ids of w_id + <w, dense>; 0 without columns. A list feature adds the mean weight of its ids."""
 
     def __init__(self, columns: list[Column], init_std: float = 1e-4):
         super().__init__()

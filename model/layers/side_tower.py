@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from model.layers.embedding import FeatureEmbedding, join
+from model.layers.mixed_embedding import embedding_of
 from model.layers.tower import Tower
 from preprocessing.dataset import Features
 from preprocessing.feature_columns import Column
@@ -17,7 +18,7 @@ class SideTower(nn.Module):
     """The flattened fields, the dense features and any extra vectors through a `Tower`: h^L.
 
     extra_size: length of the extra vectors together, for models that add something to a tower's input.
-    linear_output: see `Tower`.
+    linear_output, activation: see `Tower`.
     """
 
     def __init__(
@@ -29,11 +30,12 @@ class SideTower(nn.Module):
         init_std: float = 1e-4,
         extra_size: int = 0,
         linear_output: bool = False,
+        activation: str | type[nn.Module] = "relu",
     ):
         super().__init__()
-        self.embedding = FeatureEmbedding(columns, init_std)
+        self.embedding = embedding_of(columns, init_std)
         size = self.embedding.output_size + extra_size
-        self.tower = Tower(size, hidden_units, dropout, use_bn, linear_output)
+        self.tower = Tower(size, hidden_units, dropout, use_bn, linear_output, activation)
 
     @property
     def output_size(self) -> int:
@@ -45,7 +47,7 @@ class SideTower(nn.Module):
         return self.join(*self.embedding(features), *extra)
 
     def join(self, fields: Tensor, dense: Tensor, *extra: Tensor) -> Tensor:
-        """The same from embeddings looked up before: (B, F, D), (B, dense) and (B, size) each -> (B, output_size)"""
+        """The same from embeddings looked up before, and (B, size) each. -> (B, output_size)"""
         return self.tower(join([fields.flatten(1), dense, *extra]))[-1]
 
 
@@ -63,10 +65,12 @@ class VectorsTower(nn.Module):
         dropout: float = 0.0,
         use_bn: bool = True,
         init_std: float = 1e-4,
+        activation: str | type[nn.Module] = "relu",
     ):
         super().__init__()
         self.embedding = FeatureEmbedding(columns, init_std)
-        self.tower = Tower(self.embedding.dim + self.embedding.dense_size, hidden_units, dropout, use_bn)
+        size = self.embedding.dim + self.embedding.dense_size
+        self.tower = Tower(size, hidden_units, dropout, use_bn, activation=activation)
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
         self.register_buffer("divisor", torch.tensor(float(hidden_units[-1]) ** 0.5))
 

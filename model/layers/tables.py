@@ -14,8 +14,9 @@ ROWWISE_FROM = 20_000_000
 
 
 def tables_of(model: nn.Module) -> list[FeatureEmbedding | nn.Embedding]:
-    """The modules that hold tables, each in its parameter `weight`."""
-    return [module for module in model.modules() if isinstance(module, (FeatureEmbedding, nn.Embedding))]
+    """The modules that hold tables, each in its parameter `weight`; without those of dense features alone."""
+    modules = [module for module in model.modules() if isinstance(module, (FeatureEmbedding, nn.Embedding))]
+    return [module for module in modules if module.weight.numel()]
 
 
 def table_size(model: nn.Module) -> int:

@@ -8,18 +8,20 @@ from typing import Any
 from torch import Tensor, nn
 
 from model.effects import Idle
+from model.layers.activation import make_activation
 from model.layers.dropout import Dropout
 from model.layers.linear_map import Linear
 from preprocessing.errors import InputError
 
 
 class Tower(nn.Module):
-    """Layers of linear map, batch norm, ReLU and dropout.
+    """Layers of linear map, batch norm, activation and dropout.
 
     hidden_units: sizes of the L layers, (300, 300, 128) in IntTower, (300, 300, 32) in HIT.
     dropout: share of units set to 0 in training, in [0, 1).
     linear_output: ends in the linear map of the last layer. Models that score by a cosine need it: behind a ReLU no
         cosine is negative, and no logit below the bias.
+    activation: "relu", "sigmoid", "linear", "prelu", "dice", or a class (`layers/activation.py`).
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Tower(nn.Module):
         dropout: float = 0.0,
         use_bn: bool = True,
         linear_output: bool = False,
+        activation: str | type[nn.Module] = "relu",
     ):
         super().__init__()
         last_size(hidden_units)
@@ -37,7 +40,7 @@ class Tower(nn.Module):
             nn.Sequential(
                 Linear(inputs, outputs, bias=not use_bn),  # batch norm has a bias of its own
                 *([nn.BatchNorm1d(outputs)] if use_bn else []),
-                nn.ReLU(),
+                make_activation(activation, outputs),
                 Dropout(dropout),
             )
             for inputs, outputs in zip(self.sizes[:-1], self.sizes[1:], strict=True)
@@ -61,8 +64,8 @@ def last_size(hidden_units: tuple[int, ...]) -> int:
 
 
 def linear_output_effects(settings: Mapping[str, Any]) -> dict[str, Idle]:
-    """What does nothing in a `Tower` with a linear output, whose last layer has neither batch norm nor dropout."""
+    """What does nothing in a `Tower` with a linear output, whose last layer is that map alone."""
     if len(settings["dnn_hidden_units"]) != 1:
         return {}
     reason = Idle("whose towers of one layer are linear maps", "give dnn_hidden_units a second layer")
-    return dict.fromkeys(("dnn_dropout", "dnn_use_bn"), reason)
+    return dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation"), reason)

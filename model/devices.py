@@ -1,0 +1,44 @@
+"""Where a model computes: the constructor's `device` and `gpus`."""
+
+from __future__ import annotations
+
+import torch
+
+from preprocessing.errors import InputError
+from preprocessing.values import shown
+
+
+def device_of(device: torch.device, gpus: list[int | str | torch.device] | None, named: bool) -> torch.device:
+    """The device that is meant.
+
+    gpus: one GPU by its number or as a device, as in deepctr-torch; None or [] for `device`.
+    named: whether `device` was asked for, and is not the default.
+    Raises `InputError` for several GPUs, for one that is not there, and for another one than `device`.
+
+    >>> device_of(torch.device("cpu"), None, named=False)
+    device(type='cpu')
+    """
+    if not gpus:
+        return device
+    if not isinstance(gpus, (list, tuple)):
+        raise InputError(f"gpus must be a list of one GPU, such as [0]. Received: {shown(gpus)}.")
+    if len(gpus) > 1:
+        raise InputError(
+            f"gpus={shown(gpus)} asks one process to train on several GPUs. Here each GPU has a process of its own: "
+            f"start the script with torchrun --nproc_per_node={len(gpus)} (docs/large_tables.md), or name one GPU."
+        )
+    place = _place(gpus[0])
+    if place is None or place.type != "cuda" or (place.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"gpus={shown(gpus)} names no GPU of this machine, which has {torch.cuda.device_count()}. Leave gpus out."
+        )
+    if named and device not in (place, torch.device(place.type)):
+        raise InputError(f"gpus={shown(gpus)} and device='{device}' are two places. Leave one of them out.")
+    return place
+
+
+def _place(gpu: int | str | torch.device) -> torch.device | None:
+    try:
+        return torch.device("cuda", gpu) if isinstance(gpu, int) else torch.device(gpu)
+    except (RuntimeError, TypeError):
+        return None
