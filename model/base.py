@@ -89,6 +89,7 @@ class CTRModel(nn.Module, ABC):
     # What `compile` chooses; what stands here serves a model that is not compiled.
     click_loss = ClickLoss()
     metrics_names: Sequence[str] = ("loss",)
+    optimizer_is_given = False  # as an instance, which knows nothing of l2
 
     def __init__(
         self,
@@ -113,6 +114,8 @@ class CTRModel(nn.Module, ABC):
                 f"of click probabilities. Received: {task!r}."
             )
         columns = [column for i, column in enumerate(columns) if column not in columns[:i]]  # often twice
+        if not columns:
+            raise InputError(f"{type(self).__name__} needs at least one feature column. Received none.")
         check_columns(columns)
         self.columns = columns
         self.feature_names = [column.name for column in columns]

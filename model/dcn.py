@@ -71,7 +71,8 @@ class DCN(WideDeep):
         return idle
 
     def l2_of(self, parameter_name: str) -> float:
-        return self.l2["cross"] if parameter_name == "cross.kernels" else super().l2_of(parameter_name)
+        own = {"cross.kernels": self.l2["cross"], "cross.bias": 0.0}
+        return own[parameter_name] if parameter_name in own else super().l2_of(parameter_name)
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         logits = super().deep(fields, dense)  # (B,)

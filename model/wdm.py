@@ -19,7 +19,6 @@ from model.layers.mixed_embedding import embedding_of
 from model.layers.tower import Tower
 from model.signature import WideArguments
 from preprocessing.dataset import Features
-from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 
 
@@ -46,10 +45,9 @@ class WideDeep(CTRModel):
         **common: Unpack[WideArguments],
     ):
         super().__init__([*linear_feature_columns, *dnn_feature_columns], **common)
-        if not self.columns:
-            raise InputError(f"{type(self).__name__} needs at least one feature column. Received two empty lists.")
         self.check_sizes(dnn_feature_columns)
         settings = {**constructor_defaults(type(self)), **self.arguments}
+        settings |= {"dnn_hidden_units": dnn_hidden_units, "dnn_feature_columns": dnn_feature_columns}
         self.linear = LinearPart(linear_feature_columns, init_std)
         self.embedding = embedding_of(dnn_feature_columns if self.reads_fields(settings) else [], init_std)
         self.tower = self.head = None
@@ -63,7 +61,7 @@ class WideDeep(CTRModel):
     @classmethod
     def has_tower(cls, settings: Mapping[str, Any]) -> bool:
         """settings: every argument of the constructor; of the command line, which has all columns, without these."""
-        return len(settings["dnn_hidden_units"]) > 0 and settings.get("dnn_feature_columns") != []
+        return len(settings["dnn_hidden_units"]) > 0 and len(settings.get("dnn_feature_columns", "all")) > 0
 
     @classmethod
     def reads_fields(cls, settings: Mapping[str, Any]) -> bool:
@@ -81,8 +79,9 @@ class WideDeep(CTRModel):
             reason = Idle("which has no tower", "give dnn_hidden_units a layer", habit=True)
             idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation", "l2_reg_dnn"), reason)
         if not cls.reads_fields(settings):
-            idle["l2_reg_embedding"] = Idle("which has no part that reads embeddings", habit=True)
-        if settings.get("linear_feature_columns") == []:
+            reason = Idle("which has no part that reads embeddings", habit=True)
+            idle |= dict.fromkeys(("l2_reg_embedding", "embedding_dim"), reason)
+        if not len(settings.get("linear_feature_columns", "all")):
             idle["l2_reg_linear"] = Idle("whose linear part has no columns", "give it some", habit=True)
         return idle
 

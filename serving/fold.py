@@ -15,7 +15,7 @@ from model.layers.tower import Tower
 
 
 def for_inference(model: TwoTower) -> TwoTower:
-    """A copy in evaluation mode whose layers are linear maps and activations, equal up to rounding. Not to be trained."""
+    """A copy in evaluation mode of linear maps and activations alone, equal up to rounding. Cannot be trained."""
     arguments = model.arguments
     copied = copy.deepcopy(model).eval().requires_grad_(False)
     copied.__dict__["arguments"] = arguments

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import torch
-from helpers import random_raw
+from helpers import plain_arrays, random_raw
 from zoo import NEURAL, build, columns_of
 
 from experiment.main import run
@@ -40,6 +41,16 @@ def fit(model, data: Dataset, epochs: int = 1, **options) -> dict:
     options = {"batch_size": 63, "validation_data": data.validation, "verbose": 0} | options
     history = model.fit(data.train, epochs=epochs, **options).history
     return {key: value for key, value in history.items() if key not in ("seconds", "rows_per_second")}
+
+
+def weighted(data: Dataset):
+    """-> a model that learned from arrays with weights of rows, by an instance of an optimiser, and its history"""
+    model = exact("deep_fm", data, "dense")
+    model.compile(torch.optim.Adam(model.parameters(), lr=1e-3), "mse", ["acc"])
+    rows = np.random.default_rng(0).integers(0, 4, len(data.train))
+    x, y = plain_arrays(data.train, model.feature_names), data.train.labels.numpy()
+    history = model.fit(x, y, 63, verbose=0, sample_weight=rows, validation_data=(x, y, rows[::-1])).history
+    return model, {key: value for key, value in history.items() if key not in ("seconds", "rows_per_second")}
 
 
 def noisy(data: Dataset, embedding_optimizer: str):
@@ -99,6 +110,8 @@ def main() -> None:
     idle = build("int_tower", columns_of(data), fe_input="pre", **OFF["int_tower"])
     idle.compile("adam", lr=0.01)
     found["idle parameters"] = {"history": fit(idle, data, EPOCHS), "weights": idle.state_dict()}
+    model, history = weighted(data)
+    found["weights of rows"] = {"history": history, "weights": model.state_dict()}
     torch.save(found, place / f"rank{current().rank}.pt")
 
 

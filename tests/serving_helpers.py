@@ -13,6 +13,7 @@ from torch import nn
 from foundation.run_files import HISTORY, RESULT
 from model import MODELS, build_model
 from model.base import TwoTower
+from model.layers.activation import Dice
 from preprocessing.dataset import Dataset
 from serving.ranker import PreRanker
 from serving.update import build_index
@@ -62,8 +63,11 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
             if isinstance(module, nn.BatchNorm1d):
                 module.running_mean.copy_(draw(module.running_mean, -0.5, 0.5))
                 module.running_var.copy_(draw(module.running_var, 0.5, 2.0))
-                module.weight.copy_(draw(module.weight, 0.5, 1.5))
-                module.bias.copy_(draw(module.bias, -0.5, 0.5))
+                if module.affine:
+                    module.weight.copy_(draw(module.weight, 0.5, 1.5))
+                    module.bias.copy_(draw(module.bias, -0.5, 0.5))
+            if isinstance(module, Dice):
+                module.alpha.copy_(draw(module.alpha, -0.5, 0.5))
         if hasattr(model, "fe_block"):
             for projection in (*model.fe_block.user_projections, model.fe_block.item_projection):
                 projection.weight.mul_(5.0)

@@ -211,7 +211,7 @@ class TestColumnsRefused:
             ([SparseFeat("a", 0, 4)], "vocabulary_size=0"),
             ([SparseFeat("a", 3, 0)], "embedding_dim=0"),
             ([SparseFeat("a", 3, 4), SparseFeat("b", 5, 4, embedding_name="a")], r"'a' and 'b' share.*3, 4.*5, 4"),
-            ([SparseFeat("a", 3, 4), SparseFeat("b", 5, 8)], r"share one embedding_dim. Received: \[4, 8\]"),
+            ([SparseFeat("a", 3, 4), SparseFeat("b", 5, 8)], r"share one embedding_dim. Received: 4 of a; 8 of b"),
             ([SparseFeat("a", 3, 4), "b"], "must be SparseFeat, DenseFeat or VarLenSparseFeat. Received: 'b'"),
             ([SparseFeat("a", 3, 4), VarLenSparseFeat(SparseFeat("b", 3, 4), 2, "last")], "combiner 'last'"),
         ],

@@ -269,7 +269,7 @@ class TestOptions:
         for name, entry in MODELS.items():
             for model_class in entry.model_class.__mro__[:-1]:
                 for parameter in inspect.signature(model_class.__init__).parameters.values():
-                    skipped = parameter.name in ("device", "seed", "task", "dnn_dropout")
+                    skipped = parameter.name in ("device", "gpus", "seed", "task", "dnn_dropout")
                     if parameter.kind is parameter.KEYWORD_ONLY and parameter.name in entry.arguments and not skipped:
                         text = json.dumps(parameter.default)
                         options = parse_options("movielens", name, ["--set", f"{parameter.name}={text}"])

@@ -128,6 +128,13 @@ class TestTwoProcesses:
             ranks.exact(name, data, "dense").evaluate(data.test), abs=1e-6
         )
 
+    def test_weigh_rows_as_one_does(self, found, data):
+        (alone, history), together = ranks.weighted(data), found[0]["weights of rows"]
+        assert_close(together["weights"], alone.state_dict(), 1e-5)
+        assert together["history"].keys() == history.keys() >= {"acc", "val_acc", "val_loss"}
+        for key, values in history.items():
+            assert together["history"][key] == pytest.approx(values, abs=1e-4), key
+
     def test_hold_the_same_to_the_bit(self, found):
         for key in found[0]:
             left, right = (each[key] for each in found)

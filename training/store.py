@@ -181,8 +181,8 @@ def _class_name(value: type) -> str:
     """ "torch.nn.GELU", as a constructor takes it. Raises `InputError` for a class that torch does not have."""
     if getattr(nn, value.__name__, None) is not value:
         raise InputError(
-            f"A model that was built with the class {value.__name__} cannot be saved, and nothing was written: {CONFIG} "
-            "can name classes of torch.nn alone. Use one of these, or keep its weights by torch.save(model.state_dict())."
+            f"A model built with the class {value.__name__} cannot be saved, and nothing was written: {CONFIG} can "
+            "name classes of torch.nn alone. Use one of these, or keep the weights by torch.save(model.state_dict())."
         )
     return f"torch.nn.{value.__name__}"
 

@@ -334,8 +334,13 @@ class TestRankingModels:
     @pytest.mark.parametrize(
         ("name", "arguments", "message"),
         [
-            ("dcn", {"cross_num": 0}, "cross_num"),
-            ("auto_int", {"att_layer_num": 0}, "att_layer_num"),
+            ("dcn", {"cross_num": -1}, "cross_num"),
+            ("dcn", {"cross_num": 0, "dnn_hidden_units": ()}, "DCN needs a cross layer or a tower"),
+            ("dcn", {"cross_parameterization": "tensor"}, "one of vector, matrix. Received: 'tensor'"),
+            ("dcn", {"l2_reg_cross": -1.0}, "l2_reg_cross must be a number of at least 0"),
+            ("auto_int", {"att_layer_num": -1}, "att_layer_num"),
+            ("auto_int", {"att_layer_num": 0, "dnn_hidden_units": ()}, "AutoInt needs an interacting layer or a tower"),
+            ("cold", {"dnn_hidden_units": ()}, "COLD without a tower is LR"),
             ("auto_int", {"att_head_num": 3}, "att_head_num must divide embedding_dim=4"),
             ("auto_int", {"att_head_num": 0}, "att_head_num"),
         ],

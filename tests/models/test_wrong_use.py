@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from zoo import COLUMNS, DIM, ITEM, NAMES, NEURAL, TWO_TOWERS, USER, arrays, build
 
+from experiment.options import parse_options
+from foundation.errors import InputWarning
 from model import MODELS, load_model
+from model.dcn import DCN
+from model.deepfm import DeepFM
+from model.devices import device_of
+from model.wdm import WideDeep
 from preprocessing.deepctr import DenseFeat, SparseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import FeatureColumns
@@ -55,9 +62,15 @@ class TestColumns:
             build(name, FeatureColumns([*USER, "age"], ITEM))
 
 
-@pytest.mark.parametrize("name", [name for name in NEURAL if name != "lr"])
+FLATTENING = ("lr", "wide_and_deep", "dcn", "dssm", "dat")  # these read fields as one vector, or one number each
+
+
+@pytest.mark.parametrize("name", [name for name in NEURAL if name not in FLATTENING])
 def test_embedding_sizes_must_agree(name):
-    with pytest.raises(InputError, match="share one embedding_dim"):
+    title = MODELS[name].model_class.__name__
+    with pytest.raises(
+        InputError, match=f"^{title} .* share one embedding_dim. Received: 4 of user_id, .*; 5 of age. G"
+    ):
         build(name, FeatureColumns([*USER, SparseFeat("age", 8, DIM + 1)], ITEM))
 
 
@@ -65,7 +78,6 @@ def test_embedding_sizes_must_agree(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dnn_hidden_units": ()}, "at least one layer"),
         ({"dnn_hidden_units": (16, 0)}, "at least one layer"),
         ({"dnn_dropout": 1.0}, "Dropout"),
         ({"task": "regression"}, "task='binary'"),
@@ -74,6 +86,47 @@ def test_embedding_sizes_must_agree(name):
 def test_wrong_tower(name, arguments, message):
     with pytest.raises(InputError, match=message):
         build(name, COLUMNS, **arguments)
+
+
+@pytest.mark.parametrize("name", TWO_TOWERS)
+def test_no_tower(name):
+    with pytest.raises(InputError, match="at least one layer"):
+        build(name, COLUMNS, dnn_hidden_units=())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("gpus", "message"),
+    [
+        ([0, 1], r"gpus=\[0, 1\] asks one process .* torchrun --nproc_per_node=2"),
+        ([97], r"gpus=\[97\] names no GPU of this machine"),
+        (["cpu"], "names no GPU"),
+        ([1.5], "names no GPU"),
+        (0.5, "must be a list of one GPU"),
+    ],
+)
+def test_gpus(name, gpus, message):
+    with pytest.raises(InputError, match=message):
+        build(name, COLUMNS, gpus=gpus)
+
+
+class TestOneGpu:
+    """On machines without one, torch is made to say that there are two; nothing is moved there."""
+
+    @pytest.fixture(autouse=True)
+    def two_gpus(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    @pytest.mark.parametrize("gpus", [[1], ["cuda:1"], [torch.device("cuda:1")]], ids=["number", "text", "device"])
+    def test_is_the_device(self, gpus):
+        assert device_of(torch.device("cpu"), gpus, named=False) == torch.device("cuda:1")
+        for device in ("cuda", "cuda:1"):
+            assert device_of(torch.device(device), gpus, named=True) == torch.device("cuda:1")
+
+    @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+    def test_beside_another_device_is_refused(self, device):
+        with pytest.raises(InputError, match=rf"gpus=\[1\] and device='{device}' are two places"):
+            device_of(torch.device(device), [1], named=True)
 
 
 @pytest.mark.parametrize("name", ["int_tower", "hit"])
@@ -105,6 +158,13 @@ def test_heads_that_do_not_fit(name):
         ("hit", {"generation_loss": "none", "alpha": 0.3}, "alpha has no effect on HIT, whose generation_loss is none"),
         ("dssm", {"dnn_hidden_units": (8,), "dnn_dropout": 0.3}, "dnn_dropout has no effect on DSSM, whose towers"),
         ("lr", {"l2_reg_dnn": 0.0}, "l2_reg_dnn has no effect on LR, which has no towers"),
+        ("dssm", {"dnn_hidden_units": (8,), "dnn_activation": "dice"}, "dnn_activation has no effect on DSSM, whose t"),
+        ("dcn", {"cross_num": 0, "l2_reg_cross": 0.1}, "l2_reg_cross has no effect on DCN, which has no cross layers"),
+        ("auto_int", {"att_layer_num": 0, "att_res": False}, "att_res has no effect on AutoInt, which has no inter"),
+        ("int_tower", {"gamma": 2}, "gamma has no effect on IntTower, which does not score by a cosine"),
+        ("hit", {"gamma": 2}, "gamma has no effect on HIT"),
+        ("mvke", {"gamma": 2}, "gamma has no effect on MVKE"),
+        ("poly_encoder", {"gamma": "learned"}, "gamma has no effect on PolyEncoder"),
     ],
 )
 def test_argument_without_effect(name, arguments, message):
@@ -116,6 +176,22 @@ def test_arguments_written_out_at_their_defaults():
     build("int_tower", COLUMNS, cir_weight=0.0, cir_temperature=0.1)
     build("dssm", COLUMNS, dnn_hidden_units=(8,), dnn_dropout=0.0, dnn_use_bn=True)
     build("hit", COLUMNS, use_target=False, use_non_target=False, alpha=0, user_static=None)
+    for name in ("int_tower", "hit", "mvke", "poly_encoder"):
+        build(name, COLUMNS, gamma=1)  # as the published constructors have it
+
+
+def test_what_deepctr_torchs_users_give_without_effect_is_a_warning_in_the_line_that_gives_it():
+    with pytest.warns(InputWarning, match="dnn_dropout has no effect on DeepFM, which has no tower.") as caught:
+        DeepFM(COLUMNS.all, COLUMNS.all, dnn_hidden_units=(), dnn_dropout=0.5)
+    assert [entry.filename for entry in caught] == [__file__]
+    with pytest.warns(InputWarning, match="dnn_use_bn has no effect on WideDeep, which has no tower."):
+        WideDeep(COLUMNS.all, [], dnn_use_bn=True)
+    with pytest.warns(InputWarning, match="l2_reg_linear has no effect on DCN, whose linear part has no columns."):
+        DCN([], COLUMNS.all, l2_reg_linear=0.1)
+    with pytest.warns(InputWarning, match="l2_reg_embedding has no effect on DeepFM, which has no part that reads emb"):
+        DeepFM(COLUMNS.all, COLUMNS.all, use_fm=False, dnn_hidden_units=[], l2_reg_embedding=0.1)
+    with pytest.raises(InputError, match="--dropout has no effect on deep_fm, which has no tower"):
+        parse_options("movielens", "deep_fm", ["--set", "dnn_hidden_units=[]", "--dropout", "0.5"])
 
 
 def test_a_folder_of_before_the_refusal_is_loaded(tmp_path):
