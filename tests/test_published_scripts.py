@@ -162,6 +162,7 @@ class TestHitTower:
             ({"hidden_units_for_recon": (16,)}, "two layers"),
             ({"activation_for_recon": "tanh"}, "activation_for_recon='tanh'"),
             ({"only_output_fe": False}, "only_output_fe=False"),
+            ({"gamma": 2}, "gamma has no effect on HIT"),
             ({"item_filed_size": 3}, "item_filed_size=3, but the feature columns have 2 fields"),
             ({"user_input_for_recon": ITEM[:1]}, "columns of its side. Received: movie_id"),
             ({"user_input_for_recon": [SparseFeat("gender", 3, DIM)]}, "columns of its side. Received: gender"),
