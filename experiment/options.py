@@ -15,6 +15,7 @@ import torch
 
 from experiment import processes
 from experiment.arguments import MOST, Parser, annotation_of, as_annotated, folder, number, place, plain_value, suits
+from experiment.published_flags import add_published_flags, translate
 from model import MODELS, default_settings, find_model
 from model.base import TwoTower
 from model.effects import Idle, constructor_defaults, idle_settings
@@ -60,6 +61,7 @@ class Options:
     model_arguments: all other arguments for its constructor.
     track: the tracker, or None for none. cache: folder of parsed tables, or None for none.
     sample_rate, pid_placement: of Taobao, None elsewhere.
+    ckpt_fold: folder that holds the run folder; it has the model's name then.
     """
 
     model_name: str
@@ -89,11 +91,13 @@ class Options:
     cache: Path | None = None
     sample_rate: float | None = None
     pid_placement: str | None = None
+    ckpt_fold: str | None = None
 
     @property
     def config(self) -> dict:
         """What decides the result, for `result.json`: all but places, appearances and the model's arguments."""
-        apart = ("data_path", "out", "resume", "overwrite", "quiet", "checkpoint_minutes", "cache", "dataset", "track")
+        apart = ("data_path", "out", "ckpt_fold", "resume", "overwrite", "quiet", "checkpoint_minutes", "cache")
+        apart += ("dataset", "track")
         apart += ("dropout", "model_arguments")
         apart += tuple(name for name in ("sample_rate", "pid_placement") if getattr(self, name) is None)
         return {name: value for name, value in asdict(self).items() if name not in apart}
@@ -107,6 +111,7 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     """
     given = vars(_parser(dataset, model_name).parse_args(argv))
     name = model_name or find_model(given["model_name"])
+    translate(given, name, MODELS[name].arguments)
     settings = default_settings(name, dataset)
     training = {key: given[key] if given[key] is not None else settings[key] for key in TRAINING}
     if name == "gbdt" and processes.local_rank() is not None:
@@ -128,7 +133,7 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         model_arguments=arguments,
         dataset=dataset,
         device=_device(given["device"]),
-        **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out")},
+        **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out", "ckpt_fold")},
         embedding_optimizer=given["embedding_optimizer"],
         **{key: given[key] for key in ("resume", "overwrite", "quiet", "checkpoint_minutes", "published_eval_mode")},
         track=given["track"],
@@ -230,6 +235,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
             default="item",
             help="side of the ad's position: item (default, as published), or request, for one vector an ad",
         )
+    add_published_flags(parser, dataset)
     return parser
 
 
@@ -315,9 +321,11 @@ def _device(name: str) -> str:
 
 
 def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
-    """--out, or the default place of this run: it has what differs from the defaults in its name."""
+    """--out, --ckpt_fold, or the default place of this run: it has what differs from the defaults in its name."""
     if options.out:
         return Path(options.out)
+    if options.ckpt_fold:
+        return Path(options.ckpt_fold, model_name)
     name = f"{options.protocol}-seed{options.seed}"
     usual = _settings(parse_options(options.dataset, None, ["--model_name", options.model_name]))
     unusual = {key: value for key, value in _settings(options).items() if (key, value) not in usual.items()}

@@ -44,3 +44,6 @@ class COLD(WideDeep):
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         return super().deep(self.se(fields), dense)
+
+
+Cold = COLD  # the published name

@@ -28,6 +28,7 @@ from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
+from published.hit_tower import hit_arguments
 
 
 class HIT(TwoTower):
@@ -136,10 +137,22 @@ class HIT(TwoTower):
         return self.fe_block.item_heads_of(hidden), mimics
 
 
+def HitTower(
+    user_dnn_feature_columns: list[Column],
+    item_dnn_feature_columns: list[Column],
+    user_input_for_recon: list[Column],
+    item_input_for_recon: list[Column],
+    **published,
+) -> HIT:
+    """HIT by the keywords of its release (`published.hit_tower`)."""
+    sides = (user_dnn_feature_columns, item_dnn_feature_columns)
+    return HIT(*sides, **hit_arguments(*sides, user_input_for_recon, item_input_for_recon, **published))
+
+
 def _hidden(side: SideTower, generators: Generators, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
     """-> h (B, size of the last layer), and the mimic vectors that the tower read, detached there."""
     fields, dense = side.embedding(features)
-    mimics = generators(fields)
+    mimics = generators(fields, dense)
     return side.join(fields, dense, *(mimic.detach() for mimic in mimics.values())), mimics
 
 

@@ -14,30 +14,36 @@ class Generators(nn.Module):
 
         g = W_2 ReLU(W_1 detach(E_static) + b_1) + b_2            (B, output_size), one pair of layers a generator
 
+    Dense features among the static ones stand behind the embeddings, as in a tower's input.
+
     The embeddings are detached, so that no loss of a generator reaches them. The last layer has no ReLU, since what it
     imitates has both signs.
 
     kinds: which generators there are, of "target" and "non_target".
-    static: names of the static features; None for all sparse ones. Raises `InputError` for a name without a table.
+    static: names of the static features; None for all sparse ones. Raises `InputError` for a name that is none of them.
     """
 
     def __init__(self, embedding: FeatureEmbedding, kinds: list[str], static: tuple[str, ...] | None, output_size: int):
         super().__init__()
         names = [column.name for column in embedding.sparse + embedding.lists]  # the order of the fields
+        dense = [column.name for column in embedding.dense for _ in range(column.dimension)]  # the order of the values
         chosen = [column.name for column in embedding.sparse] if static is None else list(static)
-        unknown = [name for name in chosen if name not in names]
+        unknown = [name for name in chosen if name not in names + dense]
         if unknown or not chosen:
             raise InputError(
-                f"Static features must be sparse or list features of their side: {', '.join(names)}. "
+                f"Static features must be features of their side: {', '.join(dict.fromkeys(names + dense))}. "
                 f"Received: {', '.join(map(repr, unknown)) or 'none'}."
             )
-        places = torch.tensor([names.index(name) for name in chosen])
-        self.register_buffer("places", places, persistent=False)
+        places = [names.index(name) for name in chosen if name in names]
+        self.register_buffer("places", torch.tensor(places, dtype=torch.int64), persistent=False)
+        values = [place for place, name in enumerate(dense) if name in chosen]
+        self.register_buffer("values", torch.tensor(values, dtype=torch.int64), persistent=False)
+        size = len(places) * embedding.dim + len(values)
         self.output_size = len(kinds) * output_size
         self.networks = nn.ModuleDict(
             {
                 kind: nn.Sequential(
-                    nn.Linear(len(chosen) * embedding.dim, output_size),
+                    nn.Linear(size, output_size),
                     nn.ReLU(),
                     nn.Linear(output_size, output_size),
                 )
@@ -45,7 +51,9 @@ class Generators(nn.Module):
             }
         )
 
-    def forward(self, fields: Tensor) -> dict[str, Tensor]:
-        """fields (B, F, D) -> a mimic vector (B, output_size) for each kind"""
+    def forward(self, fields: Tensor, dense: Tensor) -> dict[str, Tensor]:
+        """fields (B, F, D), dense (B, dense) -> a mimic vector (B, output_size) for each kind"""
         static = fields.detach().index_select(1, self.places).flatten(1)  # (B, static features * D)
+        if len(self.values):
+            static = torch.cat([static, dense.detach().index_select(1, self.values)], dim=1)
         return {kind: network(static) for kind, network in self.networks.items()}

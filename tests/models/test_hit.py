@@ -34,17 +34,20 @@ def slow_distance(g: list[float], r: list[float], kind: str) -> float:
 
 
 class TestGenerators:
-    @pytest.mark.parametrize("static", [("gender",), ("liked", "user_id")])
+    @pytest.mark.parametrize(
+        "static", [("gender",), ("liked", "user_id"), ("user_id", "user_mean_rating"), ("user_mean_rating",)]
+    )
     def test_equal_a_loop(self, static):
         embedding = FeatureEmbedding(USER, 0.5)
         generators = Generators(embedding, ["target", "non_target"], static, output_size=6)
-        fields = randn(3, 3, 4)  # user_id, gender, liked
-        places = {"user_id": 0, "gender": 1, "liked": 2}
-        for kind, mimics in generators(fields).items():
+        fields, dense = randn(3, 3, 4), randn(3, 1, seed=1)
+        values = {"user_id": fields[:, 0], "gender": fields[:, 1], "liked": fields[:, 2], "user_mean_rating": dense}
+        for kind, mimics in generators(fields, dense).items():
             first, _, last = generators.networks[kind]
-            assert (first.weight.shape, last.weight.shape) == ((6, 4 * len(static)), (6, 6))
+            assert last.weight.shape == (6, 6)
             for row in range(3):
-                x = [value for name in static for value in fields[row, places[name]].tolist()]
+                x = [value for name in static for value in values[name][row].tolist()]
+                assert first.weight.shape == (6, len(x))
                 hidden = [
                     max(0.0, sum(w * v for w, v in zip(weights, x, strict=True)) + b)
                     for weights, b in zip(first.weight.tolist(), first.bias.tolist(), strict=True)
@@ -56,19 +59,19 @@ class TestGenerators:
                 assert mimics[row].tolist() == pytest.approx(mimic, abs=1e-5)
 
     def test_embeddings_get_no_gradient(self):
-        fields = randn(3, 3, 4).requires_grad_()
+        fields, dense = randn(3, 3, 4).requires_grad_(), torch.zeros(3, 1)
         generators = Generators(FeatureEmbedding(USER), ["target"], None, output_size=6)
-        assert generators(fields)["target"].requires_grad
-        generators(fields)["target"].sum().backward()
+        assert generators(fields, dense)["target"].requires_grad
+        generators(fields, dense)["target"].sum().backward()
         assert fields.grad is None
 
     def test_default_is_all_sparse_features(self):
         generators = Generators(FeatureEmbedding(USER), ["target"], None, output_size=6)
         assert generators.places.tolist() == [0, 1]
 
-    @pytest.mark.parametrize("static", [("age",), ("user_mean_rating",), ()])
-    def test_unknown_dense_or_no_static_feature_is_an_error(self, static):
-        with pytest.raises(InputError, match="Static features must be sparse or list features"):
+    @pytest.mark.parametrize("static", [("age",), ("price",), ()])
+    def test_unknown_or_no_static_feature_is_an_error(self, static):
+        with pytest.raises(InputError, match="Static features must be features of their side: user_id"):
             Generators(FeatureEmbedding(USER), ["target"], static, output_size=6)
 
 

@@ -1,0 +1,1 @@
+"""`layers.interaction`, which the published code imports; this project's layers are in `model.layers`."""
