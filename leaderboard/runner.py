@@ -13,13 +13,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm import tqdm
 
 from experiment.main import Interrupted
 from experiment.record import ROOT, code_revision
 from foundation.atomic import write_atomic
+from foundation.progress import progress_bar
 from foundation.run_files import HISTORY, committed, is_finished
 from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
@@ -29,6 +30,9 @@ from preprocessing.download import SYNTHETIC
 from preprocessing.errors import InputError
 from training.checkpoint_file import Checkpoints
 from training.result_file import NOT_THE_MEASUREMENT
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
 TRAINED_BY = ("foundation", "preprocessing", "training", "model", "experiment")  # the code that a result depends on
@@ -87,7 +91,8 @@ class Runner:
         jobs = list(dict.fromkeys(jobs))  # of one place two would write the same folder
         todo = self.missing(jobs)
         left = self.time_left(todo)
-        bar = tqdm(total=len(jobs), initial=len(jobs) - len(todo), bar_format=BAR, postfix=str(left), disable=quiet)
+        done = len(jobs) - len(todo)
+        bar = progress_bar(quiet=quiet, total=len(jobs), initial=done, bar_format=BAR, postfix=str(left))
         try:
             failures = self._run_all(todo, left, bar)
         except KeyboardInterrupt:  # also a second one, which came while the children were ending
