@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from tqdm import tqdm
 
 
@@ -10,7 +13,17 @@ def progress_bar(iterable=None, *, quiet: bool = False, **options) -> tqdm:
 
     quiet: no bar. options: of tqdm.
     """
-    return tqdm(iterable, disable=True if quiet else None, **options)  # None: unless it is a terminal
+    disable = True if quiet else None  # None: unless it is a terminal
+    return tqdm(iterable, disable=disable, **_size(), **options)
+
+
+def _size() -> dict[str, int]:
+    """A size for terminals that do not know theirs, as some of containers, which tqdm would show nothing on."""
+    try:
+        known = all(os.get_terminal_size(sys.stderr.fileno()))
+    except (OSError, ValueError, AttributeError):  # no terminal, or a stream of a notebook
+        known = True
+    return {} if known else {"ncols": 80, "nrows": 24}
 
 
 def duration(seconds: float) -> str:

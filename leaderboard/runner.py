@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import subprocess
+import sys
 import textwrap
 import threading
 import time
@@ -94,13 +95,13 @@ class Runner:
         done = len(jobs) - len(todo)
         bar = progress_bar(quiet=quiet, total=len(jobs), initial=done, bar_format=BAR, postfix=str(left))
         try:
-            failures = self._run_all(todo, left, bar)
+            failures = self._run_all(todo, left, bar, quiet)
         except KeyboardInterrupt:  # also a second one, which came while the children were ending
             raise Interrupted(INTERRUPTED.format(results=self.results)) from None
         if failures:
             raise InputError(f"{len(failures)} of {len(todo)} runs failed:\n" + "\n".join(failures))
 
-    def _run_all(self, todo: list[Job], left: TimeLeft, bar: tqdm) -> list[str]:
+    def _run_all(self, todo: list[Job], left: TimeLeft, bar: tqdm, quiet: bool) -> list[str]:
         """Returns what went wrong, with the command of each that failed."""
         failures: list[str] = []
         stopping = threading.Event()  # for the thread that would take up the next run before the rest is cancelled
@@ -113,6 +114,8 @@ class Runner:
                     left.finished(job, None if problem else seconds)
                     bar.set_postfix_str(f"{left}; done: {job.title}")
                     bar.update()
+                    if bar.disable and not quiet:  # a file or a pipe has a line a run instead
+                        print(f"{job.title}: {'failed' if problem else 'done'}. {left}", file=sys.stderr, flush=True)
                     if problem:
                         failures.append(f"{' '.join(job.command(None))}\n{textwrap.indent(problem, '    ')}")
             except KeyboardInterrupt:

@@ -89,7 +89,7 @@ class EpochLines:
 
     def _end(self, state: TrainingState) -> str:
         if state.epoch < self.epochs and state.exhausted(self.patience):
-            return f"ends here: no better val_auc for {self.patience} epochs"
+            return f"ends here: no better val_auc for {self.patience} epoch{'s' * (self.patience > 1)}"
         return self._left(state.epoch, state)
 
     def _left(self, done: float, state: TrainingState) -> str:

@@ -106,8 +106,8 @@ def closing_table(result: dict, title: str) -> str:
 
 
 def _validation_line(result: dict) -> str:
-    kept = f"epoch {result['best_epoch']} of {result['epochs']}"
-    return f"Validation AUC {result['validation']['auc']:.4f}, the best, of {kept}, whose weights were kept."
+    best = f"best at epoch {result['best_epoch']} of {result['epochs']}"
+    return f"Validation AUC: {result['validation']['auc']:.4f}, {best}, whose weights were kept."
 
 
 def _parameters_line(result: dict) -> str:
@@ -141,7 +141,7 @@ def curves_png(history: list[dict[str, float]], title: str, kept: int | None = N
             if kept is not None:
                 axis.axvline(kept, color="gray", linestyle="--", zorder=0, label=f"epoch {kept}, kept")
             axis.set_xlabel("epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axis.grid(alpha=0.3)
             if axis.get_legend_handles_labels()[0]:
                 axis.legend()
