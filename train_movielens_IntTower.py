@@ -22,7 +22,6 @@ def main() -> None:
         raw = raw.first(options.max_rows)
     data = Dataset.build(raw, options.protocol, options.seed)
     seconds = time.perf_counter() - start
-    print(data.summary())
 
     # The feature columns, for two towers and for a ranking model, and the model. To train another one, change its line:
     #     from model.dcn import DCN

@@ -21,7 +21,6 @@ def main() -> None:
         raw = raw.first(options.max_rows)
     data = Dataset.build(raw, options.protocol, options.seed)
     seconds = time.perf_counter() - start
-    print(data.summary())
 
     columns = data.feature_columns(options.embedding_dim, history=MODELS[options.model_name].history)
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})

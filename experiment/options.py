@@ -208,7 +208,7 @@ def _parser(dataset: str, model_name: str | None) -> Parser:
         metavar="X",
         help="time between checkpoints inside an epoch (default 5); one is written after every epoch anyway",
     )
-    add("--quiet", action="store_true", help="no progress bars")
+    add("--quiet", action="store_true", help="print nothing but the closing table and warnings")
     if "cache" in OWN_OPTIONS[dataset]:
         caching = parser.add_mutually_exclusive_group()
         caching.add_argument(

@@ -14,9 +14,11 @@ from experiment.main import Interrupted
 from experiment.options import Options, run_folder, without_defaults
 from experiment.processes import waiting_for_the_cause
 from experiment.record import begin_record, end_record
+from experiment.shown_settings import settings_text
+from foundation.shown import visible
 from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
-from model.layers.tables import choose_embedding_optimizer, table_size
+from model.layers.tables import choose_embedding_optimizer
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import Callback
 from training import distributed
@@ -26,11 +28,6 @@ from training.report import closing_table, make_result
 from training.result_file import IDENTITY, RUN
 from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
 from training.trainer import split_logits, split_metrics
-
-UPDATES = {
-    "dense": "all updated in each step (--embedding_optimizer dense)",
-    "rowwise": "of which a step updates those of its batch (--embedding_optimizer rowwise)",
-}
 
 
 def train_and_report(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> dict:
@@ -63,12 +60,17 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
             folder = opened[0] if opened else ReadOnlyFolder(path, identity, resumes)
             if folder.notice:
                 print(folder.notice, file=sys.stderr, flush=True)
-            if result is not None:
-                print("This run is finished: there is nothing to continue.")
-            else:
+            if result is None:
+                if not options.quiet:
+                    print(settings_text(model, data, options, folder.state and folder.state.place))
+                    print(f"Run folder: {visible(path)}\n", flush=True)
                 result = _train(model, data, options, preprocess_seconds, folder, config)
-        print(closing_table(result, _entry(name).title))
-        print(f"Run folder: {path}", flush=True)
+            elif not options.quiet:
+                print("This run is finished: there is nothing to continue.")
+        if not options.quiet:
+            print()
+        print(closing_table(result, visible(_entry(name).title)))
+        print(f"Run folder: {visible(path)}", flush=True)
     except Interrupted:
         raise
     except KeyboardInterrupt:  # before the folder was open, or after the run
@@ -97,8 +99,6 @@ def _train(
         "protocol": options.protocol,
         **data.encoding_json(),
     }
-    if model.embedding_optimizer:
-        print(f"Embeddings: {table_size(model):,} numbers, {UPDATES[model.embedding_optimizer]}")
     try:
         with _tracking(data, options, folder, config) as tracking:
             result = _measure(model, data, options, preprocess_seconds, folder, config, tracking)

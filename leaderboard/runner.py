@@ -7,19 +7,21 @@ import itertools
 import json
 import os
 import subprocess
+import sys
 import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm import tqdm
 
 from experiment.main import Interrupted
 from experiment.record import ROOT, code_revision
 from foundation.atomic import write_atomic
+from foundation.progress import progress_bar
 from foundation.run_files import HISTORY, committed, is_finished
 from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
@@ -29,6 +31,9 @@ from preprocessing.download import SYNTHETIC
 from preprocessing.errors import InputError
 from training.checkpoint_file import Checkpoints
 from training.result_file import NOT_THE_MEASUREMENT
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
 TRAINED_BY = ("foundation", "preprocessing", "training", "model", "experiment")  # the code that a result depends on
@@ -87,15 +92,16 @@ class Runner:
         jobs = list(dict.fromkeys(jobs))  # of one place two would write the same folder
         todo = self.missing(jobs)
         left = self.time_left(todo)
-        bar = tqdm(total=len(jobs), initial=len(jobs) - len(todo), bar_format=BAR, postfix=str(left), disable=quiet)
+        done = len(jobs) - len(todo)
+        bar = progress_bar(quiet=quiet, total=len(jobs), initial=done, bar_format=BAR, postfix=str(left))
         try:
-            failures = self._run_all(todo, left, bar)
+            failures = self._run_all(todo, left, bar, quiet)
         except KeyboardInterrupt:  # also a second one, which came while the children were ending
             raise Interrupted(INTERRUPTED.format(results=self.results)) from None
         if failures:
             raise InputError(f"{len(failures)} of {len(todo)} runs failed:\n" + "\n".join(failures))
 
-    def _run_all(self, todo: list[Job], left: TimeLeft, bar: tqdm) -> list[str]:
+    def _run_all(self, todo: list[Job], left: TimeLeft, bar: tqdm, quiet: bool) -> list[str]:
         """Returns what went wrong, with the command of each that failed."""
         failures: list[str] = []
         stopping = threading.Event()  # for the thread that would take up the next run before the rest is cancelled
@@ -108,6 +114,8 @@ class Runner:
                     left.finished(job, None if problem else seconds)
                     bar.set_postfix_str(f"{left}; done: {job.title}")
                     bar.update()
+                    if bar.disable and not quiet:  # a file or a pipe has a line a run instead
+                        print(f"{job.title}: {'failed' if problem else 'done'}. {left}", file=sys.stderr, flush=True)
                     if problem:
                         failures.append(f"{' '.join(job.command(None))}\n{textwrap.indent(problem, '    ')}")
             except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from foundation.progress import duration
 from leaderboard.jobs import Job
 
 # Rough training time of a run on MovieLens-1M with the default settings, DSSM = 1.
@@ -81,15 +82,3 @@ class TimeLeft:
 
     def __str__(self) -> str:
         return "" if self.seconds is None else f"{duration(self.seconds)} left"
-
-
-def duration(seconds: float) -> str:
-    """In words short enough for a progress bar.
-
-    >>> duration(42.4), duration(200), duration(7500)
-    ('42 s', '3 min', '2 h 5 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

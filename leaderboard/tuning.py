@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from experiment.main import Interrupted
+from foundation.progress import progress_bar
 from leaderboard.filed import filed_result
 from leaderboard.runner import INTERRUPTED, Runner
 from leaderboard.settings import Settings
@@ -77,7 +76,7 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
         )
     ordered = [model for model in SEARCHES if model in models]
     tuned, failures = [], []
-    bar = tqdm(total=TRIALS * len(ordered), unit="trial", disable=quiet, smoothing=0.1)
+    bar = progress_bar(quiet=quiet, total=TRIALS * len(ordered), unit="trial", smoothing=0.1)
 
     stopping = threading.Event()
 

@@ -5,6 +5,7 @@ y = sigmoid(baseline + sum over trees t of leaf_t(x))
 
 from __future__ import annotations
 
+import math
 import time
 from typing import ClassVar, Unpack
 
@@ -22,6 +23,7 @@ from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
 from preprocessing.lists import Bags
 from training.checkpoint import TrainingState
+from training.epoch_lines import EpochLines
 from training.metrics import metrics
 from training.monitors import figures_for_callbacks, require_figures
 from training.optim import learning_rate
@@ -32,6 +34,7 @@ ROWS = 65536  # read at a time
 # A whole source as one matrix (n, columns) float64, its labels (n,), and the weights of its rows (n,) or None.
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 SAMPLE = 50_000  # training rows at most that the training metrics of a round are measured on
+LINES = 10  # shown of a run
 
 
 class Boosting:
@@ -165,6 +168,8 @@ class GBDT(CTRModel):
     ) -> TrainingState:
         """Adds one tree after another, with the records and callbacks that an epoch has elsewhere; keeps the best."""
         state = TrainingState()
+        every = math.ceil(forest.num_trees / LINES)
+        lines = EpochLines(options.verbose, forest.num_trees, options.patience, SAMPLE, state, every=every)
         callbacks.on_train_begin()
         self.stop_training = False
         staged = {prefix: forest.per_tree(torch.from_numpy(x)) for prefix, (x, _, _) in rows.items()}
@@ -179,6 +184,7 @@ class GBDT(CTRModel):
             logs = {f"{prefix}{name}": value for prefix, values in scores.items() for name, value in values.items()}
             logs = {"loss": logs["logloss"]} | logs | speed
             state.record(logs, self, self.optim)
+            lines.show(state, logs)
             figures = figures_for_callbacks(logs)
             callbacks.on_epoch_end(state.epoch - 1, figures)
             require_figures(callbacks.callbacks, figures)

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-from tqdm import tqdm
-
+from foundation.progress import progress_bar
 from preprocessing.errors import InputError
 from preprocessing.files import holds_anything
 from preprocessing.folders import new_folder, remove_left_behind
@@ -113,7 +112,7 @@ def find_movielens(
 def _download(archive: RemoteArchive, quiet: bool) -> bytes | None:
     """The zip file, or None if not a byte of it could be obtained."""
     download, content = Download(archive.url, TIMEOUT_SECONDS), bytearray()
-    with tqdm(desc=archive.name, unit="B", unit_scale=True, disable=quiet) as progress:
+    with progress_bar(quiet=quiet, desc=archive.name, unit="B", unit_scale=True) as progress:
         try:
             for block in download.blocks():
                 content += block

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
+from foundation.progress import progress_bar
 from preprocessing.errors import InputError
 from preprocessing.files import BLOCK_BYTES, open_binary
 from preprocessing.folders import new_folder
@@ -128,7 +127,7 @@ def _download(file: RemoteFile, place: Path, quiet: bool) -> str | None:
     download = Download(file.url, TIMEOUT_SECONDS)
     with (
         open(place, "wb") as output,
-        tqdm(total=file.size, desc=file.name, unit="B", unit_scale=True, disable=quiet) as progress,
+        progress_bar(quiet=quiet, total=file.size, desc=file.name, unit="B", unit_scale=True) as progress,
     ):
         try:
             for block in download.blocks():

@@ -91,6 +91,7 @@ def closing_table(result: dict, title: str) -> str:
         "  ".join(head.ljust(width) for (head, _), width in zip(cells, widths, strict=True)).rstrip(),
         "  ".join("-" * width for width in widths),
         "  ".join(value.ljust(width) for (_, value), width in zip(cells, widths, strict=True)).rstrip(),
+        _validation_line(result),
         GAUC_NOTE,
         f"Calibration: probabilities are off by {result['calibration']['ece']:.4f} on average (ECE, {BINS} bins).",
         _parameters_line(result),
@@ -104,6 +105,11 @@ def closing_table(result: dict, title: str) -> str:
     return "\n".join(lines)
 
 
+def _validation_line(result: dict) -> str:
+    best = f"best at epoch {result['best_epoch']} of {result['epochs']}"
+    return f"Validation AUC: {result['validation']['auc']:.4f}, {best}, whose weights were kept."
+
+
 def _parameters_line(result: dict) -> str:
     published = result["paper_parameters"]
     beside = f"; the paper's model has {published / 1e6:.2f} million" if published else ""
@@ -115,8 +121,11 @@ def history_csv(history: list[dict[str, float]]) -> str:
     return pd.DataFrame(history).to_csv(index=False)
 
 
-def curves_png(history: list[dict[str, float]], title: str) -> bytes:
-    """AUC and losses by epoch, training beside validation. Raises `PictureError`."""
+def curves_png(history: list[dict[str, float]], title: str, kept: int | None = None) -> bytes:
+    """AUC and losses by epoch, training beside validation. Raises `PictureError`.
+
+    kept: the epoch whose weights are, which is marked; None marks nothing.
+    """
 
     def paint(figure) -> None:
         frame = pd.DataFrame(history).set_index("epoch")
@@ -129,10 +138,12 @@ def curves_png(history: list[dict[str, float]], title: str) -> bytes:
                 axis.plot(frame.index, frame[name], marker="o", label=f"{name}, training")
                 if f"val_{name}" in frame:
                     axis.plot(frame.index, frame[f"val_{name}"], marker="o", label=f"{name}, validation")
+            if kept is not None:
+                axis.axvline(kept, color="gray", linestyle="--", zorder=0, label=f"epoch {kept}, kept")
             axis.set_xlabel("epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axis.grid(alpha=0.3)
-            if names:
+            if axis.get_legend_handles_labels()[0]:
                 axis.legend()
         left.set_title("AUC")
         right.set_title("Losses")

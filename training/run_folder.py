@@ -20,6 +20,7 @@ from training import commit
 from training.checkpoint import TrainingState
 from training.checkpoint_file import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, differences
 from training.claim import LOCK, Claim
+from training.growing_history import APART, GrowingHistory
 from training.pictures import save_picture
 from training.report import curves_png, history_csv
 from training.result_file import identity_of, read_result, result_file
@@ -27,7 +28,7 @@ from training.store import model_files, of_a_result
 
 __all__ = ["LOCK", "RESULT", "ReadOnlyFolder", "RunFolder", "what_is_saved"]
 
-WRITTEN = (CONFIG, WEIGHTS, HISTORY, RESULT, CURVES, CURRENT, PREVIOUS, TRACKING)
+WRITTEN = (CONFIG, WEIGHTS, HISTORY, RESULT, CURVES, APART, CURRENT, PREVIOUS, TRACKING)
 COMPLETE = "Interrupted. The run is complete: its results are in {folder}."
 PROBE = 1 << 16  # bytes without which nothing is begun
 
@@ -61,6 +62,7 @@ class RunFolder:
         try:
             self._tidy_up()
             self._look(resume, overwrite)
+            self._history = None if self.result else GrowingHistory(self.path, self.state.history if self.state else [])
         except BaseException:
             self._claim.release()
             raise
@@ -69,6 +71,8 @@ class RunFolder:
         return self
 
     def __exit__(self, *_) -> None:
+        if self._history is not None and self._claim.holds:
+            self._history.close()
         self._claim.release()
 
     def _take(self) -> Claim:
@@ -117,7 +121,8 @@ class RunFolder:
         if resume:
             self.result = earlier
             if earlier is not None and not (self.path / CURVES).exists():  # killed after its results
-                self._draw(pd.read_csv(self.path / HISTORY).to_dict("records"), _title(earlier))
+                history = pd.read_csv(self.path / HISTORY).to_dict("records")
+                self._draw(history, _title(earlier), earlier.get("best_epoch"))
             if earlier is None:
                 self.notice = f"There is nothing to resume in {self.path}: the run starts from the beginning."
 
@@ -141,6 +146,8 @@ class RunFolder:
             self._require_same()
             self.checkpoints.save(state)
             self.state, self._saved = state, state.place
+            if state.progress is None:
+                self._history.write(state.history)
 
     def finish(self, model, result: dict, history: list[dict], extra: dict) -> None:
         """Writes the results and drops the checkpoints, all at once. extra: further entries of `config.json`."""
@@ -149,11 +156,11 @@ class RunFolder:
         with held_back():
             self._require_same()
             try:
-                commit.replace_together(self.path, files, [*_apart(self.path), CURRENT, PREVIOUS])
+                commit.replace_together(self.path, files, [*_apart(self.path), APART, CURRENT, PREVIOUS])
             except OSError as error:
                 raise self._not_finished(error) from None
             self.complete = True
-        self._draw(history, _title(result))
+        self._draw(history, _title(result), result.get("best_epoch"))
 
     def _not_finished(self, error: OSError) -> InputError:
         where, how = "The trained model is in the checkpoint", "make room"
@@ -175,14 +182,14 @@ class RunFolder:
                 try:
                     files = model_files(model, extra) | {HISTORY: history_csv(self.state.history).encode()}
                     commit.replace_together(self.path, files, _apart(self.path))
-                    self._draw(self.state.history, "interrupted run")
+                    self._draw(self.state.history, "interrupted run", self.state.best_epoch)
                 except (OSError, InputError) as error:
                     print(f"warning: the model so far is in the checkpoint alone: {error}", file=sys.stderr)
             return what_is_saved(self.path, self._saved)
 
-    def _draw(self, history: list[dict], title: str) -> None:
+    def _draw(self, history: list[dict], title: str, kept: int | None) -> None:
         """A picture never costs a result."""
-        save_picture(self.path / CURVES, lambda: curves_png(history, title))
+        save_picture(self.path / CURVES, lambda: curves_png(history, title, kept))
 
     def _require_same(self) -> None:
         if not self._claim.holds:

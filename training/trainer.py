@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from foundation.interrupts import held_back
-from preprocessing.deepctr import CallbackList
+from preprocessing.deepctr import CallbackList, EarlyStopping
 from preprocessing.errors import InputError
 from preprocessing.values import as_count, is_number, shown
 from training import distributed
 from training.checkpoint import EpochProgress, TrainingState
+from training.epoch_lines import EpochLines
 from training.guard import Guard
 from training.metrics import metrics
 from training.monitors import figures_for_callbacks, require_figures, require_validation_figures
@@ -39,7 +38,7 @@ class TrainOptions:
         evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
     lr_schedule: "constant", or "linear", which lets the learning rate fall to 0 over all epochs.
     checkpoint_minutes: time after which an epoch under way is saved; every finished epoch is.
-    verbose: 0 silent, 1 progress bar, 2 one line an epoch.
+    verbose: 0 silent, 1 a progress bar on a terminal and one line an epoch, 2 the line alone.
     """
 
     batch_size: int = 256
@@ -127,6 +126,8 @@ class Trainer:
             state.restore(model, self.optimizer)
         self.objective = self.group.wrap(Objective(model, options.precision), self.tables)
         self.group.require_same(lambda: _description(model, train, validation, options))
+        stoppable = any(isinstance(one, EarlyStopping) for one in callbacks.callbacks)
+        self.shown = EpochLines(options.verbose, options.epochs, options.patience, len(train), state, stoppable)
         callbacks.on_train_begin()
         model.stop_training = False
         self._saved_at = time.monotonic()
@@ -152,9 +153,8 @@ class Trainer:
                 result = score_split(model, validation, precision=options.precision, training=True)
                 logs |= {f"val_{name}": value for name, value in result.items()}
             state.record(logs, model, self.optimizer)
-            if options.verbose == 2 and self.group.is_main:
-                print(_epoch_line(state.epoch, options.epochs, logs))
             self._save(state)
+            self.shown.show(state, logs)
             figures = figures_for_callbacks(logs)
             callbacks.on_epoch_end(state.epoch - 1, figures)
             require_figures(callbacks.callbacks, figures)
@@ -174,7 +174,7 @@ class Trainer:
         progress = (state.progress or EpochProgress.start(len(train))).to(labels.device)
         guard = Guard(model, train, self.options.precision, epoch)
         start = time.perf_counter() - progress.seconds
-        for rows in _progress(order, progress, epoch, self.options):
+        for rows in self.shown.batches(order, progress, self.options.batch_size, state):
             step = progress.rows // self.options.batch_size + 1
             self._schedule_lr(epoch + progress.rows / len(train))
             self.group.seed(model.seed, epoch, progress.rows)
@@ -256,31 +256,6 @@ def _summary(progress: EpochProgress, count: int, result: dict[str, float], seco
     means = {name: float(total) / count for name, total in progress.sums.items()}
     logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
     return logs | result | {"seconds": seconds, "rows_per_second": count / seconds}
-
-
-def _progress(order: Tensor, progress: EpochProgress, epoch: int, options: TrainOptions) -> Iterator[Tensor]:
-    """The batches that are left, with a bar of the running mean of each loss, read a few times a second only."""
-    bar = tqdm(
-        total=math.ceil(len(order) / options.batch_size),
-        initial=progress.rows // options.batch_size,
-        disable=options.verbose != 1 or not distributed.current().is_main,
-        desc=f"epoch {epoch + 1}/{options.epochs}",
-        leave=False,
-    )
-    with bar:
-        for rows in order[progress.rows :].split(options.batch_size):
-            if len(rows) == 0:
-                return  # `split` of no rows is one empty batch
-            yield rows
-            if bar.update():
-                means = {name: float(total) / progress.rows for name, total in progress.sums.items()}
-                bar.set_postfix({name: f"{mean:.4f}" for name, mean in means.items()}, refresh=False)
-
-
-def _epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
-    shown = {name: value for name, value in logs.items() if name not in ("seconds", "rows_per_second")}
-    values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
-    return f"epoch {epoch}/{epochs}  {logs['seconds']:.1f} s  {logs['rows_per_second']:,.0f} rows/s  {values}"
 
 
 def score_split(

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from tqdm import tqdm
 
 from experiment.main import Interrupted
+from foundation.progress import progress_bar
 from leaderboard.filed import require_data
 from leaderboard.jobs import FIRST_SEED
 from leaderboard.measures.entries import file_entry, read_entries
@@ -51,7 +51,7 @@ def write_audit(
     for entry in read_entries(path):  # before anything is measured
         require_data(path, entry, raw.fingerprint)
     try:
-        for protocol, seed in tqdm(pairs, unit="audit", disable=quiet):
+        for protocol, seed in progress_bar(pairs, quiet=quiet, unit="audit"):
             entry = {
                 "dataset": raw.name,
                 "data_sha256": raw.fingerprint,

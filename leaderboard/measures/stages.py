@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from experiment.main import Interrupted
+from foundation.progress import progress_bar
 from foundation.run_files import is_finished
 from leaderboard.families import entrant, is_two_tower
 from leaderboard.filed import require_data
@@ -100,7 +100,7 @@ def measure_stages(raw: RawData, jobs: list[Job], runner: Runner, path: Path, qu
 def _measure(raw: RawData, stages: list[_Stage], runner: Runner, path: Path, quiet: bool) -> list[Job]:
     """Files an entry a model. Returns the jobs whose run folder is not there."""
     missing: list[Job] = []
-    with tqdm(total=sum(len(stage.models) for stage in stages), unit="model", disable=quiet) as bar:
+    with progress_bar(quiet=quiet, total=sum(len(stage.models) for stage in stages), unit="model") as bar:
         for stage in stages:
             if not stage.models:
                 continue

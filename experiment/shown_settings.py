@@ -1,0 +1,116 @@
+"""The settings in force, as a run shows them when it begins."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+import torch
+
+from experiment.options import FILLED_IN, SCRIPT_ARGUMENTS, Options, parse_options
+from foundation.shown import shortened, visible, visible_lines
+from model import MODELS, default_settings, name_of
+from model.base import CTRModel
+from model.effects import constructor_defaults, idle_settings
+from model.layers.tables import table_size
+from preprocessing.dataset import Dataset
+from training import distributed
+
+DATA = ("protocol", "seed", "max_rows", "sample_rate", "pid_placement")
+TRAINING = (
+    *("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience", "precision", "embedding_optimizer"),
+    *("published_eval_mode", "checkpoint_minutes"),
+)
+UPDATES = {"dense": "all updated in each step", "rowwise": "of which a step updates those of its batch"}
+MARK = "*"
+WIDTH, INDENT = 100, 10
+LONGEST = 60  # of a value
+
+
+def settings_text(model: CTRModel, data: Dataset, options: Options, place: str | None) -> str:
+    """Data, protocol, model, device and every setting, those that are not the default marked.
+
+    The defaults are those of the model on the script's data set, and of the constructor of a model that is not in the
+    table. Settings that do nothing beside the others are left out. place: where the run goes on, None for a new one.
+    """
+    leak = "yes, test results are better than they should be" if data.protocol.leaks_labels else "no"
+    lines = [
+        visible_lines(data.summary()),
+        f"Leaks test labels: {leak}",
+        f"Model: {_model_line(model)}",
+        f"Device: {_device_line(options)}",
+        f"Settings ({MARK} is not the default):",
+        *(line for title, group in _groups(model, options).items() for line in _wrapped(title, group)),
+    ]
+    return "\n".join([*lines, *([f"Continued: the run as it was {place}"] if place else [])])
+
+
+def _model_line(model: CTRModel) -> str:
+    name = name_of(model)
+    title = MODELS[name].title if name in MODELS else visible(name)
+    update = UPDATES.get(model.embedding_optimizer)
+    tables = f", {table_size(model):,} of them in embeddings, {update}" if update else ""
+    # Trees have none before they have grown.
+    return f"{title}, {model.num_parameters:,} parameters{tables}" if model.num_parameters else title
+
+
+def _device_line(options: Options) -> str:
+    processes, threads = distributed.current().size, torch.get_num_threads()
+    texts = [_marked(options.device, _usual(options).device)]
+    texts += [f"{processes} processes"] * (processes > 1)
+    return ", ".join([*texts, f"{threads} thread{'s' * (threads > 1)}{' each' * (processes > 1)}"])
+
+
+def _usual(options: Options) -> Options:
+    """What the script does without options."""
+    return parse_options(options.dataset, None, ["--model_name", options.model_name])
+
+
+def _groups(model: CTRModel, options: Options) -> dict[str, list[str]]:
+    """The settings by what they are of, each as "name=value", marked if it is not the default."""
+    usual, name = _usual(options), name_of(model)
+    chosen = {"embedding_optimizer": model.embedding_optimizer}  # by size, if it was not asked for
+    settings = vars(options) | chosen
+    defaults = vars(usual) | (chosen if options.embedding_optimizer is None else {})
+    own = constructor_defaults(type(model))
+    arguments = {**own, **model.settings}
+    table = default_settings(name, options.dataset) if name in MODELS else {}
+    idle = idle_settings(type(model), {name: settings[name] for name in TRAINING} | arguments)
+    apart = {*idle, *FILLED_IN, *SCRIPT_ARGUMENTS} - {"dnn_dropout"}
+    return {
+        "data": _listed({name: settings[name] for name in DATA}, defaults),
+        "training": _listed({name: settings[name] for name in TRAINING if name not in idle}, defaults),
+        "model": _listed({name: value for name, value in arguments.items() if name not in apart}, {**own, **table}),
+    }
+
+
+def _listed(settings: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
+    """Without those that were not given and need not be."""
+    return [
+        f"{visible(name)}={_marked(value, defaults.get(name))}"
+        for name, value in settings.items()
+        if (value, defaults.get(name)) != (None, None)
+    ]
+
+
+def _marked(value: Any, default: Any) -> str:
+    return _text(value) + MARK * (_text(value) != _text(default))
+
+
+def _text(value: Any) -> str:
+    """As --set takes it, without spaces."""
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
+    return shortened(text, LONGEST)
+
+
+def _wrapped(title: str, group: list[str]) -> list[str]:
+    begin = f"  {title:<{INDENT}}"
+    return textwrap.wrap(
+        " ".join(group),
+        WIDTH,
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
