@@ -25,7 +25,7 @@ class TestSettings:
             model.fit(dataset.train, batch_size=number(64), epochs=number(1), initial_epoch=number(0), verbose=0)
         assert one.predict(dataset.test, batch_size=kind(64)).tolist() == other.predict(dataset.test).tolist()
 
-    @pytest.mark.parametrize("wrong", ["64", 64.5, None, [64], 2**70, -(2**70), True])
+    @pytest.mark.parametrize("wrong", ["64", 64.5, [64], 2**70, -(2**70), True])
     @pytest.mark.parametrize("name", ["batch_size", "epochs", "initial_epoch"])
     def test_anything_else_is_refused(self, dataset, name, wrong):
         model = small_model("dssm", dataset)

@@ -63,8 +63,8 @@ def require_figures(callbacks: Sequence, figures: dict[str, float]) -> None:
             raise InputError(f"A callback monitors '{monitor}', which no epoch has. Known: {known}.{_hint(monitor)}")
 
 
-def _hint(monitor: str) -> str:
-    name = monitor.removeprefix("val_")
+def _hint(monitor: Any) -> str:
+    name = str(monitor).removeprefix("val_")
     return f" Name it at compile, metrics=[{name!r}]." if name in FIGURES else ""
 
 
