@@ -212,8 +212,9 @@ without both.
 
 ## What differs
 
-- **The loss is a mean over the batch**, there it is a sum. With the same `l2_reg_...`, l2 is therefore stronger here by the
-  number of rows in a batch: divide what you used there by the batch size. For sgd, multiply the learning rate by it.
+- **The loss is a mean over the batch**, there it is a sum. With the same `l2_reg_...`, l2 is therefore stronger here
+  by the number of rows in a batch: divide what you used there by the batch size. For sgd, multiply the learning rate
+  by it.
 - **Options that do nothing are refused**, with a message that says why, and so are unknown ones.
 - **`fit` ends with the weights of the epoch with the best validation AUC**, where there are validation rows.
 - **An instance of an optimiser** learns with l2 as its name does: `fit` adds the gradient 2 l2 w before each step,
