@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import UnionType
-from typing import Union, get_args, get_origin, get_type_hints
+from typing import Union, get_args, get_origin
 
 from preprocessing.errors import InputError
 
@@ -54,12 +54,6 @@ def place(text: str) -> str:
 
 def folder(text: str) -> Path:
     return Path(place(text))
-
-
-def annotation_of(of: type, argument: str):
-    """The type of a constructor's argument, whichever base class takes it."""
-    hints = (get_type_hints(base.__init__) for base in of.__mro__)
-    return next(found[argument] for found in hints if argument in found)
 
 
 def suits(value, annotation) -> bool:

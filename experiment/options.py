@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from experiment import processes
-from experiment.arguments import MOST, Parser, annotation_of, as_annotated, folder, number, place, plain_value, suits
+from experiment.arguments import MOST, Parser, as_annotated, folder, number, place, plain_value, suits
 from experiment.published_flags import add_published_flags, translate
 from model import MODELS, default_settings, find_model
 from model.base import TwoTower
 from model.effects import Idle, constructor_defaults, idle_settings
 from model.layers.tables import EMBEDDING_OPTIMIZERS
+from model.signature import keyword_parameters
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
@@ -260,7 +261,7 @@ def _model_arguments(name: str, given: dict) -> dict:
             raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
         if argument in arguments:
             raise InputError(f"{argument} of {name} is set twice. Received: {entry!r} as well. Leave one out.")
-        value, annotation = plain_value(text), annotation_of(MODELS[name].model_class, argument)
+        value, annotation = plain_value(text), keyword_parameters(MODELS[name].model_class)[argument].annotation
         if not suits(value, annotation):
             kind = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
             most = f", whole numbers at most {MOST[int]}" if "int" in kind else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -92,76 +93,75 @@ def _train(
     folder: RunFolder | ReadOnlyFolder,
     config: dict,
 ) -> dict:
-    """Trains, evaluates, and writes the folder. Returns the result."""
-    extra = {
-        "model": config["model_name"],
-        "dataset": data.name,
-        "protocol": options.protocol,
-        **data.encoding_json(),
-    }
-    try:
-        with _tracking(data, options, folder, config) as tracking:
-            result = _measure(model, data, options, preprocess_seconds, folder, config, tracking)
-            folder.finish(model, result, folder.state.history, model.known_with(extra))
-            if tracking:
-                tracking.finish(result)
-    except KeyboardInterrupt:
-        stops.end()
-        raise Interrupted(folder.interrupted(model, model.known_with(extra))) from None
+    """Trains, scores, and writes the folder. Returns `result.json`."""
+    name = config["model_name"]
+    extra = {"model": name, "dataset": data.name, "protocol": options.protocol, **data.encoding_json()}
+    entry = _entry(name)
+    with _left_usable(folder, model, extra), _tracking(data, options, folder, config) as tracking:
+        record = begin_record(options.data_path, folder.state and folder.state.place)
+        start = time.perf_counter()
+        with waiting_for_the_cause():
+            _fit(model, data, options, folder, [tracking] if tracking else None)
+            trained = time.perf_counter()
+            test = data.test.to(model.device)
+            logits = split_logits(model, test)
+            scores = {"validation": model.evaluate(data.validation), "test": split_metrics(test, logits)}
+        result = make_result(
+            dataset=data,
+            model_name=name,
+            scores=scores,
+            calibration=calibration(test.labels.cpu().numpy(), click_probability(logits.cpu().numpy())),
+            paper=entry.paper.get(data.name),
+            parameters=model.num_parameters,
+            paper_parameters=entry.paper_parameters.get(data.name),
+            history=folder.state.history,
+            best_epoch=folder.state.best_epoch,
+            seconds={
+                "preprocess": preprocess_seconds,
+                "train": trained - start,
+                "evaluate": time.perf_counter() - trained,
+            },
+            config=config,
+        )
+        result |= {IDENTITY: folder.identity, RUN: end_record(record)}
+        folder.finish(model, result, folder.state.history, model.known_with(extra))
+        if tracking:
+            tracking.finish(result)
     return result
 
 
-def _measure(
+def _fit(
     model: CTRModel,
     data: Dataset,
     options: Options,
-    preprocess_seconds: float,
     folder: RunFolder | ReadOnlyFolder,
-    config: dict,
-    tracking: Callback | None,
-) -> dict:
-    """Trains and scores. Returns `result.json`."""
-    record = begin_record(options.data_path, folder.state and folder.state.place)
-    entry = _entry(config["model_name"])
-    start = time.perf_counter()
-    with waiting_for_the_cause():
-        model.fit(
-            data.train,
-            validation_data=data.validation,
-            batch_size=options.batch_size,
-            epochs=options.epochs,
-            patience=options.patience,
-            precision=options.precision,
-            published_eval_mode=options.published_eval_mode,
-            lr_schedule=options.lr_schedule,
-            checkpoint_minutes=options.checkpoint_minutes,
-            verbose=0 if options.quiet else 1,
-            callbacks=[tracking] if tracking else None,
-            state=folder.state,
-            on_epoch=folder.save_state,
-        )
-        trained = time.perf_counter()
-        test = data.test.to(model.device)
-        logits = split_logits(model, test)
-        scores = {"validation": model.evaluate(data.validation), "test": split_metrics(test, logits)}
-    result = make_result(
-        dataset=data,
-        model_name=config["model_name"],
-        scores=scores,
-        calibration=calibration(test.labels.cpu().numpy(), click_probability(logits.cpu().numpy())),
-        paper=entry.paper.get(data.name),
-        parameters=model.num_parameters,
-        paper_parameters=entry.paper_parameters.get(data.name),
-        history=folder.state.history,
-        best_epoch=folder.state.best_epoch,
-        seconds={
-            "preprocess": preprocess_seconds,
-            "train": trained - start,
-            "evaluate": time.perf_counter() - trained,
-        },
-        config=config,
+    callbacks: list[Callback] | None,
+) -> None:
+    model.fit(
+        data.train,
+        validation_data=data.validation,
+        batch_size=options.batch_size,
+        epochs=options.epochs,
+        patience=options.patience,
+        precision=options.precision,
+        published_eval_mode=options.published_eval_mode,
+        lr_schedule=options.lr_schedule,
+        checkpoint_minutes=options.checkpoint_minutes,
+        verbose=0 if options.quiet else 1,
+        callbacks=callbacks,
+        state=folder.state,
+        on_epoch=folder.save_state,
     )
-    return result | {IDENTITY: folder.identity, RUN: end_record(record)}
+
+
+@contextlib.contextmanager
+def _left_usable(folder: RunFolder | ReadOnlyFolder, model: CTRModel, extra: dict) -> Iterator[None]:
+    """On Ctrl-C writes the model so far, and says by `Interrupted` what there is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stops.end()
+        raise Interrupted(folder.interrupted(model, model.known_with(extra))) from None
 
 
 def _tracking(data: Dataset, options: Options, folder: RunFolder | ReadOnlyFolder, config: dict):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from foundation.errors import InputWarning
+from model.description import describe
 from model.devices import device_of
 from model.effects import Idle, check_arguments, check_options, constructor_defaults, effective
 from model.layers.mixed_embedding import check_one_size
@@ -23,7 +24,7 @@ from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
 from model.signature import ConstructorSignature, TowerArguments
 from model.sources import Input, Source, as_source, encoding_of, labelled_source, set_apart, validation_source
-from model.whole_file import declare_safe, for_file, from_file
+from model.whole_file import WholeFile
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Features, Split
 from preprocessing.deepctr import Callback, CallbackList, History
@@ -62,7 +63,7 @@ def _editable(part: nn.Module) -> Iterable[tuple[str, str]]:
     return getattr(part, "editable", {}).items()
 
 
-class CTRModel(nn.Module, ABC):
+class CTRModel(WholeFile, nn.Module, ABC):
     """A model of the click probability, with deepctr-torch's compile / fit / predict / evaluate.
 
     A subclass implements `output`, and `losses` if it learns from more than clicks.
@@ -82,6 +83,7 @@ class CTRModel(nn.Module, ABC):
     # Settings that do nothing for a model, and why (`model.effects`), as clauses: "which has no linear part".
     without_effect: ClassVar[dict[str, str]] = {}
     __signature__ = ConstructorSignature()
+    arguments: dict[str, Any]  # of the constructor, as given
     # How many epochs pass before one can be without improvement: the first is the best so far.
     epochs_before_patience = 1
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
@@ -147,19 +149,6 @@ class CTRModel(nn.Module, ABC):
             self.__dict__["arguments"] = arguments
             check_arguments(cls, arguments)
         return self
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        declare_safe(cls)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For `torch.save(model, path)` and copies, optimiser and history included."""
-        state = self.__dict__.copy()
-        return state | ({"optim": for_file(state["optim"])} if "optim" in state else {})
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        from_file(state.get("optim"))
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
@@ -241,19 +230,7 @@ class CTRModel(nn.Module, ABC):
 
     def __repr__(self) -> str:
         """A line of what it is, then torch's tree of modules."""
-        return f"{self._line()}\n{super().__repr__()}"
-
-    def _line(self) -> str:
-        sizes = sorted({getattr(column, "embedding_dim", 0) for column in self.columns} - {0})
-        parts = [f"{self.num_parameters:,} parameters", *self._feature_counts()]
-        if sizes:
-            parts.append(f"embeddings of {' to '.join(map(str, sizes[:1] + sizes[1:][-1:]))}")
-        known = self.encoding is not None if self.history is None else bool(self.history.epoch)
-        state = "trained" if known else "not trained" if hasattr(self, "optim") else "not compiled"
-        return f"{type(self).__name__}: {', '.join(parts)}, on {self.device}; {state}"
-
-    def _feature_counts(self) -> list[str]:
-        return [f"{len(self.columns)} features"]
+        return f"{describe(self)}\n{super().__repr__()}"
 
     # -- training and evaluation, as in deepctr-torch -----------------------------------------------------------------
 
@@ -474,9 +451,6 @@ class TwoTower(CTRModel):
         self.check_sizes(item_columns)
         self.user_columns, self.item_columns = list(user_columns), list(item_columns)
         self.user_id, self.item_id = id_column(user_columns), id_column(item_columns)
-
-    def _feature_counts(self) -> list[str]:
-        return [f"{len(self.user_columns)} user features", f"{len(self.item_columns)} item features"]
 
     @abstractmethod
     def encode_user(self, features: Features) -> Tensor | list[Tensor]:

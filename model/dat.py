@@ -59,10 +59,9 @@ class DAT(TwoTower):
             )
         self.mimic_weight = mimic_weight
         size = last_size(dnn_hidden_units)
-        linear_output = True
-        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, size, linear_output, dnn_activation)
-        self.user_side = SideTower(self.user_columns, *tower)
-        self.item_side = SideTower(self.item_columns, *tower)
+        tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, size)
+        self.user_side = SideTower(self.user_columns, *tower, linear_output=True, activation=dnn_activation)
+        self.item_side = SideTower(self.item_columns, *tower, linear_output=True, activation=dnn_activation)
         self.user_augmented_embedding = _table(self.user_columns, self.user_id, size, init_std)
         self.item_augmented_embedding = _table(self.item_columns, self.item_id, size, init_std)
         self.cosine = CosineScore(gamma)

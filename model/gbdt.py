@@ -24,7 +24,7 @@ from preprocessing.feature_columns import Column
 from preprocessing.lists import Bags
 from training.checkpoint import TrainingState
 from training.epoch_lines import EpochLines
-from training.metrics import metrics
+from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures
 from training.optim import learning_rate
 from training.trainer import TrainOptions
@@ -173,7 +173,7 @@ class GBDT(CTRModel):
         callbacks.on_train_begin()
         self.stop_training = False
         staged = {prefix: forest.per_tree(torch.from_numpy(x)) for prefix, (x, _, _) in rows.items()}
-        names = ("auc", "logloss", *(name for name in self.metrics_names[1:] if name != "gauc"))
+        names = of_training(self.metrics_names[1:])  # of validation rows as well, whose users are not read
         for trees in range(1, forest.num_trees + 1):
             callbacks.on_epoch_begin(state.epoch)
             self.forest.load(forest.first(trees))

@@ -24,7 +24,23 @@ LAYERS = ("torch.nn.modules", "deepctr_torch.layers")
 NUMBERS = (np.int32, np.int64, np.float32, np.float64)  # vocabulary sizes and settings often are of these
 
 
-def declare_safe(model_class: type[nn.Module]) -> None:
+class WholeFile:
+    """Of a model: its part in `torch.save(model, path)` and in copies, optimiser and history included."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        _declare_safe(cls)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        return state | ({"optim": _for_file(state["optim"])} if "optim" in state else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        _from_file(state.get("optim"))
+
+
+def _declare_safe(model_class: type[nn.Module]) -> None:
     """Lets plain `torch.load` build models of this class, from the layers that are defined by now."""
     packages = (*LAYERS, model_class.__module__.partition(".")[0])
     layers = [part for part in _below(nn.Module) if any(_is_of(part, package) for package in packages)]
@@ -44,10 +60,10 @@ def declare_safe(model_class: type[nn.Module]) -> None:
     )
 
 
-def for_file(optimizer: Any) -> Any:
+def _for_file(optimizer: Any) -> Any:
     """A copy of an optimiser whose state is a plain dict; `torch.load` fills no `defaultdict`."""
     if isinstance(optimizer, Together):
-        return Together(*map(for_file, optimizer.parts))
+        return Together(*map(_for_file, optimizer.parts))
     if not isinstance(optimizer, torch.optim.Optimizer):
         return optimizer
     optimizer = copy.copy(optimizer)
@@ -55,7 +71,7 @@ def for_file(optimizer: Any) -> Any:
     return optimizer
 
 
-def from_file(optimizer: Any) -> None:
+def _from_file(optimizer: Any) -> None:
     """Makes such a copy, once it is read, what it is a copy of."""
     for part in optimizer.parts if isinstance(optimizer, Together) else [optimizer]:
         if isinstance(part, torch.optim.Optimizer):

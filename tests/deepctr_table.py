@@ -46,10 +46,10 @@ CONSTRUCTORS = [
     Part("dnn_dropout", "same"),
     Part("dnn_use_bn", "same"),
     Part("init_std", "same"),
-    Part("l2_reg_linear", "other", "Beside a mean loss; see below. AutoInt has it here, too."),
-    Part("l2_reg_embedding", "other", "Beside a mean loss; see below."),
-    Part("l2_reg_dnn", "other", "Beside a mean loss; see below."),
-    Part("l2_reg_cross", "other", "DCN. Beside a mean loss; see below.", 0.0),
+    Part("l2_reg_linear", "other", "Beside a mean loss; see above. AutoInt has it here, too."),
+    Part("l2_reg_embedding", "other", "Beside a mean loss; see above."),
+    Part("l2_reg_dnn", "other", "Beside a mean loss; see above."),
+    Part("l2_reg_cross", "other", "DCN. Beside a mean loss; see above.", 0.0),
     Part("seed", "more", "Also of the order of rows and of dropout: training repeats to the bit."),
     Part("task", "other", "`'binary'` alone; others are refused, because these models predict clicks."),
     Part("device", "same"),
@@ -72,7 +72,7 @@ METHODS = [
 
 ARGUMENTS = {
     "compile": [
-        Part("optimizer", "more", "A name or an instance; both learn with l2. See below.", "adam"),
+        Part("optimizer", "more", "A name or an instance; both learn with l2, see above.", "adam"),
         Part("loss", "more", "A name, a function or a module. `None` is the default here.", "binary_crossentropy"),
         Part(
             "metrics", "more", "`None`: all of auc, logloss, gauc that apply, where `evaluate` returns nothing there."
@@ -193,7 +193,7 @@ COLUMNS = {  # the classes of the installed package
 
 HEAD = """# deepctr-torch's interface
 
-What people type who know deepctr-torch works here with another import:
+Scripts that use deepctr-torch work here when the import of the model is changed:
 
 ```python
 from deepctr_torch.callbacks import EarlyStopping
@@ -212,9 +212,9 @@ without both.
 
 ## What differs
 
-- **The loss is a mean over the batch**, there it is a sum. With the same `l2_reg_...` the pull of l2 is therefore as
-  many times stronger here as a batch has rows: divide what you used there by the batch size. For sgd, multiply the
-  learning rate by it.
+- **The loss is a mean over the batch**, there it is a sum. With the same `l2_reg_...`, l2 is therefore stronger here
+  by the number of rows in a batch: divide what you used there by the batch size. For sgd, multiply the learning rate
+  by it.
 - **Options that do nothing are refused**, with a message that says why, and so are unknown ones.
 - **`fit` ends with the weights of the epoch with the best validation AUC**, where there are validation rows.
 - **An instance of an optimiser** learns with l2 as its name does: `fit` adds the gradient 2 l2 w before each step,
@@ -232,7 +232,7 @@ without both.
 - **Whole models in files**: `torch.save(model, path)` and plain `torch.load(path)` work for a model that was trained on
   arrays, optimiser and history included. One that was trained on a `Split` knows its encoding, and one with a loss
   function of your own holds that: these take `torch.load(path, weights_only=False)`. `model.save(folder)` and
-  `model.load_model` need no trust, and outlive changes of the code ([checkpoints](checkpoints.md)).
+  `model.load_model` do not need that, and still work when the code has changed ([checkpoints](checkpoints.md)).
 
 ## Tables
 

@@ -10,6 +10,7 @@ from serving_helpers import dataset, random_model, ranker_of
 
 from foundation.shown import columns
 from model import MODELS, build_model, load_model
+from model.description import describe
 from preprocessing.arrays import Arrays
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
@@ -117,23 +118,25 @@ class TestModel:
 
     def test_how_far_it_is(self, data, tmp_path):
         model = small_model("dssm", data)
-        assert model._line().endswith("on cpu; not trained")
+        assert describe(model).endswith("on cpu; not trained")
         fit(model, data, epochs=1)
-        assert model._line().endswith("on cpu; trained")
+        assert describe(model).endswith("on cpu; trained")
         model.save(tmp_path)
-        assert load_model(tmp_path)._line() == model._line()
+        assert describe(load_model(tmp_path)) == describe(model)
 
     def test_a_model_whose_training_failed_at_once_is_not_trained(self, data):
         model = small_model("dssm", data)
         model.losses = None
         with pytest.raises(TypeError):
             fit(model, data)
-        assert model._line().endswith("not trained")
+        assert describe(model).endswith("not trained")
 
     def test_sizes_of_embeddings(self):
         sizes = [SparseFeat("a", 3, 4), SparseFeat("b", 3, 16), SparseFeat("c", 3, 8)]
-        model = build_model("lr", FeatureColumns(sizes[:2], sizes[2:]))
-        assert ", embeddings of 4 to 16, " in model._line()
+        columns = FeatureColumns(sizes[:2], sizes[2:])
+        assert ", embeddings of 4 to 16, " in describe(build_model("wide_and_deep", columns))
+        for name in ("lr", "gbdt"):  # which have none
+            assert "embeddings" not in describe(build_model(name, columns))
 
 
 class TestRanker:

@@ -623,13 +623,6 @@ class TestGrowingHistory:
     def test_has_a_row_for_every_epoch_that_is_done(self, tmp_path):
         assert self.seen(tmp_path) == [0, 1, 2]
         assert len(pd.read_csv(tmp_path / self.HISTORY)) == 3
-
-    def test_ends_as_it_would_be_written_at_once(self, tmp_path):
-        run = Run(tmp_path, "--epoch", 3)
-        run()
-        assert (tmp_path / self.HISTORY).read_text() == pd.DataFrame(
-            pd.read_csv(tmp_path / self.HISTORY).to_dict("records")
-        ).to_csv(index=False)
         assert set(content(tmp_path)) == RESULTS
 
     def test_goes_on_after_a_resume(self, tmp_path):

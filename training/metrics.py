@@ -33,6 +33,15 @@ def check_names(names: Sequence[str] | None) -> list[str]:
     return list(given)
 
 
+def of_training(named: Sequence[str]) -> tuple[str, ...]:
+    """The metrics of an epoch's training rows; GAUC is of validation rows alone. named: those given at `compile`.
+
+    >>> of_training(["acc", "gauc"])
+    ('auc', 'logloss', 'acc')
+    """
+    return ("auc", "logloss", *(name for name in named if name != "gauc"))
+
+
 def metrics(
     labels: np.ndarray,
     logits: np.ndarray,

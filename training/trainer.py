@@ -18,7 +18,7 @@ from training import distributed
 from training.checkpoint import EpochProgress, TrainingState
 from training.epoch_lines import EpochLines
 from training.guard import Guard
-from training.metrics import metrics
+from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures, require_validation_figures
 from training.precision import autocast, check_precision
 from training.rowwise import row_parameters
@@ -199,8 +199,7 @@ class Trainer:
         self.group.agree_on_buffers(model)
         self._merge(progress)
         weights = None if train.weights is None else train.weights[order].cpu().numpy()
-        # GAUC is of validation rows alone.
-        names = ("auc", "logloss", *(name for name in model.metrics_names[1:] if name != "gauc"))
+        names = of_training(model.metrics_names[1:])
         result = self.group.once(
             lambda: metrics(labels[order].cpu().numpy(), progress.logits[order].cpu().numpy(), None, weights, names)
         )

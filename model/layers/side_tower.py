@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ class SideTower(nn.Module):
     def __init__(
         self,
         columns: list[Column],
-        hidden_units: tuple[int, ...],
+        hidden_units: Sequence[int],
         dropout: float = 0.0,
         use_bn: bool = True,
         init_std: float = 1e-4,
@@ -61,7 +61,7 @@ class VectorsTower(nn.Module):
     def __init__(
         self,
         columns: list[Column],
-        hidden_units: tuple[int, ...],
+        hidden_units: Sequence[int],
         dropout: float = 0.0,
         use_bn: bool = True,
         init_std: float = 1e-4,

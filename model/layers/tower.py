@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class Tower(nn.Module):
     def __init__(
         self,
         input_size: int,
-        hidden_units: tuple[int, ...],
+        hidden_units: Sequence[int],
         dropout: float = 0.0,
         use_bn: bool = True,
         linear_output: bool = False,
@@ -56,7 +56,7 @@ class Tower(nn.Module):
         return outputs
 
 
-def last_size(hidden_units: tuple[int, ...]) -> int:
+def last_size(hidden_units: Sequence[int]) -> int:
     """Size of a tower's last layer. Raises `InputError` if there is none, or one that is not positive."""
     if not hidden_units or min(hidden_units) < 1:
         raise InputError(f"A tower needs at least one layer of positive size. Received: {tuple(hidden_units)}.")

@@ -163,7 +163,7 @@ class TestWhatIsLeft:
             (AutoInt, DENSE, "AutoInt's interacting layers relate sparse and list columns"),
             (COLD, DENSE, "COLD weighs sparse and list columns"),
             (COLD, [], "COLD without a tower"),
-            (DCN, [], "DCN crosses the features of dnn_feature_columns|DCN needs a cross layer"),
+            (DCN, [], "DCN crosses the features of dnn_feature_columns"),
         ],
     )
     def test_too_little_is_refused(self, model_class, columns, message):

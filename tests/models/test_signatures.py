@@ -11,7 +11,6 @@ from typing import Unpack, get_args, get_origin, get_type_hints
 import pytest
 from zoo import COLUMNS, NAMES, build
 
-from experiment.arguments import annotation_of
 from experiment.options import parse_options
 from model import MODELS
 from model.base import CTRModel, TwoTower
@@ -36,7 +35,10 @@ class TestSignature:
         assert {key: entry.default for key, entry in named.items()} == {key: defaults[key] for key in named}
         assert named.keys() == MODELS[name].arguments
         assert {"seed", "device", "gpus", "task"} < named.keys()
-        assert all(entry.annotation == annotation_of(model_class, key) for key, entry in named.items())
+        hints: dict = {}
+        for each in reversed(model_class.__mro__):
+            hints |= get_type_hints(each.__init__)
+        assert all(entry.annotation == hints[key] for key, entry in named.items())
         others = [entry.kind for key, entry in parameters.items() if key not in named]
         assert set(others) == {Parameter.POSITIONAL_OR_KEYWORD}
 
