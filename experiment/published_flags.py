@@ -16,7 +16,7 @@ import torch
 from experiment.arguments import Parser, number, place
 from experiment.processes import local_rank
 from preprocessing.errors import InputError
-from preprocessing.taobao_place import taobao_folder
+from published.taobao_place import taobao_folder
 
 TRUTH = {"true": True, "false": False, "1": True, "0": False}
 TAOBAO_PATHS = ("profile_path", "ad_path", "user_path")

@@ -1,1 +1,1 @@
-"""`layers.interaction`, as the published code imports it; this project's layers are in `model.layers`."""
+"""`layers.interaction`, which the published code imports; this project's layers are in `model.layers`."""

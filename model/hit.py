@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from model.base import Output, TwoTower
 from model.effects import Idle
-from model.hit_tower import hit_arguments
 from model.layers.cosine import NO_COSINE
 from model.layers.fe_block import FEBlock
 from model.layers.generator import Generators
@@ -29,6 +28,7 @@ from model.signature import TowerArguments
 from preprocessing.dataset import Features
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
+from published.hit_tower import hit_arguments
 
 
 class HIT(TwoTower):
@@ -144,7 +144,7 @@ def HitTower(
     item_input_for_recon: list[Column],
     **published,
 ) -> HIT:
-    """HIT by the keywords of its release (`model.hit_tower`)."""
+    """HIT by the keywords of its release (`published.hit_tower`)."""
     sides = (user_dnn_feature_columns, item_dnn_feature_columns)
     return HIT(*sides, **hit_arguments(*sides, user_input_for_recon, item_input_for_recon, **published))
 
