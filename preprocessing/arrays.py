@@ -149,7 +149,10 @@ def _by_name(x: Mapping[str, np.ndarray] | Sequence[np.ndarray], columns: list[C
 def _array(x: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     if name not in x:
         raise InputError(f"Feature '{name}' is missing from the input. Received: {', '.join(map(str, x))}.")
-    return np.asarray(x[name])
+    try:
+        return np.asarray(x[name])
+    except ValueError:  # lists of several lengths
+        raise InputError(f"The rows of feature '{name}' differ in length. Pad each list with 0.") from None
 
 
 def _check_lengths(column: VarLenSparseFeat, array: np.ndarray, longest: int) -> np.ndarray:
@@ -168,7 +171,7 @@ def _check_lengths(column: VarLenSparseFeat, array: np.ndarray, longest: int) ->
 def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1 and not isinstance(column, VarLenSparseFeat):
         array = array[:, 0]
-    if array.dtype.kind not in "iuf":  # no complex numbers, and no times, which to numpy are integers
+    if array.dtype.kind not in "iufb":  # no complex numbers, and no times, which to numpy are integers
         raise InputError(f"Feature '{column.name}' must be numeric. Received dtype {array.dtype}; encode it first.")
     if isinstance(column, DenseFeat):
         expected = (column.dimension,) if column.dimension > 1 else ()

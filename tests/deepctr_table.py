@@ -52,7 +52,7 @@ CONSTRUCTORS = [
     Part("l2_reg_cross", "other", "DCN. Beside a mean loss; see above.", 0.0),
     Part("seed", "more", "Also of the order of rows and of dropout: training repeats to the bit."),
     Part("task", "other", "`'binary'` alone; others are refused, because these models predict clicks."),
-    Part("device", "same"),
+    Part("device", "more", "Also a `torch.device`."),
     Part("gpus", "other", "One; several are refused, because they train under torchrun ([how](large_tables.md))."),
 ]
 
@@ -80,8 +80,8 @@ ARGUMENTS = {
     ],
     "fit": [
         Part("x", "more", "A dict or list of arrays as there, also a `Split` or a frame of raw values.", REQUIRED),
-        Part("y", "same", "(rows), (rows, 1), a Series or a frame of one column."),
-        Part("batch_size", "same", "`None`: 256."),
+        Part("y", "other", "0 or 1 alone, where fractions are taken there. (rows), (rows, 1), a Series or a frame."),
+        Part("batch_size", "other", "`None`: 256. At least 2; a last batch of one row is left out of the epoch."),
         Part("epochs", "same", "At least 1; 0 is refused."),
         Part("verbose", "same", "Metrics of training rows are in the history whatever it is."),
         Part("initial_epoch", "same", "Below `epochs`; otherwise there would be nothing to do, and it is refused."),
@@ -106,7 +106,7 @@ ATTRIBUTES = [
     Part("optim", "same", "The instance that was given, or that of the name."),
     Part("history", "same", "Of the last `fit`; `None` before the first."),
     Part("stop_training", "same", "Set by callbacks."),
-    Part("device", "same"),
+    Part("device", "other", "A `torch.device`, where it is what was given there."),
     Part("loss_func", "absent", "`click_loss(logits, labels, weights)`."),
     Part("metrics", "absent", "`metrics_names`; the functions are in `training.metrics`."),
     Part("dnn_feature_columns", "absent", "`columns`, all of them."),
@@ -122,7 +122,7 @@ ATTRIBUTES = [
 
 NAMES = {
     "Optimisers": [
-        Part("sgd", "same"),
+        Part("sgd", "other", "With the learning rate there, beside a mean loss; see above."),
         Part("adam", "more", "Also row by row, for large tables ([how](large_tables.md))."),
         Part("adagrad", "more", "Also row by row, for large tables ([how](large_tables.md))."),
         Part("rmsprop", "same"),
@@ -155,10 +155,10 @@ CALLBACKS = {  # the classes of the installed package
         Part("verbose", "same"),
         Part("mode", "same"),
         Part("baseline", "same"),
-        Part("restore_best_weights", "other", "`fit` ends with the weights of the best validation AUC whatever it is."),
+        Part("restore_best_weights", "other", "`fit` ends with the weights of the best validation AUC, and says so."),
     ],
     "ModelCheckpoint": [
-        Part("filepath", "same"),
+        Part("filepath", "same", "A validation figure in it that no epoch has is refused before training."),
         Part("monitor", "more", "As for `EarlyStopping`."),
         Part("verbose", "same"),
         Part("save_best_only", "same"),
@@ -180,7 +180,7 @@ COLUMNS = {  # the classes of the installed package
     ],
     "VarLenSparseFeat": [
         Part("sparsefeat", "same"),
-        Part("maxlen", "same"),
+        Part("maxlen", "more", "Arrays of another width are taken at their own."),
         Part("combiner", "same"),
         Part("length_name", "same", "So many ids of a row count, id 0 among them. Without it id 0 is padding."),
     ],
@@ -215,8 +215,10 @@ without both.
 - **The loss is a mean over the batch**, there it is a sum. With the same `l2_reg_...`, l2 is therefore stronger here
   by the number of rows in a batch: divide what you used there by the batch size. For sgd, multiply the learning rate
   by it.
+- **Arguments of a constructor behind the two lists of columns have names**: `use_fm=False`, not a third place.
 - **Options that do nothing are refused**, with a message that says why, and so are unknown ones.
 - **`fit` ends with the weights of the epoch with the best validation AUC**, where there are validation rows.
+  AUC is computed whatever was named at `compile`, so that training and validation rows of one class are refused.
 - **An instance of an optimiser** learns with l2 as its name does: `fit` adds the gradient 2 l2 w before each step,
   beside the weight decay that the instance has itself. LBFGS and SparseAdam are refused, and row-wise steps need a
   name.
@@ -227,8 +229,8 @@ without both.
   called with `reduction="none"` and must return one number a row.
 - **A list of arrays as x** is in the order of the columns, each feature once, a `length_name` directly behind its list.
 - **The history** has the names given at `compile`, with `val_` before those of validation rows, and this project's own:
-  `auc`, `logloss`, `seconds`, `rows_per_second`, and each term of the loss. `val_loss` is the click loss of the
-  validation rows without l2. `gauc` is of validation rows alone.
+  `auc`, `logloss`, `seconds`, `rows_per_second`, and each term of the loss. `loss` and `val_loss`
+  are without l2, which is part of `loss` there. `gauc` is of validation rows alone.
 - **Whole models in files**: `torch.save(model, path)` and plain `torch.load(path)` work for a model that was trained on
   arrays, optimiser and history included. One that was trained on a `Split` knows its encoding, and one with a loss
   function of your own holds that: these take `torch.load(path, weights_only=False)`. `model.save(folder)` and

@@ -68,6 +68,7 @@ class TestRefused:
             ({"user_mean_rating": np.zeros((400, 2))}, r"'user_mean_rating' must have shape \(rows\)"),
             ({"gender": np.full(400, "F")}, "'gender' must be numeric. Received dtype"),
             ({"gender": np.full(400, None)}, "'gender' must be numeric. Received dtype object"),
+            ({"gender": [[1], [1, 2]] * 200}, "rows of feature 'gender' differ in length. Pad each list with 0"),
             ({"movie_id": np.full(400, 1.5)}, "'movie_id' must hold whole ids. Received fractions"),
             ({"movie_id": np.full(400, 2**24, dtype=np.float32)}, "'movie_id' holds float32 of 16777216 or more"),
             ({"movie_id": np.full(400, 3, dtype="timedelta64[s]")}, "'movie_id' must be numeric. Received dtype time"),

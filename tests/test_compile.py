@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -107,6 +108,24 @@ class TestMetrics:
         callbacks = [stopping, ModelCheckpoint(str(path), monitor, save_best_only=True, mode=mode)]
         history = model.fit(x, y, epochs=5, validation_split=0.3, verbose=0, callbacks=callbacks).history
         assert (len(history["loss"]), path.exists()) == (2, True)
+
+    def test_the_history_starts_with_the_loss_as_there(self):
+        assert next(iter(compiled("adam").fit(*arrays(), verbose=0).history)) == "loss"
+
+    @pytest.mark.parametrize(("monitor", "count"), [("val_auc", 0), ("val_loss", 1)])
+    def test_weights_of_another_epoch_than_that_of_fit_are_warned_of(self, monitor, count):
+        (x, y), stopping = arrays(), EarlyStopping(monitor, patience=1, restore_best_weights=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            compiled("adam").fit(x, y, validation_split=0.3, verbose=0, callbacks=[stopping])
+        assert sum("restore_best_weights has no effect" in str(one.message) for one in caught) == count
+
+    def test_a_file_name_of_what_was_not_named_is_refused_before_training(self, tmp_path):
+        (x, y), model, start = arrays(), compiled("adam"), compiled("adam")
+        saving = ModelCheckpoint(str(tmp_path / "{epoch:02d}-{val_acc:.2f}"))
+        with pytest.raises(InputError, match=r"'val_acc'.*Name it at compile, metrics=\['acc'\]"):
+            model.fit(x, y, validation_split=0.3, verbose=0, callbacks=[saving])
+        assert_same_weights(model, start)
 
     def test_a_callback_that_waits_for_what_was_not_named_is_told_how(self):
         x, y = arrays()

@@ -204,6 +204,12 @@ class TestForms:
         other.fit({name: form(value) if value.ndim == 1 else value for name, value in x.items()}, form(y), verbose=0)
         assert_same_weights(plain, other)
 
+    def test_of_truth_values_which_are_1_and_0(self):
+        (x, _), model = arrays(), compiled("adam")
+        truths = {"user": x["user"] > 4, "price": x["price"] > 0.5}
+        numbers = {name: value.astype(int) for name, value in truths.items()}
+        assert (model.predict(x | truths) == model.predict(x | numbers)).all()
+
     def test_labels_in_two_columns_are_refused(self):
         x, y = arrays()
         with pytest.raises(InputError, match=r"one of the labels a row, in shape .* Received: \(200, 2\)"):

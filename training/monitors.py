@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import string
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from foundation.errors import InputWarning
 from preprocessing.deepctr import Callback, EarlyStopping, History, ModelCheckpoint
 from preprocessing.errors import InputError
 from preprocessing.values import shown
@@ -30,22 +33,30 @@ def figures_for_callbacks(logs: dict[str, float]) -> dict[str, float]:
     >>> sorted(figures_for_callbacks({"loss": 0.4, "logloss": 0.4, "val_logloss": 0.5}))
     ['binary_crossentropy', 'logloss', 'loss', 'val_binary_crossentropy', 'val_logloss', 'val_loss']
     """
-    other = {}
+    figures = dict(logs)
     for prefix in ("", "val_"):
         for alias, name in ALIASES.items():
             if prefix + name in logs:
-                other[prefix + alias] = logs[prefix + name]
+                figures.setdefault(prefix + alias, logs[prefix + name])
     if "val_logloss" in logs:
-        other["val_loss"] = logs["val_logloss"]
-    return other | logs
+        figures.setdefault("val_loss", logs["val_logloss"])
+    return figures
 
 
 def require_validation_figures(callbacks: Sequence, validated: bool, named: Sequence[str]) -> None:
     """Raises `InputError` for a callback that waits for a validation figure that will never come.
 
     validated: whether there are validation rows; named: the metrics given at `compile`. Callbacks of someone's own may
-    bring figures of their own.
+    bring figures of their own. Warns of an `EarlyStopping` whose best epoch is another than that of `fit`.
     """
+    for one in callbacks if validated else ():
+        if type(one) is EarlyStopping and one.restore_best_weights and one.monitor != "val_auc":
+            warnings.warn(
+                f"EarlyStopping stops by '{one.monitor}', but restore_best_weights has no effect: fit ends with the "
+                "weights of the best val_auc. Leave it out, or monitor 'val_auc'.",
+                InputWarning,
+                stacklevel=4,
+            )
     figures = list(dict.fromkeys((*VALIDATION, *named)))
     if not all(type(one) in PLAIN for one in callbacks):
         return
@@ -69,6 +80,12 @@ def _hint(monitor: Any) -> str:
 
 
 def _monitored(callbacks: Sequence) -> list[str]:
-    """A `ModelCheckpoint` that saves each epoch reads no figure, and a class of someone's own decides for itself."""
-    waiting = (one for one in callbacks if type(one) is EarlyStopping or getattr(one, "save_best_only", False))
-    return [one.monitor for one in waiting if type(one) in PLAIN]
+    """Of each callback, and in a `ModelCheckpoint`'s `filepath`. One that saves each epoch monitors nothing, and a
+    class of someone's own decides for itself.
+    """
+    plain = [one for one in callbacks if type(one) in PLAIN]
+    monitored = [one.monitor for one in plain if type(one) is EarlyStopping or getattr(one, "save_best_only", False)]
+    for one in plain:
+        if type(one) is ModelCheckpoint:
+            monitored += [name for _, name, *_ in string.Formatter().parse(one.filepath) if name not in (None, "epoch")]
+    return monitored

@@ -237,3 +237,39 @@ def test_l2_equals_deepctr_torchs(name, draws):
         if not any(one is other for one in group for other in apart)
     ]
     assert sum(terms) == pytest.approx(theirs.get_regularization_loss().item(), rel=1e-5)
+
+
+COLUMNS = [
+    SparseFeat("user", 5, 4),
+    VarLenSparseFeat(SparseFeat("tags", 4, 4), 3, "mean", "count"),
+    VarLenSparseFeat(SparseFeat("liked", 6, 4), 2, "sum"),
+    DenseFeat("price", 2),
+]
+L2 = {"l2_reg_embedding": 0.3}
+STEPS = {
+    "WDL": ("WDL", L2 | {"l2_reg_linear": 0.4, "l2_reg_dnn": 0.2}),
+    "DeepFM": ("DeepFM", L2 | {"l2_reg_linear": 0.4, "l2_reg_dnn": 0.2}),
+    "DCN, vector": ("DCN", L2 | {"l2_reg_cross": 0.3}),
+    "DCN, matrix": ("DCN", L2 | {"l2_reg_cross": 0.3, "cross_parameterization": "matrix"}),
+    "AutoInt": ("AutoInt", L2 | {"l2_reg_dnn": 0.2}),
+}
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_steps_of_sgd_equal_deepctr_torchs(steps):
+    """Its loss is a sum: here the learning rate is as many times larger, and l2 smaller, as a batch has rows."""
+    name, settings = STEPS[steps]
+    case, batch = Case(COLUMNS, COLUMNS, settings | {"dnn_hidden_units": (4, 3)}, seed=5), 2
+    theirs = build_theirs(name, case).float()
+    theirs.out.task = "binary"
+    here = case.settings | {key: value / batch for key, value in settings.items() if key.startswith("l2_reg")}
+    ours, expected, start = (OURS[name](COLUMNS, COLUMNS, **here) for _ in range(3))
+    for model in (ours, start):
+        transplant(name, case, theirs, model)
+    for model, rate in ((theirs, 0.01), (ours, 0.01 * batch)):
+        model.compile(torch.optim.SGD(model.parameters(), lr=rate), "binary_crossentropy")
+        model.fit(inputs(case), np.arange(ROWS) // 2 % 2, batch_size=batch, epochs=2, verbose=0, shuffle=False)
+    transplant(name, case, theirs, expected)
+    torch.testing.assert_close(dict(ours.named_parameters()), dict(expected.named_parameters()), atol=2e-6, rtol=2e-5)
+    moved = [(one - other).abs().max().item() for one, other in zip(ours.parameters(), start.parameters(), strict=True)]
+    assert min(moved) > 1e-4
