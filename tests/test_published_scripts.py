@@ -181,7 +181,7 @@ class TestHitTower:
 
     def test_weights_of_another_number_of_heads_are_refused_though_their_shapes_agree(self):
         four = self.build(user_head=4, item_head=4, field_dim=8)
-        with pytest.raises(RuntimeError, match="weights of 2 user vectors .levels x heads., not of 4"):
+        with pytest.raises(RuntimeError, match=r"weights of 2 user vectors .levels x heads., not of 4"):
             four.load_state_dict(self.build(user_head=2, item_head=2, field_dim=16).state_dict())
 
     def test_a_misspelt_keyword_is_no_silence(self):

@@ -44,7 +44,9 @@ class FEBlock(nn.Module):
         """Refuses weights of another number of heads: 2 of 16 numbers and 4 of 8 have the same shapes."""
         loaded, own = state_dict.get(f"{prefix}user_vectors"), self.user_vectors.item()
         if loaded is not None and loaded.item() != own:
-            errors.append(f"{prefix}user_vectors: weights of {loaded:.0f} user vectors (levels x heads), not of {own:.0f}.")
+            errors.append(
+                f"{prefix}user_vectors: weights of {loaded:.0f} user vectors (levels x heads), not of {own:.0f}."
+            )
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
 
     @property
