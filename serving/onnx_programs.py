@@ -179,7 +179,7 @@ def _program(module: nn.Module, inputs: list[Input], examples: list[Tensor], out
             )
         except torch.onnx.OnnxExporterError as error:
             raise InputError(
-                f"torch cannot write the {type(module).__name__} as ONNX, and nothing was written. An activation may have "
+                f"torch cannot write the {type(module).__name__} as ONNX; nothing was written. An activation may have "
                 "no form there, as torch.nn.RReLU has none: train with another one."
             ) from error
         model = program.model
