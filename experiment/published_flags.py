@@ -15,6 +15,7 @@ import torch
 
 from experiment.arguments import Parser, number, place
 from experiment.processes import local_rank
+from foundation.shown import visible
 from preprocessing.errors import InputError
 from published.taobao_place import taobao_folder
 
@@ -55,8 +56,8 @@ def translate(given: dict[str, Any], model_name: str, model_arguments: set[str])
     if given["ckpt_fold"] is not None:
         if given["out"] is not None:
             raise _twice("--ckpt_fold", "--out")
-        weights = Path(given["ckpt_fold"], model_name)
-        notes.append(f"--ckpt_fold: the weights are {weights}/model.safetensors, and not {weights}.ckpt.")
+        model = visible(Path(given["ckpt_fold"], "MODEL"))  # whose name an edited model line decides
+        notes.append(f"--ckpt_fold: the weights of a model are {model}/model.safetensors, and not {model}.ckpt.")
     if given["ouput_head"] is not None:
         _heads(given, model_name, model_arguments)
     if given["use_cuda"] is not None or given["cuda_number"] is not None:

@@ -201,7 +201,7 @@ def find_model(name: str) -> str:
         return text.lower().replace("-", "").replace("_", "")
 
     known = {plain(alias): key for key, entry in MODELS.items() for alias in (key, *entry.aliases)}
-    if plain(name) not in known:
+    if plain(str(name)) not in known:
         raise InputError(f"Unknown model '{name}'. Known: {', '.join(MODELS)}.")
     return known[plain(name)]
 

@@ -13,12 +13,14 @@ def device_of(device: torch.device, gpus: list[int | str | torch.device] | None,
 
     gpus: one GPU by its number or as a device, as in deepctr-torch; None or [] for `device`.
     named: whether `device` was asked for, and is not the default.
-    Raises `InputError` for several GPUs, for one that is not there, and for another one than `device`.
+    Raises `InputError` for several GPUs, for a device that is not there, and for another one than `device`.
 
     >>> device_of(torch.device("cpu"), None, named=False)
     device(type='cpu')
     """
     if not gpus:
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise InputError(f"device='{device}' is not there: {torch.cuda.device_count()} CUDA devices. Use the CPU.")
         return device
     if not isinstance(gpus, (list, tuple)):
         raise InputError(f"gpus must be a list of one GPU, such as [0]. Received: {shown(gpus)}.")

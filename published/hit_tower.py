@@ -7,6 +7,14 @@ from typing import Any
 from preprocessing.deepctr import DenseFeat
 from preprocessing.errors import InputError
 from preprocessing.feature_columns import Column
+from preprocessing.values import shown
+
+# HIT's names for what the published keywords say.
+OWN_NAMES = {
+    "num_heads": "user_head and item_head",
+    "user_static": "user_input_for_recon",
+    "item_static": "item_input_for_recon",
+}
 
 
 def hit_arguments(
@@ -32,13 +40,16 @@ def hit_arguments(
     user_input_for_recon, item_input_for_recon: columns that the generators read, of those of their side.
     Raises `InputError` for a value that HIT cannot honour.
     """
+    for own, name in OWN_NAMES.items():
+        if own in others:
+            raise InputError(f"HitTower takes {name} for {own}. Received: {own}={shown(others[own])}. Leave it out.")
     if user_head != item_head:
         raise InputError(
             "HIT has one number of heads: a user's mimic stands in for an item's heads, and the other way round. "
             f"Received: user_head={user_head}, item_head={item_head}. Give both the same."
         )
     size = user_head * field_dim
-    if hidden_units_for_recon is not None and tuple(hidden_units_for_recon) != (size, size):
+    if hidden_units_for_recon not in (None, (size, size), [size, size]):
         raise InputError(
             f"HIT's generators have two layers of user_head * field_dim = {size} units, the size of what they imitate. "
             f"Received: hidden_units_for_recon={hidden_units_for_recon!r}. Leave it out, or give ({size}, {size})."
@@ -69,9 +80,11 @@ def hit_arguments(
 
 def _names(argument: str, chosen: list[Column], columns: list[Column]) -> tuple[str, ...]:
     """Raises `InputError` for a column that is none of the side's, or another one of the same name."""
-    strange = [column.name for column in chosen if column not in columns]
+    chosen = chosen if isinstance(chosen, (list, tuple)) else [chosen]
+    strange = [getattr(column, "name", None) or shown(column) for column in chosen if column not in columns]
     if strange or not chosen:
         raise InputError(
-            f"{argument} must be some of the feature columns of its side. Received: {', '.join(strange) or 'none'}."
+            f"{argument} must be a list of some of the feature columns of its side. "
+            f"Received: {', '.join(strange) or 'none'}."
         )
     return tuple(column.name for column in chosen)

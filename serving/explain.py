@@ -43,7 +43,12 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
     """Raises `InputError` for a model without heads to tell apart: DSSM, DAT, or one with a score of its own."""
     state = ranker.state
     scorer, model = state.scorer, state.model
-    if isinstance(scorer, (DotScorer, PlainScorer)):
+    if isinstance(scorer, PlainScorer):
+        raise InputError(
+            f"This {type(model).__name__} has a score of its own (or an edited fe_score), whose parts nobody knows. "
+            "Leave --explain out."
+        )
+    if isinstance(scorer, DotScorer):
         raise InputError(f"{type(model).__name__} has no heads to explain. Leave --explain out.")
     rows = candidate_rows(state.items, items, ordered=True)
     items = state.items.ids(rows).tolist()

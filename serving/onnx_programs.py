@@ -169,13 +169,19 @@ def _program(module: nn.Module, inputs: list[Input], examples: list[Tensor], out
         {axis: dimensions[size] for axis, size in enumerate(one.shape) if isinstance(size, str)} for one in inputs
     )
     with _quiet():
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(examples),
-            dynamic_shapes=shapes if isinstance(module, Score) else (shapes,),
-            dynamo=True,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                module.eval(),
+                tuple(examples),
+                dynamic_shapes=shapes if isinstance(module, Score) else (shapes,),
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise InputError(
+                f"torch cannot write the {type(module).__name__} as ONNX; nothing was written. An activation may have "
+                "no form there, as torch.nn.RReLU has none: train with another one."
+            ) from error
         model = program.model
         _rename(model.graph, [one.name for one in inputs], output)
         _name_dimensions(model.graph, {f"free_{place}": name for place, name in enumerate(free)})

@@ -56,7 +56,7 @@ class TestAWholeCommandLine:
         out, err = capsys.readouterr()
         notes = [line for line in err.splitlines() if line.startswith("note: ")]
         assert notes == [
-            f"note: --ckpt_fold: the weights are {fold}/hit/model.safetensors, and not {fold}/hit.ckpt.",
+            f"note: --ckpt_fold: the weights of a model are {fold}/MODEL/model.safetensors, and not {fold}/MODEL.ckpt.",
             "note: --cuda_number cuda:1: there is no CUDA, so this trains on the CPU.",
         ]
         assert f"Run folder: {fold}/hit" in out

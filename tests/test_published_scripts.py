@@ -167,11 +167,22 @@ class TestHitTower:
             ({"user_input_for_recon": ITEM[:1]}, "columns of its side. Received: movie_id"),
             ({"user_input_for_recon": [SparseFeat("gender", 3, DIM)]}, "columns of its side. Received: gender"),
             ({"item_input_for_recon": []}, "Received: none"),
+            ({"user_input_for_recon": None}, "Received: None"),
+            ({"user_input_for_recon": ["gender"]}, "Received: 'gender'"),
+            ({"hidden_units_for_recon": 32}, "two layers"),
+            ({"user_head": "2", "item_head": "2"}, "whole number.*Received: '2'"),
+            ({"num_heads": 3}, "takes user_head and item_head for num_heads"),
+            ({"user_static": ("gender",)}, "takes user_input_for_recon for user_static"),
         ],
     )
     def test_what_hit_cannot_honour_is_refused(self, more, message):
         with pytest.raises(InputError, match=message):
             self.build(**more)
+
+    def test_weights_of_another_number_of_heads_are_refused_though_their_shapes_agree(self):
+        four = self.build(user_head=4, item_head=4, field_dim=8)
+        with pytest.raises(RuntimeError, match=r"weights of 2 user vectors .levels x heads., not of 4"):
+            four.load_state_dict(self.build(user_head=2, item_head=2, field_dim=16).state_dict())
 
     def test_a_misspelt_keyword_is_no_silence(self):
         with pytest.raises(TypeError, match="hidden_units_for_recno"):
@@ -301,8 +312,9 @@ class TestChooseModel:
         assert model.predict(x).shape == (20, 1)
 
     def test_another_name_is_an_error(self, log):
-        with pytest.raises(InputError, match="Unknown model 'kanTim'"):
-            chooseModel("kanTim", USER, ITEM, USER + ITEM, USER + ITEM, 0.3, "cpu", log)
+        for name in ("kanTim", None):
+            with pytest.raises(InputError, match=f"Unknown model '{name}'"):
+                chooseModel(name, USER, ITEM, USER + ITEM, USER + ITEM, 0.3, "cpu", log)
 
 
 class TestDataClasses:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker_of
+from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker_of, save_run
 from torch import nn
 
 from model.base import TwoTower
@@ -12,6 +12,7 @@ from model.dssm import DSSM
 from model.layers.activation import Dice
 from preprocessing.dataset import Dataset
 from preprocessing.deepctr import DenseFeat, VarLenSparseFeat
+from preprocessing.errors import InputError
 from serving.export import export_onnx
 from serving.fold import for_inference
 
@@ -46,6 +47,13 @@ def test_folded_towers_keep_their_activation(name, use_bn, kind, data):
 @pytest.mark.parametrize(("name", "kind"), [("dssm", "prelu"), ("int_tower", "dice"), ("mvke", "GELU")])
 def test_is_served_and_exported(name, kind, data, tmp_path):
     check_served(random_model(name, data, dnn_activation=KINDS[kind]), data, tmp_path)
+
+
+def test_an_activation_that_onnx_lacks_is_refused(data, tmp_path):
+    save_run(tmp_path, random_model("dssm", data, dnn_activation="torch.nn.RReLU"), data)
+    with pytest.raises(InputError, match="cannot write the UserTower as ONNX"):
+        export_onnx(tmp_path)
+    assert not (tmp_path / "onnx").exists()
 
 
 def test_several_embedding_sizes_are_served_and_exported(data, tmp_path):

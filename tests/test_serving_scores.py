@@ -13,6 +13,7 @@ from preprocessing import utils
 from preprocessing.errors import InputError
 from serving import search
 from serving.columns import Columns, block_size, blocks_shape, fill_blocks, head_scales
+from serving.explain import explain
 from serving.fold import for_inference
 from serving.scorers import MANY_VECTORS, PlainScorer, item_heads, make_scorer
 
@@ -137,6 +138,8 @@ def test_an_edited_fe_score_is_what_counts(name, precision, data, tmp_path, monk
     assert ranking.scores == pytest.approx(reference(user, ranking.items.tolist()), abs=1e-5)
     ranker.delete(ranking.items[:1].tolist())
     assert ranker.rank(user, k=4).items.tolist() == ranking.items[1:].tolist()
+    with pytest.raises(InputError, match=r"or an edited fe_score.*Leave --explain out"):
+        explain(ranker, user, ranking.items[1:].tolist())
 
 
 class TestPrecision:

@@ -25,7 +25,7 @@ class CosineScore(nn.Module):
 
     def __init__(self, gamma: float | str):
         super().__init__()
-        if gamma != "learned" and not (isinstance(gamma, (int, float)) and gamma > 0):
+        if gamma != "learned" and not (isinstance(gamma, (int, float)) and 0 < gamma < math.inf):
             raise InputError(f"gamma must be a positive number or 'learned'. Received: {gamma!r}.")
         if gamma == "learned":
             self.log_gamma = nn.Parameter(torch.zeros(()))

@@ -9,6 +9,7 @@ from model.editable import version_of
 from model.layers.linear_map import Linear, linear
 from preprocessing import utils
 from preprocessing.errors import InputError
+from preprocessing.values import as_count
 
 version_of(utils.fe_score)  # now, as long as the file is what was loaded
 
@@ -26,6 +27,8 @@ class FEBlock(nn.Module):
 
     def __init__(self, user_sizes: list[int], item_size: int, user_heads: int, item_heads: int, field_dim: int):
         super().__init__()
+        sizes = (user_heads, item_heads, field_dim)
+        user_heads, item_heads, field_dim = (as_count("Each of heads and field_dim", size) for size in sizes)
         if min(user_heads, item_heads, field_dim) < 1:
             raise InputError(
                 "Heads and field_dim must be at least 1. "
@@ -36,6 +39,15 @@ class FEBlock(nn.Module):
         self.item_projection = Linear(item_size, item_heads * field_dim, bias=False)
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
         self.register_buffer("user_vectors", torch.tensor(float(len(user_sizes) * user_heads)))
+
+    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
+        """Refuses weights of another number of heads: 2 of 16 numbers and 4 of 8 have the same shapes."""
+        loaded, own = state_dict.get(f"{prefix}user_vectors"), self.user_vectors.item()
+        if loaded is not None and loaded.item() != own:
+            errors.append(
+                f"{prefix}user_vectors: weights of {loaded:.0f} user vectors (levels x heads), not of {own:.0f}."
+            )
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
 
     @property
     def editable(self) -> dict[str, str]:

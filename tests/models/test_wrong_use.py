@@ -110,6 +110,11 @@ def test_gpus(name, gpus, message):
         build(name, COLUMNS, gpus=gpus)
 
 
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="device='cuda:97' is not there"):
+        build("dssm", COLUMNS, device="cuda:97")
+
+
 class TestOneGpu:
     """On machines without one, torch is made to say that there are two; nothing is moved there."""
 
