@@ -64,7 +64,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
             if result is None:
                 if not options.quiet:
                     print(settings_text(model, data, options, folder.state and folder.state.place))
-                    print(f"Run folder: {visible(path)}\n", flush=True)
+                    print(f"Writes to: {visible(path)}\n", flush=True)
                 result = _train(model, data, options, preprocess_seconds, folder, config)
             elif not options.quiet:
                 print("This run is finished: there is nothing to continue.")

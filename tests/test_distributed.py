@@ -272,7 +272,7 @@ class TestScript:
     def test_only_the_main_process_speaks(self, finished):
         _, done = finished
         assert done.stdout.count("Data: movielens") == 1
-        assert done.stdout.count("Run folder: ") == 2  # when it starts and when it ends
+        assert done.stdout.count("Run folder: ") == 1
         assert done.stdout.count("epoch 1/2") == 1
         assert "Warning" not in done.stderr
 
