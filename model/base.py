@@ -246,7 +246,7 @@ class CTRModel(nn.Module, ABC):
     def _line(self) -> str:
         sizes = sorted({getattr(column, "embedding_dim", 0) for column in self.columns} - {0})
         parts = [f"{self.num_parameters:,} parameters", *self._feature_counts()]
-        if sizes:
+        if sizes and "embedding_dim" not in self.without_effect:
             parts.append(f"embeddings of {' to '.join(map(str, sizes[:1] + sizes[1:][-1:]))}")
         known = self.encoding is not None if self.history is None else bool(self.history.epoch)
         state = "trained" if known else "not trained" if hasattr(self, "optim") else "not compiled"
