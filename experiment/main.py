@@ -47,7 +47,7 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(CLOSED)
         except KeyboardInterrupt as interruption:
             stops.end()
-            print(f"\n{str(interruption) or 'Interrupted.'}", file=sys.stderr)
+            print(f"\n{visible_lines(interruption) or 'Interrupted.'}", file=sys.stderr)
             sys.exit(130)
 
 

@@ -23,6 +23,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
+from foundation.shown import visible_lines
 from preprocessing.errors import InputError
 
 PATIENCE = 5.0  # seconds that a process which lost the others waits to learn why
@@ -113,7 +114,7 @@ class Job:
         else:
             speaks = self.store.add("failed", 1) == 1
         if speaks:
-            print(f"\n{message}", file=sys.stderr, flush=True)
+            print(f"\n{visible_lines(message)}", file=sys.stderr, flush=True)
             _tell_torchrun(message)
         self.leave()
         return status

@@ -16,7 +16,7 @@ from experiment.options import Options, run_folder, without_defaults
 from experiment.processes import waiting_for_the_cause
 from experiment.record import begin_record, end_record
 from experiment.shown_settings import settings_text
-from foundation.shown import visible
+from foundation.shown import visible, visible_lines
 from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from model.layers.tables import choose_embedding_optimizer
@@ -60,7 +60,7 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
             resumes, result = group.once(begin)  # the others look into it when the main process has tidied it up
             folder = opened[0] if opened else ReadOnlyFolder(path, identity, resumes)
             if folder.notice:
-                print(folder.notice, file=sys.stderr, flush=True)
+                print(visible_lines(folder.notice), file=sys.stderr, flush=True)
             if result is None:
                 if not options.quiet:
                     print(settings_text(model, data, options, folder.state and folder.state.place))

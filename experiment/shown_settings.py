@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from experiment.options import FILLED_IN, SCRIPT_ARGUMENTS, Options, parse_options
-from foundation.shown import shortened, visible, visible_lines
+from foundation.shown import shortened, visible
 from model import MODELS, default_settings, name_of
 from model.base import CTRModel
 from model.effects import constructor_defaults, idle_settings
@@ -36,7 +36,7 @@ def settings_text(model: CTRModel, data: Dataset, options: Options, place: str |
     """
     leak = "yes, test results are better than they should be" if data.protocol.leaks_labels else "no"
     lines = [
-        visible_lines(data.summary()),
+        data.summary(),
         f"Leaks test labels: {leak}",
         f"Model: {_model_line(model)}",
         f"Device: {_device_line(options)}",

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from foundation.shown import visible
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.description import describe, share
@@ -137,11 +138,11 @@ class Dataset:
             counts.append(RowCount("protocol", len(self.raw), sum(splits.values()), gone))
         return "\n".join(
             [
-                f"Data: {self.name}, {len(self.raw):,} interactions of {len(self.raw.users):,} users and "
+                f"Data: {visible(self.name)}, {len(self.raw):,} interactions of {len(self.raw.users):,} users and "
                 f"{len(self.raw.items):,} items",
                 f"Protocol: {self.protocol.name}, seed {self.seed}: "
                 f"{', '.join(f'{count:,} {name}' for name, count in splits.items())} rows",
-                *(f"  {count}" for count in counts),
+                *(f"  {visible(count)}" for count in counts),
             ]
         )
 
@@ -231,7 +232,8 @@ class Split:
 
     def __repr__(self) -> str:
         positive = share(self.labels.cpu().numpy())
-        return f"Split of {self.dataset.name}, {self.dataset.protocol.name}: {len(self):,} rows, {positive} positive"
+        name = visible(self.dataset.name)
+        return f"Split of {name}, {self.dataset.protocol.name}: {len(self):,} rows, {positive} positive"
 
     @property
     def labels(self) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from foundation.shown import visible
 from preprocessing.errors import InputError
 
 
@@ -143,7 +144,8 @@ class RawData:
     @property
     def size(self) -> str:
         """For people."""
-        return f"{self.name}: {len(self):,} interactions of {len(self.users):,} users and {len(self.items):,} items"
+        name = visible(self.name)
+        return f"{name}: {len(self):,} interactions of {len(self.users):,} users and {len(self.items):,} items"
 
     def __repr__(self) -> str:
         return f"RawData of {self.size}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from foundation.shown import visible
 from preprocessing.errors import InputError
 from preprocessing.values import TEXTLIKE, shown
 from serving.features import Raw
@@ -49,10 +51,10 @@ class PreRanker:
     def __repr__(self) -> str:
         """Of the state that the last request was answered from."""
         state = self.state
-        name = type(state.model).__name__
-        run, here = state.run, Path.cwd()
-        run = run.relative_to(here) if run.is_relative_to(here) else run
-        return f"PreRanker of {run}: {name}, {len(state.users):,} users, {state.items.summary}"
+        name, run = type(state.model).__name__, state.run
+        with suppress(OSError):  # the current folder may be gone
+            run = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
+        return f"PreRanker of {visible(run)}: {name}, {len(state.users):,} users, {state.items.summary}"
 
     def rank(
         self, user: User | Iterable[User], candidates: Iterable | None = None, k: int = 100, levels: Levels = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,12 @@ class TestDataset:
         assert repr(data.test).startswith(f"Split of by-hand, holdout: {len(data.test)} rows, ")
         assert repr(data.test.take(torch.arange(0))) == "Split of by-hand, holdout: 0 rows, - positive"
 
+    def test_a_name_cannot_move_the_cursor(self):
+        data = Dataset.build(dataclasses.replace(random_raw(), name="by\x1b[2J\nhand"), "holdout", 0)
+        for text in (*repr(data).splitlines()[:1], repr(data.raw), repr(data.train), *data.summary().splitlines()[:1]):
+            assert text.isprintable()
+            assert "by[2J hand" in text
+
 
 class TestNoDumps:
     def test_of_large_objects(self, data):
@@ -131,12 +139,14 @@ class TestModel:
             fit(model, data)
         assert describe(model).endswith("not trained")
 
+    @pytest.mark.parametrize("name", ["lr", "gbdt"])
+    def test_no_embeddings_where_there_are_none(self, data, name):
+        assert "embeddings" not in repr(build_model(name, data.feature_columns(4)))
+
     def test_sizes_of_embeddings(self):
         sizes = [SparseFeat("a", 3, 4), SparseFeat("b", 3, 16), SparseFeat("c", 3, 8)]
         columns = FeatureColumns(sizes[:2], sizes[2:])
         assert ", embeddings of 4 to 16, " in describe(build_model("wide_and_deep", columns))
-        for name in ("lr", "gbdt"):  # which have none
-            assert "embeddings" not in describe(build_model(name, columns))
 
 
 class TestRanker:
@@ -150,6 +160,14 @@ class TestRanker:
         assert repr(ranker.state.items) == f"Snapshot: {items}"
         monkeypatch.chdir(tmp_path)
         assert repr(ranker).startswith("PreRanker of run: ")
+
+    def test_the_current_folder_may_be_gone(self, tmp_path, monkeypatch):
+        data = dataset()
+        ranker = ranker_of(tmp_path / "run", random_model("dssm", data), data)
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        assert repr(ranker).startswith(f"PreRanker of {tmp_path / 'run'}: ")
 
     def test_a_large_index_is_mapped(self, tmp_path, monkeypatch):
         monkeypatch.setattr("serving.format.CHECK_WHOLE", 0)

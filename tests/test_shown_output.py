@@ -71,6 +71,12 @@ def test_quiet_leaves_the_table_and_a_resumed_finished_run_shows_it_again(comman
     assert piped(command, "--out", tmp_path, "--quiet", "--resume") == (out, err)
 
 
+def test_a_folder_cannot_move_the_cursor(command, tmp_path):
+    streams = piped(command, "--resume", "--out", tmp_path / "a\x1b[2J\rb")
+    assert b"nothing to resume in" in streams[1]
+    assert all(line.isprintable() for stream in streams for line in stream.decode().split("\n"))
+
+
 def test_a_terminal_has_a_bar_and_then_the_lines(command, tmp_path):
     content = on_a_terminal(command, "--out", tmp_path)
     assert "epoch 1/2:   0%|" in content

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foundation.atomic import write_atomic
 from foundation.run_files import CONFIG, HISTORY, is_finished
+from foundation.shown import visible
 from training.report import history_csv
 
 APART = "history.growing.csv"  # beside another run's files, which are to stay as they are
@@ -33,7 +34,7 @@ class GrowingHistory:
         except OSError as error:
             if not self._warned:
                 print(
-                    f"WARNING: {self.path} cannot be written: {error.strerror}. The run goes on without it.",
+                    f"WARNING: {visible(self.path)} cannot be written: {error.strerror}. The run goes on without it.",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.atomic import write_atomic
+from foundation.shown import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +93,7 @@ def save_picture(path: Path, draw: Callable[[], bytes]) -> bool:
         problem = f"{path} cannot be drawn: {_in_a_line(error)}"
     else:
         return True
-    print(f"WARNING: {problem} All else is there.", file=sys.stderr, flush=True)
+    print(f"WARNING: {visible(problem)} All else is there.", file=sys.stderr, flush=True)
     return False
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pandas as pd
 import torch
 
-from foundation.shown import shortened
+from foundation.shown import shortened, visible
 from preprocessing.dataset import Dataset
 from training.calibration import BINS
 from training.pictures import draw_png
@@ -87,7 +87,7 @@ def closing_table(result: dict, title: str) -> str:
         cells.append(("best possible AUC", f"{result['best_possible_auc']:.4f}"))
     widths = [max(len(head), len(value)) for head, value in cells]
     lines = [
-        f"Test results on {result['dataset']}, protocol {result['protocol']}, seed {result['seed']}",
+        f"Test results on {visible(result['dataset'])}, protocol {result['protocol']}, seed {result['seed']}",
         "  ".join(head.ljust(width) for (head, _), width in zip(cells, widths, strict=True)).rstrip(),
         "  ".join("-" * width for width in widths),
         "  ".join(value.ljust(width) for (_, value), width in zip(cells, widths, strict=True)).rstrip(),
