@@ -198,12 +198,13 @@ class Trainer:
         guard.check()
         self.group.agree_on_buffers(model)
         self._merge(progress)
+        seconds = time.perf_counter() - start
         weights = None if train.weights is None else train.weights[order].cpu().numpy()
         names = of_training(model.metrics_names[1:])
         result = self.group.once(
             lambda: metrics(labels[order].cpu().numpy(), progress.logits[order].cpu().numpy(), None, weights, names)
         )
-        return _summary(progress, len(order), result, time.perf_counter() - start)
+        return _summary(progress, len(order), result, seconds)
 
     def _merge(self, progress: EpochProgress) -> None:
         """Tells every process what the others have computed."""
