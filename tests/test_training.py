@@ -477,6 +477,18 @@ class TestEpochMetrics:
         history = model.fit(dataset.train.take(order), batch_size=8, epochs=1, verbose=0, shuffle=False).history
         assert 0 <= history["auc"][0] <= 1
 
+    def test_what_they_take_is_not_the_time_of_the_steps(self, dataset, monkeypatch):
+        clock, compute = iter(range(1_000)), trainer.metrics
+
+        def slow(*arguments):
+            monkeypatch.setattr(trainer.time, "perf_counter", lambda: 1e6)  # as if they took days
+            return compute(*arguments)
+
+        monkeypatch.setattr(trainer.time, "perf_counter", lambda: float(next(clock)))
+        monkeypatch.setattr(trainer, "metrics", slow)
+        history = small_model("lr", dataset).fit(dataset.train, epochs=1, verbose=0).history
+        assert history["seconds"][0] < 1_000
+
 
 class TestLearningRate:
     def rates(self, model, dataset, epochs=2, **options) -> list[float]:
