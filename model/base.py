@@ -23,7 +23,7 @@ from model.layers.mixed_embedding import check_one_size
 from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
 from model.signature import ConstructorSignature, TowerArguments
-from model.sources import Input, Source, as_source, encoding_of, labelled_source, set_apart, validation_source
+from model.sources import Input, Source, as_source, encoding_of, set_apart, validation_source
 from model.whole_file import WholeFile
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Features, Split
@@ -317,7 +317,7 @@ class CTRModel(WholeFile, nn.Module, ABC):
             checkpoint_minutes=checkpoint_minutes,
             verbose=verbose,
         )
-        train = labelled_source(x, y, self.columns, self.encoding, sample_weight)
+        train = as_source(x, y, self.columns, self.encoding, sample_weight)
         encoding = self.encoding or encoding_of(train)
         validation = validation_source(validation_data, self.columns, encoding)
         if validation is not None and validation_split:
@@ -358,7 +358,8 @@ class CTRModel(WholeFile, nn.Module, ABC):
         self.to(self.device)
         self.warn_if_edited()
         batch_size = _rows_at_a_time(batch_size)
-        logits = predict_logits(self, as_source(x, None, self.columns, self.encoding).to(self.device), batch_size)
+        source = as_source(x, None, self.columns, self.encoding, labelled=False).to(self.device)
+        logits = predict_logits(self, source, batch_size)
         return torch.sigmoid(logits.double()).cpu().numpy().reshape(-1, 1)
 
     def evaluate(
@@ -376,7 +377,7 @@ class CTRModel(WholeFile, nn.Module, ABC):
         self.to(self.device)
         self.warn_if_edited()
         batch_size = _rows_at_a_time(batch_size)
-        source = labelled_source(x, y, self.columns, self.encoding, sample_weight).to(self.device)
+        source = as_source(x, y, self.columns, self.encoding, sample_weight).to(self.device)
         return score_split(self, source, batch_size=batch_size)
 
     @property

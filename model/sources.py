@@ -28,13 +28,17 @@ def as_source(
     columns: list[Column],
     encoding: DataEncoding | None,
     weights: np.ndarray | None = None,
+    *,
+    labelled: bool = True,
 ) -> Source:
     """encoding: that the model was trained with, None if it is not known; arrays are taken to be encoded by it.
-    weights: (n,) how much each row counts.
+    weights: (n,) how much each row counts. labelled: whether the rows need labels, as for training and evaluation.
 
-    Raises `InputError` where x does not fit the columns or is encoded otherwise, has no rows, is a `Split` that comes
-    with labels y or weights, or a frame of raw values for a model without encoding.
+    Raises `InputError` where labels are missing, x does not fit the columns or is encoded otherwise, has no rows, is a
+    `Split` that comes with labels y or weights, or a frame of raw values for a model without encoding.
     """
+    if labelled and y is None and not isinstance(x, (Split, Arrays)):
+        raise InputError("Labels are missing: pass y beside the features.")
     if isinstance(x, (Split, Arrays)):
         if y is not None:
             raise InputError("A Split brings its own labels; do not pass y with it.")
@@ -62,19 +66,6 @@ def as_source(
     return source
 
 
-def labelled_source(
-    x: Input,
-    y: np.ndarray | None,
-    columns: list[Column],
-    encoding: DataEncoding | None,
-    weights: np.ndarray | None = None,
-) -> Source:
-    """As `as_source`, for training and evaluation."""
-    if y is None and not isinstance(x, (Split, Arrays)):
-        raise InputError("Labels are missing: pass y beside the features.")
-    return as_source(x, y, columns, encoding, weights)
-
-
 def validation_source(
     validation_data: Split | tuple | None, columns: list[Column], encoding: DataEncoding | None
 ) -> Source | None:
@@ -86,8 +77,8 @@ def validation_source(
                 f"{len(validation_data)} entries."
             )
         x, y, *weights = validation_data
-        return labelled_source(x, y, columns, encoding, *weights)
-    return None if validation_data is None else labelled_source(validation_data, None, columns, encoding)
+        return as_source(x, y, columns, encoding, *weights)
+    return None if validation_data is None else as_source(validation_data, None, columns, encoding)
 
 
 def encoding_of(source: Source) -> DataEncoding | None:

@@ -1,4 +1,4 @@
-"""What the project uses of deepctr-torch, which is imported through here only, without its side effects."""
+"""What the project uses of deepctr-torch, without its side effects: whatever imports it imports this first."""
 
 import importlib.util
 import sys
@@ -16,25 +16,10 @@ if "deepctr_torch" not in sys.modules:  # whichever comes first on the path, thi
         raise
 
 from deepctr_torch.callbacks import Callback, CallbackList, EarlyStopping, History, ModelCheckpoint
-from deepctr_torch.inputs import (
-    DEFAULT_GROUP_NAME,
-    DenseFeat,
-    SparseFeat,
-    VarLenSparseFeat,
-    build_input_features,
-    combined_dnn_input,
-    create_embedding_matrix,
-    embedding_lookup,
-    get_feature_names,
-    get_varlen_pooling_list,
-    maxlen_lookup,
-    varlen_embedding_lookup,
-)
+from deepctr_torch.inputs import DenseFeat, SparseFeat, VarLenSparseFeat, build_input_features, get_feature_names
 from deepctr_torch.layers import FM
-from deepctr_torch.layers.utils import concat_fun
 
 __all__ = [
-    "DEFAULT_GROUP_NAME",
     "FM",
     "Callback",
     "CallbackList",
@@ -45,12 +30,5 @@ __all__ = [
     "SparseFeat",
     "VarLenSparseFeat",
     "build_input_features",
-    "combined_dnn_input",
-    "concat_fun",
-    "create_embedding_matrix",
-    "embedding_lookup",
     "get_feature_names",
-    "get_varlen_pooling_list",
-    "maxlen_lookup",
-    "varlen_embedding_lookup",
 ]

@@ -57,6 +57,6 @@ def candidate_scores(model: CTRModel, requests: Split) -> np.ndarray:
     A two-tower model encodes each user and item once; a ranking model reads all pairs, 8,192 at a time.
     Raises `InputError` for requests that are encoded otherwise than what the model was trained on.
     """
-    source = as_source(requests, None, model.columns, model.encoding)
+    source = as_source(requests, None, model.columns, model.encoding, labelled=False)
     logits = predict_logits(model, source.to(model.device))
     return logits.cpu().numpy().reshape(-1, len(requests.dataset.raw.items))
