@@ -20,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiment.arguments import Parser
-from experiment.main import run
+from experiment.script import run
+from foundation.errors import InputError
 from leaderboard.ablations import ABLATIONS, ablation_jobs, form_jobs
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import AUDIT, write_audit
@@ -34,7 +35,6 @@ from leaderboard.tuning import FOLDER as TUNING
 from leaderboard.tuning import tune
 from model import MODELS, find_model
 from preprocessing.download import load_movielens
-from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 
 SCRIPT, SEEDS = "movielens", 5

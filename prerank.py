@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from experiment.arguments import Parser, folder, number, place
-from experiment.main import run
+from experiment.script import run
+from foundation.errors import InputError
 from foundation.shown import visible
-from preprocessing.errors import InputError
-from serving.columns import PRECISIONS
+from serving.blocks import PRECISIONS
 from serving.explain import beginning, explain, heat_map
 from serving.export import FORMATS, export_onnx
+from serving.from_run import load_dataset
 from serving.manifest import index_folder
+from serving.rank_table import labels, liked_before, rows_of, table, user_line
 from serving.ranker import PreRanker
-from serving.report import labels, liked_before, rows_of, table, user_line
-from serving.source import load_dataset
 from serving.state import load_two_tower
-from serving.update import build_index
+from serving.writer import build_index
 from training.pictures import save_picture
 
 DEEPEST = 8  # lists and objects within each other; features need three

@@ -2,9 +2,9 @@
 
 import time
 
-from experiment.main import run
+from experiment.one_run import train_and_report
 from experiment.options import parse_options
-from experiment.run import train_and_report
+from experiment.script import run
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
 from preprocessing.load import load_taobao

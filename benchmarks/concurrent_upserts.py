@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiment.main import run
-from preprocessing.errors import InputError
+from experiment.script import run
+from foundation.errors import InputError
 from serving.ranker import PreRanker
 
 CHANGED = 5  # items that differ between the states

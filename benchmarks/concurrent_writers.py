@@ -29,17 +29,17 @@ import torch
 from benchmarks.sections import table
 from benchmarks.small_runs import ITEM, data_of, train
 from experiment.arguments import Parser, number
-from experiment.main import run as run_script
+from experiment.script import run as run_script
+from foundation.errors import InputError
 from foundation.run_files import WEIGHTS_DIGEST, read_config
 from model import load_model
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
-from serving.update import build_index
+from serving.writer import build_index
 from training import run_folder
+from training.model_files import save_model
 from training.result_file import FILES, identity_of, read_result
-from training.store import save_model
 
 ITEMS = [ITEM, ITEM | {"genres": ["War", "Drama"]}]
 EXPECTED = re.compile(

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiment.main import run
+from experiment.script import run
+from foundation.errors import InputError
 from model import MODELS, build_model, load_model
-from model.layers.tables import EMBEDDING_OPTIMIZERS
+from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
 from preprocessing.synthetic import synthetic_movielens
 
 ROWS, TOLERANCE = 60_000, 1e-5

@@ -28,16 +28,16 @@ import torch
 from benchmarks.sections import table
 from benchmarks.small_runs import data_of, index, ranked, train, whole
 from experiment.arguments import Parser, number
-from experiment.main import run as run_script
+from experiment.script import run as run_script
 from foundation.atomic import write_atomic
+from foundation.errors import InputError
 from foundation.run_files import CONFIG, HISTORY, RESULT, WEIGHTS
 from model import load_model
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
 from serving.manifest import MANIFEST
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
-from serving.update import build_index
+from serving.writer import build_index
 from training.result_file import read_result
 
 BLOCK = 4096

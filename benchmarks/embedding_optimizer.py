@@ -13,10 +13,10 @@ import json
 import statistics
 from pathlib import Path
 
-from experiment.main import run
+from experiment.script import run
 from foundation.atomic import write_atomic
 from model import MODELS, build_model, default_settings
-from model.layers.tables import EMBEDDING_OPTIMIZERS
+from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
 

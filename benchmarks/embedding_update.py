@@ -22,13 +22,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from experiment.main import run
+from experiment.script import run
+from foundation.feature_columns import Column, FeatureColumns
+from foundation.features import Features
 from model import build_model
 from model.base import CTRModel
 from model.layers.embedding import FeatureEmbedding
-from model.layers.tables import EMBEDDING_OPTIMIZERS
-from preprocessing.dataset import Dataset, Features
-from preprocessing.feature_columns import Column, FeatureColumns
+from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
+from preprocessing.dataset import Dataset
 from preprocessing.raw import RawData, Schema
 
 # Distinct values in the published files.

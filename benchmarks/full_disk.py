@@ -31,9 +31,9 @@ import torch
 from benchmarks.sections import table
 from benchmarks.small_runs import ITEM, Ended, data_of, index, ranked, script, train, training
 from experiment.arguments import Parser, number
-from experiment.main import run as run_script
+from experiment.script import run as run_script
 from foundation.atomic import write_atomic
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from serving.ranker import PreRanker
 from training.result_file import NOT_THE_MEASUREMENT, read_result
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.feature_columns import FeatureColumns
+from foundation.features import Lists
 from model import MODELS, TRAINING_DEFAULTS, build_model, default_settings
 from model.base import CTRModel
 from preprocessing.dataset import FeatureTable
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.feature_columns import FeatureColumns
-from preprocessing.lists import Lists
 from preprocessing.movielens import SCHEMA
-from serving.table import Entities
-from serving.update import write_index
+from serving.entities import Entities
+from serving.writer import write_index
 
 USERS = 1000
 VOCABULARIES = {

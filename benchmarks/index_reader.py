@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from serving.format import SectionFile
 from serving.manifest import index_folder
 from serving.ranker import PreRanker
+from serving.section_file import SectionFile
 
 
 def resident(name: str) -> int:

@@ -36,18 +36,18 @@ import torch
 import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
 
 import train_movielens_whole_models as script
-from experiment.main import run
+from experiment.script import run
+from foundation.errors import InputError
 from foundation.run_files import COMMIT, HISTORY, WEIGHTS, committed, is_finished
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
-from preprocessing.errors import InputError
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.manifest import FOLDER
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
-from serving.update import build_index
-from training.checkpoint_file import CURRENT, PREVIOUS, TEMPORARY, Checkpoints
+from serving.writer import build_index
+from training.checkpoints import CURRENT, PREVIOUS, TEMPORARY, Checkpoints
 from training.claim import LOCK
 from training.commit import NEXT
 from training.pictures import draw_png

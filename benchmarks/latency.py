@@ -28,16 +28,16 @@ from torch import Tensor
 from benchmarks.generated_run import make_model, make_run, request_features
 from benchmarks.timing import percentiles, seconds, square_product
 from experiment.arguments import Parser, number
-from experiment.main import run
+from experiment.script import run
 from foundation.atomic import write_atomic
+from foundation.errors import InputError
 from model import MODELS
 from model.base import TwoTower
 from preprocessing import utils
-from preprocessing.errors import InputError
-from serving.columns import STORED, Columns, blocks_shape, fill_blocks, head_scales
+from serving.blocks import STORED, Columns, blocks_shape, fill_blocks, head_scales
 from serving.manifest import index_folder
 from serving.ranker import PreRanker
-from serving.scorers import SCORERS, Scorer, item_heads
+from serving.scorer import SCORERS, Scorer, item_heads
 
 TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
 RANKING = ("deep_fm", "auto_int")

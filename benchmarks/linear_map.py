@@ -2,7 +2,7 @@
 
     python -m benchmarks.linear_map [--batch_size 2048] [--threads 1]
 
-Forward and backward pass, in turn in one run; ratios are of medians. Why: `model/layers/linear_map.py`.
+Forward and backward pass, in turn in one run; ratios are of medians. Why: `kernels/linear.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import nn
 
 from benchmarks.sections import machine, table
 from benchmarks.timing import seconds
-from experiment.main import run
-from model.layers.linear_map import Linear
+from experiment.script import run
+from kernels.linear import Linear
 
 # Inputs and outputs: both papers' towers on MovieLens, and IntTower's projections with 4 and 32 heads of 64.
 SIZES = ((161, 300), (300, 300), (300, 128), (300, 256), (300, 2048), (304, 304))

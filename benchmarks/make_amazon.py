@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.planted import Skewed, hint, planted_probability
 from experiment.arguments import Parser, folder, number
-from experiment.main import run
+from experiment.script import run
 from preprocessing.amazon import META, PUBLISHED_ROWS, REVIEWS
 from preprocessing.files import PLANTED
 

@@ -24,7 +24,7 @@ from pyarrow import csv as arrow_csv
 
 from benchmarks.planted import Skewed, hint, planted_probability
 from experiment.arguments import Parser, folder, number
-from experiment.main import run
+from experiment.script import run
 from preprocessing.files import PLANTED
 from preprocessing.taobao import PUBLISHED_ROWS
 

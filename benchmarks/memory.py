@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.sections import machine, table, write_section
-from experiment.main import run
+from experiment.script import run
+from foundation.deepctr import Callback
 from model import MODELS, build_model, default_settings
 from preprocessing.dataset import Dataset
-from preprocessing.deepctr import Callback
 from preprocessing.download import load_movielens
 
 MEGABYTE = 1 << 20

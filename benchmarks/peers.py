@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.published_hit import PublishedHIT
 from benchmarks.published_int_tower import PublishedIntTower
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.feature_columns import Column, FeatureColumns
+from foundation.features import Bags
 from preprocessing.dataset import Split
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.feature_columns import Column, FeatureColumns
-from preprocessing.lists import Bags
 
 DROPOUT = 0.3
 HIDDEN = (300, 300, 128)

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.sections import machine, table, write_section
 from benchmarks.training_speed import seconds_of
-from experiment.main import run
+from experiment.script import run
 from foundation.run_files import is_finished
 from model import build_model
 from preprocessing.dataset import Dataset

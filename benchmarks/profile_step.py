@@ -23,16 +23,16 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.sections import machine, table, write_section
 from benchmarks.training_speed import flops_per_row, our_model, sgemm_peak
-from experiment.main import run
+from experiment.script import run
+from kernels import dropout
 from model import MODELS
 from model.base import CTRModel
-from model.layers import dropout
 from model.layers.embedding import FeatureEmbedding
 from preprocessing.dataset import Dataset, Split
 from preprocessing.download import load_movielens
 from training import trainer
-from training.checkpoint import EpochProgress
-from training.guard import Guard
+from training.nan_guard import Guard
+from training.training_state import EpochProgress
 
 NAMES = [name for name in MODELS if name != "gbdt"]
 # Kind -> beginnings of the names of torch's operators.

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from preprocessing.deepctr import DenseFeat
-from preprocessing.feature_columns import FeatureColumns
+from foundation.deepctr import DenseFeat
+from foundation.feature_columns import FeatureColumns
 from preprocessing.utils import fe_score
 
-# After `preprocessing.deepctr`, which silences deepctr-torch's import.
+# After `foundation.deepctr`, which silences deepctr-torch's import.
 from deepctr_torch.layers import DNN  # isort: skip
 from deepctr_torch.models.basemodel import BaseModel  # isort: skip
 

@@ -12,12 +12,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from foundation.deepctr import DenseFeat
+from foundation.feature_columns import Column
 from model.layers.light_se import LightSE
-from preprocessing.deepctr import DenseFeat
-from preprocessing.feature_columns import Column
 from preprocessing.utils import fe_score
 
-# After `preprocessing.deepctr`, which silences deepctr-torch's import.
+# After `foundation.deepctr`, which silences deepctr-torch's import.
 from deepctr_torch.layers import DNN  # isort: skip
 from deepctr_torch.models.basemodel import BaseModel  # isort: skip
 

@@ -15,17 +15,17 @@ import numpy as np
 import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
 
 import prerank  # noqa: F401 (forks find it loaded)
-import serving.source
+import serving.from_run
 import train_movielens_whole_models
-from experiment.main import run
+from experiment.script import run
 from preprocessing.dataset import Dataset
 from preprocessing.download import load_movielens
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
+from serving.rank_table import items_with_texts, liked_before
 from serving.ranker import PreRanker
-from serving.report import items_with_texts, liked_before
 from serving.state import load_two_tower
-from serving.update import build_index
+from serving.writer import build_index
 from training.result_file import read_result
 
 ITEM = {"movie_id": 99_001, "title": "Added", "genres": ["Comedy"]}
@@ -60,7 +60,7 @@ def script(name: str, *words: str | Path, raw: RawData, before: Callable[[], Non
                 for stream in (1, 2):
                     os.dup2(log.fileno(), stream)
                 sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8")
-                train_movielens_whole_models.load_movielens = serving.source.load_movielens = lambda *_, **__: raw
+                train_movielens_whole_models.load_movielens = serving.from_run.load_movielens = lambda *_, **__: raw
                 sys.argv = [name, *map(str, words)]
                 before()
                 run(importlib.import_module(name).main)

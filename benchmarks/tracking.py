@@ -21,8 +21,8 @@ import torch
 
 from benchmarks.sections import machine
 from benchmarks.training_speed import our_model
-from experiment.main import run
 from experiment.options import TRACKERS
+from experiment.script import run
 from experiment.tracking import Tracking, require
 from model import MODELS
 from preprocessing.dataset import Dataset, Split

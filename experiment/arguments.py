@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Union, get_args, get_origin
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 # The largest numbers that are taken: more is no size of anything, or infinity.
 MOST = {int: 2**31 - 1, float: sys.float_info.max}

@@ -13,16 +13,16 @@ from typing import Any
 
 import torch
 
-from experiment import processes
+from experiment import torchrun
 from experiment.arguments import MOST, Parser, as_annotated, folder, number, place, plain_value, suits
 from experiment.published_flags import add_published_flags, translate
+from foundation.errors import InputError
 from model import MODELS, default_settings, find_model
 from model.base import TwoTower
 from model.effects import Idle, constructor_defaults, idle_settings
-from model.layers.tables import EMBEDDING_OPTIMIZERS
+from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
 from model.signature import keyword_parameters
 from preprocessing.cache import DEFAULT_CACHE
-from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from preprocessing.taobao import PID_PLACEMENTS
 from training import distributed
@@ -115,7 +115,7 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     translate(given, name, MODELS[name].arguments)
     settings = default_settings(name, dataset)
     training = {key: given[key] if given[key] is not None else settings[key] for key in TRAINING}
-    if name == "gbdt" and processes.local_rank() is not None:
+    if name == "gbdt" and torchrun.local_rank() is not None:
         raise InputError("gbdt trains in one process. Start the script without torchrun.")
     asked = _model_arguments(name, given)
     arguments = {key: value for key, value in settings.items() if key not in TRAINING} | asked
@@ -298,7 +298,7 @@ def _refuse_idle(name: str, idle: dict[str, Idle], given: dict, usual: dict) -> 
 
 def _device(name: str) -> str:
     """The device that is meant. Under torchrun each process has its own, by its number on this machine."""
-    place = processes.local_rank()
+    place = torchrun.local_rank()
     if place is not None and torch.cuda.is_available() and name != "cpu":
         if name not in ("auto", "cuda"):
             raise InputError(f"Under torchrun each process takes the GPU of its number. Received: --device {name}.")

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from experiment.arguments import Parser, number, place
-from experiment.processes import local_rank
+from experiment.torchrun import local_rank
+from foundation.errors import InputError
 from foundation.shown import visible
-from preprocessing.errors import InputError
 from published.taobao_place import taobao_folder
 
 TRUTH = {"true": True, "false": False, "1": True, "0": False}

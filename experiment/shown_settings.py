@@ -13,7 +13,7 @@ from foundation.shown import shortened, visible
 from model import MODELS, default_settings, name_of
 from model.base import CTRModel
 from model.effects import constructor_defaults, idle_settings
-from model.layers.tables import table_size
+from model.layers.embedding_optimizer import table_size
 from preprocessing.dataset import Dataset
 from training import distributed
 

@@ -20,7 +20,7 @@ USUAL = (signal.SIG_DFL, signal.default_int_handler)
 def stoppable_from_the_start() -> None:
     """For the scripts of this project alone: other programs that import it decide for themselves.
 
-    `experiment.main.run` takes over, and leaves this for what Python does at the end. What is ignored stays ignored.
+    `experiment.script.run` takes over, and leaves this for what Python does at the end. What is ignored stays ignored.
     """
     path = Path(getattr(sys.modules["__main__"], "__file__", None) or "").resolve()
     if path.parent != ROOT or not any(map(path.match, SCRIPTS)):

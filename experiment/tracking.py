@@ -22,10 +22,10 @@ from secrets import token_hex
 from typing import Any, ClassVar, Protocol
 
 from foundation.atomic import write_atomic
+from foundation.deepctr import Callback
+from foundation.errors import InputError
 from foundation.run_files import TRACKING
 from foundation.shown import shortened
-from preprocessing.deepctr import Callback
-from preprocessing.errors import InputError
 from training.run_folder import RunFolder
 
 LONGEST = 500  # characters of a setting, which is what older versions of MLflow take

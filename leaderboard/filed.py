@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from experiment.options import parse_options
+from foundation.errors import InputError
 from foundation.run_files import RESULT
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
 from model.effects import constructor_defaults, effective
-from preprocessing.errors import InputError
 from training.result_file import read_result
 
 KINDS = {dict: "object", list: "list"}

@@ -10,14 +10,14 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiment.main import Interrupted
+from experiment.script import Interrupted
+from foundation.errors import InputError
 from leaderboard.ablations import ABLATIONS, ablation_jobs
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import AUDIT, write_audit
 from leaderboard.report.pages import write_report
 from leaderboard.runner import ROOT, Runner, sources_sha256
 from preprocessing.download import SYNTHETIC, load_movielens
-from preprocessing.errors import InputError
 
 FOLDER = ROOT / "runs" / "quick"
 SEEDS = 2  # the fewest that have an interval

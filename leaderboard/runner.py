@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from experiment.main import Interrupted
 from experiment.record import ROOT, code_revision
+from experiment.script import Interrupted
 from foundation.atomic import write_atomic
+from foundation.errors import InputError
 from foundation.progress import progress_bar
 from foundation.run_files import HISTORY, committed, is_finished
 from leaderboard.filed import filed_result, finished_run
@@ -28,8 +29,7 @@ from leaderboard.jobs import Job
 from leaderboard.statistics import load_runs
 from leaderboard.time_left import TimeLeft, costs
 from preprocessing.download import SYNTHETIC
-from preprocessing.errors import InputError
-from training.checkpoint_file import Checkpoints
+from training.checkpoints import Checkpoints
 from training.result_file import NOT_THE_MEASUREMENT
 
 if TYPE_CHECKING:

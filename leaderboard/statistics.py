@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats  # which scikit-learn brings
 
+from foundation.errors import InputError
 from leaderboard.filed import read_json
-from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 from training.metrics import rela_impr
 

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment.main import Interrupted
+from experiment.script import Interrupted
+from foundation.errors import InputError
 from foundation.progress import progress_bar
 from leaderboard.filed import filed_result
 from leaderboard.runner import INTERRUPTED, Runner
 from leaderboard.settings import Settings
 from leaderboard.trials import SEARCHES, TRIALS, Trial, chain
 from model import MODELS
-from preprocessing.errors import InputError
 
 FOLDER = "tuning"  # beside a data set's protocols
 

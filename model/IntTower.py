@@ -14,6 +14,9 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import Output, TwoTower
 from model.effects import Idle
 from model.layers.cosine import NO_COSINE
@@ -23,9 +26,6 @@ from model.layers.light_se import LightSE
 from model.layers.tower import Tower
 from model.losses import cir_loss
 from model.signature import TowerArguments
-from preprocessing.dataset import Features
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
 
 
 class IntTower(TwoTower):

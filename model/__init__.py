@@ -10,11 +10,11 @@ import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from foundation.errors import InputError
+from foundation.feature_columns import FeatureColumns
 from foundation.run_files import CONFIG, WEIGHTS, read_config, unchanged
 from model.base import CTRModel, TwoTower
 from model.effects import constructor_defaults, idle_settings
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import FeatureColumns
 
 # What a training run needs besides the model's own arguments, per data set: as in the papers' released scripts, but on
 # MovieLens chosen by validation AUC (`docs/tuning.md`).

@@ -11,12 +11,12 @@ from typing import Any, Unpack
 
 from torch import Tensor, nn
 
+from foundation.errors import InputError
+from foundation.feature_columns import Column
 from model.effects import Idle
 from model.layers.attention import InteractingLayer
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
 
 
 class AutoInt(WideDeep):

@@ -15,29 +15,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputWarning
+from foundation.deepctr import Callback, CallbackList, History
+from foundation.errors import InputError, InputWarning
+from foundation.feature_columns import Column, check_columns, id_column
+from foundation.features import Features
+from foundation.values import as_count, shown
 from model.description import describe
 from model.devices import device_of
 from model.effects import Idle, check_arguments, check_options, constructor_defaults, effective
+from model.layers.embedding_optimizer import choose_embedding_optimizer, set_row_gradients
 from model.layers.mixed_embedding import check_one_size
-from model.layers.tables import choose_embedding_optimizer, set_row_gradients
 from model.representation import concatenate, count, take
 from model.signature import ConstructorSignature, TowerArguments
 from model.sources import Input, Source, as_source, encoding_of, set_apart, validation_source
 from model.whole_file import WholeFile
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.dataset import Features, Split
-from preprocessing.deepctr import Callback, CallbackList, History
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column, check_columns, id_column
-from preprocessing.values import as_count, shown
-from training import store
-from training.checkpoint import TrainingState
+from preprocessing.dataset import Split
+from training import model_files
 from training.click_loss import ClickLoss, choose_loss
 from training.metrics import check_names
 from training.monitors import checked
 from training.optim import added_l2, make_optimizer
 from training.trainer import Trainer, TrainOptions, predict_logits, score_split
+from training.training_state import TrainingState
 
 SCORED_AT_ONCE = 8192  # rows
 
@@ -75,8 +75,8 @@ class CTRModel(WholeFile, nn.Module, ABC):
     seed: of the initial weights and of the order of training rows.
     l2_reg_embedding, l2_reg_linear, l2_reg_dnn: weights of the squared parameters in the loss (embedding tables, linear
         part, weight matrices).
-    unknown_rate: share of sparse ids that training replaces by the reserved id 0 (`training.unknown`). It teaches the
-        model what to do with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is
+    unknown_rate: share of sparse ids that training replaces by the reserved id 0 (`training.unknown_ids`). It teaches
+        the model what to do with an unknown user or item, and not to lean on ids alone; without it the row of id 0 is
         trained by missing and rare values alone, if there are any. Losses that compare ids read the true ones.
     """
 
@@ -410,7 +410,7 @@ class CTRModel(WholeFile, nn.Module, ABC):
         extra: further entries of `config.json`. overwrite: replace a finished run, whose result is deleted.
         Raises `InputError` for an encoding that is not the model's, and for a finished run without `overwrite`.
         """
-        store.save_model(self, Path(folder), self.known_with(extra or {}), overwrite)
+        model_files.save_model(self, Path(folder), self.known_with(extra or {}), overwrite)
 
     def known_with(self, extra: dict) -> dict:
         """What `config.json` says beside class and arguments."""
@@ -426,7 +426,7 @@ class CTRModel(WholeFile, nn.Module, ABC):
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> CTRModel:
         """A model of this class as it was saved. For any class: `model.load_model`."""
-        return store.load_model(cls, Path(folder), device)
+        return model_files.load_model(cls, Path(folder), device)
 
 
 class TwoTower(CTRModel):

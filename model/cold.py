@@ -11,11 +11,11 @@ from typing import Any, Unpack
 
 from torch import Tensor
 
+from foundation.errors import InputError
+from foundation.feature_columns import Column
 from model.layers.cold_se import ColdSE
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
 
 
 class COLD(WideDeep):

@@ -14,6 +14,9 @@ from typing import Any, Unpack
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import Output, TwoTower
 from model.effects import Idle
 from model.layers.cosine import CosineScore
@@ -21,9 +24,6 @@ from model.layers.side_tower import SideTower
 from model.layers.tower import last_size, linear_output_effects
 from model.losses import mimic_loss
 from model.signature import TowerArguments
-from preprocessing.dataset import Features
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
 
 
 class DAT(TwoTower):

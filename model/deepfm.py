@@ -7,10 +7,10 @@ from typing import Any, Unpack
 
 from torch import Tensor
 
+from foundation.deepctr import FM
+from foundation.feature_columns import Column
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
-from preprocessing.deepctr import FM
-from preprocessing.feature_columns import Column
 
 
 class DeepFM(WideDeep):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from preprocessing.errors import InputError
-from preprocessing.values import shown
+from foundation.errors import InputError
+from foundation.values import shown
 
 
 def device_of(device: torch.device, gpus: list[int | str | torch.device] | None, named: bool) -> torch.device:

@@ -8,14 +8,14 @@ from typing import Any, Unpack
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
 from model.layers.cosine import CosineScore
 from model.layers.side_tower import SideTower
 from model.layers.tower import linear_output_effects
 from model.signature import TowerArguments
-from preprocessing.dataset import Features
-from preprocessing.feature_columns import Column
 
 
 class DSSM(TwoTower):

@@ -24,10 +24,9 @@ from typing import Any
 
 from torch import nn
 
-from foundation.errors import InputWarning
+from foundation.errors import InputError, InputWarning
 from model.layers.activation import is_steady
 from model.signature import keyword_parameters
-from preprocessing.errors import InputError
 from training.trainer import TrainOptions
 
 # What makes a model score otherwise in training than in evaluation, and what of it is a switch.

@@ -14,20 +14,19 @@ import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor
 
+from foundation.deepctr import CallbackList, VarLenSparseFeat
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.features import Bags, Features
 from model.base import CTRModel, Output, Source
 from model.layers.forest import Forest
 from model.signature import CommonArguments
-from preprocessing.dataset import Features
-from preprocessing.deepctr import CallbackList, VarLenSparseFeat
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
-from preprocessing.lists import Bags
-from training.checkpoint import TrainingState
 from training.epoch_lines import EpochLines
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures
 from training.optim import learning_rate
 from training.trainer import TrainOptions
+from training.training_state import TrainingState
 
 INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
 ROWS = 65536  # read at a time

@@ -16,6 +16,9 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import Output, TwoTower
 from model.effects import Idle
 from model.layers.cosine import NO_COSINE
@@ -25,9 +28,6 @@ from model.layers.side_tower import SideTower
 from model.layers.tower import last_size
 from model.losses import DISTANCES, generation_loss
 from model.signature import TowerArguments
-from preprocessing.dataset import Features
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
 from published.hit_tower import hit_arguments
 
 

@@ -7,11 +7,11 @@ from typing import ClassVar, Unpack
 import torch
 from torch import nn
 
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import CTRModel, Output
-from model.layers.linear import LinearPart
+from model.layers.linear_part import LinearPart
 from model.signature import LinearArguments
-from preprocessing.dataset import Features
-from preprocessing.feature_columns import Column
 
 
 class LR(CTRModel):

@@ -13,15 +13,15 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
 from model.layers.attention import KernelAttention
 from model.layers.cosine import NO_COSINE
 from model.layers.side_tower import SideTower, VectorsTower
 from model.signature import TowerArguments
-from preprocessing.dataset import Features
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
 
 
 class MVKE(TwoTower):

@@ -2,7 +2,7 @@
 
 A constructor takes its own arguments by name and hands the rest on as `**common`. What the rest is, a type checker and
 an editor read from the `TypedDict` that annotates it (PEP 692); `inspect.signature`, `help` and notebooks are given one
-signature with all of them. `tests/models/test_signatures.py` keeps the two equal.
+signature with all of them. `tests/model/test_signatures.py` keeps the two equal.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from foundation.errors import InputError
+from foundation.feature_columns import Column, id_column
+from foundation.values import is_number, shown
 from preprocessing.arrays import Arrays
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Split
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column, id_column
 from preprocessing.known import arrays_for
-from preprocessing.values import is_number, shown
 
 Source = Split | Arrays
 Input = Split | Arrays | Mapping[str, np.ndarray] | Sequence[np.ndarray] | pd.DataFrame

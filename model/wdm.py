@@ -11,15 +11,15 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import CTRModel, Output
 from model.effects import Idle, constructor_defaults
 from model.layers.embedding import flatten
-from model.layers.linear import LinearPart
+from model.layers.linear_part import LinearPart
 from model.layers.mixed_embedding import embedding_of
 from model.layers.tower import Tower
 from model.signature import WideArguments
-from preprocessing.dataset import Features
-from preprocessing.feature_columns import Column
 
 
 class WideDeep(CTRModel):

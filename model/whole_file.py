@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from preprocessing.deepctr import DenseFeat, History, SparseFeat, VarLenSparseFeat
+from foundation.deepctr import DenseFeat, History, SparseFeat, VarLenSparseFeat
+from kernels.row_optimizers import ROW_OPTIMIZERS, Together
 from training.click_loss import OTHERS, ClickLoss
-from training.rowwise import ROW_OPTIMIZERS, Together
 
 LAYERS = ("torch.nn.modules", "deepctr_torch.layers")
 NUMBERS = (np.int32, np.int64, np.float32, np.float64)  # vocabulary sizes and settings often are of these

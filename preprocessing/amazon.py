@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foundation.errors import InputError
 from preprocessing.amazon_lines import HOME_PAGE, distinct_names, read_meta, read_reviews
-from preprocessing.errors import InputError
 from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
 from preprocessing.literal import read_literal
 from preprocessing.raw import Ragged, RawData, RowCount, Schema

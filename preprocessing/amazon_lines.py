@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from preprocessing.files import open_binary, read_lines
 from preprocessing.literal import read_entries
 

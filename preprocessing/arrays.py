@@ -11,15 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat, get_feature_names
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.features import Bags, Features
 from foundation.shown import some
-from preprocessing.dataset import Features, group_rows
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat, get_feature_names
+from foundation.values import exact_below
+from preprocessing.dataset import group_rows
 from preprocessing.description import share
 from preprocessing.encoding import require_finite
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
-from preprocessing.lists import Bags
-from preprocessing.values import exact_below
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """The releases' module of this name: deepctr-torch's callbacks, which need no TensorFlow."""
 
-from preprocessing.deepctr import EarlyStopping, History, ModelCheckpoint
+from foundation.deepctr import EarlyStopping, History, ModelCheckpoint
 
 __all__ = ["EarlyStopping", "History", "ModelCheckpoint"]

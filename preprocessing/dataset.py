@@ -11,22 +11,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.errors import InputError
+from foundation.feature_columns import Column, FeatureColumns, kind_of
+from foundation.features import Bags, Features
 from foundation.shown import visible
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.description import describe, share
 from preprocessing.encoding import MinMaxScaler, Vocabulary
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column, FeatureColumns, kind_of
 from preprocessing.feature_table import Encoder, FeatureTable, label_features
 from preprocessing.frames import raw_from_frames
 from preprocessing.known import as_encoding, raw_for
-from preprocessing.lists import Bags
 from preprocessing.protocol import Protocol, make_protocol
 from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.synthetic import best_auc
-
-Features = dict[str, Tensor | Bags]
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foundation.feature_columns import Column, kind_of
 from foundation.shown import columns, padded, shortened
-from preprocessing.feature_columns import Column, kind_of
 
 if TYPE_CHECKING:
+    from foundation.features import Lists
     from preprocessing.dataset import Dataset
-    from preprocessing.lists import Lists
 
 WIDTH = 32  # of a name, in columns of a terminal
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from foundation.errors import InputError
 from foundation.progress import progress_bar
-from preprocessing.errors import InputError
 from preprocessing.files import holds_anything
 from preprocessing.folders import new_folder, remove_left_behind
 from preprocessing.movielens import HOME_PAGE, ML_1M_FILES, NEEDED, ONE_FILE, read

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 SHOWN = 3  # values of a vocabulary that is printed
 UNKNOWN = 0  # The id of a value never seen in training; in a list it is also the padding and adds nothing to the mean.

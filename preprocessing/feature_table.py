@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from foundation.features import Bags, Lists
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.encoding import UNKNOWN, MinMaxScaler, Vocabulary
-from preprocessing.lists import Bags, Lists
 from preprocessing.protocol import Protocol, liked_items, mean_label
 from preprocessing.raw import Ragged, RawData, Schema
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 BLOCK_BYTES = 1 << 20
 # Beside generated files (`benchmarks`): the probability that each row's label was drawn with.

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from foundation.errors import InputError
 from foundation.locks import locked
-from preprocessing.errors import InputError
 
 DAY = 24 * 3600  # seconds
 LOCK = ".lock"

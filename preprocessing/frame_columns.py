@@ -9,9 +9,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from preprocessing.errors import InputError
-from preprocessing.raw import Ragged
-from preprocessing.values import (
+from foundation.errors import InputError
+from foundation.values import (
     INT64,
     entries,
     exact_below,
@@ -24,6 +23,7 @@ from preprocessing.values import (
     undecimal,
     whole,
 )
+from preprocessing.raw import Ragged
 
 SECONDS = "integer seconds or datetimes"
 

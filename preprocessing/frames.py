@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from foundation.errors import InputError
+from foundation.values import plain
 from preprocessing import frame_columns as columns
-from preprocessing.errors import InputError
 from preprocessing.leaks import warn_of_leaks
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
-from preprocessing.values import plain
 
 KINDS = ("sparse", "dense", "list", "ignore")
 SIDES = ("user", "item")

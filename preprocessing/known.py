@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foundation.deepctr import DenseFeat, VarLenSparseFeat
 from foundation.errors import InputError
+from foundation.feature_columns import Column
 from foundation.run_files import read_config
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.deepctr import DenseFeat, VarLenSparseFeat
-from preprocessing.feature_columns import Column
 from preprocessing.frames import features_of, raw_from_frames
 from preprocessing.raw import Ragged, RawData, Schema
 

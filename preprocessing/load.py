@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from foundation.errors import InputError
 from preprocessing import amazon, taobao
 from preprocessing.cache import read_cached
 from preprocessing.download import DATA_DIR
-from preprocessing.errors import InputError
 from preprocessing.files import find_file, holds_anything
 from preprocessing.folders import remove_left_behind
 from preprocessing.raw import RawData

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from preprocessing.files import read_text, sha256_of, unchanged
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, Field, TextTable

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from preprocessing.raw import RawData, Schema
 
 PROTOCOLS = ("published", "holdout", "temporal")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from foundation.errors import InputError
 from foundation.shown import visible
-from preprocessing.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from foundation.errors import InputError
 from foundation.progress import progress_bar
-from preprocessing.errors import InputError
 from preprocessing.files import BLOCK_BYTES, open_binary
 from preprocessing.folders import new_folder
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 SIDES = ("pre", "post")
 

@@ -16,7 +16,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from preprocessing.movielens import SCHEMA
 from preprocessing.raw import Ragged, RawData
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
 from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, MISSING, NUMBER, Field, TextTable

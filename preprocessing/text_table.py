@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 from pyarrow import csv as arrow_csv
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 INTEGER, NUMBER, TEXT = "integer", "number", "text"
 PATTERNS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch  # noqa: F401 (for the versions of `fe_score` that the README offers)
 from torch import Tensor
 
-from preprocessing.max_sim import max_sim
+from kernels.max_sim import max_sim
 
 
 def fe_score(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from foundation.feature_columns import Column
 from model import MODELS, find_model
 from model.base import CTRModel, TwoTower
 from model.hit import HitTower
-from preprocessing.feature_columns import Column
 from published.log import Logger
 
 # IntTower's, by the name of the data; another name is MovieLens there.

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.feature_columns import Column
+from foundation.features import Bags
 from preprocessing.dataset import Dataset, Split
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from preprocessing.download import load_movielens
-from preprocessing.feature_columns import Column
 from preprocessing.feature_table import FeatureTable, label_features
-from preprocessing.lists import Bags
 from preprocessing.load import load_amazon, load_taobao
 from preprocessing.protocol import View
 from preprocessing.raw import RawData

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from preprocessing.deepctr import DenseFeat
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
-from preprocessing.values import shown
+from foundation.deepctr import DenseFeat
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.values import shown
 
 # HIT's names for what the published keywords say.
 OWN_NAMES = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from preprocessing.deepctr import DenseFeat
-from preprocessing.feature_columns import Column
+from foundation.deepctr import DenseFeat
+from foundation.feature_columns import Column
 
 
 def compute_input_dim(
@@ -11,7 +11,7 @@ def compute_input_dim(
 ) -> int:
     """Length of the flattened embeddings and dense values. feature_group: an embedding counts as one.
 
-    >>> from preprocessing.deepctr import SparseFeat
+    >>> from foundation.deepctr import SparseFeat
     >>> compute_input_dim([SparseFeat("user_id", 10, embedding_dim=32), DenseFeat("age", 2)])
     34
     """

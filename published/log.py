@@ -6,7 +6,7 @@ import logging
 import logging.handlers
 from pathlib import Path
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "crit": "CRITICAL"}
 FORMAT = "%(asctime)s - %(pathname)s[line:%(lineno)d] - %(levelname)s: %(message)s"

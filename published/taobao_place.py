@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from preprocessing.taobao import FILES
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from foundation.errors import InputError
 from foundation.shown import shortened
 from model.layers.light_se import LightSE
-from preprocessing.errors import InputError
 from serving.ranker import PreRanker, User, candidate_rows
-from serving.scorers import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, Scorer, chosen_levels
+from serving.scorer import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, Scorer, chosen_levels
 from training.pictures import draw_png
 
 DRAWN = 100  # items and vectors of the user in a picture, which takes memory by their product

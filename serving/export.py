@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
+from foundation.errors import InputError
 from foundation.sealed import seal
 from model.base import TwoTower
-from preprocessing.errors import InputError
 from serving.export_check import check_raw_values, check_shapes, examples
 from serving.export_files import file_sha256, replaced_together
 from serving.export_rules import Rules
@@ -33,7 +33,7 @@ from serving.onnx_programs import (
     score_program,
     tower_program,
 )
-from serving.scorers import SCORERS, PlainScorer, make_scorer
+from serving.scorer import SCORERS, PlainScorer, make_scorer
 from serving.state import State, read_run
 
 FORMATS = ("onnx",)

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foundation.deepctr import DenseFeat, VarLenSparseFeat
+from foundation.errors import InputError
+from foundation.feature_columns import Column
 from model.base import TwoTower
-from preprocessing.deepctr import DenseFeat, VarLenSparseFeat
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column
 from serving.export_rules import encode
-from serving.features import RawEncoder, concatenate
 from serving.onnx_programs import Program, named
+from serving.raw_encoder import RawEncoder, concatenate
 
 TOLERANCE = 1e-5  # of a click probability
 # Users, items, length of the first list, how much longer each next one is, ids: other sizes than the programs were made

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from foundation.atomic import sync_folder
+from foundation.errors import InputError
 from foundation.interrupts import held_back
 from foundation.locks import locked
-from preprocessing.errors import InputError
 
 
 @contextmanager

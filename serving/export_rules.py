@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from foundation.errors import InputError
+from foundation.feature_columns import kind_of
 from model.base import TwoTower
 from preprocessing.encoding import UNKNOWN
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import kind_of
 from serving.onnx_programs import Input, Program
 
 FORMAT, VERSION = "prerank-onnx", 1

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from preprocessing.feature_columns import kind_of
+from foundation.feature_columns import kind_of
+from serving.entities import Entities
 from serving.onnx_programs import CHECKSUM, Program, free_name
 from serving.state import State
-from serving.table import Entities
 
 CHUNK = 65536  # entities in memory at once
 FILES = {"users": "users.parquet", "items": "items.parquet"}

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 from serving.manifest import signature
 from serving.state import State
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from preprocessing.errors import InputError
-from preprocessing.values import TEXTLIKE, plain, shown, whole
+from foundation.errors import InputError
+from foundation.values import TEXTLIKE, plain, shown, whole
 
 
 def listed(what: str, given: Any, ordered: bool = False) -> Sequence | np.ndarray:

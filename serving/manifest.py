@@ -21,12 +21,12 @@ from secrets import token_hex
 
 from foundation.advice import advice
 from foundation.atomic import remove_left_behind, write_atomic
+from foundation.errors import InputError
 from foundation.locks import locked
 from foundation.run_files import CONFIG, WEIGHTS
 from foundation.run_files import signature as signature_of
 from foundation.sealed import seal, unseal
-from preprocessing.errors import InputError
-from training import store
+from training import model_files
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
 ADVICE = "Build the index again with prerank.py build."
@@ -75,7 +75,7 @@ def index_folder(run: Path) -> Path:
 
 def model_checksum(run: Path) -> str:
     """sha256 over configuration and weights of a run. Raises `InputError` where one is missing or damaged."""
-    return store.model_checksum(run)
+    return model_files.model_checksum(run)
 
 
 def model_signature(run: Path) -> list[tuple]:

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from foundation.deepctr import DenseFeat
+from foundation.errors import InputError
+from foundation.feature_columns import Column, kind_of
 from model.base import TwoTower
-from preprocessing.deepctr import DenseFeat
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column, kind_of
-from serving.scorers import Scorer
+from serving.scorer import Scorer
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 CHECKSUM = "model_sha256"  # in the metadata of a program: `manifest.model_checksum` of the run

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from foundation.errors import InputError
 from foundation.shown import visible
-from preprocessing.errors import InputError
-from preprocessing.values import TEXTLIKE, shown
-from serving.features import Raw
+from foundation.values import TEXTLIKE, shown
 from serving.follow import Follower
 from serving.given import id_array, listed
-from serving.index import ENCODE_ROWS, Snapshot
-from serving.scorers import Levels
-from serving.search import Ranking, all_logits, best_of_all, exact_logits, rankings_of, require_finite_logits
+from serving.raw_encoder import Raw
+from serving.scorer import Levels
+from serving.snapshot import ENCODE_ROWS, Snapshot
 from serving.state import State
-from serving.update import delete_items, upsert_items
+from serving.top_k import Ranking, all_logits, best_of_all, exact_logits, rankings_of, require_finite_logits
+from serving.writer import delete_items, upsert_items
 
 User = Any  # an id, or raw features by name
 USER_CHUNK = 16  # users scored at once
@@ -35,7 +35,7 @@ class PreRanker:
     request the index is looked at: an upsert, a delete or a new build by any process is what the next request sees.
 
     One request with few candidates reads these alone, in float32. A request without candidates scores all items in the
-    precision of the index and, where that is not float32, the best of them again in float32 (`serving.search`).
+    precision of the index and, where that is not float32, the best of them again in float32 (`serving.top_k`).
     """
 
     def __init__(self, state: State):

@@ -11,20 +11,20 @@ import numpy as np
 import torch
 
 import serving.forked  # noqa: F401  whoever ranks may fork
+from foundation.errors import InputError
+from foundation.features import Features
+from foundation.values import shown
 from model import load_model
 from model.base import TwoTower
-from preprocessing.dataset import Features
-from preprocessing.errors import InputError
-from preprocessing.values import shown
-from serving.features import RawEncoder, concatenate
-from serving.fold import for_inference
-from serving.format import SectionFile
+from serving.entities import EntityTable, keys_of
+from serving.fold_batch_norm import for_inference
 from serving.given import one_id
-from serving.index import Snapshot, open_file
 from serving.manifest import Manifest, model_checksum, model_signature, read_manifest, signature
-from serving.scorers import Scorer, make_scorer
-from serving.table import EntityTable, keys_of
-from training.store import read_config
+from serving.raw_encoder import RawEncoder, concatenate
+from serving.scorer import Scorer, make_scorer
+from serving.section_file import SectionFile
+from serving.snapshot import Snapshot, open_file
+from training.model_files import read_config
 
 ATTEMPTS = 20  # to open what the manifest names, while writers replace both
 SAMPLE = 8  # users and items on which the scorer is checked

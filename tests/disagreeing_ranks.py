@@ -15,9 +15,9 @@ from pathlib import Path
 from helpers import flip, random_raw
 from zoo import build, columns_of
 
-from experiment.main import run
+from experiment.script import run
+from foundation.errors import InputError
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
 from training.distributed import current
 
 RAW = random_raw()

@@ -12,8 +12,8 @@ import signal
 import sys
 import time
 
-from experiment.main import run
-from preprocessing.errors import InputError
+from experiment.script import run
+from foundation.errors import InputError
 from training.distributed import current
 
 

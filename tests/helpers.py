@@ -10,10 +10,10 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from foundation.errors import InputError
+from foundation.features import Bags
 from model import build_model
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
-from preprocessing.lists import Bags
 from preprocessing.protocol import make_protocol
 from preprocessing.raw import Ragged, RawData, Schema
 

@@ -13,7 +13,7 @@ import pandas as pd
 from serving_helpers import random_model, save_run
 
 from preprocessing.dataset import Dataset
-from serving.update import build_index
+from serving.writer import build_index
 
 ROOT = Path(__file__).resolve().parent.parent
 # Names of inputs and outputs, of what torch and its exporter name so, of no language's grammar, and of no text at all.

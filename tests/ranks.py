@@ -17,11 +17,11 @@ import torch
 from helpers import plain_arrays, random_raw
 from zoo import NEURAL, build, columns_of
 
-from experiment.main import run
+from experiment.script import run
 from model import MODELS
 from preprocessing.dataset import Dataset
 from training import distributed
-from training.checkpoint_file import Checkpoints
+from training.checkpoints import Checkpoints
 from training.distributed import current
 
 EPOCHS = 3

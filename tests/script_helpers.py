@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiment.main import run
+from experiment.script import run
 
 
 def script(main, *argv) -> int:

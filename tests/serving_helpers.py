@@ -16,10 +16,10 @@ from model.base import TwoTower
 from model.layers.activation import Dice
 from preprocessing.dataset import Dataset
 from serving.ranker import PreRanker
-from serving.update import build_index
+from serving.writer import build_index
 from training.commit import replace_together
+from training.model_files import model_files
 from training.result_file import result_file
-from training.store import model_files
 
 TWO_TOWERS = [name for name in MODELS if issubclass(MODELS[name].model_class, TwoTower)]
 SMALL = {
@@ -80,7 +80,7 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
 
 
 def save_run(run: Path, model, data: Dataset) -> Path:
-    """A run folder as `experiment.run` leaves it, as far as serving reads it."""
+    """A run folder as `experiment.one_run` leaves it, as far as serving reads it."""
     files = model_files(model, model.known_with(data.encoding_json())) | {HISTORY: b"epoch\n"}
     result = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "protocol": data.protocol.name}
     result |= {"seed": data.seed, "config": {"max_rows": None}}

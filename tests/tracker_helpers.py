@@ -9,8 +9,8 @@ from types import ModuleType, SimpleNamespace
 
 from helpers import random_raw
 
+from experiment.one_run import train_and_report
 from experiment.options import parse_options
-from experiment.run import train_and_report
 from model import build_model
 from preprocessing.dataset import Dataset
 

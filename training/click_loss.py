@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from preprocessing.errors import InputError
-from preprocessing.values import shown
+from foundation.errors import InputError
+from foundation.values import shown
 
 CROSS_ENTROPY = ("binary_crossentropy", "logloss")
 OTHERS = {"mse": F.mse_loss, "mae": F.l1_loss}

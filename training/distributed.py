@@ -1,7 +1,7 @@
 """Training in several processes: which rows each computes, and what they tell each other.
 
 `current()` is the group that this process belongs to. A process alone is a group of one, in which nothing is exchanged
-and nothing changes. Under torchrun (`experiment/processes.py` joins the processes) the batches are those of one
+and nothing changes. Under torchrun (`experiment/torchrun.py` joins the processes) the batches are those of one
 process, their rows shared out: `--batch_size` counts the rows of all processes together.
 """
 
@@ -17,8 +17,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from preprocessing.errors import InputError
-from training.rowwise import summed_rows
+from foundation.errors import InputError
+from kernels.row_optimizers import summed_rows
 
 MIN_ROWS = 2  # of a process in a batch, for batch statistics
 AGREE_EVERY = 64  # steps

@@ -11,7 +11,7 @@ from torch import Tensor
 from foundation.progress import duration, progress_bar
 from foundation.shown import visible
 from training import distributed
-from training.checkpoint import EpochProgress, TrainingState
+from training.training_state import EpochProgress, TrainingState
 
 FIGURES = ("auc", "val_auc", "val_logloss")  # of an epoch's line, behind the losses and where there are such
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from foundation.atomic import write_atomic
 from foundation.run_files import CONFIG, HISTORY, is_finished
 from foundation.shown import visible
-from training.report import history_csv
+from training.result import history_csv
 
 APART = "history.growing.csv"  # beside another run's files, which are to stay as they are
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
-from preprocessing.errors import InputError
-from preprocessing.values import shown
+from foundation.errors import InputError
+from foundation.values import shown
 
 # What each name of a metric means; deepctr-torch has two for some.
 FIGURES = {

@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from foundation.errors import InputWarning
-from preprocessing.deepctr import Callback, EarlyStopping, History, ModelCheckpoint
-from preprocessing.errors import InputError
-from preprocessing.values import shown
+from foundation.deepctr import Callback, EarlyStopping, History, ModelCheckpoint
+from foundation.errors import InputError, InputWarning
+from foundation.values import shown
 from training.metrics import FIGURES
 
 ALIASES = {"binary_crossentropy": "logloss"}

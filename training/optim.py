@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import nn
 
-from preprocessing.errors import InputError
-from preprocessing.values import is_number, shown
-from training.rowwise import ROW_OPTIMIZERS, RowOptimizer, Together
+from foundation.errors import InputError
+from foundation.values import is_number, shown
+from kernels.row_optimizers import ROW_OPTIMIZERS, RowOptimizer, Together
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {
     "adam": (torch.optim.Adam, 1e-3),
@@ -30,7 +30,7 @@ def make_optimizer(
 ) -> torch.optim.Optimizer | Together:
     """The named optimiser over the model's parameters, or the given one as it is (`added_l2` brings its l2).
 
-    tables: parameters with sparse gradients, which its row-wise form updates (`training.rowwise`).
+    tables: parameters with sparse gradients, which its row-wise form updates (`kernels.row_optimizers`).
 
     The loss's term l2 * sum(w^2) has the gradient 2 l2 w, which is what weight decay of 2 l2 adds: the same update,
     without a pass over every table in the forward and backward steps. `model.l2_of(name)` gives l2 for a parameter.

@@ -7,7 +7,7 @@ import contextlib
 import torch
 from torch import nn
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 PRECISIONS = ("fp32", "bf16", "bf16_forced")
 SMALLEST = 32  # a matrix product with a smaller side gains nothing

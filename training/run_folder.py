@@ -12,19 +12,19 @@ import pandas as pd
 
 from foundation.advice import advice
 from foundation.atomic import remove_left_behind
+from foundation.errors import InputError
 from foundation.interrupts import held_back
 from foundation.locks import BusyError
 from foundation.run_files import COMMIT, CONFIG, CURVES, HISTORY, RESULT, TRACKING, WEIGHTS, is_finished
-from preprocessing.errors import InputError
 from training import commit
-from training.checkpoint import TrainingState
-from training.checkpoint_file import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, differences
+from training.checkpoints import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, differences
 from training.claim import LOCK, Claim
 from training.growing_history import APART, GrowingHistory
+from training.model_files import model_files, of_a_result
 from training.pictures import save_picture
-from training.report import curves_png, history_csv
+from training.result import curves_png, history_csv
 from training.result_file import identity_of, read_result, result_file
-from training.store import model_files, of_a_result
+from training.training_state import TrainingState
 
 __all__ = ["LOCK", "RESULT", "ReadOnlyFolder", "RunFolder", "what_is_saved"]
 

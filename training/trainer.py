@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from foundation.deepctr import CallbackList, EarlyStopping
+from foundation.errors import InputError
 from foundation.interrupts import held_back
-from preprocessing.deepctr import CallbackList, EarlyStopping
-from preprocessing.errors import InputError
-from preprocessing.values import as_count, is_number, shown
+from foundation.values import as_count, is_number, shown
+from kernels.row_optimizers import row_parameters
 from training import distributed
-from training.checkpoint import EpochProgress, TrainingState
 from training.epoch_lines import EpochLines
-from training.guard import Guard
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures, require_validation_figures
+from training.nan_guard import Guard
 from training.precision import autocast, check_precision
-from training.rowwise import row_parameters
-from training.unknown import sparse_names, with_unknown_ids
+from training.training_state import EpochProgress, TrainingState
+from training.unknown_ids import sparse_names, with_unknown_ids
 
 LR_SCHEDULES = ("constant", "linear")
 

@@ -15,7 +15,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from experiment.main import Interrupted
+from experiment.script import Interrupted
 from foundation.progress import progress_bar
 from leaderboard.filed import require_data
 from leaderboard.jobs import FIRST_SEED

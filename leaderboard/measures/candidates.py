@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from foundation.features import Lists
 from model.base import CTRModel
 from model.sources import as_source
 from preprocessing.dataset import Dataset, Split
 from preprocessing.feature_table import FeatureTable
-from preprocessing.lists import Lists
-from serving.source import histories, mean_labels
+from serving.from_run import histories, mean_labels
 from training.trainer import predict_logits
 
 
@@ -26,7 +26,7 @@ def draw_users(data: Dataset, count: int) -> np.ndarray:
 def candidates(data: Dataset, users: np.ndarray) -> Split:
     """Each of these users (U,) with every item, U * N rows, the items of one user after another.
 
-    Statistics and histories are made of all training rows, as for a request (`serving.source`). Under `holdout` and
+    Statistics and histories are made of all training rows, as for a request (`serving.from_run`). Under `holdout` and
     `temporal` a test row of the pair has the same. Under `published` a test row has statistics of the test labels,
     which pairs without a test row do not have, and a request neither.
     """

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from foundation.atomic import write_atomic
+from foundation.errors import InputError
 from foundation.locks import locked
 from leaderboard.families import ENTRANTS
 from leaderboard.filed import read_if_there, require_data
-from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
 
 LOCK = ".lock"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiment.main import Interrupted
+from experiment.script import Interrupted
+from foundation.errors import InputError
 from foundation.progress import progress_bar
 from foundation.run_files import is_finished
 from leaderboard.families import entrant, is_two_tower
@@ -23,7 +24,6 @@ from leaderboard.measures.entries import Key, file_entry, key_of, read_entries
 from leaderboard.runner import Runner
 from model import MODELS, load_model
 from preprocessing.dataset import Dataset
-from preprocessing.errors import InputError
 from preprocessing.raw import RawData
 from training.result_file import read_result
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from foundation.atomic import write_atomic
+from foundation.errors import InputError
 from leaderboard.families import OURS, kind
 from leaderboard.measures.audit import AUDIT
 from leaderboard.measures.entries import read_entries
@@ -30,9 +31,8 @@ from leaderboard.report.words import bullets
 from leaderboard.statistics import load_runs
 from leaderboard.tuning import FOLDER, Tuned, load
 from model import MODELS
-from preprocessing.errors import InputError
 from preprocessing.protocol import PROTOCOLS
-from training.report import GAUC_NOTE
+from training.result import GAUC_NOTE
 
 DATASET = "ml-1m"
 SPEED = "speed"  # beside the data sets: what benchmarks measured

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from preprocessing.errors import InputError
-from preprocessing.values import shown
+from foundation.errors import InputError
+from foundation.values import shown
 
 TORCH = "torch.nn."
 # Those that compute the same in training and in evaluation. A class may not: RReLU draws its slopes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from preprocessing.errors import InputError
+from foundation.errors import InputError
 
 
 def softmax(scores: Tensor, dim: int) -> Tensor:

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import InputError
 from model.effects import Idle
-from preprocessing.errors import InputError
 
 # Of models that take gamma because the published constructors do.
 NO_COSINE = {"gamma": Idle("which does not score by a cosine", "use DSSM or DAT")}

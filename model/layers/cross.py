@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.layers.linear_map import linear
-from preprocessing.errors import InputError
+from foundation.errors import InputError
+from kernels.linear import linear
 
 PARAMETERIZATIONS = ("vector", "matrix")
 

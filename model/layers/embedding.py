@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.layers.lookup import lookup
-from model.layers.pooling import pool_lists
-from preprocessing.dataset import Features
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column, check_columns
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.errors import InputError
+from foundation.feature_columns import Column, check_columns
+from foundation.features import Features
+from kernels.bag_pooling import pool_lists
+from kernels.lookup import lookup
 
 
 class FeatureEmbedding(nn.Module):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import InputError
+from foundation.values import as_count
+from kernels.linear import Linear, linear
 from model.editable import version_of
-from model.layers.linear_map import Linear, linear
 from preprocessing import utils
-from preprocessing.errors import InputError
-from preprocessing.values import as_count
 
 version_of(utils.fe_score)  # now, as long as the file is what was loaded
 

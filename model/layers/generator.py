@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from foundation.errors import InputError
 from model.layers.embedding import FeatureEmbedding
-from preprocessing.errors import InputError
 
 
 class Generators(nn.Module):

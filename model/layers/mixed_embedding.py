@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.errors import InputError
+from foundation.feature_columns import Column, check_columns
+from foundation.features import Features
 from model.layers.embedding import FeatureEmbedding, dense_features
-from preprocessing.dataset import Features
-from preprocessing.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
-from preprocessing.errors import InputError
-from preprocessing.feature_columns import Column, check_columns
 
 
 class MixedEmbedding(nn.Module):

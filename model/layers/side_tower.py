@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from foundation.feature_columns import Column
+from foundation.features import Features
 from model.layers.embedding import FeatureEmbedding, join
 from model.layers.mixed_embedding import embedding_of
 from model.layers.tower import Tower
-from preprocessing.dataset import Features
-from preprocessing.feature_columns import Column
 
 
 class SideTower(nn.Module):

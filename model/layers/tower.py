@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from foundation.errors import InputError
+from kernels.dropout import Dropout
+from kernels.linear import Linear
 from model.effects import Idle
 from model.layers.activation import make_activation
-from model.layers.dropout import Dropout
-from model.layers.linear_map import Linear
-from preprocessing.errors import InputError
 
 
 class Tower(nn.Module):

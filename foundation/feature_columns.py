@@ -1,0 +1,112 @@
+"""deepctr-torch feature columns, each on its side (user or item), and their form in `config.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.errors import InputError
+from foundation.shown import some
+
+Column = SparseFeat | DenseFeat | VarLenSparseFeat
+
+
+@dataclass(frozen=True)
+class FeatureColumns:
+    """The columns of both towers.
+
+    user, item: deepctr-torch columns. The first `SparseFeat` of a side is its id (user_id, movie_id, ...).
+    user_static, item_static: names of the features that HIT's generators read.
+    """
+
+    user: list[Column]
+    item: list[Column]
+    user_static: tuple[str, ...] = field(default=())
+    item_static: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        """
+        >>> FeatureColumns([SparseFeat("user_id", 31, 8)], [SparseFeat("movie_id", 21, 8), DenseFeat("price")])
+        FeatureColumns: user: user_id (31 x 8); item: movie_id (21 x 8), price (number)
+        """
+        return f"FeatureColumns: user: {_some(self.user)}; item: {_some(self.item)}"
+
+    @property
+    def all(self) -> list[Column]:
+        """What a ranking model takes, both as linear and as dnn feature columns."""
+        return self.user + self.item
+
+
+def _some(columns: list[Column]) -> str:
+    """Names and sizes."""
+
+    def size(column: Column) -> str:
+        if isinstance(column, DenseFeat):
+            return "number"
+        kind = "list, " if isinstance(column, VarLenSparseFeat) else ""
+        return f"{kind}{column.vocabulary_size:,} x {column.embedding_dim}"
+
+    return some([f"{column.name} ({size(column)})" for column in columns], most=16, width=64)
+
+
+def check_columns(columns: list[Column]) -> None:
+    """Raises `InputError` if two columns contradict each other: one name twice, or one table with two sizes."""
+    names: set[str] = set()
+    tables: dict[str, tuple[int, int, str]] = {}
+    for column in columns:
+        if not isinstance(column, Column):
+            raise InputError(
+                f"A feature column must be SparseFeat, DenseFeat or VarLenSparseFeat. Received: {column!r}"
+            )
+        if column.name in names:
+            raise InputError(f"Two feature columns are named '{column.name}'. Give each feature one column.")
+        names.add(column.name)
+        if isinstance(column, DenseFeat):
+            continue
+        if column.vocabulary_size < 1 or column.embedding_dim < 1:
+            raise InputError(
+                f"Column '{column.name}' has vocabulary_size={column.vocabulary_size} and "
+                f"embedding_dim={column.embedding_dim}; both must be at least 1."
+            )
+        size = (column.vocabulary_size, column.embedding_dim)
+        *known, owner = tables.setdefault(column.embedding_name, (*size, column.name))
+        if tuple(known) != size:
+            raise InputError(
+                f"Columns '{owner}' and '{column.name}' share the embedding table '{column.embedding_name}' but differ "
+                f"in (vocabulary_size, embedding_dim): {tuple(known)} and {size}."
+            )
+
+
+def id_column(columns: list[Column]) -> str | None:
+    """Name of the side's first `SparseFeat`, by convention its id; None where there is none."""
+    return next((column.name for column in columns if isinstance(column, SparseFeat)), None)
+
+
+def kind_of(column: Column) -> str:
+    """ "sparse", "list" or "dense"."""
+    if isinstance(column, VarLenSparseFeat):
+        return "list"
+    return "sparse" if isinstance(column, SparseFeat) else "dense"
+
+
+def columns_to_json(columns: list[Column]) -> list[dict]:
+    """The inverse of `columns_from_json`."""
+
+    def describe(column: Column) -> dict:
+        fields = {"kind": kind_of(column), **column._asdict()}
+        return fields | ({"sparsefeat": column.sparsefeat._asdict()} if isinstance(column, VarLenSparseFeat) else {})
+
+    return [describe(column) for column in columns]
+
+
+def columns_from_json(entries: list[dict]) -> list[Column]:
+    """Feature columns from `config.json`."""
+
+    def restore(entry: dict) -> Column:
+        fields = dict(entry)
+        kind = fields.pop("kind")
+        if kind == "list":
+            return VarLenSparseFeat(SparseFeat(**fields.pop("sparsefeat")), **fields)
+        return {"sparse": SparseFeat, "dense": DenseFeat}[kind](**fields)
+
+    return [restore(entry) for entry in entries]

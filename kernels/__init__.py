@@ -1,0 +1,1 @@
+"""Hand-made fast paths, each beside its plain torch twin."""

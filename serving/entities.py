@@ -1,0 +1,257 @@
+"""Users or items on disk: ids, encoded features, and texts to show, one row an entity in the order of its key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from foundation.errors import InputError
+from foundation.features import Bags, Features, Lists
+from preprocessing.dataset import FeatureTable
+from serving.section_file import SectionFile, Sections
+
+IDS, OFFSETS = "text.id", ".offsets"  # sections: ids that are texts, and where each list or text begins
+
+
+@dataclass(frozen=True)
+class Entities:
+    """What is known of users or items ahead of time.
+
+    ids: (n,) whole numbers or strings, distinct. features: encoded, one row an entity.
+    texts: what to show, by name, one string an entity (title, genres).
+    """
+
+    ids: np.ndarray
+    features: FeatureTable
+    texts: dict[str, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Entities:
+        """Only these rows, in this order."""
+        place = torch.from_numpy(np.asarray(rows, dtype=np.int64))
+        bags = {name: lists.batch(place) for name, lists in self.features.lists.items()}
+        values = {name: value[place] for name, value in self.features.values.items()}
+        lists = {name: as_lists(bag) for name, bag in bags.items()}
+        texts = {name: [text[row] for row in rows] for name, text in self.texts.items()}
+        return Entities(self.ids[rows], FeatureTable(values, lists), texts)
+
+    @staticmethod
+    def join(parts: list[Entities]) -> Entities:
+        """One after the other; all have the same features."""
+        tables = [part.features for part in parts]
+        values = {name: torch.cat([table.values[name] for table in tables]) for name in tables[0].values}
+        lists = {name: _join_lists([table.lists[name] for table in tables]) for name in tables[0].lists}
+        texts = {name: [text for part in parts for text in part.texts[name]] for name in parts[0].texts}
+        return Entities(np.concatenate([part.ids for part in parts]), FeatureTable(values, lists), texts)
+
+
+def as_lists(bags: Bags) -> Lists:
+    """The same lists, each a row."""
+    bounds = bags.offsets.long()
+    return Lists(bags.values, bounds[:-1], bounds[1:])
+
+
+def _join_lists(parts: list[Lists]) -> Lists:
+    bags = [part.batch(torch.arange(len(part))) for part in parts]
+    lengths = torch.cat([bag.offsets.diff() for bag in bags]).long()
+    ends = lengths.cumsum(0)
+    return Lists(torch.cat([bag.values for bag in bags]), ends - lengths, ends)
+
+
+def _section(kind: str, name: str) -> str:
+    """Where a feature or a text stands: no name is another's offsets, and no text called "id" the ids.
+
+    >>> _section("list", "tags"), _section("text", "tags.offsets"), _section("text", "id") == IDS
+    ('list.tags', 'text.tags%2Eoffsets', False)
+    """
+    safe = name.replace("%", "%25").replace(".", "%2E")
+    return f"{kind}.%69d" if f"{kind}.{safe}" == IDS else f"{kind}.{safe}"
+
+
+def utf8(what: str, text: str) -> bytes:
+    """Raises `InputError` for half of a surrogate pair: JSON may spell one, and a byte that is not UTF-8 becomes one in
+    a command line.
+
+    >>> utf8("An id", "ü")
+    b'\xc3\xbc'
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{what} holds half of a surrogate pair, or a byte that is not UTF-8. Give text. Received: {text[:60]!r}."
+        ) from None
+
+
+def plain_ids(ids: Sequence | np.ndarray) -> np.ndarray:
+    """(n,) int64, or strings as objects, of ids in a list, array, Series or Arrow array of any type that holds them.
+
+    Whole numbers of a floating type count where each stands for itself alone, below 2**53.
+    Raises `InputError` for anything else: other kinds, both kinds, truth values, gaps, numbers beyond 64 bits.
+
+    >>> plain_ids([3, 1.0]).tolist(), plain_ids(np.array([7], dtype=np.uint64)).dtype.name
+    ([3, 1], 'int64')
+    """
+    if not isinstance(ids, (list, tuple)):
+        try:
+            array = np.asarray(ids)
+        except (TypeError, ValueError):
+            array = np.zeros(0, dtype=bool)
+        if array.dtype.kind in "iu" and array.ndim == 1:
+            if array.dtype.kind == "u" and len(array) and array.max() > np.iinfo(np.int64).max:
+                raise _no_ids(ids)
+            return array.astype(np.int64, copy=False)
+        ids = array.tolist() if array.dtype.kind in "fOUT" and array.ndim == 1 else [array]
+    kinds = set(map(type, ids))
+    try:
+        if kinds <= {int}:  # as most are
+            return np.array(ids, dtype=np.int64)
+        if all(issubclass(kind, str) for kind in kinds):
+            # As objects: an array of numpy's own strings loses any zero characters at their ends.
+            return np.array(ids, dtype=object)
+        return np.array([_whole(one) for one in ids], dtype=np.int64)
+    except (OverflowError, TypeError):
+        raise _no_ids(ids) from None
+
+
+def _whole(value) -> int:
+    """Raises `TypeError` for anything but a whole number."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, (float, np.floating)) and abs(value) < 2**53 and float(value).is_integer():
+        return int(value)
+    raise TypeError
+
+
+def _no_ids(ids) -> InputError:
+    try:
+        received = str(ids)[:80]
+    except ValueError:  # Python prints no number of more than 4300 digits
+        received = "a number of thousands of digits"
+    return InputError(f"Ids must be a list of whole numbers below 2**63, or of strings. Received: {received}.")
+
+
+def hashed(texts: np.ndarray) -> np.ndarray:
+    """(n,) strings -> (n,) int64, a 64-bit hash of each. Raises `InputError` as `utf8` does."""
+    digests = b"".join(hashlib.blake2b(utf8("An id", one), digest_size=8).digest() for one in texts)
+    return np.frombuffer(digests, dtype="<i8").astype(np.int64)
+
+
+def keys_of(ids: Sequence | np.ndarray) -> np.ndarray:
+    """(n,) int64, by which ids are sorted and found: whole numbers are their own, strings have a 64-bit hash.
+
+    Raises `InputError` for what is no id (`plain_ids`), and strings that are not text (`utf8`).
+
+    >>> keys_of([3, 1]).tolist(), keys_of(["b00"]).tolist()
+    ([3, 1], [-2230513773753566635])
+    """
+    array = plain_ids(ids)
+    return hashed(array) if array.dtype == object else array
+
+
+def in_key_order(entities: Entities) -> Entities:
+    """With ids as `plain_ids`. Raises `InputError` for an id that is there twice."""
+    entities = replace(entities, ids=plain_ids(entities.ids))
+    keys = keys_of(entities.ids)
+    order = np.argsort(keys, kind="stable")
+    twice = np.flatnonzero(np.diff(keys[order]) == 0)
+    if len(twice):
+        one = entities.ids[order[twice[:1]]].tolist()[0]
+        raise InputError(f"The id {one!r} is there twice. Give each entity one row.")
+    return entities if (np.diff(order) == 1).all() else entities.take(order)
+
+
+def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], dict]:
+    """Sections, contents and meta of entities in key order, for `format_writer.create`. Raises `InputError` as `utf8`
+    does."""
+    content = {"key": keys_of(entities.ids)}
+    names = {"value": list(entities.features.values), "list": list(entities.features.lists)}
+    strings = {_section("text", name): (name, texts) for name, texts in entities.texts.items()}
+    if entities.ids.dtype.kind not in "iu":
+        strings[IDS] = ("id", entities.ids.tolist())
+    for name, value in entities.features.values.items():
+        content[_section("value", name)] = value.numpy()
+    for name, lists in entities.features.lists.items():
+        bags = lists.batch(torch.arange(len(lists)))
+        content[_section("list", name)] = bags.values.numpy()
+        content[_section("list", name) + OFFSETS] = np.append(0, (lists.end - lists.start).cumsum(0).numpy())
+    for section, (name, texts) in strings.items():
+        encoded = [utf8(f"'{name}'", text) for text in texts]
+        content[section] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        content[section + OFFSETS] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    meta = {"values": names["value"], "lists": names["list"], "texts": list(entities.texts), "strings": IDS in strings}
+    return {name: (array.dtype.str, array.shape) for name, array in content.items()}, content, meta
+
+
+class EntityTable:
+    """Entities in a `SectionFile`, read row by row."""
+
+    def __init__(self, file: SectionFile):
+        self.file = file
+        self.texts: list[str] = file.meta["texts"]
+
+    def __len__(self) -> int:
+        return self.file.shape("key")[0]
+
+    @property
+    def has_text_ids(self) -> bool:
+        return self.file.meta["strings"]
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """(n,) keys -> (n,) int64 rows, -1 where there is none."""
+        known = self.file.section("key")
+        if not len(known):
+            return np.full(len(keys), -1)
+        if int(known[-1]) - int(known[0]) == len(known) - 1:  # no gaps, as in most id spaces
+            return np.where((keys >= known[0]) & (keys <= known[-1]), keys - known[0], -1)
+        rows = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        return np.where(known[rows] == keys, rows, -1)
+
+    def ids(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) whole numbers, or strings as objects."""
+        if self.has_text_ids:
+            return np.array(self._texts(IDS, rows), dtype=object)
+        return self.file.rows("key", rows)
+
+    def text(self, name: str, rows: np.ndarray) -> list[str]:
+        return self._texts(_section("text", name), rows)
+
+    def _texts(self, section: str, rows: np.ndarray) -> list[str]:
+        pieces, lengths = self._slices(section, rows)
+        ends = np.cumsum(lengths)
+        content = pieces.tobytes()
+        return [content[start:end].decode() for start, end in zip(ends - lengths, ends, strict=True)]
+
+    def features(self, rows: np.ndarray, names: list[str]) -> Features:
+        """name -> (n,) ids or values, or `Bags`; only of the names that are there."""
+        features: Features = {}
+        for name in names:
+            if name in self.file.meta["values"]:
+                features[name] = torch.from_numpy(self.file.rows(_section("value", name), rows))
+            elif name in self.file.meta["lists"]:
+                values, lengths = self._slices(_section("list", name), rows)
+                offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
+                features[name] = Bags(torch.from_numpy(values), torch.from_numpy(offsets))
+        return features
+
+    def entities(self, rows: np.ndarray) -> Entities:
+        """These rows as they were before they were written."""
+        values, lists = self.file.meta["values"], self.file.meta["lists"]
+        features = self.features(rows, [*values, *lists])
+        table = FeatureTable(
+            {name: features[name] for name in values}, {name: as_lists(features[name]) for name in lists}
+        )
+        return Entities(self.ids(rows), table, {name: self.text(name, rows) for name in self.texts})
+
+    def _slices(self, section: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pieces of these rows end to end, and the length of each."""
+        start, end = self.file.rows(section + OFFSETS, rows), self.file.rows(section + OFFSETS, rows + 1)
+        length = end - start
+        shift = np.repeat(start - (np.cumsum(length) - length), length)
+        return self.file.rows(section, shift + np.arange(len(shift))), length

@@ -1,0 +1,152 @@
+"""From a run folder back to its data set, and from there to what is known of each user and item when a request comes.
+
+A request comes after training, so an entity's statistic and history are made of all training rows: what the rows of the
+test split see under `holdout` and `temporal`. The published protocol gives its test rows statistics of the test labels;
+nobody has those at serving time, so there, too, the training rows are taken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.features import Lists
+from model.base import TwoTower
+from preprocessing.cache import DEFAULT_CACHE
+from preprocessing.dataset import Dataset, FeatureTable
+from preprocessing.download import SYNTHETIC, load_movielens
+from preprocessing.load import load_amazon, load_taobao
+from preprocessing.raw import RawData
+from preprocessing.synthetic import synthetic_movielens
+from serving.entities import Entities
+from training.result_file import RUN, read_result
+
+
+def _generated(path: str | None, config: dict) -> RawData:
+    if path not in (None, SYNTHETIC):
+        raise InputError(
+            "The run was trained on synthetic data, which is generated and not read. Leave --data_path out. "
+            f"Received: --data_path {path}."
+        )
+    return synthetic_movielens()
+
+
+# Name of the data, without what was cut off it ("-first<rows>", "-sample<share>") -> how to read it, given --data_path
+# and the run's settings.
+LOADERS: dict[str, Callable[[str | None, dict], RawData]] = {
+    **dict.fromkeys(("ml-1m", "movielens"), lambda path, config: load_movielens(path, quiet=True)),
+    "synthetic-movielens": _generated,
+    **dict.fromkeys(
+        ("amazon-electronics", "amazon", "generated-amazon"),
+        lambda path, config: load_amazon(path, DEFAULT_CACHE, quiet=True),
+    ),
+    **dict.fromkeys(
+        ("taobao-ads", "taobao", "generated-taobao"),
+        lambda path, config: load_taobao(path, config["pid_placement"], DEFAULT_CACHE),
+    ),
+}
+
+
+def load_dataset(run: Path, data_path: str | None) -> Dataset:
+    """The data set that a run was trained on. data_path: None for where it was read from then.
+
+    Raises `InputError` if it is not the same, to the last value, if it is not there any more, or if there is a path for
+    data that is generated.
+    """
+    result = read_result(run)
+    name, config = result["dataset"], result["config"]
+    loader = LOADERS.get(name.partition("-first")[0].partition("-sample")[0])
+    if loader is None:
+        raise InputError(f"There is no reader for data set '{name}'. Known: {', '.join(LOADERS)}.")
+    raw = loader(data_path or _data_path(run, result), config)
+    if config.get("sample_rate"):
+        raw = raw.sample(config["sample_rate"], result["seed"])
+    if config.get("max_rows"):
+        raw = raw.first(config["max_rows"])
+    if raw.fingerprint != result["data_sha256"]:
+        raise InputError(
+            f"{run} was trained on '{name}' ({result['data_sha256'][:12]}...). Received '{raw.name}' "
+            f"({raw.fingerprint[:12]}...). Give the same data with --data_path."
+        )
+    return Dataset.build(raw, result["protocol"], result["seed"])
+
+
+def _data_path(run: Path, result: dict) -> str | None:
+    """As the run was given it, None for the data set's own place."""
+    path = result.get(RUN, {}).get("data_path")
+    if path not in (None, SYNTHETIC) and not os.path.exists(path):
+        raise InputError(f"The data of {run} are not in {path} any more. Say where they are with --data_path.")
+    return path
+
+
+def user_entities(data: Dataset, model: TwoTower) -> Entities:
+    """All users with what the model's user tower reads, and their history, to be shown."""
+    schema = data.schema
+    names = {column.name for column in model.user_columns} | ({schema.history} if schema.history else set())
+    values = {name: value for name, value in data.users.values.items() if name in names}
+    lists = {name: value for name, value in data.users.lists.items() if name in names}
+    if schema.user_statistic in names:
+        values[schema.user_statistic] = mean_labels(data, data.raw.user, len(data.raw.users))
+    if schema.history:
+        lists[schema.history] = histories(data)
+    return Entities(data.raw.users[schema.user_id].to_numpy(), FeatureTable(values, lists))
+
+
+def item_entities(data: Dataset, model: TwoTower) -> Entities:
+    """All items with what the model's item tower reads, and their texts.
+
+    Raises `InputError` for a model whose item tower reads something of the impression: an item then has no one vector.
+    """
+    schema = data.schema
+    values, lists = dict(data.items.values), dict(data.items.lists)
+    if schema.item_statistic:
+        values[schema.item_statistic] = mean_labels(data, data.raw.item, len(data.raw.items))
+    names = [column.name for column in model.item_columns]
+    strange = [name for name in names if name not in values and name not in lists]
+    if strange:
+        raise InputError(
+            f"The item tower reads {', '.join(strange)}, which belongs to the impression and not to the item, so that "
+            "an item has no one vector. Train with the feature on the user's side."
+        )
+    frame = data.raw.items
+    shown = [name for name in frame if name != schema.item_id and all(isinstance(value, str) for value in frame[name])]
+    return Entities(
+        frame[schema.item_id].to_numpy(),
+        FeatureTable({k: v for k, v in values.items() if k in names}, {k: v for k, v in lists.items() if k in names}),
+        {name: frame[name].tolist() for name in shown},
+    )
+
+
+def defaults(data: Dataset, columns: list[Column]) -> dict[str, float]:
+    """What a new user's or item's statistic is, as long as nobody knows better: the mean label of all training rows."""
+    train = data.protocol.splits["train"]
+    statistics = (data.schema.user_statistic, data.schema.item_statistic)
+    mean = float(data.raw.label[train].mean(dtype=np.float64))
+    return {column.name: mean for column in columns if column.name in statistics}
+
+
+def mean_labels(data: Dataset, entity: np.ndarray, count: int) -> torch.Tensor:
+    """(count,) float32, the mean label of each entity over the training rows, as `protocol.mean_label` smooths it."""
+    train, smoothing = data.protocol.splits["train"], data.protocol.smoothing
+    label = data.raw.label[train]
+    rows = np.bincount(entity[train], minlength=count)
+    total = np.bincount(entity[train], weights=label, minlength=count)
+    prior = np.full(count, label.mean(dtype=np.float64))
+    mean = np.divide(total + smoothing * prior, rows + smoothing, out=prior, where=rows + smoothing > 0)
+    return torch.from_numpy(mean.astype(np.float32))
+
+
+def histories(data: Dataset) -> Lists:
+    """Each user's liked items over the training rows, oldest first, as encoded ids."""
+    raw, train = data.raw, data.protocol.splits["train"]
+    liked = train[raw.label[train] == 1]
+    liked = liked[np.lexsort((raw.timestamp[liked], raw.user[liked]))]
+    ids = data.items.values[data.schema.item_id][torch.from_numpy(raw.item[liked].astype(np.int64))]
+    bounds = torch.from_numpy(np.searchsorted(raw.user[liked], np.arange(len(raw.users) + 1)))
+    return Lists(ids, bounds[:-1], bounds[1:])

@@ -1,0 +1,208 @@
+"""The item index: a base that is built once, a small delta of later changes, and the snapshot of both that scores.
+
+RUN/index/manifest.json    which files make up the index, and for which model; replaced atomically
+RUN/index/base-*.idx       items: keys, texts, features, rows (N, H * d) float32, blocks in the chosen precision
+RUN/index/delta-*.idx      items added or replaced since, and the keys that the base no longer speaks for
+RUN/index/users-*.idx      the known users
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foundation.errors import InputError
+from model.base import TwoTower
+from serving.blocks import STORED, Columns, blocks_shape, check_precision, fill_blocks, head_scales
+from serving.entities import Entities, EntityTable, hashed, in_key_order, plain_ids, sections_of
+from serving.manifest import Manifest, index_folder
+from serving.scorer import item_heads
+from serving.section_file import SectionFile
+from serving.section_writer import create
+
+ENCODE_ROWS = 8192
+
+
+def encode(entities: Entities, model: TwoTower, rows: np.ndarray | None = None) -> np.ndarray:
+    """Item vectors (n, H * d) float32, a batch at a time; into `rows` where it is given.
+
+    model: in evaluation mode, on the CPU.
+    """
+    names, parts = [column.name for column in model.item_columns], []
+    for part in torch.arange(len(entities)).split(ENCODE_ROWS):
+        vectors = model.encode_item({name: entities.features.batch(name, part) for name in names}).float().numpy()
+        if not np.isfinite(vectors).all():
+            raise InputError("The model gives NaN or infinite item vectors. Train it again.")
+        if rows is None:
+            parts.append(vectors)
+        else:
+            rows[int(part[0]) : int(part[-1]) + 1] = vectors
+    return rows if rows is not None else np.concatenate(parts)
+
+
+def write_base(path: Path, items: Entities, model: TwoTower, precision: str, meta: dict) -> None:
+    """Builds the base file from items."""
+    check_precision(precision)
+    if not len(items):
+        raise InputError("There is no item to build an index of.")
+    items, heads = in_key_order(items), item_heads(model)
+    width = encode(items.take(np.arange(1)), model).shape[1]
+    sections, content, table = sections_of(items)
+    sections["rows"] = ("<f4", (len(items), width))
+    sections["blocks"] = (STORED[precision], blocks_shape(len(items), heads, width // heads))
+    sections["scales"] = ("<f4", (heads,))
+    with create(path, sections, meta | table | {"precision": precision}) as arrays:
+        for name, array in content.items():
+            arrays[name][...] = array
+        encode(items, model, arrays["rows"])
+        arrays["scales"][...] = head_scales(arrays["rows"], heads) if precision == "int8" else 1
+        fill_blocks(arrays["blocks"], arrays["rows"], arrays["scales"])
+
+
+def write_delta(path: Path, items: Entities, rows: np.ndarray, gone: np.ndarray, meta: dict) -> None:
+    """items: in key order, rows: their vectors (n, H * d). gone: keys of the base that it no longer speaks for."""
+    sections, content, table = sections_of(items)
+    content |= {"rows": rows, "gone": gone}
+    sections |= {"rows": ("<f4", rows.shape), "gone": ("<i8", gone.shape)}
+    with create(path, sections, meta | table) as arrays:
+        for name, array in content.items():
+            arrays[name][...] = array
+
+
+def write_users(path: Path, users: Entities, meta: dict) -> None:
+    sections, content, table = sections_of(in_key_order(users))
+    with create(path, sections, meta | table) as arrays:
+        for name, array in content.items():
+            arrays[name][...] = array
+
+
+def open_file(run: Path, manifest: Manifest, name: str) -> SectionFile:
+    """A file that the manifest names. Raises `InputError` where it is missing, damaged, or another than is meant."""
+    path, build = index_folder(run) / name, f"Build the index again: python prerank.py build {run}"
+    try:
+        file = SectionFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{path.parent} lacks files that its manifest names: {name}. {build}") from None
+    except OSError as error:
+        raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
+    if any(file.meta.get(key) != mark for key, mark in manifest.marks(name).items()):
+        raise InputError(f"The index file {path} belongs to another build than its manifest. {build}")
+    return file
+
+
+class Snapshot:
+    """All items at one moment: the base's in rows 0..N-1, the delta's behind them. Never changes.
+
+    Raises `InputError` for a file that is missing or damaged.
+    """
+
+    def __init__(self, base: SectionFile, delta: SectionFile | None):
+        self.base, self.size = EntityTable(base), base.shape("key")[0]
+        self.delta = None if delta is None else EntityTable(delta)
+        self.width = base.shape("rows")[1]
+        self.gone = np.zeros(0, dtype=np.int64)  # rows of the base
+        if delta is not None:
+            gone = self.base.find(delta.section("gone"))
+            self.gone = gone[gone >= 0]
+
+    def __len__(self) -> int:
+        """Items that can be ranked."""
+        return self.size - len(self.gone) + (0 if self.delta is None else len(self.delta))
+
+    def __repr__(self) -> str:
+        return f"Snapshot: {self.summary}"
+
+    @property
+    def summary(self) -> str:
+        """For people: how many items, in what precision, how large and where."""
+        files = [table.file for table in (self.base, self.delta) if table is not None]
+        changed = "" if self.delta is None else f" ({len(self.delta):,} changed, {len(self.gone):,} gone)"
+        where = "in memory" if self.base.file.in_memory else "mapped from disk"
+        size = sum(file.size for file in files)
+        return f"{len(self):,} items{changed}, {self.base.file.meta['precision']}, {size / 2**20:.1f} MiB {where}"
+
+    @property
+    def places(self) -> int:
+        """Rows, those of items that are gone included."""
+        return self.size + (0 if self.delta is None else len(self.delta))
+
+    @property
+    def texts(self) -> list[str]:
+        return self.base.texts
+
+    @property
+    def columns_exact(self) -> bool:
+        """Whether `columns` hold the very numbers of `vectors`."""
+        return self.base.file.meta["precision"] == "float32"
+
+    @property
+    def columns(self) -> Columns:
+        """The base's items as `Scorer.score_all` takes them; checked whole when first used."""
+        file = self.base.file
+        return Columns.of(file.section("blocks"), file.section("scales"), self.size)
+
+    def find(self, ids) -> np.ndarray:
+        """(n,) int64 rows of ids, -1 for an unknown one. Raises `InputError` for ids of another kind."""
+        array = plain_ids(ids)
+        text = array.dtype == object
+        if len(array) and text != self.base.has_text_ids:
+            raise InputError(
+                f"Item ids must be a list of {'whole numbers' if text else 'strings'}. Received: {str(ids)[:80]}."
+            )
+        return self.find_keys(hashed(array) if text else array)
+
+    def find_keys(self, keys: np.ndarray) -> np.ndarray:
+        """The same for keys."""
+        rows = self.base.find(keys)
+        if self.delta is None:
+            return rows
+        if len(self.gone):
+            rows[np.isin(rows, self.gone)] = -1
+        newer = self.delta.find(keys)
+        return np.where(newer >= 0, self.size + newer, rows)
+
+    def vectors(self, rows: np.ndarray) -> Tensor:
+        """(n,) rows -> (n, H * d) float32, a copy of these alone."""
+        return torch.from_numpy(self._both(rows, lambda table, part: table.file.rows("rows", part)))
+
+    @property
+    def base_vectors(self) -> Tensor:
+        """(N, H * d) float32, those of items that are gone included."""
+        return torch.from_numpy(self.base.file.section("rows"))
+
+    @property
+    def delta_vectors(self) -> Tensor:
+        """(M, H * d) float32"""
+        return torch.from_numpy(self.delta.file.section("rows"))
+
+    def ids(self, rows: np.ndarray) -> np.ndarray:
+        return self._both(rows, lambda table, part: table.ids(part))
+
+    def text(self, name: str, rows: np.ndarray) -> list[str]:
+        return self._both(rows, lambda table, part: np.array(table.text(name, part), dtype=object)).tolist()
+
+    def entities(self, rows: np.ndarray) -> Entities:
+        """Rows of the base before rows of the delta; what else is asked for is in this order, too."""
+        rows = np.sort(rows)
+        parts = [self.base.entities(rows[rows < self.size])]
+        if self.delta is not None:
+            parts.append(self.delta.entities(rows[rows >= self.size] - self.size))
+        return Entities.join(parts)
+
+    def live(self) -> np.ndarray:
+        """(len,) int64: all rows but those of items that are gone."""
+        return np.delete(np.arange(self.places), self.gone)
+
+    def _both(self, rows: np.ndarray, read: Callable[[EntityTable, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Reads rows of the base and of the delta, in the order asked for."""
+        if self.delta is None:
+            return read(self.base, rows)
+        newer = rows >= self.size
+        old, new = read(self.base, rows[~newer]), read(self.delta, rows[newer] - self.size)
+        result = np.empty((len(rows), *old.shape[1:]), dtype=old.dtype)
+        result[~newer], result[newer] = old, new
+        return result

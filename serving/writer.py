@@ -1,0 +1,174 @@
+"""Writing an index: the first build, and items that come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from foundation.errors import InputError
+from foundation.run_files import read_config
+from foundation.values import entries, is_list, is_missing, plain, shown
+from model.base import TwoTower
+from preprocessing.data_encoding import DataEncoding
+from preprocessing.dataset import Dataset
+from serving.entities import Entities, in_key_order, keys_of
+from serving.from_run import defaults, item_entities, user_entities
+from serving.given import id_array, listed
+from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing
+from serving.raw_encoder import Raw, stack
+from serving.snapshot import Snapshot, encode, open_file, write_base, write_delta, write_users
+from serving.state import State, read_run
+
+# A delta is rewritten by every change and scored from float32 rows; an item that is gone from the base is still scored
+# there, and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written
+# anew.
+DELTA_ITEMS, DELTA_SHARE = 1024, 0.02
+
+
+def build_index(run: str | Path, model: TwoTower, data: Dataset, precision: str = "float32") -> Manifest:
+    """Encodes all items of a data set by a run's model and writes its index, with the users of the data set.
+
+    model: as saved in the run; in training mode or not, it stays as it is.
+    """
+    run = Path(run).absolute()
+    _require_encoding(run, data)
+    meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
+    return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
+
+
+def write_index(
+    run: str | Path, model: TwoTower, users: Entities, items: Entities, precision: str, meta: dict
+) -> Manifest:
+    """Readers see the index that was there before until the new one is complete."""
+    run = Path(run).absolute()
+    # Not `model` itself, which may be in training mode: requests, too, meet what was saved.
+    saved, _, checksum = read_run(run)
+    _require_same(run, saved, model)
+    with writing(run) as folder, torch.inference_mode():
+        manifest = Manifest.of_build(last_generation(run) + 1, checksum)
+        write_users(folder / manifest.users, users, manifest.marks(manifest.users))
+        write_base(folder / manifest.base, items, saved, precision, meta | manifest.marks(manifest.base))
+        write_manifest(run, manifest)
+    return manifest
+
+
+def _require_encoding(run: Path, data: Dataset) -> None:
+    """Ids of the index are read by the encoding that the run has saved."""
+    saved = DataEncoding.from_json(read_config(run))
+    if saved is None:
+        raise InputError(f"{run} has no encoding of raw values. Train on a data set, or save with its encoding_json().")
+    saved.require_same(data.encoding, saved.identity, f"Data set '{data.name}'")
+
+
+def _require_same(run: Path, saved: TwoTower, given: TwoTower) -> None:
+    """The run may have been trained again since `given` was read: readers would take the new model with these items."""
+    one, other = saved.state_dict(), given.state_dict()
+    if one.keys() != other.keys() or not all(_same_bits(one[name], other[name]) for name in one):
+        raise InputError(f"The model in {run} is another one than that which is to encode the items. Build again.")
+
+
+def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    one, other = (each.cpu().contiguous().view(-1).view(torch.uint8) for each in (one, other))  # NaN equals itself
+    return torch.equal(one, other)
+
+
+def upsert_items(state: State, rows: Iterable[Raw]) -> int:
+    """Adds or replaces items by raw features. Returns the new generation."""
+    rows = list(listed("Items", rows))
+    wrong = [row for row in rows if not isinstance(row, Mapping)]
+    if wrong:
+        raise InputError(f"Items must be a list of dicts of raw features. Received: {shown(wrong[0])}.")
+    if not rows:
+        raise InputError("There is no item to add.")
+    with _changing(state) as (manifest, current):
+        changed = in_key_order(_encoded(state, current, rows))
+        return _write(state, manifest, current, changed, keys_of(changed.ids))
+
+
+def delete_items(state: State, ids: Iterable) -> int:
+    """Removes items by id, each once however often it is named. Returns the new generation."""
+    ids = id_array("Ids to delete", ids, state.items.base.has_text_ids)
+    if len(ids) == 0:
+        raise InputError("There is no item to delete.")
+    with _changing(state) as (manifest, current):
+        unknown = ids[current.find(ids) < 0].tolist()
+        if unknown:
+            raise InputError(f"{len(unknown)} items to delete are not in the index: {unknown[:5]}.")
+        return _write(state, manifest, current, None, np.unique(keys_of(ids)))
+
+
+@contextmanager
+def _changing(state: State) -> Iterator[tuple[Manifest, Snapshot]]:
+    """What is on disk now, with no other writer. Raises `InputError` where the writer's model is another one's."""
+    signature(state.run)  # where there is no index, no folder of one comes to be
+    with writing(state.run), torch.inference_mode():
+        manifest = read_manifest(state.run)
+        if manifest.model != state.manifest.model:
+            raise InputError(f"The index of {state.run} was built anew for another model. Load it again.")
+        delta = open_file(state.run, manifest, manifest.delta) if manifest.delta else None
+        yield manifest, Snapshot(open_file(state.run, manifest, manifest.base), delta)
+
+
+def _encoded(state: State, current: Snapshot, rows: Iterable[Raw]) -> Entities:
+    """Raw items as entities, what is not given taken from the item that is there."""
+    encoder, name = state.encoder, state.encoder.schema["item_id"]
+    missing = [raw for raw in rows if is_missing(raw.get(name))]
+    if missing:
+        raise InputError(f"An item lacks its id '{name}'. Received: {shown(dict(missing[0]))}.")
+    ids = id_array(f"'{name}' of items", [raw[name] for raw in rows], current.base.has_text_ids)
+    found = current.find(ids)
+    columns = [column.name for column in encoder.item_columns]
+    features, texts = [], {text: [] for text in current.texts}
+    for raw, row in zip(rows, found.tolist(), strict=True):
+        old = current.entities(np.array([row])) if row >= 0 else None
+        stored = {} if old is None else {one: old.features.batch(one, torch.tensor([0])) for one in columns}
+        features.append(encoder.item(raw, state.new_item | stored, current.texts))
+        for text in texts:
+            texts[text].append(_text(text, raw[text]) if text in raw else old.texts[text][0] if old else "")
+    return stack(ids, features, texts)
+
+
+def _text(name: str, value: Any) -> str:
+    """What to show of a text, or of a list feature of the same name. Raises `InputError` for anything but these."""
+    parts = [part for part in (entries(value) if is_list(value) else [plain(value)]) if part is not None]
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError(f"'{name}' must be a string, a list of strings, or null. Received: {shown(value)}.")
+    return "|".join(parts)
+
+
+def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entities | None, keys: np.ndarray) -> int:
+    """The next generation. changed: items to put in, or None. keys: of all items that change or go."""
+    folder, number = index_folder(state.run), manifest.generation + 1
+    kept = current.live()[~np.isin(current.live(), current.find_keys(keys))]
+    in_delta = kept[kept >= current.size]
+    rows = current.base.find(keys)
+    gone = np.union1d(current.gone, rows[rows >= 0])  # rows of the base
+    new = np.append(keys_of(current.ids(in_delta)), keys if changed else keys[:0])
+    differing = len(gone) + int((current.base.find(new) < 0).sum())  # those that were replaced are among the gone ones
+    # Not where nothing is left: there is no index without items.
+    if (len(kept) or changed) and differing > max(DELTA_ITEMS, DELTA_SHARE * current.size):
+        items = Entities.join([current.entities(kept), *([changed] if changed else [])])
+        old = current.base.file.meta
+        manifest = manifest.next(base=f"base-{number}.idx", delta=None)
+        meta = {name: old[name] for name in ("new_user", "new_item")} | manifest.marks(manifest.base)
+        write_base(folder / manifest.base, items, state.model, old["precision"], meta)
+    else:
+        items, vectors = current.entities(in_delta), current.vectors(in_delta).numpy()
+        if changed:
+            items = Entities.join([items, changed])
+            vectors = np.concatenate([vectors, encode(changed, state.model)])
+        order = np.argsort(keys_of(items.ids))
+        manifest = manifest.next(delta=f"delta-{number}.idx")
+        gone_keys = current.base.file.rows("key", gone)
+        write_delta(
+            folder / manifest.delta, items.take(order), vectors[order], gone_keys, manifest.marks(manifest.delta)
+        )
+    write_manifest(state.run, manifest)
+    return manifest.generation

@@ -1,0 +1,302 @@
+"""A data set of one's own: what is inferred, what can be said, what is refused; and the page that shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import as_lists, assert_blind_to_test_labels
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foundation.errors import InputError
+from preprocessing.dataset import Dataset
+from preprocessing.frames import raw_from_frames
+from preprocessing.leaks import LeakWarning
+from preprocessing.protocol import PROTOCOLS
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = {"user_id": "u", "item_id": "i", "label": "y", "timestamp": "t"}
+
+
+def frames(rows: int = 240) -> dict[str, pd.DataFrame]:
+    rng = np.random.default_rng(0)
+    return {
+        "users": pd.DataFrame(
+            {
+                "u": [f"u{n}" for n in range(20)],
+                "country": pd.Categorical(["DE", "FR", None, "PL"] * 5),
+                "member": [True, False] * 10,
+                "income": [1.5, np.nan, 3.0, 2.0] * 5,
+                "hobbies": [["chess", "go"], [], None, ["go"]] * 5,
+            },
+            index=range(100, 120),
+        ),
+        "items": pd.DataFrame(
+            {
+                "i": np.arange(15) * 10,
+                "kind": ["a", "b", "c"] * 5,
+                "price": np.arange(15) / 2,
+                "tags": [np.array([n % 3, 7]) for n in range(15)],
+            }
+        ),
+        "interactions": pd.DataFrame(
+            {
+                "u": [f"u{n}" for n in rng.integers(0, 20, rows)],
+                "i": rng.integers(0, 15, rows) * 10,
+                "y": rng.integers(0, 2, rows),
+                "t": pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(rng.permutation(rows), unit="s"),
+                "device": ["phone", "desktop", "tv"] * (rows // 3),
+                "hour": rng.random(rows) * 24,
+            }
+        ),
+    }
+
+
+def build(protocol: str = "holdout", **changes) -> Dataset:
+    return Dataset.from_frames(**{**frames(), **NAMES, **changes}, protocol=protocol)
+
+
+class TestInferred:
+    @pytest.mark.parametrize("protocol", PROTOCOLS)
+    def test_sides_kinds_and_sizes(self, protocol):
+        columns = build(protocol).feature_columns(8, history=True)
+        assert [(column.name, type(column).__name__) for column in columns.user] == [
+            ("u", "SparseFeat"),
+            ("country", "SparseFeat"),
+            ("member", "SparseFeat"),
+            ("device", "SparseFeat"),
+            ("hobbies", "VarLenSparseFeat"),
+            ("liked_i", "VarLenSparseFeat"),
+            ("income", "DenseFeat"),
+            ("hour", "DenseFeat"),
+            ("user_mean_label", "DenseFeat"),
+        ]
+        assert [(column.name, type(column).__name__) for column in columns.item] == [
+            ("i", "SparseFeat"),
+            ("kind", "SparseFeat"),
+            ("tags", "VarLenSparseFeat"),
+            ("price", "DenseFeat"),
+            ("item_mean_label", "DenseFeat"),
+        ]
+        sizes = {column.name: column.vocabulary_size for column in columns.all if hasattr(column, "vocabulary_size")}
+        assert sizes == {
+            "u": 21,
+            "country": 4,
+            "member": 3,
+            "device": 4,
+            "hobbies": 3,
+            "liked_i": 16,
+            "i": 16,
+            "kind": 4,
+            "tags": 5,
+        }
+
+    def test_each_row_has_the_features_of_its_user_item_and_itself(self):
+        data, log = build(statistics=False), frames()["interactions"]
+        users, items = frames()["users"].set_index("u"), frames()["items"].set_index("i")
+        names = ["u", "country", "member", "hobbies", "i", "kind", "tags", "device"]
+        batch = {name: as_lists(values) for name, values in data.batch(torch.arange(len(log)), names).items()}
+        known = {name: data.vocabularies[name].tolist() for name in names}
+
+        def decode(name: str, value):
+            if isinstance(value, list):
+                return [known[name][code - 1] for code in value]
+            return known[name][value - 1] if value else None
+
+        for row, entry in enumerate(log.to_dict("records")):
+            user, item = users.loc[entry["u"]], items.loc[entry["i"]]
+            expected = {
+                "u": entry["u"],
+                "country": user["country"] if isinstance(user["country"], str) else None,
+                "member": user["member"],
+                "hobbies": user["hobbies"] or [],
+                "i": entry["i"],
+                "kind": item["kind"],
+                "tags": list(item["tags"]),
+                "device": entry["device"],
+            }
+            assert {name: decode(name, batch[name][row]) for name in names} == expected
+
+    def test_missing_numbers_are_the_training_mean(self):
+        data = build()
+        income = frames()["users"]["income"].to_numpy()
+        assert data.scalers["income"].fill == pytest.approx(
+            np.nanmean(income[data.user[data.protocol.splits["train"]].numpy()])
+        )
+        assert torch.isfinite(data.users.values["income"]).all()
+
+    def test_times_are_seconds(self):
+        log = frames()["interactions"]
+        seconds = [int(time.timestamp()) for time in log["t"]]
+        assert build().raw.timestamp.tolist() == seconds
+        assert build(interactions=log.assign(t=seconds)).raw.timestamp.tolist() == seconds
+
+    def test_without_tables_the_ids_are_all_there_is(self):
+        data = build(users=None, items=None, statistics=False, history=False)
+        assert [column.name for column in data.feature_columns().all] == ["u", "device", "hour", "i"]
+        assert len(data.raw.users) == frames()["interactions"]["u"].nunique()
+
+    def test_order_and_index_of_the_tables_do_not_matter(self):
+        shuffled = {
+            name: frame.sample(frac=1, random_state=1) for name, frame in frames().items() if name != "interactions"
+        }
+        first, second = build(), build(**shuffled)
+        every = torch.arange(240)
+        names = [column.name for column in first.feature_columns(history=True).all]
+        left, right = first.batch(every, names), second.batch(every, names)
+        assert {name: as_lists(left[name]) for name in names} == {name: as_lists(right[name]) for name in names}
+
+    def test_fingerprint_follows_every_value(self):
+        prints = {build().raw.fingerprint, build().raw.fingerprint}
+        assert len(prints) == 1
+        items, log = frames()["items"], frames()["interactions"]
+        prints.add(build(items=items.assign(price=items["price"] + 1)).raw.fingerprint)
+        prints.add(build(items=items.assign(tags=items["tags"][::-1].tolist())).raw.fingerprint)
+        prints.add(build(interactions=log.assign(y=1 - log["y"])).raw.fingerprint)
+        prints.add(build(interactions=log.assign(hour=0.0)).raw.fingerprint)
+        assert len(prints) == 5
+
+
+class TestGiven:
+    def test_kinds(self):
+        data = build(kinds={"price": "sparse", "member": "dense", "kind": "ignore", "hour": "ignore"})
+        assert len(data.vocabularies["price"]) == 16
+        assert set(data.users.values["member"].tolist()) == {0.0, 1.0}
+        assert "kind" not in [column.name for column in data.feature_columns().all]
+        assert "hour" not in data.per_row
+
+    def test_sides_of_features_of_the_log(self):
+        columns = build(sides={"device": "item", "hour": "item"}).feature_columns()
+        assert {"device", "hour"} <= {column.name for column in columns.item}
+
+    @given(size=st.integers(2, 20))
+    def test_sizes_keep_the_most_frequent_training_values(self, size):
+        data = build(vocabulary_sizes={"i": size, "tags": 3})
+        train = data.raw.item[data.protocol.splits["train"]]
+        count = {10 * item: int((train == item).sum()) for item in set(train.tolist())}
+        known = data.vocabularies["i"].tolist()
+        assert len(known) == min(size - 1, len(count))
+        left_out = [count[item] for item in count if item not in known]
+        assert min(count[item] for item in known) >= max(left_out, default=0)
+        assert data.vocabularies["tags"].tolist()[-1] == 7
+        assert len(data.vocabularies["tags"]) == 3
+
+    @pytest.mark.parametrize("protocol", ["holdout", "temporal"])
+    def test_permuting_test_labels_changes_no_feature(self, protocol):
+        assert_blind_to_test_labels(build(protocol).raw, protocol)
+
+
+USERS, ITEMS, LOG = (frames()[name] for name in ("users", "items", "interactions"))
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"label": "clicked"}, r"interactions must have .*clicked.*Received: 'u', 'i', 'y'"),
+            ({"users": USERS.rename(columns={"u": "id"})}, r"users must have .*: u\. Received: 'id'"),
+            ({"label": "u"}, "interactions must have each of these columns once"),
+            ({"users": pd.concat([USERS, USERS[:2]])}, "u stands twice in 2 rows of users, the first at row 20"),
+            ({"items": ITEMS.assign(i=ITEMS["i"].where(ITEMS["i"] > 0))}, "i is missing in 1 rows of items"),
+            ({"users": USERS[1:]}, r"interactions have a u that is not in users, the first at row \d+: 'u0'"),
+            ({"items": ITEMS.assign(i=ITEMS["i"].astype(str))}, r"240 interactions have a i .*int64; items hold str"),
+            ({"interactions": LOG.assign(y=LOG["y"] * 5)}, "Labels must be 0 or 1. Received .* others, the first"),
+            ({"interactions": LOG.assign(y=np.nan)}, "Labels must be 0 or 1. Received 240 others"),
+            ({"interactions": LOG.assign(t=0.5)}, "t must hold integer seconds or datetimes. Received: float64"),
+            ({"interactions": LOG.assign(t=pd.NaT)}, "240 interactions have no t"),
+            ({"users": USERS.assign(price=1.0)}, "Two features are named 'price'"),
+            ({"users": USERS.assign(user_mean_label=1.0)}, "Two features are named 'user_mean_label'"),
+            ({"users": USERS.assign(born=pd.Timestamp("2000-01-01"))}, "Column 'born' of users holds datetimes"),
+            ({"users": USERS.assign(x=["a", 1] * 10)}, "must hold texts, or numbers, to be sparse. Received: int, str"),
+            ({"users": USERS.assign(x=[["a", 1]] * 20)}, "must hold lists of texts or of integers"),
+            ({"users": USERS.assign(x=[[["a", "b"], ["c"]]] * 20)}, "lists of texts or of integers. Received: .* list"),
+            ({"users": USERS.assign(x=[[{"a": 1}]] * 20)}, "lists of texts or of integers. Received: .* dict"),
+            ({"users": USERS.assign(x=[date(2000, 1, 1)] * 20)}, "must hold texts, or numbers, .* Received: date"),
+            ({"users": USERS.assign(x=[["a"], "a"] * 10)}, "must hold lists of texts or of integers. Received: 'a'"),
+            ({"users": USERS.assign(income=np.inf)}, "'income' holds 20 rows with NaN or infinity"),
+            (
+                {"interactions": LOG.assign(x=[["a"]] * 240)},
+                "an interaction cannot be a list. Received: x",
+            ),
+            ({"kinds": {"country": "dense"}}, "Column 'country' of users must hold numbers to be dense"),
+            ({"kinds": {"hobbies": "sparse"}}, "Column 'hobbies' of users must hold texts, or numbers"),
+            ({"kinds": {"price": "number"}}, "kinds gives one of sparse, dense, list, ignore.*'price': 'number'"),
+            ({"kinds": {"prize": "dense"}}, "kinds gives one of .*Received: 'prize': 'dense'"),
+            ({"sides": {"price": "item"}}, "sides gives one of user, item for one of these features: device, hour"),
+            ({"vocabulary_sizes": {"price": 5}}, "vocabulary_sizes gives a number of at least 2 for one of"),
+            ({"vocabulary_sizes": {"i": 1}}, "Received: 'i': 1"),
+        ],
+    )
+    def test_content(self, changes, message):
+        with pytest.raises(InputError, match=message):
+            build(**changes)
+
+    def test_datetimes_called_sparse(self):
+        with pytest.raises(InputError, match="Column 'born' of users must hold texts, or numbers"):
+            build(users=USERS.assign(born=pd.Timestamp("2000-01-01")), kinds={"born": "sparse"})
+
+    def test_temporal_without_times(self):
+        with pytest.raises(InputError, match="needs times"):
+            build("temporal", timestamp=None, interactions=LOG.drop(columns="t"))
+
+    def test_misspelt_argument(self):
+        with pytest.raises(TypeError, match="vocabulary_size"):
+            raw_from_frames(**frames(), **NAMES, vocabulary_size={})
+
+
+class TestStored:
+    def test_categories_of_every_accepted_type_can_be_written(self):
+        columns = {
+            "number": np.array([np.int64(3), None] * 10, dtype=object),
+            "text": pd.array(["a", None] * 10, dtype="string"),
+            "nullable": pd.array([1, None] * 10, dtype="Int64"),
+            "truth": [True, False] * 10,
+        }
+        stored = build(users=USERS.assign(**columns)).encoding_json()["vocabularies"]
+        assert json.loads(json.dumps({name: stored[name] for name in columns})) == {
+            "number": [3],
+            "text": ["a"],
+            "nullable": [1],
+            "truth": [False, True],
+        }
+
+    def test_sets_are_the_same_data_in_every_order(self):
+        # Equal hashes stand in the order in which they came.
+        one, other = {0, 8}, {8, 0}
+        assert list(one) != list(other)
+        prints = {build(users=USERS.assign(x=[x] * 20)).raw.fingerprint for x in (one, other)}
+        assert len(prints) == 1
+
+
+class TestPage:
+    def test_every_block_of_the_page_runs_in_order(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        page = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        assert len(blocks) == 7
+        printed = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+        printed += re.findall(
+            r"```text\n(PreRanker .*?)```", (ROOT / "docs" / "serving.md").read_text("utf-8"), re.DOTALL
+        )
+        assert len(printed) == 3
+        scope: dict = {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", LeakWarning)
+            for number, block in enumerate(blocks):
+                exec(compile(block, "own_data.md", "exec"), scope)
+                if number == 4:  # before the index is built again
+                    shown = repr(scope["ranker"]) + "\n"
+        assert printed[0] in capsys.readouterr().out
+        assert [printed[1], printed[2]] == [repr(scope["model"]).splitlines(keepends=True)[0], shown]
+        assert {"config.json", "model.safetensors"} <= set(os.listdir(tmp_path / "my-run"))
+        score = scope["model"].evaluate(scope["data"].test)
+        assert score == scope["same"].evaluate(scope["data"].test)
