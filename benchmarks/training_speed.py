@@ -31,7 +31,7 @@ from model import MODELS, build_model
 from model.base import CTRModel
 from preprocessing.dataset import Dataset, Split
 from preprocessing.download import load_movielens
-from training.precision import why_not_bf16
+from training.precision import why_not_bfloat16
 
 # (model, batch size): the papers' batch sizes.
 PAIRS = [(name, 2048) for name in ("dssm", "deep_fm", "wide_and_deep", "dcn", "auto_int", "int_tower", "hit")]
@@ -83,7 +83,7 @@ def compare(name: str, batch_size: int, split: Split, repeats: int) -> dict:
         )
         for precision in models
     }
-    if why_not_bf16(models["bf16"]):
+    if why_not_bfloat16(models["bf16"]):
         del actions["bf16"]
     actions |= {"deepctr": deepctr_epoch(name, rows, batch_size), "rechub": rechub_epoch(name, rows, batch_size)}
     times = {side: [] for side, action in actions.items() if action is not None}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiment.options import parse_options
 from foundation.errors import InputError
+from foundation.precisions import with_full_names
 from foundation.run_files import RESULT
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
@@ -81,7 +82,7 @@ def contradictions(job: Job, result: dict) -> list[str]:
     options = parse_options(dataset, None, job.command(None)[2:])
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     wanted = _flat(json.loads(json.dumps(options.config | {"model_arguments": arguments})))  # tuples as lists
-    held = _flat(result["config"])
+    held = with_full_names(_flat(result["config"]))
     usual = constructor_defaults(MODELS[options.model_name].model_class)  # older runs hold what was asked for as well
     if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
         held, wanted = (effective(MODELS[options.model_name].model_class, each) for each in (held, wanted))

@@ -19,6 +19,7 @@ from foundation.deepctr import Callback, CallbackList, History
 from foundation.errors import InputError, InputWarning
 from foundation.feature_columns import Column, check_columns, id_column
 from foundation.features import Features
+from foundation.options import takes_options
 from foundation.values import as_count, shown
 from model.description import describe
 from model.devices import device_of
@@ -36,7 +37,8 @@ from training.click_loss import ClickLoss, choose_loss
 from training.metrics import check_names
 from training.monitors import checked
 from training.optim import added_l2, make_optimizer
-from training.trainer import Trainer, TrainOptions, predict_logits, score_split
+from training.options import FitOptions, TrainOptions
+from training.trainer import Trainer, predict_logits, score_split
 from training.training_state import TrainingState
 
 SCORED_AT_ONCE = 8192  # rows
@@ -86,6 +88,9 @@ class CTRModel(WholeFile, nn.Module, ABC):
     arguments: dict[str, Any]  # of the constructor, as given
     # How many epochs pass before one can be without improvement: the first is the best so far.
     epochs_before_patience = 1
+    # What options need that do not act on every model (`foundation.options.Option.needs`).
+    learns_by_gradients: ClassVar[bool] = True
+    has_two_sides: ClassVar[bool] = False
     # Whether the loss leaves some parameters out; several processes must know (`training.distributed`).
     has_idle_parameters = False
     # What `compile` chooses; what stands here serves a model that is not compiled.
@@ -268,27 +273,24 @@ class CTRModel(WholeFile, nn.Module, ABC):
         tables = set_row_gradients(self, self.embedding_optimizer == "rowwise")
         return make_optimizer(self, optimizer, lr, tables)
 
+    @takes_options(TrainOptions)
     def fit(
         self,
         x: Input,
         y: np.ndarray | None = None,
         batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: int = 1,
-        initial_epoch: int = 0,
+        epochs: int = TrainOptions.epochs,
+        verbose: int = TrainOptions.verbose,
+        initial_epoch: int = TrainOptions.initial_epoch,
         validation_split: float = 0.0,
         validation_data: Split | tuple | None = None,
-        shuffle: bool = True,
+        shuffle: bool = TrainOptions.shuffle,
         callbacks: list[Callback] | None = None,
         *,
         sample_weight: np.ndarray | None = None,
-        patience: int | None = None,
-        precision: str = "fp32",
-        published_eval_mode: bool = False,
-        lr_schedule: str = "constant",
-        checkpoint_minutes: float = 5.0,
         state: TrainingState | None = None,
         on_epoch=None,
+        **further: Unpack[FitOptions],
     ) -> History:
         """Trains, and leaves the weights of the best validation epoch in the model.
 
@@ -300,22 +302,18 @@ class CTRModel(WholeFile, nn.Module, ABC):
         sample_weight: (n,) of at least 0: by how much each row's click loss is multiplied before the mean over the
             rows of a batch, and how much it counts in metrics. Other losses of a model weigh rows alike.
         callbacks: of deepctr-torch (`EarlyStopping`, `ModelCheckpoint`, ...).
-        patience, precision, published_eval_mode, lr_schedule, checkpoint_minutes: see `TrainOptions`.
         state, on_epoch: where to continue, and what to call with the state after each epoch and every
             `checkpoint_minutes` inside one (`training.run_folder`).
+        further: patience, precision, lr_schedule and the others of `TrainOptions`.
         """
         self._require_compiled("fit")
         options = TrainOptions(
             batch_size=TrainOptions.batch_size if batch_size is None else batch_size,
             epochs=epochs,
             initial_epoch=initial_epoch,
-            patience=patience,
-            precision=precision,
             shuffle=shuffle,
-            published_eval_mode=published_eval_mode,
-            lr_schedule=lr_schedule,
-            checkpoint_minutes=checkpoint_minutes,
             verbose=verbose,
+            **further,
         )
         train = as_source(x, y, self.columns, self.encoding, sample_weight)
         encoding = self.encoding or encoding_of(train)
@@ -324,7 +322,7 @@ class CTRModel(WholeFile, nn.Module, ABC):
             raise InputError("validation_split has no effect beside validation_data. Leave one of them out.")
         if validation is None and validation_split:
             train, validation = set_apart(train, validation_split, self.seed)
-        if patience is not None and validation is None:
+        if options.patience is not None and validation is None:
             raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
         check_options(self, options, validation is not None)
         if state is None:
@@ -439,6 +437,7 @@ class TwoTower(CTRModel):
     """
 
     without_effect: ClassVar[dict[str, str]] = {"l2_reg_linear": "which has no linear part"}
+    has_two_sides: ClassVar[bool] = True
 
     def __init__(self, user_columns: list[Column], item_columns: list[Column], **common: Unpack[TowerArguments]):
         for side, columns in (("user", user_columns), ("item", item_columns)):

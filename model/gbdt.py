@@ -25,7 +25,7 @@ from training.epoch_lines import EpochLines
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures
 from training.optim import learning_rate
-from training.trainer import TrainOptions
+from training.options import TrainOptions
 from training.training_state import TrainingState
 
 INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
@@ -66,13 +66,8 @@ class GBDT(CTRModel):
         "l2_reg_linear": "which has no linear part",
         "l2_reg_dnn": "which has no towers",
         "unknown_rate": "which reads every id as it is",
-        "batch_size": "which trains on all rows at once",
-        "shuffle": "which trains on all rows at once",
-        "initial_epoch": "which grows all trees anew",
-        "lr_schedule": "which shrinks all trees alike",
-        "precision": "which is grown by scikit-learn in float64",
-        "checkpoint_minutes": "which is checkpointed once, when all trees have grown",
     }
+    learns_by_gradients: ClassVar[bool] = False
     epochs_before_patience = 0  # scikit-learn compares with the score of no tree
 
     def __init__(

@@ -16,18 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foundation.errors import InputError
-
 PRECISIONS = ("float32", "bfloat16", "int8")
 STORED = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}  # numpy has no bfloat16
 # d * n of a block: a head's block stays in the cache while it meets the user's vectors. Measured with d = 64, n from
 # 48 to 528; powers of two are slower, because their strides fall on the same cache sets.
 BLOCK_VALUES = 18_432
-
-
-def check_precision(precision: str) -> None:
-    if precision not in PRECISIONS:
-        raise InputError(f"Unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
 
 
 def block_size(dim: int) -> int:

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from foundation.errors import InputError
+from foundation.precisions import check_precision
 from model.base import TwoTower
-from serving.blocks import STORED, Columns, blocks_shape, check_precision, fill_blocks, head_scales
+from serving.blocks import PRECISIONS, STORED, Columns, blocks_shape, fill_blocks, head_scales
 from serving.entities import Entities, EntityTable, hashed, in_key_order, plain_ids, sections_of
 from serving.manifest import Manifest, index_folder
 from serving.scorer import item_heads
@@ -46,7 +47,7 @@ def encode(entities: Entities, model: TwoTower, rows: np.ndarray | None = None) 
 
 def write_base(path: Path, items: Entities, model: TwoTower, precision: str, meta: dict) -> None:
     """Builds the base file from items."""
-    check_precision(precision)
+    precision = check_precision(precision, PRECISIONS)
     if not len(items):
         raise InputError("There is no item to build an index of.")
     items, heads = in_key_order(items), item_heads(model)
