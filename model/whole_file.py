@@ -20,7 +20,7 @@ from foundation.deepctr import DenseFeat, History, SparseFeat, VarLenSparseFeat
 from kernels.row_optimizers import ROW_OPTIMIZERS, Together
 from training.click_loss import OTHERS, ClickLoss
 
-LAYERS = ("torch.nn.modules", "deepctr_torch.layers")
+LAYERS = ("torch.nn.modules", "deepctr_torch.layers", "kernels")
 NUMBERS = (np.int32, np.int64, np.float32, np.float64)  # vocabulary sizes and settings often are of these
 
 

@@ -326,7 +326,7 @@ class TestFullDisk:
         code = """
 import resource, sys
 from pathlib import Path
-sys.path[:0] = ["tests"]
+sys.path[:0] = ["tests", "tests/training"]
 import test_checkpoints as tests
 data = tests.Dataset.build(tests.random_raw(), "holdout", 0)
 checkpoints = tests.Checkpoints(Path(sys.argv[1]), tests.IDENTITY)
