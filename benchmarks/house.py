@@ -26,8 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("preprocessing",),
     ("training",),
     ("model",),
-    ("serving", "experiment"),
-    ("published", "leaderboard"),
+    ("published", "serving", "experiment"),
+    ("leaderboard",),
     (SCRIPTS,),
 )
 WHAT = {
@@ -154,7 +154,7 @@ def draw(place: Path) -> None:
         for column, package in enumerate(floor)
     }
     for theme, (ink, paper, fill) in THEMES.items():
-        figure, axis = plt.subplots(figsize=(7.5, 9), facecolor=paper)
+        figure, axis = plt.subplots(figsize=(9.5, 8.2), facecolor=paper)
         for a, b in drawn:
             (x, y), (u, v) = where[a], where[b]
             ends = (u, v + height / 2), (x, y - height / 2)
@@ -168,7 +168,7 @@ def draw(place: Path) -> None:
             axis.text(x, y - 0.1, WHAT[package], fontsize=8, **text)
             lines = f"{counted[package]:,}\nlines"
             axis.text(x + width / 2 + 0.08, y, lines, va="center", color=ink, fontsize=7, alpha=0.7)
-        axis.set_xlim(-4.2, 4.2)
+        axis.set_xlim(-5.9, 6.3)
         axis.set_ylim(-0.6, step * len(FLOORS) - 0.7)
         axis.axis("off")
         figure.savefig(place / f"house-{theme}.png", dpi=110, bbox_inches="tight", facecolor=paper)
