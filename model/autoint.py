@@ -15,6 +15,7 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column
 from model.effects import Idle
 from model.layers.attention import InteractingLayer
+from model.regularization import owners
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
 
@@ -74,8 +75,8 @@ class AutoInt(WideDeep):
         return idle
 
     def l2_of(self, parameter_name: str) -> float:
-        own = parameter_name == "head.weight" or parameter_name.startswith("interacting")
-        return 0.0 if own else super().l2_of(parameter_name)
+        without = {self.head, self.interacting, self.interacting_head} - {None}
+        return 0.0 if without & {*owners(self, parameter_name)} else super().l2_of(parameter_name)
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         logits = super().deep(fields, dense)  # (B,)

@@ -17,5 +17,5 @@ def describe(model: CTRModel) -> str:
     if sizes and "embedding_dim" not in type(model).without_effect:
         parts.append(f"embeddings of {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}")
     known = model.encoding is not None if model.history is None else bool(model.history.epoch)
-    state = "trained" if known else "not trained" if hasattr(model, "optim") else "not compiled"
+    state = "trained" if known else "not compiled" if model.optim is None else "not trained"
     return f"{type(model).__name__}: {', '.join(parts)}, on {model.device}; {state}"

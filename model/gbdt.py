@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import ClassVar, Unpack
 
 import numpy as np
@@ -18,13 +19,15 @@ from foundation.deepctr import CallbackList, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.features import Bags, Features
-from model.base import CTRModel, Output, Source
+from kernels.row_optimizers import Together
+from model.base import CTRModel, Output
 from model.layers.forest import Forest
 from model.signature import CommonArguments
 from training.epoch_lines import EpochLines
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures
 from training.optim import learning_rate
+from training.protocols import BatchSource, labels_of
 from training.trainer import TrainOptions
 from training.training_state import TrainingState
 
@@ -36,14 +39,12 @@ SAMPLE = 50_000  # training rows at most that the training metrics of a round ar
 LINES = 10  # shown of a run
 
 
-class Boosting:
-    """Stands where other models have an optimiser. lr: shrinkage of each tree, 0.1 by default."""
+class Boosting(Together):
+    """An optimiser of no parameters. lr: shrinkage of each tree."""
 
     def __init__(self, lr: float):
+        super().__init__()
         self.lr = lr
-
-    def state_dict(self) -> dict:
-        return {}
 
 
 torch.serialization.add_safe_globals([Boosting])  # `model.whole_file`
@@ -73,6 +74,7 @@ class GBDT(CTRModel):
         "precision": "which is grown by scikit-learn in float64",
         "checkpoint_minutes": "which is checkpointed once, when all trees have grown",
     }
+    optim: Boosting | None = None
     epochs_before_patience = 0  # scikit-learn compares with the score of no tree
 
     def __init__(
@@ -106,7 +108,7 @@ class GBDT(CTRModel):
         """Thresholds and leaf values."""
         return self.forest.num_parameters
 
-    def make_optimizer(self, optimizer: str, lr: float | None) -> Boosting:
+    def make_optimizer(self, optimizer: str | torch.optim.Optimizer, lr: float | None) -> Boosting:
         if self.click_loss.function is not None:
             raise InputError("GBDT learns from the logloss alone. Leave `loss` out, or use 'binary_crossentropy'.")
         if not isinstance(optimizer, str) or optimizer != "adam":  # the name that `compile` has by default
@@ -115,12 +117,12 @@ class GBDT(CTRModel):
 
     def train_on(
         self,
-        train: Source,
-        validation: Source | None,
+        train: BatchSource,
+        validation: BatchSource | None,
         options: TrainOptions,
         callbacks: CallbackList,
         state: TrainingState | None,
-        on_epoch,
+        on_epoch: Callable[[TrainingState], None] | None,
     ) -> None:
         """Grows all trees, then keeps the number with the best validation AUC, under the same rule as other models.
 
@@ -137,7 +139,8 @@ class GBDT(CTRModel):
         seconds = (time.perf_counter() - start) / forest.num_trees
         speed = {"seconds": seconds, "rows_per_second": len(train) / seconds}
         sample = np.random.default_rng(self.seed).permutation(len(train))[:SAMPLE]
-        rows[""] = tuple(None if part is None else part[sample] for part in rows[""])
+        matrix, labels, weights = rows[""]
+        rows[""] = matrix[sample], labels[sample], None if weights is None else weights[sample]
         state = self._replay(forest, rows, speed, options, callbacks)
         if on_epoch is not None:
             on_epoch(state)
@@ -194,11 +197,11 @@ class GBDT(CTRModel):
             self.load_state_dict(state.best_weights)
         return state
 
-    def _read(self, source: Source) -> Rows:
+    def _read(self, source: BatchSource) -> Rows:
         source = source.to("cpu")
         parts = [self._matrix(source.batch(rows, self.feature_names)) for rows in torch.arange(len(source)).split(ROWS)]
         weights = None if source.weights is None else source.weights.numpy()
-        return torch.cat(parts).numpy(), source.labels.numpy(), weights
+        return torch.cat(parts).numpy(), labels_of(source).numpy(), weights
 
     def _matrix(self, features: Features) -> Tensor:
         """What the trees read: (B, columns) float64."""

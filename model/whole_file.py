@@ -20,7 +20,7 @@ from foundation.deepctr import DenseFeat, History, SparseFeat, VarLenSparseFeat
 from kernels.row_optimizers import ROW_OPTIMIZERS, Together
 from training.click_loss import OTHERS, ClickLoss
 
-LAYERS = ("torch.nn.modules", "deepctr_torch.layers")
+LAYERS = ("torch.nn.modules", "deepctr_torch.layers", "kernels", "model")
 NUMBERS = (np.int32, np.int64, np.float32, np.float64)  # vocabulary sizes and settings often are of these
 
 
@@ -62,12 +62,11 @@ def _declare_safe(model_class: type[nn.Module]) -> None:
 
 def _for_file(optimizer: Any) -> Any:
     """A copy of an optimiser whose state is a plain dict; `torch.load` fills no `defaultdict`."""
-    if isinstance(optimizer, Together):
-        return Together(*map(_for_file, optimizer.parts))
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        return optimizer
     optimizer = copy.copy(optimizer)
-    optimizer.state = dict(optimizer.state)
+    if isinstance(optimizer, Together):
+        optimizer.parts = tuple(map(_for_file, optimizer.parts))
+    else:
+        optimizer.state = dict(optimizer.state)
     return optimizer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
@@ -82,7 +82,7 @@ def metrics(
             f"{bad} of {len(logits)} scores are NaN or infinite: training has diverged. Lower the learning rate (--lr)."
         )
     probabilities = click_probability(logits)
-    compute = {
+    compute: dict[str, Callable[[], float]] = {
         # AUC on logits: probabilities saturate and would tie rows that the model tells apart.
         "auc": lambda: roc_auc_score(labels, logits, sample_weight=weights),
         "logloss": lambda: log_loss(labels, probabilities, sample_weight=weights, labels=[0, 1]),

@@ -8,14 +8,15 @@ from foundation.errors import InputError
 from kernels.row_optimizers import ROW_OPTIMIZERS
 from model.layers.embedding import FeatureEmbedding
 
+TABLES = (FeatureEmbedding, nn.Embedding)  # modules that hold tables, each in its parameter `weight`
 EMBEDDING_OPTIMIZERS = ("dense", "rowwise")
 # Numbers in all tables together from which they learn row by row unless asked otherwise (`docs/large_tables.md`).
 ROWWISE_FROM = 20_000_000
 
 
 def tables_of(model: nn.Module) -> list[FeatureEmbedding | nn.Embedding]:
-    """The modules that hold tables, each in its parameter `weight`; without those of dense features alone."""
-    modules = [module for module in model.modules() if isinstance(module, (FeatureEmbedding, nn.Embedding))]
+    """The modules that hold tables; without those of dense features alone."""
+    modules = [module for module in model.modules() if isinstance(module, TABLES)]
     return [module for module in modules if module.weight.numel()]
 
 
