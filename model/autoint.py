@@ -15,6 +15,7 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column
 from model.effects import Idle
 from model.layers.attention import InteractingLayer
+from model.layers.embedding import FeatureEmbedding
 from model.regularization import owners
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
@@ -47,12 +48,14 @@ class AutoInt(WideDeep):
             )
         self.interacting = self.interacting_head = None
         if att_layer_num:
-            fields, dim = self.embedding.num_fields, self.embedding.dim
+            fields = self.embedding.num_fields
             if not fields:
                 raise InputError(
                     "AutoInt's interacting layers relate sparse and list columns. dnn_feature_columns has none. "
                     "Use DCN, or att_layer_num=0."
                 )
+            assert isinstance(self.embedding, FeatureEmbedding)  # `check_sizes` has seen to it
+            dim = self.embedding.dim
             layers = (InteractingLayer(dim, att_head_num, att_res) for _ in range(att_layer_num))
             self.interacting = nn.Sequential(*layers)
             self.interacting_head = nn.Linear(fields * dim, 1, bias=False)
@@ -80,7 +83,7 @@ class AutoInt(WideDeep):
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         logits = super().deep(fields, dense)  # (B,)
-        if self.interacting is None:
+        if self.interacting is None or self.interacting_head is None:
             return logits
         interactions = self.interacting(fields).flatten(1)  # (B, F * D)
         return logits + self.interacting_head(interactions).squeeze(1)

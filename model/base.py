@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, Unpack
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from foundation.errors import InputError, InputWarning
+from foundation.errors import InputError
 from foundation.feature_columns import Column, check_columns, id_column
 from foundation.features import Features
 from foundation.values import shown
 from model.description import describe
 from model.devices import device_of
 from model.effects import constructor_defaults
-from model.fit_interface import FitInterface
+from model.fit_interface import EditedWarning, FitInterface
 from model.layers.mixed_embedding import check_one_size
 from model.regularization import l2_part
 from model.representation import concatenate, count, take
@@ -29,14 +28,6 @@ from training import model_files
 from training.protocols import BatchSource, Output
 
 __all__ = ["CTRModel", "EditedWarning", "Output", "TwoTower"]
-
-
-class EditedWarning(InputWarning):
-    """A function that belongs to a trained model was edited afterwards."""
-
-
-def _editable(part: nn.Module) -> Iterable[tuple[str, str]]:
-    return getattr(part, "editable", {}).items()
 
 
 class CTRModel(WholeFile, FitInterface, ABC):
@@ -152,22 +143,6 @@ class CTRModel(WholeFile, FitInterface, ABC):
     def __repr__(self) -> str:
         """A line of what it is, then torch's tree of modules."""
         return f"{describe(self)}\n{super().__repr__()}"
-
-    @property
-    def editable(self) -> dict[str, str]:
-        """Functions that people edit and that the logits hang on (`fe_score`): name -> version, as they are now."""
-        return {name: version for part in self.modules() if part is not self for name, version in _editable(part)}
-
-    def warn_if_edited(self) -> None:
-        """Warns where such a function is another one than the model was trained with: scores are of the new one."""
-        edited = [name for name, version in self.editable.items() if self.trained_with.get(name, version) != version]
-        if edited:
-            warnings.warn(
-                f"{' and '.join(edited)} was edited since this {type(self).__name__} was trained. The scores are those "
-                "of the edited function, not of the one that it learned with. Restore it, or train again.",
-                EditedWarning,
-                stacklevel=3,
-            )
 
     # -- files --------------------------------------------------------------------------------------------------------
 

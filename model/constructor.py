@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from model.effects import Idle, check_arguments, constructor_defaults, effective
 from model.signature import ConstructorSignature
 
 
-class Constructed:
+class Constructed(ABC):
     """Of a model: what it was constructed with, and what of that does nothing.
 
     `__init__` of each subclass is wrapped. The wrapper of the constructor that is called notes and checks the

@@ -78,7 +78,7 @@ class DCN(WideDeep):
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         logits = super().deep(fields, dense)  # (B,)
-        if self.cross is None:
+        if self.cross is None or self.cross_head is None:
             return logits
         crossed = self.cross(flatten(fields, dense))  # (B, F * D + dense)
         return logits + self.cross_head(crossed).squeeze(1)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def describe(model: CTRModel) -> str:
     """A line: class, size, features, where it is, and whether it is trained."""
-    sides = [(f"{side} features", getattr(model, f"{side}_columns", None)) for side in ("user", "item")]
+    sides = [(f"{side} features", getattr(model, f"{side}_columns", ())) for side in ("user", "item")]
     counted = sides if all(columns for _, columns in sides) else [("features", model.columns)]
     parts = [f"{model.num_parameters:,} parameters", *(f"{len(columns)} {what}" for what, columns in counted)]
     sizes = sorted({getattr(column, "embedding_dim", 0) for column in model.columns} - {0})

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from foundation.deepctr import Callback, CallbackList, History
-from foundation.errors import InputError
+from foundation.errors import InputError, InputWarning
 from foundation.values import as_count
 from model.constructor import Constructed
 from model.effects import check_options
@@ -30,6 +31,14 @@ from training.training_state import TrainingState
 SCORED_AT_ONCE = 8192  # rows
 
 
+class EditedWarning(InputWarning):
+    """A function that belongs to a trained model was edited afterwards."""
+
+
+def _editable(part: nn.Module) -> Iterable[tuple[str, str]]:
+    return getattr(part, "editable", {}).items()
+
+
 class FitInterface(Constructed, nn.Module, Trainable):
     """Training and evaluation of a `Trainable` model, as in deepctr-torch.
 
@@ -47,7 +56,7 @@ class FitInterface(Constructed, nn.Module, Trainable):
     history: History | None = None
     stop_training: bool = False
     encoding: DataEncoding | None = None
-    trained_with: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
+    trained_with: Mapping[str, str] = {}
 
     def compile(
         self,
@@ -162,11 +171,10 @@ class FitInterface(Constructed, nn.Module, Trainable):
         on_epoch: Callable[[TrainingState], None] | None,
     ) -> None:
         """The training itself, for `fit`, which has checked everything. A model without gradients has its own."""
-        optimizer = self.optim
-        assert optimizer is not None
-        given = isinstance(optimizer, torch.optim.Optimizer) and self.optimizer_is_given
-        with added_l2(self, optimizer) if given else contextlib.nullcontext():
-            Trainer(self, optimizer, options, on_epoch).fit(train, validation, callbacks, state)
+        assert self.optim is not None  # `fit` has checked
+        given = self.optim if self.optimizer_is_given else None
+        with added_l2(self, given) if isinstance(given, torch.optim.Optimizer) else contextlib.nullcontext():
+            Trainer(self, self.optim, options, on_epoch).fit(train, validation, callbacks, state)
 
     def predict(self, x: Input, batch_size: int | None = None) -> np.ndarray:
         """Click probabilities (n, 1) float64, as in deepctr-torch.
@@ -198,6 +206,22 @@ class FitInterface(Constructed, nn.Module, Trainable):
         batch_size = _rows_at_a_time(batch_size)
         source = as_source(x, y, self.columns, self.encoding, sample_weight).to(self.device)
         return score_split(self, source, batch_size=batch_size)
+
+    @property
+    def editable(self) -> dict[str, str]:
+        """Functions that people edit and that the logits hang on (`fe_score`): name -> version, as they are now."""
+        return {name: version for part in self.modules() if part is not self for name, version in _editable(part)}
+
+    def warn_if_edited(self) -> None:
+        """Warns where such a function is another one than the model was trained with: scores are of the new one."""
+        edited = [name for name, version in self.editable.items() if self.trained_with.get(name, version) != version]
+        if edited:
+            warnings.warn(
+                f"{' and '.join(edited)} was edited since this {type(self).__name__} was trained. The scores are those "
+                "of the edited function, not of the one that it learned with. Restore it, or train again.",
+                EditedWarning,
+                stacklevel=3,
+            )
 
 
 def _rows_at_a_time(batch_size: int | None) -> int:

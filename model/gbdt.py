@@ -18,7 +18,7 @@ from torch import Tensor
 from foundation.deepctr import CallbackList, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
-from foundation.features import Bags, Features
+from foundation.features import Bags, Features, values_of
 from kernels.row_optimizers import Together
 from model.base import CTRModel, Output
 from model.layers.forest import Forest
@@ -133,23 +133,24 @@ class GBDT(CTRModel):
             self.load_state_dict(state.best_weights or state.weights)
             callbacks.on_train_end()
             return
+        assert self.optim is not None  # `fit` has checked
         start = time.perf_counter()
         rows = {"": self._read(train)} | ({} if validation is None else {"val_": self._read(validation)})
-        forest = self._grow(rows, options)
+        forest = self._grow(rows, self.optim.lr, options)
         seconds = (time.perf_counter() - start) / forest.num_trees
         speed = {"seconds": seconds, "rows_per_second": len(train) / seconds}
         sample = np.random.default_rng(self.seed).permutation(len(train))[:SAMPLE]
         matrix, labels, weights = rows[""]
         rows[""] = matrix[sample], labels[sample], None if weights is None else weights[sample]
-        state = self._replay(forest, rows, speed, options, callbacks)
+        state = self._replay(forest, rows, speed, self.optim, options, callbacks)
         if on_epoch is not None:
             on_epoch(state)
 
-    def _grow(self, rows: dict[str, Rows], options: TrainOptions) -> Forest:
+    def _grow(self, rows: dict[str, Rows], lr: float, options: TrainOptions) -> Forest:
         """All trees. rows: "" -> those to train on, "val_" -> validation, if any."""
         early = "val_" in rows and options.patience is not None
         grower = HistGradientBoostingClassifier(
-            learning_rate=self.optim.lr,
+            learning_rate=lr,
             max_iter=options.epochs,
             early_stopping=early,
             n_iter_no_change=options.patience or 1,
@@ -165,6 +166,7 @@ class GBDT(CTRModel):
         forest: Forest,
         rows: dict[str, Rows],
         speed: dict[str, float],
+        optimizer: Boosting,
         options: TrainOptions,
         callbacks: CallbackList,
     ) -> TrainingState:
@@ -185,7 +187,7 @@ class GBDT(CTRModel):
             }
             logs = {f"{prefix}{name}": value for prefix, values in scores.items() for name, value in values.items()}
             logs = {"loss": logs["logloss"]} | logs | speed
-            state.record(logs, self, self.optim)
+            state.record(logs, self, optimizer)
             lines.show(state, logs)
             figures = figures_for_callbacks(logs)
             callbacks.on_epoch_end(state.epoch - 1, figures)
@@ -205,13 +207,15 @@ class GBDT(CTRModel):
 
     def _matrix(self, features: Features) -> Tensor:
         """What the trees read: (B, columns) float64."""
-        parts = [self._columns(column, features[column.name]) for column in self.columns]
+        parts = [self._columns(column, features) for column in self.columns]
         return torch.cat([part.double() for part in parts], dim=1)
 
-    def _columns(self, column: Column, values: Tensor | Bags) -> Tensor:
+    def _columns(self, column: Column, features: Features) -> Tensor:
         """One feature -> (B, 1) or, for small lists, (B, vocabulary_size - 1)."""
         if not isinstance(column, VarLenSparseFeat):
-            return values.reshape(len(values), -1)
+            numbers = values_of(features, column.name)
+            return numbers.reshape(len(numbers), -1)
+        values = features[column.name]
         # On the device of the values: what is read for growing lies on the CPU, wherever the model is.
         if isinstance(values, Bags):
             ids = values.values

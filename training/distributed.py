@@ -167,9 +167,9 @@ class Ranks(Group):
             except InputError as error:
                 outcome = [(None, error)]
         dist.broadcast_object_list(outcome, 0, device=torch.device("cpu"))
-        value, error = outcome[0]
-        if error is not None:
-            raise error
+        value, refusal = outcome[0]
+        if refusal is not None:
+            raise refusal
         return value
 
     def seed(self, *numbers: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
@@ -88,8 +89,9 @@ def metrics(
         "logloss": lambda: log_loss(labels, probabilities, sample_weight=weights, labels=[0, 1]),
         "accuracy": lambda: np.average((probabilities > 0.5) == (labels > 0.5), weights=weights),
         "mse": lambda: np.average(np.square(probabilities - labels), weights=weights),
-        "gauc": lambda: gauc(labels, logits, users, weights),
     }
+    if users is not None:
+        compute["gauc"] = partial(gauc, labels, logits, users, weights)
     found = {figure: float(compute[figure]()) for figure in dict.fromkeys(FIGURES[name] for name in names)}
     return {name: found[FIGURES[name]] for name in names}
 

@@ -49,4 +49,5 @@ def set_row_gradients(model: nn.Module, on: bool) -> list[nn.Parameter]:
     """Whether the tables' gradients are sparse. Returns the tables if so."""
     for module in tables_of(model):
         setattr(module, "sparse" if isinstance(module, nn.Embedding) else "row_gradients", on)
-    return [module.weight for module in tables_of(model)] if on else []
+    weights = [module.weight for module in tables_of(model)] if on else []
+    return [weight for weight in weights if isinstance(weight, nn.Parameter)]
