@@ -80,12 +80,13 @@ def signature_of(model_class: type[Constructed]) -> Signature:
     return Signature([*first, *named])
 
 
-def _parameters(model_class: type[nn.Module]) -> list[Parameter]:
+def _parameters(model_class: type) -> list[Parameter]:
     """With annotations as types, or as texts where one names what does not exist when the program runs."""
+    constructor = inspect.getattr_static(model_class, "__init__")
     try:
-        signature = inspect.signature(model_class.__init__, eval_str=True)
+        signature = inspect.signature(constructor, eval_str=True)
     except NameError:
-        signature = inspect.signature(model_class.__init__)
+        signature = inspect.signature(constructor)
     return list(signature.parameters.values())
 
 

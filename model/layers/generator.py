@@ -25,6 +25,9 @@ class Generators(nn.Module):
     static: names of the static features; None for all sparse ones. Raises `InputError` for a name that is none of them.
     """
 
+    places: Tensor  # of the static fields among all
+    values: Tensor  # of the static dense values
+
     def __init__(
         self,
         embedding: FeatureEmbedding | MixedEmbedding,
