@@ -24,11 +24,11 @@ from model.layers.embedding_optimizer import choose_embedding_optimizer
 from preprocessing.dataset import Dataset
 from training import distributed
 from training.calibration import calibration
+from training.evaluation import split_logits, split_metrics
 from training.metrics import click_probability
 from training.result import closing_table, make_result
 from training.result_file import IDENTITY, RUN
 from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
-from training.trainer import split_logits, split_metrics
 
 
 def train_and_report(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> dict:

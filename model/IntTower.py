@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from foundation.errors import InputError
 from foundation.feature_columns import Column
-from foundation.features import Features
+from foundation.features import Features, values_of
 from model.base import Output, TwoTower
 from model.effects import Idle
 from model.layers.cosine import NO_COSINE
@@ -130,7 +130,7 @@ class IntTower(TwoTower):
         losses = super().losses(features, labels, output)
         if self.cir_weight:
             users, items = output.latent["user"].float(), output.latent["item"].float()
-            ids = features[self.user_id], features[self.item_id]
+            ids = values_of(features, self.user_id), values_of(features, self.item_id)
             losses["cir"] = self.cir_weight * cir_loss(users, items, labels, *ids, self.cir_temperature)
         return losses
 

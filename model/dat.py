@@ -14,6 +14,7 @@ from typing import Any, Unpack
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from foundation.deepctr import SparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.features import Features
@@ -115,7 +116,7 @@ class DAT(TwoTower):
 
 def _table(columns: list[Column], name: str, size: int, init_std: float) -> nn.Embedding:
     """One vector for each id of a side's id feature."""
-    column = next(column for column in columns if column.name == name)
+    column = next(column for column in columns if isinstance(column, SparseFeat) and column.name == name)
     table = nn.Embedding(column.vocabulary_size, size)
     nn.init.normal_(table.weight, std=init_std)
     return table

@@ -12,7 +12,7 @@ SIDES = ("pre", "post")
 
 
 def pad_sequences(
-    sequences: Sequence[Sequence[float]],
+    sequences: Sequence[Sequence[float] | np.ndarray],
     maxlen: int | None = None,
     dtype: str | np.dtype = "int32",
     padding: str = "pre",

@@ -8,17 +8,18 @@ import torch
 from torch import nn
 
 from foundation.errors import InputError
+from training.protocols import Trainable
 
 PRECISIONS = ("fp32", "bf16", "bf16_forced")
 SMALLEST = 32  # a matrix product with a smaller side gains nothing
 
 
-def autocast(model: nn.Module, precision: str) -> contextlib.AbstractContextManager:
+def autocast(model: Trainable, precision: str) -> contextlib.AbstractContextManager:
     """The context of one forward pass in this precision. Weights, losses and metrics stay float32."""
     return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision != "fp32")
 
 
-def check_precision(model: nn.Module, precision: str) -> None:
+def check_precision(model: Trainable, precision: str) -> None:
     """Raises `InputError` for bf16 where it is unsupported, or slower than float32; "bf16_forced" is let through."""
     if precision not in PRECISIONS:
         raise InputError(f"Unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
@@ -28,7 +29,7 @@ def check_precision(model: nn.Module, precision: str) -> None:
             raise InputError(f"bf16 would be slower here: {reason}. Use fp32, or bf16_forced to train with it anyway.")
 
 
-def why_not_bf16(model: nn.Module) -> str | None:
+def why_not_bf16(model: Trainable) -> str | None:
     """The reason, None if bf16 is worth while."""
     layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not any(min(layer.weight.shape) >= SMALLEST for layer in layers):

@@ -13,7 +13,7 @@ from model.sources import as_source
 from preprocessing.dataset import Dataset, Split
 from preprocessing.feature_table import FeatureTable
 from serving.from_run import histories, mean_labels
-from training.trainer import predict_logits
+from training.evaluation import predict_logits
 
 
 def draw_users(data: Dataset, count: int) -> np.ndarray:
