@@ -97,7 +97,11 @@ def lookups() -> list[Case]:
 def poolings() -> list[Case]:
     counted = Bags(as_bags(LISTS).values, as_bags(LISTS).offsets, zero_counts=True)
     kinds = {"bags": as_bags(LISTS), "padded": as_padded(LISTS), "0 counts": counted}
-    kinds |= {"empty lists": as_bags([[], []]), "no lists": as_bags([])}
+    kinds |= {
+        "empty lists": as_bags([[], []]),
+        "no lists": as_bags([]),
+        "no columns": torch.zeros(2, 0, dtype=torch.int64),
+    }
     return [
         Case(
             f"{mode} of {kind}{', sparse gradient' if sparse else ''}",
