@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
+from torch.compiler import is_exporting
 
 from foundation.errors import InputError
 
@@ -27,7 +27,7 @@ def fast() -> bool:
     global _fast
     if _fast is None:
         _fast = _is_fast(os.environ.get(VARIABLE, "fast"))
-    return _fast and not torch.compiler.is_exporting()
+    return _fast and not is_exporting()
 
 
 @contextmanager
