@@ -21,12 +21,12 @@ from torch import Tensor
 from foundation.errors import InputError
 from foundation.values import shown
 from kernels.linear import product
+from kernels.short_softmax import short_softmax
 from model.base import TwoTower
 from model.dat import DAT
 from model.dssm import DSSM
 from model.hit import HIT
 from model.IntTower import IntTower
-from model.layers.attention import softmax
 from model.mvke import MVKE
 from model.poly_encoder import PolyEncoder
 from serving.blocks import Columns
@@ -179,7 +179,7 @@ class CodesScorer(Scorer):
 
     def parts(self, products: Tensor) -> Tensor:
         products = products[:, 0].float()  # (G, U, m, n)
-        return softmax(products, dim=2) * products
+        return short_softmax(products, dim=2) * products
 
     @property
     def bias(self) -> Tensor:
@@ -196,7 +196,7 @@ class KernelsScorer(CodesScorer):
 
     def parts(self, products: Tensor) -> Tensor:
         experts, kernels = products[:, 0].float().chunk(2, dim=2)  # (G, U, K, n) each
-        return softmax(kernels, dim=2) * experts
+        return short_softmax(kernels, dim=2) * experts
 
 
 class PlainScorer(Scorer):
