@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from test_frames import LOG, build
+from frame_helpers import LOG, build
 
 from preprocessing.leaks import LeakWarning
 

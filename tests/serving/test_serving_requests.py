@@ -18,16 +18,6 @@ from serving.writer import build_index
 
 
 @pytest.fixture(scope="module")
-def data():
-    return dataset()
-
-
-@pytest.fixture(scope="module")
-def ranker(data, tmp_path_factory) -> PreRanker:
-    return ranker_of(tmp_path_factory.mktemp("run"), random_model("int_tower", data), data)
-
-
-@pytest.fixture(scope="module")
 def reference(ranker, data) -> Reference:
     return Reference(random_model("int_tower", data), data)
 
