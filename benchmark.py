@@ -34,7 +34,7 @@ from leaderboard.runner import ROOT, Runner
 from leaderboard.tuning import FOLDER as TUNING
 from leaderboard.tuning import tune
 from model import MODELS, find_model
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from preprocessing.protocol import PROTOCOLS
 
 SCRIPT, SEEDS = "movielens", 5

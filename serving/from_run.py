@@ -16,9 +16,8 @@ from foundation.feature_columns import Column
 from model.base import TwoTower
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
-from preprocessing.download import SYNTHETIC, load_movielens
 from preprocessing.label_features import request_tables
-from preprocessing.load import load_amazon, load_taobao
+from preprocessing.load import SYNTHETIC, load_amazon, load_movielens, load_taobao
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.entities import Entities
