@@ -52,10 +52,7 @@ def sha256_of(path: Path) -> str:
 
 def sha256_from(file: BinaryIO) -> str:
     """Of what is left to read."""
-    digest = hashlib.sha256()
-    while block := file.read(BLOCK_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
