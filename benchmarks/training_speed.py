@@ -29,7 +29,7 @@ from experiment.script import run
 from model import MODELS, build_model
 from model.base import CTRModel
 from preprocessing.dataset import Dataset, Split
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from training.precision import why_not_bf16
 
 # (model, batch size): the papers' batch sizes.

@@ -18,7 +18,7 @@ if "deepctr_torch" not in sys.modules:  # whichever comes first on the path, thi
         raise
 
 from deepctr_torch.callbacks import Callback, CallbackList, EarlyStopping, History, ModelCheckpoint
-from deepctr_torch.inputs import DenseFeat, SparseFeat, VarLenSparseFeat, build_input_features, get_feature_names
+from deepctr_torch.inputs import DenseFeat, SparseFeat, VarLenSparseFeat, get_feature_names
 from deepctr_torch.layers import FM
 
 __all__ = [
@@ -31,6 +31,5 @@ __all__ = [
     "ModelCheckpoint",
     "SparseFeat",
     "VarLenSparseFeat",
-    "build_input_features",
     "get_feature_names",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foundation.errors import InputError
+from foundation.errors import InputError, at_least
 
 INT64 = range(-(2**63), 2**63)  # what an id may be
 TEXTLIKE = (str, bytes, bytearray, memoryview)
@@ -127,8 +127,8 @@ def as_count(name: str, value: Any, least: int | None = None) -> int:
     """A setting that is a whole number as Python's own. Raises `InputError` for anything else, and below the least."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or abs(int(value)) >= 2**31:
         raise InputError(f"{name} must be a whole number of less than 2**31. Received: {shown(value)}.")
-    if least is not None and value < least:
-        raise InputError(f"{name} must be at least {least}. Received: {value}.")
+    if least is not None:
+        at_least(name, value, least)
     return int(value)
 
 

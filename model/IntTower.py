@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import InputError, one_of
 from foundation.feature_columns import Column
 from foundation.features import Features, values_of
 from model.base import Output, TwoTower
@@ -64,8 +64,8 @@ class IntTower(TwoTower):
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
-        _check_choice("fe_score", fe_score, ("all", "last"))
-        _check_choice("fe_input", fe_input, ("post", "pre"))
+        one_of("fe_score", fe_score, ("all", "last"))
+        one_of("fe_input", fe_input, ("post", "pre"))
         if cir_weight < 0 or cir_temperature <= 0:
             raise InputError(
                 "CIR needs cir_weight >= 0 and cir_temperature > 0. "
@@ -147,11 +147,6 @@ class IntTower(TwoTower):
 
     def _item_heads(self, layers: list[Tensor]) -> Tensor:
         return self.fe_block.item_heads_of(layers[self.item_level])
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}.")
 
 
 def _check_field_size(name: str, given: int | None, actual: int) -> None:

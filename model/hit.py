@@ -16,7 +16,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import InputError, one_of
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import Output, TwoTower
@@ -157,8 +157,7 @@ def _hidden(side: SideTower, generators: Generators, features: Features) -> tupl
 
 
 def _check_generation(kind: str, alpha: float, has_generators: bool) -> None:
-    if kind not in (*DISTANCES, "none"):
-        raise InputError(f"generation_loss must be one of {', '.join(DISTANCES)}, none. Received: {kind!r}.")
+    one_of("generation_loss", kind, (*DISTANCES, "none"))
     if alpha < 0:
         raise InputError(f"alpha must not be negative. Received: {alpha}.")
     if alpha == 0 and has_generators and kind != "none":

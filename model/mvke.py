@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import at_least
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
@@ -50,8 +50,7 @@ class MVKE(TwoTower):
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
-        if num_kernels < 1:
-            raise InputError(f"num_kernels must be at least 1. Received: {num_kernels}.")
+        at_least("num_kernels", num_kernels, 1)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
         self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
         self.attention = KernelAttention(num_kernels, dnn_hidden_units[-1], self.user_side.embedding.dim)

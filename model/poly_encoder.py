@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import at_least
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
@@ -47,8 +47,7 @@ class PolyEncoder(TwoTower):
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
-        if num_codes < 1:
-            raise InputError(f"num_codes must be at least 1. Received: {num_codes}.")
+        at_least("num_codes", num_codes, 1)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
         self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
         self.codes = CodeAttention(num_codes, self.user_side.embedding.dim)
