@@ -31,8 +31,12 @@ from preprocessing.protocol import PROTOCOLS
 
 HERE = Path(__file__).resolve().parent.parent
 TIMES = ("seconds", "rows_per_second")
-# Tensors of a file of weights that had another name in an older checkout: that name -> today's.
-RENAMED_TENSORS: dict[str, str] = {}
+# Tensors of the other checkout that have another name here, where the model has one of that name.
+RENAMED_TENSORS = {
+    "bias": "interaction.bias",
+    "cosine.bias": "interaction.bias",
+    "cosine.log_gamma": "interaction.log_gamma",
+}
 # Runs in each checkout, so it names what both have: prints the items and logits of a few requests, bit by bit.
 SERVED = """
 import json, sys
@@ -77,6 +81,9 @@ def compare(other: Path, words: list[str]) -> dict:
         for name, checkout in (("other", other), ("here", HERE)):
             runs[name] = _run(checkout, [*words, "--out", str(Path(place, name))], Path(place, name))
     here, before = runs["here"], runs["other"]
+    for old, new in RENAMED_TENSORS.items():
+        if old in before["parts"] and old not in here["parts"] and new in here["parts"]:
+            before["parts"][new] = before["parts"].pop(old)
     parts = sorted(here["parts"].keys() | before["parts"].keys())
     different = [part for part in parts if here["parts"].get(part) != before["parts"].get(part)]
     return {"parts": len(parts), "different": different, "speed_ratio": round(here["speed"] / before["speed"], 4)}
@@ -88,10 +95,7 @@ def _run(checkout: Path, words: list[str], folder: Path) -> dict:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run(command, cwd=checkout, env=environment, check=True, stdout=subprocess.DEVNULL)
     tensors = load_file(folder / "model.safetensors")
-    parts = {
-        RENAMED_TENSORS.get(name, name): hashlib.sha256(value.numpy().tobytes()).hexdigest()
-        for name, value in tensors.items()
-    }
+    parts = {name: hashlib.sha256(value.numpy().tobytes()).hexdigest() for name, value in tensors.items()}
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     parts |= {name: json.dumps(result[name], sort_keys=True) for name in MEASURED}
     history = pd.read_csv(folder / "history.csv")
