@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from foundation.errors import InputError
 from foundation.values import shown
+from kernels.short_softmax import short_softmax
 from model.editable import version_of
 from model.effects import Idle
-from model.layers.attention import KernelAttention, softmax
+from model.layers.attention import KernelAttention
 from preprocessing import utils
 
 version_of(utils.fe_score)  # now, as long as the file is what was loaded
@@ -203,7 +204,7 @@ class SoftmaxOverCodes(AdditiveInteraction):
 
     def terms(self, products: Tensor) -> Tensor:
         products = products[:, 0].float()  # (G, U, R, n)
-        return softmax(products, dim=2) * products
+        return short_softmax(products, dim=2) * products
 
 
 class GatedKernels(AdditiveInteraction):
@@ -239,7 +240,7 @@ class GatedKernels(AdditiveInteraction):
 
     def terms(self, products: Tensor) -> Tensor:
         experts, kernels = products[:, 0].float().chunk(2, dim=2)  # (G, U, K, n) each
-        return softmax(kernels, dim=2) * experts
+        return short_softmax(kernels, dim=2) * experts
 
 
 def chosen_levels(levels: Levels, count: int) -> list[int]:
