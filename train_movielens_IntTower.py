@@ -7,7 +7,7 @@ from experiment.options import parse_options
 from experiment.script import run as run_script
 from model.IntTower import IntTower
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from training.distributed import main_first
 
 

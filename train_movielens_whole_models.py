@@ -3,7 +3,7 @@
 from experiment.options import Options
 from experiment.script import run
 from experiment.whole_models import train_any_model
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from preprocessing.raw import RawData
 
 

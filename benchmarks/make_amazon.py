@@ -23,7 +23,7 @@ from benchmarks.planted import Skewed, hint, planted_probability
 from experiment.arguments import Parser, folder, number
 from experiment.script import run
 from preprocessing.amazon import META, PUBLISHED_ROWS, REVIEWS
-from preprocessing.files import PLANTED
+from preprocessing.planted import PLANTED
 
 USERS, ITEMS = 192_403, 63_001
 CORE = 5

@@ -25,7 +25,7 @@ from pyarrow import csv as arrow_csv
 from benchmarks.planted import Skewed, hint, planted_probability
 from experiment.arguments import Parser, folder, number
 from experiment.script import run
-from preprocessing.files import PLANTED
+from preprocessing.planted import PLANTED
 from preprocessing.taobao import PUBLISHED_ROWS
 
 USERS_PER_PROFILE = 1_141_729 / 1_061_768

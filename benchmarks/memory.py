@@ -23,7 +23,7 @@ from experiment.script import run
 from foundation.deepctr import Callback
 from model import MODELS, TRAINING_DEFAULTS, build_model, default_settings
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 
 MEGABYTE = 1 << 20
 LIMIT = 1500  # MB

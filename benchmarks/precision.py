@@ -23,7 +23,7 @@ from experiment.script import run
 from foundation.run_files import is_finished
 from model import build_model
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from training.precision import why_not_bfloat16
 from training.result_file import read_result
 

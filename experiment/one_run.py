@@ -26,11 +26,11 @@ from model.layers.embedding_optimizer import choose_embedding_optimizer
 from preprocessing.dataset import Dataset, Split
 from training import distributed
 from training.calibration import calibration
+from training.evaluation import split_logits, split_metrics
 from training.metrics import click_probability
 from training.result import closing_table, make_result
 from training.result_file import IDENTITY, RUN
 from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
-from training.trainer import split_logits, split_metrics
 from training.training_state import TrainingState
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
@@ -49,7 +50,7 @@ def _some(columns: list[Column]) -> str:
     return some([f"{column.name} ({size(column)})" for column in columns], most=16, width=64)
 
 
-def check_columns(columns: list[Column]) -> None:
+def check_columns(columns: Sequence[Column]) -> None:
     """Raises `InputError` if two columns contradict each other: one name twice, or one table with two sizes."""
     names: set[str] = set()
     tables: dict[str, tuple[int, int, str]] = {}
@@ -77,7 +78,7 @@ def check_columns(columns: list[Column]) -> None:
             )
 
 
-def id_column(columns: list[Column]) -> str | None:
+def id_column(columns: Sequence[Column]) -> str | None:
     """Name of the side's first `SparseFeat`, by convention its id; None where there is none."""
     return next((column.name for column in columns if isinstance(column, SparseFeat)), None)
 

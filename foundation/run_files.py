@@ -81,10 +81,7 @@ def read_config(folder: Path) -> dict:
         path = committed(folder, CONFIG)
         if not path.is_file():
             raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
-        try:
-            config = read_sealed(path, ADVICE)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        config = read_sealed(path, ADVICE)
         if WEIGHTS_DIGEST not in config:
             raise InputError(f"{path} does not say which weights are its own. {ADVICE}")
         return config

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiment.options import parse_options
 from foundation.errors import InputError
+from foundation.json_files import read_json
 from foundation.precisions import with_full_names
 from foundation.run_files import RESULT
 from leaderboard.jobs import SCRIPTS, Job
@@ -14,20 +15,8 @@ from model import MODELS
 from model.effects import constructor_defaults, effective
 from training.result_file import read_result
 
-KINDS = {dict: "object", list: "list"}
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
-
-
-def read_json(path: Path, kind: type = dict):
-    """The content of a file. Raises `InputError` that names it if that is no JSON, or of another kind."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}). Restore it, or move it away and run again.") from None
-    if not isinstance(content, kind):
-        raise InputError(f"{path} holds no JSON {KINDS[kind]}. Restore it, or move it away and run again.")
-    return content
 
 
 def read_if_there(path: Path, kind: type = list):

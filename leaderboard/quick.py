@@ -17,7 +17,7 @@ from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import AUDIT, write_audit
 from leaderboard.report.pages import write_report
 from leaderboard.runner import ROOT, Runner, sources_sha256
-from preprocessing.download import SYNTHETIC, load_movielens
+from preprocessing.load import SYNTHETIC, load_movielens
 
 FOLDER = ROOT / "runs" / "quick"
 SEEDS = 2  # the fewest that have an interval

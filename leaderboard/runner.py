@@ -28,7 +28,7 @@ from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
 from leaderboard.statistics import load_runs
 from leaderboard.time_left import TimeLeft, costs
-from preprocessing.download import SYNTHETIC
+from preprocessing.load import SYNTHETIC
 from training.checkpoints import Checkpoints
 from training.result_file import NOT_THE_MEASUREMENT
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -225,11 +226,12 @@ def build_model(name: str, columns: FeatureColumns, **arguments) -> CTRModel:
     for side in ("user_static", "item_static"):
         if side in MODELS[name].arguments - idle_settings(model_class, arguments).keys():
             arguments.setdefault(side, getattr(columns, side) or None)
+    build: Callable[..., CTRModel] = model_class  # each takes its own columns
     if issubclass(model_class, TwoTower):
-        return model_class(columns.user, columns.item, **arguments)
+        return build(columns.user, columns.item, **arguments)
     if "dnn_feature_columns" in inspect.signature(model_class.__init__).parameters:
-        return model_class(columns.all, columns.all, **arguments)
-    return model_class(columns.all, **arguments)
+        return build(columns.all, columns.all, **arguments)
+    return build(columns.all, **arguments)
 
 
 def load_model(folder: str | Path, device: str = "cpu") -> CTRModel:

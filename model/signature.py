@@ -12,10 +12,13 @@ import inspect
 from collections.abc import Mapping
 from inspect import Parameter, Signature
 from types import MappingProxyType
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from model.constructor import Constructed
 
 
 class CommonArguments(TypedDict, total=False):
@@ -57,7 +60,7 @@ class WideDeepArguments(WideArguments, total=False):
 
 
 @functools.cache
-def keyword_parameters(model_class: type[nn.Module]) -> Mapping[str, Parameter]:
+def keyword_parameters(model_class: type[Constructed]) -> Mapping[str, Parameter]:
     """The keyword arguments of a constructor by name, its own first, each as the nearest class declares it."""
     found: dict[str, Parameter] = {}
     for each in model_class.__mro__:
@@ -69,7 +72,7 @@ def keyword_parameters(model_class: type[nn.Module]) -> Mapping[str, Parameter]:
 
 
 @functools.cache
-def signature_of(model_class: type[nn.Module]) -> Signature:
+def signature_of(model_class: type[Constructed]) -> Signature:
     """The constructor's signature with all keyword arguments that the model takes, but for those of parts it lacks."""
     first = [each for each in _parameters(model_class)[1:] if each.kind not in (each.KEYWORD_ONLY, each.VAR_KEYWORD)]
     lacking = model_class.without_effect.keys()
@@ -77,19 +80,20 @@ def signature_of(model_class: type[nn.Module]) -> Signature:
     return Signature([*first, *named])
 
 
-def _parameters(model_class: type[nn.Module]) -> list[Parameter]:
+def _parameters(model_class: type) -> list[Parameter]:
     """With annotations as types, or as texts where one names what does not exist when the program runs."""
+    constructor = inspect.getattr_static(model_class, "__init__")
     try:
-        signature = inspect.signature(model_class.__init__, eval_str=True)
+        signature = inspect.signature(constructor, eval_str=True)
     except NameError:
-        signature = inspect.signature(model_class.__init__)
+        signature = inspect.signature(constructor)
     return list(signature.parameters.values())
 
 
 class ConstructorSignature:
     """`Model.__signature__`, where `inspect.signature` looks. Of an object it is none: that is called with features."""
 
-    def __get__(self, model: nn.Module | None, model_class: type[nn.Module]) -> Signature:
+    def __get__(self, model: Constructed | None, model_class: type[Constructed]) -> Signature:
         if model is not None:
             raise AttributeError("__signature__")
         return signature_of(model_class)

@@ -16,8 +16,9 @@ import pandas as pd
 
 from foundation.errors import InputError
 from preprocessing.amazon_lines import HOME_PAGE, distinct_names, read_meta, read_reviews
-from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
+from preprocessing.files import find_file, fingerprint, read_text, unchanged
 from preprocessing.literal import read_literal
+from preprocessing.planted import PLANTED, read_planted
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, NUMBER, Field, TextTable
 

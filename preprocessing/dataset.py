@@ -18,13 +18,15 @@ from foundation.features import Bags, Features
 from foundation.shown import visible
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.description import describe, share
+from preprocessing.encoder import Encoder
 from preprocessing.encoding import MinMaxScaler, Vocabulary
-from preprocessing.feature_table import Encoder, FeatureTable, label_features
+from preprocessing.feature_table import FeatureTable
 from preprocessing.frames import raw_from_frames
 from preprocessing.known import as_encoding, raw_for
-from preprocessing.protocol import Protocol, make_protocol
+from preprocessing.label_features import label_features
+from preprocessing.planted import best_auc
+from preprocessing.protocol import SplitProtocol, make_protocol
 from preprocessing.raw import RawData, RowCount, Schema
-from preprocessing.synthetic import best_auc
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Dataset:
     """
 
     raw: RawData
-    protocol: Protocol
+    protocol: SplitProtocol
     seed: int
     users: FeatureTable
     items: FeatureTable

@@ -22,7 +22,7 @@ def describe(data: Dataset) -> str:
     Reads each label once, and where each list begins and ends.
     """
     protocol, label = data.protocol, data.label.cpu().numpy()
-    leaks = f"leaks labels: {protocol.leak or 'by its rules'}" if protocol.leaks_labels else "leaks no labels"
+    leaks = f"leaks labels: {protocol.leak}" if protocol.leaks_labels else "leaks no labels"
     splits = [["split", "rows", "positive"]]
     splits += [[name, f"{len(rows):,}", share(label[rows])] for name, rows in protocol.splits.items()]
     features = [["side", "feature", "kind", "values"]]

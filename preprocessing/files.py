@@ -18,8 +18,6 @@ import numpy as np
 from foundation.errors import InputError
 
 BLOCK_BYTES = 1 << 20
-# Beside generated files (`benchmarks`): the probability that each row's label was drawn with.
-PLANTED = "planted_probability.npy"
 # A gzip file may unpack to so many bytes, or to so many times its size if that is more. Logs shrink to a fifth or a
 # twentieth; what shrinks to a thousandth was made to fill a disk or the memory.
 UNPACKED_BYTES, EXPANSION = 1 << 26, 100
@@ -54,10 +52,7 @@ def sha256_of(path: Path) -> str:
 
 def sha256_from(file: BinaryIO) -> str:
     """Of what is left to read."""
-    digest = hashlib.sha256()
-    while block := file.read(BLOCK_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -212,15 +207,3 @@ def map_array(file: BinaryIO) -> np.ndarray:
         return np.memmap(file, dtype, "c", file.tell(), shape, "F" if fortran else "C")
     except Exception as error:  # a header is a Python literal, and may be wrong in every way that one can
         raise ValueError(str(error) or type(error).__name__) from None
-
-
-def read_planted(path: Path, rows: int) -> np.ndarray:
-    """(rows,) float32, mapped from the file. Raises `InputError` if it does not belong to so many rows."""
-    with open_regular(path) as file:
-        try:
-            planted = map_array(file)
-        except ValueError as error:
-            raise InputError(f"{path} is no array ({error}). Delete it, or generate the data again.") from None
-    if planted.shape != (rows,) or planted.dtype.kind != "f":
-        raise InputError(f"{path} holds {planted.dtype} {planted.shape} for {rows} rows. Delete it, or generate again.")
-    return planted

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from foundation.errors import InputError
-from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
+from preprocessing.files import find_file, fingerprint, read_text, unchanged
+from preprocessing.planted import PLANTED, read_planted
 from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, MISSING, NUMBER, Field, TextTable
 

@@ -16,9 +16,7 @@ from model.layers.tower import Tower
 
 def for_inference(model: TwoTower) -> TwoTower:
     """A copy in evaluation mode of linear maps and activations alone, equal up to rounding. Cannot be trained."""
-    arguments = model.arguments
     copied = copy.deepcopy(model).eval().requires_grad_(False)
-    copied.__dict__["arguments"] = arguments
     for module in copied.modules():
         if isinstance(module, Tower):
             module.layers = nn.ModuleList(_folded(layer) for layer in module.layers)

@@ -25,7 +25,7 @@ from foundation.errors import InputError
 from foundation.locks import locked
 from foundation.run_files import CONFIG, WEIGHTS
 from foundation.run_files import signature as signature_of
-from foundation.sealed import seal, unseal
+from foundation.sealed import read_sealed, seal
 from training import model_files
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
@@ -102,9 +102,7 @@ def read_manifest(run: Path) -> Manifest:
     if not path.is_file():
         raise InputError(f"The index file {path} is damaged: it is no file. Move it away, then build the index again.")
     try:
-        return Manifest(**unseal(path.read_bytes(), path, ADVICE))
-    except OSError as error:
-        raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
+        return Manifest(**read_sealed(path, ADVICE))
     except TypeError:
         raise InputError(f"The index file {path} is of another version of this program. {ADVICE}") from None
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import pickle
 from pathlib import Path
+from typing import IO, cast
 
 import torch
 
@@ -127,7 +128,7 @@ def _write(path: Path, content: dict) -> None:
         file.write(FORMAT + bytes(DIGEST))
         hashed = _HashedFile(file)
         try:
-            torch.save(content, hashed)
+            torch.save(content, cast(IO[bytes], hashed))  # which writes and flushes, no more
         except Exception:
             if hashed.error is not None:
                 raise hashed.error from None

@@ -9,16 +9,17 @@ from torch import nn
 
 from foundation.errors import InputError
 from foundation.precisions import precision_name
+from training.protocols import Trainable
 
 SMALLEST = 32  # a matrix product with a smaller side gains nothing
 
 
-def autocast(model: nn.Module, precision: str) -> contextlib.AbstractContextManager:
+def autocast(model: Trainable, precision: str) -> contextlib.AbstractContextManager:
     """The context of one forward pass in this precision. Weights, losses and metrics stay float32."""
     return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision_name(precision) != "float32")
 
 
-def require_precision(model: nn.Module, precision: str) -> None:
+def require_precision(model: Trainable, precision: str) -> None:
     """Raises `InputError` for bfloat16 where it is unsupported or slower; "bfloat16_forced" is let through."""
     if precision_name(precision) == "bfloat16" and (reason := why_not_bfloat16(model)):
         raise InputError(
@@ -26,7 +27,7 @@ def require_precision(model: nn.Module, precision: str) -> None:
         )
 
 
-def why_not_bfloat16(model: nn.Module) -> str | None:
+def why_not_bfloat16(model: Trainable) -> str | None:
     """The reason, None if bfloat16 is worth while."""
     layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not any(min(layer.weight.shape) >= SMALLEST for layer in layers):

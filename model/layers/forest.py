@@ -27,6 +27,15 @@ class Forest(nn.Module):
     steps from a root to the deepest leaf. baseline: ().
     """
 
+    feature: Tensor
+    threshold: Tensor
+    left: Tensor
+    right: Tensor
+    value: Tensor
+    roots: Tensor
+    depth: Tensor
+    baseline: Tensor
+
     def __init__(self):
         super().__init__()
         for name, dtype in FIELDS.items():

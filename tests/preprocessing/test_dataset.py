@@ -17,7 +17,8 @@ from foundation.errors import InputError
 from foundation.features import Bags, Lists
 from preprocessing.dataset import Dataset, group_rows
 from preprocessing.encoding import MinMaxScaler
-from preprocessing.protocol import PROTOCOLS, liked_items, make_protocol, mean_label
+from preprocessing.label_statistics import liked_items, mean_label
+from preprocessing.protocol import PROTOCOLS, make_protocol
 from preprocessing.raw import Ragged, RawData
 
 SPLITS = ("train", "validation", "test")
