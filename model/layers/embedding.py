@@ -25,6 +25,8 @@ class FeatureEmbedding(nn.Module):
     `MixedEmbedding`.
     """
 
+    starts: Tensor  # (sparse fields,), the first row of each field's table
+
     def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None):
         super().__init__()
         check_columns(columns)
@@ -51,7 +53,7 @@ class FeatureEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std), requires_grad=bool(rows > 0))
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
-        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`layers/tables.py`)
+        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`set_row_gradients`)
 
     @property
     def num_fields(self) -> int:
@@ -77,7 +79,7 @@ class FeatureEmbedding(nn.Module):
         parts = []
         by_row = self.row_gradients and torch.is_grad_enabled()
         if self.sparse:
-            ids = torch.stack([features[column.name] for column in self.sparse], dim=1)  # (B, sparse fields)
+            ids = torch.stack([_tensor(features, column.name) for column in self.sparse], dim=1)  # (B, sparse fields)
             parts.append(lookup(self.weight, ids + self.starts, by_row))  # (B, sparse fields, D)
         for column in self.lists:
             start = self.start[column.embedding_name]
@@ -94,15 +96,21 @@ def dense_features(columns: list[DenseFeat], features: Features, fields: Tensor)
     rows = fields.shape[0]  # not len(fields), which an exported program takes for a constant
     if not columns:
         return fields.new_empty(rows, 0)
-    return torch.cat([features[column.name].reshape(rows, -1) for column in columns], dim=1)
+    return torch.cat([_tensor(features, column.name).reshape(rows, -1) for column in columns], dim=1)
 
 
-def flatten(fields: Tensor, dense: Tensor) -> Tensor:
-    """fields (B, F, D), or flattened already, dense (B, dense) -> (B, F * D + dense)"""
-    return join([fields.flatten(1), dense])
+def flatten(*parts: Tensor) -> Tensor:
+    """Fields (B, F, D), dense features (B, dense), ... -> all numbers of a row side by side, (B, F * D + dense + ...)
+
+    No copy where only one of them has numbers.
+    """
+    flat = [part.flatten(1) for part in parts]
+    filled = [part for part in flat if part.shape[1]]
+    return filled[0] if len(filled) == 1 else torch.cat(filled or flat, dim=1)
 
 
-def join(parts: list[Tensor]) -> Tensor:
-    """Tensors (B, n_i) side by side; no copy where only one has columns."""
-    filled = [part for part in parts if part.shape[1]]
-    return filled[0] if len(filled) == 1 else torch.cat(filled or parts, dim=1)
+def _tensor(features: Features, name: str) -> Tensor:
+    """The values of a feature that is no list."""
+    values = features[name]
+    assert isinstance(values, Tensor), f"feature '{name}' is a list"
+    return values

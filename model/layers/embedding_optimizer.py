@@ -25,7 +25,7 @@ def table_size(model: nn.Module) -> int:
 
 
 def choose_embedding_optimizer(model: nn.Module, asked: str | None, optimizer) -> str | None:
-    """ "dense" or "rowwise": what is asked for, else by the size of the tables and by what the optimiser can do.
+    """What is asked for, "dense" or "rowwise", else by the size of the tables and by what the optimiser can do.
 
     None for a model without tables.
     Raises `InputError` for an unknown choice, one without effect, or row-wise steps that the optimiser does not have.
@@ -48,4 +48,4 @@ def set_row_gradients(model: nn.Module, on: bool) -> list[nn.Parameter]:
     """Whether the tables' gradients are sparse. Returns the tables if so."""
     for module in tables_of(model):
         setattr(module, "sparse" if isinstance(module, nn.Embedding) else "row_gradients", on)
-    return [module.weight for module in tables_of(model)] if on else []
+    return [parameter for module in tables_of(model) for parameter in module.parameters()] if on else []

@@ -23,6 +23,9 @@ class Generators(nn.Module):
     static: names of the static features; None for all sparse ones. Raises `InputError` for a name that is none of them.
     """
 
+    places: Tensor  # of the static fields among all
+    values: Tensor  # of the static numbers among the dense ones
+
     def __init__(self, embedding: FeatureEmbedding, kinds: list[str], static: tuple[str, ...] | None, output_size: int):
         super().__init__()
         names = [column.name for column in embedding.sparse + embedding.lists]  # the order of the fields

@@ -49,7 +49,8 @@ class MixedEmbedding(nn.Module):
 
     def table(self, name: str) -> Tensor:
         """(vocabulary_size, D), a view of the table with this `embedding_name`."""
-        return next(group.table(name) for group in self.groups if name in group.start)
+        groups = [group for group in self.groups if isinstance(group, FeatureEmbedding)]
+        return next(group.table(name) for group in groups if name in group.start)
 
     def forward(self, features: Features) -> tuple[Tensor, Tensor]:
         """As `FeatureEmbedding` -> fields (B, sum of sizes) and dense (B, dense)."""
