@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor, nn
 
 FIELDS = {
@@ -36,15 +37,19 @@ class Forest(nn.Module):
     depth: Tensor
     baseline: Tensor
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         for name, dtype in FIELDS.items():
-            shape = () if name in ("depth", "baseline") else (0,)
+            shape = [] if name in ("depth", "baseline") else [0]
             self.register_buffer(name, torch.zeros(shape, dtype=dtype))
 
     @classmethod
-    def of(cls, grower) -> Forest:
-        """The trees of a fitted `HistGradientBoostingClassifier` without categorical splits."""
+    def from_sklearn(cls, grower: HistGradientBoostingClassifier) -> Forest:
+        """The trees of a fitted `HistGradientBoostingClassifier` without categorical splits.
+
+        scikit-learn has no public way to them: `_predictors`, `_baseline_prediction` and the columns of a tree's nodes
+        are private. Where a new version renames them, tests/model/test_gbdt.py fails, which compares predictions.
+        """
         parts: dict[str, list[Tensor]] = {name: [] for name in FIELDS}
         start = 0
         for (tree,) in grower._predictors:  # one tree a round: there are two classes
