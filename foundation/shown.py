@@ -65,9 +65,9 @@ def some(names: Iterable[object], most: int = 6, width: int = 32) -> str:
     >>> some(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    texts = [shortened(name, width) for name in names]
-    more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
+    names = [shortened(name, width) for name in names]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _visible(character: str) -> str:

@@ -73,7 +73,7 @@ def whole(value: Any) -> int | None:
         number = int(value)
     elif isinstance(value, (float, np.floating)):
         kind = type(value) if isinstance(value, np.floating) else float
-        if not -exact_below(kind) < value < exact_below(kind) or value != np.floor(value):
+        if not abs(value) < exact_below(kind) or value != np.floor(value):
             return None
         number = int(value)
     elif isinstance(value, Decimal) and value.is_finite() and abs(value) < 2**64 and value == int(value):

@@ -192,7 +192,7 @@ def _unusable(folder: Path, reason: str) -> InputError:
 def _to_json(arguments: dict) -> dict:
     """Without `gpus`, which says where a model was trained: loaded, it is where `device` says."""
 
-    def convert(value):
+    def convert(value: Any) -> Any:
         if (
             isinstance(value, (list, tuple))
             and value
@@ -216,14 +216,14 @@ def _class_name(value: type) -> str:
     return f"torch.nn.{value.__name__}"
 
 
-def _plain_number(value):
+def _plain_number(value: object) -> int | float | bool:
     """A numpy number as Python's, such as `vocabulary_size=data[name].max() + 1`."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be saved in {CONFIG}")
 
 
-def _from_json(value):
+def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and "feature_columns" in value:
         return columns_from_json(value["feature_columns"])
     return tuple(value) if isinstance(value, list) else value
