@@ -65,9 +65,9 @@ def some(names: Iterable[object], most: int = 6, width: int = 32) -> str:
     >>> some(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    names = [shortened(name, width) for name in names]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    every = [shortened(name, width) for name in names]
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def _visible(character: str) -> str:

@@ -119,4 +119,5 @@ def _scale(scaler: MinMaxScaler) -> tuple[float, float, float | None]:
 def _schema(entries: Mapping[str, Any]) -> Schema:
     """JSON has lists where a schema has tuples."""
     known = {field.name for field in fields(Schema)}
-    return Schema(**{k: tuple(v) if isinstance(v, list) else v for k, v in entries.items() if k in known})
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items() if k in known}
+    return Schema(**given)
