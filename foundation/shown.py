@@ -24,7 +24,7 @@ def visible(text: object) -> str:
 
 
 def visible_lines(text: object) -> str:
-    """The same for text of several lines, such as a message."""
+    """`visible` for each line of a text, such as a message."""
     return "\n".join(map(visible, str(text).split("\n")))
 
 
@@ -38,7 +38,7 @@ def columns(text: str) -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """With spaces behind it up to so many columns."""
+    """The text, with spaces behind it up to so many columns."""
     return text + " " * (width - columns(text))
 
 

@@ -104,7 +104,7 @@ class DataEncoding:
 
 
 def _values(known: Vocabulary) -> list:
-    """Those of ids 1..n. A whole number is the same value as a float, which a gap in a column makes of it."""
+    """The values of ids 1..n. A whole number is the same value as a float, which a gap in a column makes of it."""
     return [int(value) if isinstance(value, float) and value.is_integer() else value for value in known.tolist()]
 
 

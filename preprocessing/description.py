@@ -98,7 +98,7 @@ def _aligned(rows: list[list[str]], right: tuple[int, ...] = ()) -> list[str]:
 
 
 def share(labels: np.ndarray) -> str:
-    """Of positives, as text.
+    """The share of positives among labels, as text.
 
     >>> share(np.array([1.0, 0.0, 0.0]))
     '33.3%'

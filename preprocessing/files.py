@@ -51,7 +51,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_from(file: BufferedReader) -> str:
-    """Of what is left to read."""
+    """sha256 of what is left to read of a file."""
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -61,14 +61,14 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
 
     Its rows would be those of two files, under the fingerprint of one.
     """
-    before = {path: _signature(path) for path in paths}
+    before = {path: _version(path) for path in paths}
     yield
-    for path, signature in before.items():
-        if _signature(path) != signature:
+    for path, version in before.items():
+        if _version(path) != version:
             raise InputError(f"{path} changed while it was read. Wait until it is complete, then try again.")
 
 
-def _signature(path: Path) -> tuple[int, ...]:
+def _version(path: Path) -> tuple[int, ...]:
     with reading(path):
         status = os.stat(path)
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -59,20 +59,20 @@ def raw_from_frames(
     if not len(interactions):
         raise InputError("interactions has no rows: there is nothing to learn from.")
     kinds, sides, sizes = dict(kinds or {}), dict(sides or {}), dict(vocabulary_sizes or {})
-    apart = [user_id, item_id, label, *([timestamp] if timestamp else [])]
-    _require_columns("interactions", interactions, apart)
+    reserved = [user_id, item_id, label, *([timestamp] if timestamp else [])]
+    _require_columns("interactions", interactions, reserved)
     for key in (user_id, item_id):
         columns.require_present("interactions", interactions[key])
     users = _only_ids(interactions[user_id]) if users is None else users
     items = _only_ids(interactions[item_id]) if items is None else items
     user_part, item_part = _entities("users", users, user_id, kinds), _entities("items", items, item_id, kinds)
-    log = features_of("interactions", interactions.drop(columns=apart), kinds)
+    log = features_of("interactions", interactions.drop(columns=reserved), kinds)
     if log.lists:
         raise InputError(f"A feature of an interaction cannot be a list. Received: {', '.join(log.lists)}.")
     liked = f"liked_{item_id}" if history else None
     statistic = (USER_STATISTIC, ITEM_STATISTIC) if statistics else (None, None)
     _require_distinct([*user_part.names, *item_part.names, *log.names, *filter(None, (*statistic, liked))])
-    _require_choices("kinds", kinds, KINDS, {*users, *items, *interactions} - set(apart))
+    _require_choices("kinds", kinds, KINDS, {*users, *items, *interactions} - set(reserved))
     _require_choices("sides", sides, SIDES, log.names)
     _require_sizes(sizes, {*user_part.sparse, *user_part.lists, *item_part.sparse, *item_part.lists, *log.sparse})
     on_user = log.only(name for name in log.names if sides.get(name, "user") == "user")

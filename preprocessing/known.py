@@ -57,27 +57,27 @@ def raw_for(
     missing = [name for name in kinds if name not in columns]
     if missing:
         raise InputError(f"The model reads {', '.join(missing)}, which no frame has. Add the columns, or train anew.")
-    apart = {*ids, names.get("label"), names.get("timestamp")}
-    kinds = {name: kinds.get(name, "ignore") for name in columns - apart}
+    reserved = {*ids, names.get("label"), names.get("timestamp")}
+    kinds = {name: kinds.get(name, "ignore") for name in columns - reserved}
     on_item = {*schema.item_sparse, *schema.item_dense}
     sides = {
         name: "item" if name in on_item else "user"
         for name in interactions
         if kinds.get(name, "ignore") not in ("ignore", "list")
     }
-    said: dict[str, Any] = {
+    agreed: dict[str, Any] = {
         "user_id": schema.user_id,
         "item_id": schema.item_id,
         "statistics": schema.user_statistic is not None,
         "history": schema.history is not None,
         "vocabulary_sizes": dict(schema.vocabulary_sizes),
     }
-    for name, value in said.items():
+    for name, value in agreed.items():
         _require_agreement(name, names.pop(name, value), value)
     for name, value in (("kinds", kinds), ("sides", sides)):
         for feature, given in (names.pop(name, None) or {}).items():
             _require_agreement(f"{name}[{feature!r}]", given, value.get(feature, "ignore"))
-    raw = raw_from_frames(users, items, interactions, kinds=kinds, sides=sides, **said, **names)
+    raw = raw_from_frames(users, items, interactions, kinds=kinds, sides=sides, **agreed, **names)
     return replace(raw, schema=schema)
 
 

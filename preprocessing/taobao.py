@@ -103,9 +103,8 @@ def _read(files: list[Path]) -> RawData:
     right = ((clicked == 0) | (clicked == 1)) & (sample["nonclk"].to_numpy() == 1 - clicked)
     tables["raw_sample.csv"].require(right, "nonclk and clk must be 0 and 1, or 1 and 0")
     # Other columns that a file may have, such as a row number, are not read.
-    profiles, ads = (
-        frames[name][[field.name for field in FILES[name]]] for name in ("user_profile.csv", "ad_feature.csv")
-    )
+    profiles = frames["user_profile.csv"][[field.name for field in PROFILE_FIELDS]]
+    ads = frames["ad_feature.csv"][[field.name for field in AD_FIELDS]]
     users, user, new_users = _with_unknown(profiles, "userid", sample["user"].to_numpy())
     items, item, new_items = _with_unknown(ads, "adgroup_id", sample["adgroup_id"].to_numpy())
     notes = {
