@@ -21,7 +21,7 @@ from pathlib import Path
 
 from experiment.arguments import Parser
 from experiment.script import run
-from foundation.errors import InputError, at_least
+from foundation.errors import InputError
 from leaderboard.ablations import ABLATIONS, ablation_jobs, form_jobs
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import AUDIT, write_audit
@@ -74,8 +74,8 @@ def main() -> None:
     add("--results", type=Path, metavar="DIR", help=f"of result files; default {results}")
     options = parser.parse_args()
     for name in ("seeds", "workers"):
-        if (value := getattr(options, name)) is not None:
-            at_least(f"--{name}", value, 1)
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise InputError(f"--{name} must be at least 1. Received: {value}.")
     for part, (names, why) in WITHOUT_EFFECT.items():
         given = [f"--{name}" for name in names if getattr(options, name) != parser.get_default(name)]
         if getattr(options, part) and given:

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats  # which scikit-learn brings
 
 from foundation.errors import InputError
-from foundation.json_files import read_json
+from leaderboard.filed import read_json
 from preprocessing.protocol import PROTOCOLS
 from training.metrics import rela_impr
 
