@@ -13,10 +13,11 @@ from pathlib import Path
 from experiment.script import Interrupted
 from foundation.errors import InputError
 from leaderboard.ablations import ABLATIONS, ablation_jobs
+from leaderboard.code_fingerprint import sources_sha256
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.measures.audit import AUDIT, write_audit
 from leaderboard.report.pages import write_report
-from leaderboard.runner import ROOT, Runner, sources_sha256
+from leaderboard.runner import ROOT, Runner
 from preprocessing.download import SYNTHETIC, load_movielens
 
 FOLDER = ROOT / "runs" / "quick"

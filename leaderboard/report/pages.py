@@ -15,6 +15,7 @@ from leaderboard.families import OURS, kind
 from leaderboard.measures.audit import AUDIT
 from leaderboard.measures.entries import read_entries
 from leaderboard.measures.stages import STAGES
+from leaderboard.provenance import read_links, same_sources
 from leaderboard.report import audit_tables, comparisons, findings, recipe_section, tables
 from leaderboard.report.ablation_section import ablation_sections
 from leaderboard.report.ablation_tables import parts_table
@@ -60,12 +61,14 @@ class Results:
     """What `results/` holds of one data set.
 
     runs: see `load_runs`. audit: see `leaderboard.measures.audit`. stages: see `leaderboard.measures.stages`.
+    links: see `leaderboard.provenance`.
     """
 
     dataset: str
     runs: pd.DataFrame
     audit: list[dict] = field(default_factory=list)
     stages: list[dict] = field(default_factory=list)
+    links: list[dict] = field(default_factory=list)
     speeds: Speeds = tables.NOT_MEASURED
     speed_tables: dict[str, str] = field(default_factory=dict)
 
@@ -78,7 +81,7 @@ class Results:
         speeds = Speeds.load(folder.parent / SPEED)
         tables_of_speed = speed_tables(folder.parent / SPEED)
         audit, stages = (read_entries(folder / name) for name in (AUDIT, STAGES))
-        return cls(folder.name, runs, audit, stages, speeds, tables_of_speed)
+        return cls(folder.name, runs, audit, stages, read_links(folder.parent), speeds, tables_of_speed)
 
 
 def parts_of(results: Results) -> dict[str, str]:
@@ -123,8 +126,8 @@ def full_report(results: Results, figures: str = "../figure") -> str:
         f"# Results on {dataset}",
         *([GENERATED_NOTE] if generated else []),
         f"Made by `{command}` from the files beside it, which hold the commands that repeat them.",
-        f"{_provenance(runs)} Figures with ± are means over seeds with 95 % intervals (Student's t). RelaImpr is "
-        f"(AUC - .5) / (AUC of DSSM - .5) - 1. {GAUC_NOTE}",
+        f"{provenance(runs, results.links)} Figures with ± are means over seeds with 95 % intervals (Student's t). "
+        f"RelaImpr is (AUC - .5) / (AUC of DSSM - .5) - 1. {GAUC_NOTE}",
         f"{comparisons.NOTE} {TRAINING_NOTE}" + (f" {SERVING_NOTE}" if results.speeds.items else ""),
         *findings.spread(runs),
     ]
@@ -161,13 +164,13 @@ def _protocol_parts(results: Results, protocol: str) -> list[str]:
     ]
 
 
-def _provenance(runs: pd.DataFrame) -> str:
-    versions = sorted({source[:12] for source in runs["sources"]})
-    if len(versions) == 1:
-        return f"{len(runs)} runs of one version of the code (sources {versions[0]})."
-    older = int((runs["sources"] == "unknown").sum())
-    note = f" {older} of them, from before files held it, name neither command nor sources." if older else ""
-    return f"{len(runs)} runs of {len(versions)} versions of the code (sources {', '.join(versions)}).{note}"
+def provenance(runs: pd.DataFrame, links: list[dict]) -> str:
+    """How many versions of the code made these runs; versions that were proven to train the same are one."""
+    same = same_sources(links)
+    groups = {same.get(source, frozenset({source})) for source in runs["sources"]}
+    names = ", ".join(sorted({source[:12] for source in runs["sources"]}))
+    versions = "one version" if len(groups) == 1 else f"{len(groups)} versions"
+    return f"{len(runs)} runs of {versions} of the code (sources {names})."
 
 
 def write_report(folder: Path, figures: Path, dataset: str = DATASET, readme: Path | None = None) -> list[Path]:
