@@ -23,10 +23,10 @@ from experiment.record import ROOT, code_revision
 from experiment.script import run
 from foundation.atomic import write_atomic
 from foundation.errors import InputError
-from leaderboard.ablations import form_jobs
+from leaderboard.ablations.variants import shown_variant_jobs
 from leaderboard.code_fingerprint import bytes_sha256, sources_sha256
-from leaderboard.filed import read_if_there, read_json
 from leaderboard.jobs import grid
+from leaderboard.results import read_if_there, read_json
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--after", type=Path, default=ROOT, metavar="AFTER", help="default: this checkout")
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
     options = parser.parse_args()
-    jobs = grid("movielens", list(MODELS), list(PROTOCOLS), 1) + form_jobs(
+    jobs = grid("movielens", list(MODELS), list(PROTOCOLS), 1) + shown_variant_jobs(
         "movielens", list(MODELS), list(PROTOCOLS), 1
     )
     link = add_link(options.results, options.before, options.after, options.proof, [job.title for job in jobs])

@@ -24,9 +24,8 @@ from foundation.errors import InputError
 from foundation.progress import progress_bar
 from foundation.run_files import HISTORY, committed, is_finished
 from leaderboard import code_fingerprint
-from leaderboard.filed import filed_result, finished_run
 from leaderboard.jobs import Job
-from leaderboard.statistics import load_runs
+from leaderboard.results import filed_result, finished_run, load_runs
 from leaderboard.time_left import TimeLeft, costs
 from preprocessing.download import SYNTHETIC
 from training.checkpoints import Checkpoints
@@ -192,6 +191,7 @@ class Runner:
         result |= {
             "variant": job.variant,
             "command": f"OMP_NUM_THREADS={result['threads']} {' '.join(job.command(None))}",
+            "arguments": job.command(None)[1:],
             "code": self.code,
             "history": pd.read_csv(committed(out, HISTORY)).round(6).to_dict("list"),
         }
