@@ -67,8 +67,9 @@ class FitInterface(Constructed, nn.Module, Trainable):
         *,
         embedding_optimizer: str | None = None,
     ) -> None:
-        """Chooses optimiser, loss and metrics, as in deepctr-torch. It hides torch's `nn.Module.compile`, another thing by
-        the same name: `torch.compile(model)` does what that does.
+        """Chooses optimiser, loss and metrics, as in deepctr-torch.
+
+        torch's `nn.Module.compile` is hidden by it, and another thing: `torch.compile(model)` does the same as that.
 
         optimizer: adam, adagrad, rmsprop or sgd, or an instance over the model's parameters; either way l2 is part of
             what is minimised.
