@@ -20,6 +20,7 @@ from typing import Any
 from experiment.arguments import Parser, folder, number, place
 from experiment.script import run
 from foundation.errors import InputError
+from foundation.precisions import precision_name
 from foundation.shown import visible
 from serving.blocks import PRECISIONS
 from serving.explain import beginning, explain, heat_map
@@ -211,7 +212,11 @@ def _parser() -> Parser:
     one = command(build, "encode all items of the run's data and write the index")
     one.add_argument("--data_path", type=place, metavar="PATH", help="the data of the run, if they were moved since")
     one.add_argument(
-        "--precision", choices=PRECISIONS, default="float32", help="of scoring everything; default float32"
+        "--precision",
+        type=precision_name,
+        choices=PRECISIONS,
+        default="float32",
+        help="of scoring everything; default float32",
     )
     one = command(rank, "the best items for a user")
     asked = one.add_mutually_exclusive_group(required=True)

@@ -289,7 +289,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--users", nargs="+", type=count, default=[1, 8, 64], help="users a request")
     add("--precisions", nargs="+", choices=PRECISIONS, default=["float32"])
     add("--models", nargs="+", choices=[*SHAPES, *RANKING], default=[*SHAPES, *RANKING])
-    add("--seconds", type=number(float, 0, low_open=True), default=3.0, help="of measuring a case")
+    add("--seconds", type=number(float, above=0), default=3.0, help="of measuring a case")
     add("--json", type=Path, help="write the table here")
     add("--folder", type=Path, help="where generated run folders are written and deleted")
     options = parser.parse_args(argv)

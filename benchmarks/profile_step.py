@@ -29,7 +29,7 @@ from model import MODELS
 from model.base import CTRModel
 from model.layers.embedding import FeatureEmbedding
 from preprocessing.dataset import Dataset, Split
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from training import trainer
 from training.nan_guard import Guard
 from training.training_state import EpochProgress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, Unpack
+from typing import Any, ClassVar, Literal, Self, Unpack
 
 import torch
 from torch import Tensor
@@ -18,9 +18,9 @@ from model.description import describe
 from model.devices import as_device, device_of
 from model.effects import constructor_defaults
 from model.fit_interface import EditedWarning, FitInterface
+from model.interaction import Interaction
 from model.layers.mixed_embedding import check_one_size
 from model.regularization import l2_part
-from model.representation import concatenate, count, take
 from model.signature import TowerArguments
 from model.whole_file import WholeFile
 from preprocessing.data_encoding import DataEncoding
@@ -174,15 +174,17 @@ class CTRModel(WholeFile, FitInterface, ABC):
 
 
 class TwoTower(CTRModel):
-    """A model whose user and item sides meet only in `score`, so that items can be encoded ahead of time.
+    """Two encoders and one interaction: the sides meet in it alone, so that items can be encoded ahead of time.
 
-    A subclass implements `encode_user`, `encode_item` and `score_aligned`, and `score` where a product form is faster.
-    A representation is a tensor or a list of tensors, each with one row an entity.
+    A subclass implements `encode_user` and `encode_item`, and sets `self.interaction` to one of `model.interaction`, or
+    to its own.
 
     user_columns, item_columns: the first `SparseFeat` of each side is its id.
     """
 
     without_effect: ClassVar[dict[str, str]] = {"l2_reg_linear": "which has no linear part"}
+    has_two_sides: ClassVar[bool] = True
+    interaction: Interaction
 
     def __init__(self, user_columns: list[Column], item_columns: list[Column], **common: Unpack[TowerArguments]):
         ids = []
@@ -201,33 +203,19 @@ class TwoTower(CTRModel):
         self.user_id, self.item_id = ids
 
     @abstractmethod
-    def encode_user(self, features: Features) -> Tensor | list[Tensor]:
-        """What one request computes once, from the user's features alone."""
+    def encode_user(self, features: Features) -> Tensor:
+        """-> the R vectors of each user (B, R, d): what a request computes once, from the user's features alone."""
 
     @abstractmethod
-    def encode_item(self, features: Features) -> Tensor | list[Tensor]:
-        """What the item index stores, from the item's features alone."""
+    def encode_item(self, features: Features) -> Tensor:
+        """-> the H vectors of each item (B, H, d): what the item index stores, from the item's features alone."""
 
-    @abstractmethod
-    def score_aligned(self, users, items) -> Tensor:
-        """Logits of user row b with item row b: (B,)."""
-
-    def score(self, users, items, aligned: bool = False) -> Tensor:
-        """Logits of every user with every item (U, N), or of aligned rows (B,).
-
-        This is the plain way, which expands each user N times; subclasses with a product form override it.
-        """
-        if aligned:
-            return self.score_aligned(users, items)
-        count_users, count_items = count(users), count(items)
-        rows = [
-            self.score_aligned(take(users, torch.full((count_items,), user, device=self.device)), items)
-            for user in range(count_users)
-        ]
-        return torch.stack(rows) if rows else torch.empty(0, count_items)
+    def field_weights(self, side: Literal["user", "item"], features: Features) -> dict[str, Tensor]:
+        """How much a side weighs each of its fields, for explanations: name -> (B,), nothing where it weighs none."""
+        return {}
 
     def output(self, features: Features) -> Output:
-        return Output(self.score_aligned(self.encode_user(features), self.encode_item(features)))
+        return Output(self.interaction(self.encode_user(features), self.encode_item(features)))
 
     def predict_logits(self, source: BatchSource, batch_size: int) -> Tensor:
         """As `CTRModel.predict_logits`, but each distinct user and item goes through its tower once."""
@@ -235,9 +223,9 @@ class TwoTower(CTRModel):
         item_names = [column.name for column in self.item_columns]
         user_first, user_group = (part.to(self.device) for part in source.distinct(user_names))
         item_first, item_group = (part.to(self.device) for part in source.distinct(item_names))
-        items = concatenate([self.encode_item(source.batch(part, item_names)) for part in item_first.split(batch_size)])
+        items = torch.cat([self.encode_item(source.batch(part, item_names)) for part in item_first.split(batch_size)])
         logits = torch.empty(len(source), device=self.device)
-        # Users in chunks, in the order of their group: their representations may be many times larger than the items'.
+        # Users in chunks, in the order of their group: their vectors may be many times larger than the items'.
         order = torch.argsort(user_group, stable=True)
         ends = torch.searchsorted(user_group[order], torch.arange(len(user_first), device=self.device), right=True)
         done = 0
@@ -245,7 +233,7 @@ class TwoTower(CTRModel):
             users = self.encode_user(source.batch(user_first[chunk], user_names))
             end = int(ends[chunk[-1]])
             for rows in order[done:end].split(batch_size):
-                pairs = take(users, user_group[rows] - chunk[0]), take(items, item_group[rows])
-                logits[rows] = self.score_aligned(*pairs).float()
+                pairs = users[user_group[rows] - chunk[0]], items[item_group[rows]]
+                logits[rows] = self.interaction(*pairs).float()
             done = end
         return logits

@@ -31,6 +31,9 @@ class Constructed(ABC):
     without_effect: ClassVar[dict[str, str]] = {}
     # How many epochs pass before one can be without improvement: the first is the best so far.
     epochs_before_patience: ClassVar[int] = 1
+    # What some options need to have an effect (`foundation.options.Option.needs`).
+    learns_by_gradients: ClassVar[bool] = True
+    has_two_sides: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)

@@ -1,8 +1,9 @@
 """Settings that do nothing beside others: who gives one is told, instead of taking its result for that of the setting.
 
-A setting is an argument of a model's constructor or an option of training (`training.trainer.TrainOptions`). A model
+A setting is an argument of a model's constructor or an option of training (`training.options.TrainOptions`). A model
 class declares what does nothing: `without_effect`, whatever the others are, and `without_effect_beside`, where it
-depends on them. Command line, constructor and `fit` refuse by these declarations alone:
+depends on them; an option declares what it needs of a model (`foundation.options`). Command line, constructor and
+`fit` refuse by these declarations alone:
 
 - An argument of a part that a model lacks is refused with any value, like an unknown one.
 - A setting that does nothing beside the others is refused unless it has the value that it would have if no one named
@@ -23,9 +24,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from foundation.errors import InputError, InputWarning
+from foundation.options import options_of
 from model.layers.activation import is_steady
 from model.signature import keyword_parameters
-from training.trainer import TrainOptions
+from training.options import TrainOptions
 
 if TYPE_CHECKING:
     from model.constructor import Constructed
@@ -60,10 +62,19 @@ def constructor_defaults(model_class: type[Constructed]) -> Mapping[str, Any]:
     return MappingProxyType({name: entry.default for name, entry in keyword_parameters(model_class).items()})
 
 
-def idle_settings(model_class: type[Constructed], settings: Mapping[str, Any]) -> dict[str, Idle]:
-    """Every setting that does nothing beside these, which the constructor's defaults complete."""
+def idle_settings(
+    model_class: type[Constructed], settings: Mapping[str, Any], options: type[TrainOptions] = TrainOptions
+) -> dict[str, Idle]:
+    """Every setting that does nothing beside these, which the constructor's defaults complete.
+
+    options: what declares the options of training, and perhaps further ones.
+    """
     settings = {**constructor_defaults(model_class), **settings}
     idle = {name: Idle(why) for name, why in model_class.without_effect.items()}
+    for name, declared in options_of(options).items():
+        for needed, why in declared.needs.items():
+            if not getattr(model_class, needed):
+                idle[name] = Idle(why)
     idle |= model_class.without_effect_beside(settings)
     epochs = settings.get("epochs")
     random = [name for name in RANDOM if name in settings and name not in model_class.without_effect]

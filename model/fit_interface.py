@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from foundation.deepctr import Callback, CallbackList, History
 from foundation.errors import InputError, InputWarning
+from foundation.options import takes_options
 from foundation.values import as_count
 from model.constructor import Constructed
 from model.effects import check_options
@@ -24,8 +26,9 @@ from training.evaluation import predict_logits, score_split
 from training.metrics import check_names
 from training.monitors import checked
 from training.optim import Optimizer, added_l2, make_optimizer
+from training.options import FitOptions, TrainOptions
 from training.protocols import BatchSource, Trainable
-from training.trainer import Trainer, TrainOptions
+from training.trainer import Trainer
 from training.training_state import TrainingState
 
 SCORED_AT_ONCE = 8192  # rows
@@ -67,9 +70,8 @@ class FitInterface(Constructed, nn.Module, Trainable):
         *,
         embedding_optimizer: str | None = None,
     ) -> None:
-        """Chooses optimiser, loss and metrics, as in deepctr-torch.
-
-        torch's `nn.Module.compile` is hidden by it, and another thing: `torch.compile(model)` does the same as that.
+        """Chooses optimiser, loss and metrics, as in deepctr-torch. It hides torch's `nn.Module.compile`, another thing
+        by the same name: `torch.compile(model)` does what that does.
 
         optimizer: adam, adagrad, rmsprop or sgd, or an instance over the model's parameters; either way l2 is part of
             what is minimised.
@@ -94,27 +96,24 @@ class FitInterface(Constructed, nn.Module, Trainable):
         tables = set_row_gradients(self, self.embedding_optimizer == "rowwise")
         return make_optimizer(self, optimizer, lr, tables)
 
+    @takes_options(TrainOptions)
     def fit(
         self,
         x: Input,
         y: np.ndarray | None = None,
         batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: int = 1,
-        initial_epoch: int = 0,
+        epochs: int = TrainOptions.epochs,
+        verbose: int = TrainOptions.verbose,
+        initial_epoch: int = TrainOptions.initial_epoch,
         validation_split: float = 0.0,
         validation_data: Split | tuple | None = None,
-        shuffle: bool = True,
+        shuffle: bool = TrainOptions.shuffle,
         callbacks: list[Callback] | None = None,
         *,
         sample_weight: np.ndarray | None = None,
-        patience: int | None = None,
-        precision: str = "fp32",
-        published_eval_mode: bool = False,
-        lr_schedule: str = "constant",
-        checkpoint_minutes: float = 5.0,
         state: TrainingState | None = None,
         on_epoch: Callable[[TrainingState], None] | None = None,
+        **further: Unpack[FitOptions],
     ) -> History:
         """Trains, and leaves the weights of the best validation epoch in the model.
 
@@ -126,9 +125,9 @@ class FitInterface(Constructed, nn.Module, Trainable):
         sample_weight: (n,) of at least 0: by how much each row's click loss is multiplied before the mean over the
             rows of a batch, and how much it counts in metrics. Other losses of a model weigh rows alike.
         callbacks: of deepctr-torch (`EarlyStopping`, `ModelCheckpoint`, ...).
-        patience, precision, published_eval_mode, lr_schedule, checkpoint_minutes: see `TrainOptions`.
         state, on_epoch: where to continue, and what to call with the state after each epoch and every
             `checkpoint_minutes` inside one (`training.run_folder`).
+        further: patience, precision, lr_schedule and the others of `TrainOptions`.
         """
         if self.optim is None:
             raise InputError("Call compile(...) before fit(...): the optimiser is not chosen yet.")
@@ -136,13 +135,9 @@ class FitInterface(Constructed, nn.Module, Trainable):
             batch_size=TrainOptions.batch_size if batch_size is None else batch_size,
             epochs=epochs,
             initial_epoch=initial_epoch,
-            patience=patience,
-            precision=precision,
             shuffle=shuffle,
-            published_eval_mode=published_eval_mode,
-            lr_schedule=lr_schedule,
-            checkpoint_minutes=checkpoint_minutes,
             verbose=verbose,
+            **further,
         )
         train = as_source(x, y, self.columns, self.encoding, sample_weight)
         encoding = self.encoding or encoding_of(train)
@@ -151,7 +146,7 @@ class FitInterface(Constructed, nn.Module, Trainable):
             raise InputError("validation_split has no effect beside validation_data. Leave one of them out.")
         if validation is None and validation_split:
             train, validation = set_apart(train, validation_split, self.seed)
-        if patience is not None and validation is None:
+        if options.patience is not None and validation is None:
             raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
         check_options(self, options, validation is not None)
         if state is None:

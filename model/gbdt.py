@@ -27,8 +27,8 @@ from training.epoch_lines import EpochLines
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures
 from training.optim import learning_rate
+from training.options import TrainOptions
 from training.protocols import BatchSource, labels_of
-from training.trainer import TrainOptions
 from training.training_state import TrainingState
 
 INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
@@ -67,14 +67,9 @@ class GBDT(CTRModel):
         "l2_reg_linear": "which has no linear part",
         "l2_reg_dnn": "which has no towers",
         "unknown_rate": "which reads every id as it is",
-        "batch_size": "which trains on all rows at once",
-        "shuffle": "which trains on all rows at once",
-        "initial_epoch": "which grows all trees anew",
-        "lr_schedule": "which shrinks all trees alike",
-        "precision": "which is grown by scikit-learn in float64",
-        "checkpoint_minutes": "which is checkpointed once, when all trees have grown",
     }
     optim: Boosting | None = None
+    learns_by_gradients: ClassVar[bool] = False
     epochs_before_patience = 0  # scikit-learn compares with the score of no tree
 
     def __init__(
@@ -159,7 +154,7 @@ class GBDT(CTRModel):
             **self.tree,
         )
         held_out = dict(zip(("X_val", "y_val", "sample_weight_val"), rows["val_"], strict=True)) if early else {}
-        return Forest.of(grower.fit(*rows[""], **held_out))
+        return Forest.from_sklearn(grower.fit(*rows[""], **held_out))
 
     def _replay(
         self,

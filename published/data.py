@@ -15,9 +15,9 @@ from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.feature_columns import Column
 from foundation.features import Bags, values_of
 from preprocessing.dataset import Dataset, Split
-from preprocessing.download import load_movielens
-from preprocessing.feature_table import FeatureTable, label_features
-from preprocessing.load import load_amazon, load_taobao
+from preprocessing.feature_table import FeatureTable
+from preprocessing.label_features import label_features
+from preprocessing.load import load_amazon, load_movielens, load_taobao
 from preprocessing.protocol import View
 from preprocessing.raw import RawData
 from preprocessing.sequence import pad_sequences

@@ -15,6 +15,7 @@ from model.base import TwoTower
 from serving.export_rules import encode
 from serving.onnx_programs import Program, named
 from serving.raw_encoder import RawEncoder, concatenate
+from serving.scorer import all_pairs
 
 TOLERANCE = 1e-5  # of a click probability
 # Users, items, length of the first list, how much longer each next one is, ids: other sizes than the programs were made
@@ -71,7 +72,7 @@ def check_raw_values(model: TwoTower, config: dict, document: dict, sessions: di
 
 def _compare(model: TwoTower, user: dict, item: dict, inputs: dict, sessions: dict, what: str) -> None:
     with torch.inference_mode():
-        expected = torch.sigmoid(model.score(model.encode_user(user), model.encode_item(item))).numpy()
+        expected = torch.sigmoid(all_pairs(model.interaction, model.encode_user(user), model.encode_item(item))).numpy()
     query = sessions["user_tower"].run(None, inputs["user_tower"])[0]
     vectors = sessions["item_tower"].run(None, inputs["item_tower"])[0]
     logits = sessions["scorer"].run(None, {"query": query, "item": vectors})[0]

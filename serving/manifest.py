@@ -23,9 +23,8 @@ from foundation.advice import advice
 from foundation.atomic import remove_left_behind, write_atomic
 from foundation.errors import InputError
 from foundation.locks import locked
-from foundation.run_files import CONFIG, WEIGHTS
-from foundation.run_files import signature as signature_of
-from foundation.sealed import seal, unseal
+from foundation.run_files import CONFIG, WEIGHTS, version
+from foundation.sealed import read_sealed, seal
 from training import model_files
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
@@ -80,7 +79,7 @@ def model_checksum(run: Path) -> str:
 
 def model_signature(run: Path) -> list[tuple]:
     """Differs after every training that replaces the model: its files are new ones each time."""
-    return signature_of(run, [CONFIG, WEIGHTS])
+    return version(run, [CONFIG, WEIGHTS])
 
 
 def signature(run: Path) -> tuple[int, ...]:
@@ -102,9 +101,7 @@ def read_manifest(run: Path) -> Manifest:
     if not path.is_file():
         raise InputError(f"The index file {path} is damaged: it is no file. Move it away, then build the index again.")
     try:
-        return Manifest(**unseal(path.read_bytes(), path, ADVICE))
-    except OSError as error:
-        raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
+        return Manifest(**read_sealed(path, ADVICE))
     except TypeError:
         raise InputError(f"The index file {path} is of another version of this program. {ADVICE}") from None
 

@@ -1,8 +1,8 @@
 """The three ONNX programs of a two-tower model, and the names in them.
 
-    user_tower.onnx    one input a user feature (rows,) or (rows, length)    -> query (rows, R, d)
+    user_tower.onnx    one input a user feature (rows,) or (rows, length)    -> query (rows, Q, d)
     item_tower.onnx    one input an item feature                             -> item (rows, H * d)
-    scorer.onnx        query (rows, R, d), item (items, H * d)               -> logit (rows, items)
+    scorer.onnx        query (rows, Q, d), item (items, H * d)               -> logit (rows, items)
 
 An input has the name of its feature as it stands in the data, whatever that is; only a name that no program can have
 (`_can_stand`) is replaced. The dimension of a list belongs to its feature, so that lists may differ in length. An
@@ -55,7 +55,7 @@ class Program:
 
 
 class UserTower(nn.Module):
-    """Features by position -> query (B, R, d)"""
+    """Features by position -> query (B, Q, d)"""
 
     def __init__(self, model: TwoTower, scorer: Scorer):
         super().__init__()
@@ -73,18 +73,18 @@ class ItemTower(nn.Module):
         self.model = model
 
     def forward(self, *features: Tensor) -> Tensor:
-        return self.model.encode_item(named(self.model.item_columns, features))
+        return self.model.encode_item(named(self.model.item_columns, features)).flatten(1)
 
 
 class Score(nn.Module):
-    """query (U, R, d), items (N, H * d) -> logits (U, N)"""
+    """query (U, Q, d), items (N, H * d) -> logits (U, N)"""
 
-    def __init__(self, model: TwoTower, scorer: Scorer):
+    def __init__(self, scorer: Scorer):
         super().__init__()
-        self.model, self.scorer = model, scorer
+        self.scorer, self.interaction = scorer, scorer.interaction
 
     def forward(self, query: Tensor, items: Tensor) -> Tensor:
-        return self.scorer.score_rows(query, items)
+        return self.scorer.score_vectors(query, items)
 
 
 def tower_program(module: nn.Module, columns: list[Column], examples: list[Tensor], output: str, sha: str) -> Program:

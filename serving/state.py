@@ -59,8 +59,8 @@ class State:
         known = users.features(np.arange(min(SAMPLE, len(users))), names)
         unknown = {name: torch.zeros(SAMPLE, dtype=torch.int32)[: len(users)] for name in names if name not in known}
         with torch.inference_mode():
-            sample = model.encode_user(known | unknown)
-            scorer = make_scorer(model, sample, items.vectors(np.arange(min(SAMPLE, items.places))))
+            vectors = items.vectors(np.arange(min(SAMPLE, items.places))).unflatten(1, (items.num_heads, items.dim))
+            scorer = make_scorer(model.interaction, model.encode_user(known | unknown), vectors)
         return cls(
             run=run,
             signature=seen,

@@ -163,7 +163,7 @@ def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entitie
         items, vectors = current.entities(in_delta), current.vectors(in_delta).numpy()
         if changed:
             items = Entities.join([items, changed])
-            vectors = np.concatenate([vectors, encode(changed, state.model)])
+            vectors = np.concatenate([vectors, encode(changed, state.model).reshape(len(changed), -1)])
         order = np.argsort(keys_of(items.ids))
         manifest = manifest.next(delta=f"delta-{number}.idx")
         gone_keys = current.base.file.rows("key", gone)

@@ -73,9 +73,10 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
                 projection.weight.mul_(5.0)
         if name in ("mvke", "poly_encoder"):
             model.user_side.divisor.fill_(0.5)
-        if hasattr(model, "cosine"):
-            model.cosine.log_gamma.fill_(0.7)
-        getattr(model, "cosine", model).bias.fill_(0.3)
+        if isinstance(model, TwoTower):
+            if hasattr(model.interaction, "log_gamma"):
+                model.interaction.log_gamma.fill_(0.7)
+            model.interaction.bias.fill_(0.3)
     return model.eval()
 
 

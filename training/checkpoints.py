@@ -19,6 +19,7 @@ import torch
 from foundation.atomic import sync_folder
 from foundation.errors import InputError
 from foundation.interrupts import held_back
+from foundation.precisions import with_full_names
 from training.training_state import EpochProgress, TrainingState
 
 CURRENT, PREVIOUS, TEMPORARY = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.tmp"
@@ -154,7 +155,7 @@ def _read(path: Path) -> tuple[dict, TrainingState]:
             saved = torch.load(file, weights_only=True, map_location="cpu")
         progress = saved["state"]["progress"]
         progress = None if progress is None else EpochProgress(**progress)
-        return dict(saved["identity"]), TrainingState(**(saved["state"] | {"progress": progress}))
+        return with_full_names(saved["identity"]), TrainingState(**(saved["state"] | {"progress": progress}))
     except FileNotFoundError:
         raise _DamagedError("is missing") from None
     except OSError as error:

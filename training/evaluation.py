@@ -14,7 +14,7 @@ from training.protocols import BatchSource, Trainable, labels_of
 
 
 def score_split(
-    model: Trainable, source: BatchSource, precision: str = "fp32", batch_size: int = 8192, training: bool = False
+    model: Trainable, source: BatchSource, precision: str = "float32", batch_size: int = 8192, training: bool = False
 ) -> dict[str, float]:
     """Metrics over all rows of a source, scored once: those named at `compile`, or all that apply.
 
@@ -34,7 +34,7 @@ def score_split(
     return result
 
 
-def split_logits(model: Trainable, source: BatchSource, precision: str = "fp32", batch_size: int = 8192) -> Tensor:
+def split_logits(model: Trainable, source: BatchSource, precision: str = "float32", batch_size: int = 8192) -> Tensor:
     """(n,) logits of all rows of a source, each computed by one of the processes."""
     return distributed.current().score(source, lambda part: predict_logits(model, part, batch_size, precision))
 
@@ -47,7 +47,7 @@ def split_metrics(source: BatchSource, logits: Tensor, names: Sequence[str] | No
 
 
 @torch.no_grad()
-def predict_logits(model: Trainable, source: BatchSource, batch_size: int = 8192, precision: str = "fp32") -> Tensor:
+def predict_logits(model: Trainable, source: BatchSource, batch_size: int = 8192, precision: str = "float32") -> Tensor:
     """(n,) float32 logits in evaluation mode; the model decides how (two-tower models encode each entity once)."""
     training = model.training
     model.eval()

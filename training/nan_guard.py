@@ -82,8 +82,8 @@ class Guard:
             return f"{large}: scale dense features to about 0..1, or drop the outliers."
         if (self.epoch, step.number) == (0, 1):
             return "No step came before, so the learning rate is not the cause: look at the model's losses."
-        bf16 = " or train with --precision fp32" if self.precision != "fp32" else ""
-        return f"Lower the learning rate (--lr){bf16}."
+        other = " or train with --precision float32" if self.precision != "float32" else ""
+        return f"Lower the learning rate (--lr){other}."
 
     def _large_features(self, rows: Tensor) -> str:
         large = []

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from foundation.errors import InputError
+from foundation.precisions import with_full_names
 from foundation.run_files import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS, committed, unchanged
 from foundation.sealed import read_sealed, seal
 
@@ -51,4 +52,4 @@ def _read(run: Path) -> dict:
 
 def identity_of(result: dict) -> dict:
     """What the run shares with one that may take its place unasked: data, settings, edited functions."""
-    return result.get(IDENTITY) or {}
+    return with_full_names(result.get(IDENTITY) or {})

@@ -14,7 +14,6 @@ from foundation.deepctr import CallbackList, EarlyStopping
 from foundation.errors import InputError
 from foundation.features import Features
 from foundation.interrupts import held_back
-from foundation.values import as_count, is_number, shown
 from kernels.row_optimizers import row_parameters
 from training import distributed
 from training.epoch_lines import EpochLines
@@ -23,56 +22,11 @@ from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures, require_validation_figures
 from training.nan_guard import Guard
 from training.optim import Optimizer
-from training.precision import autocast, check_precision
+from training.options import TrainOptions
+from training.precision import autocast, require_precision
 from training.protocols import BatchSource, Trainable, labels_of
 from training.training_state import EpochProgress, TrainingState
 from training.unknown_ids import sparse_names, with_unknown_ids
-
-LR_SCHEDULES = ("constant", "linear")
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train.
-
-    patience: epochs without a better validation AUC before stopping; None trains all epochs. Either way the weights of
-        the best validation epoch are restored at the end.
-    precision: "bf16" runs the forward pass under autocast (`training.precision`); losses and metrics stay float32.
-    published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
-        evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
-    lr_schedule: "constant", or "linear", which lets the learning rate fall to 0 over all epochs.
-    checkpoint_minutes: time after which an epoch under way is saved; every finished epoch is.
-    verbose: 0 silent, 1 a progress bar on a terminal and one line an epoch, 2 the line alone.
-    """
-
-    batch_size: int = 256
-    epochs: int = 1
-    initial_epoch: int = 0
-    patience: int | None = None
-    precision: str = "fp32"
-    shuffle: bool = True
-    published_eval_mode: bool = False
-    lr_schedule: str = "constant"
-    checkpoint_minutes: float = 5.0
-    verbose: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "initial_epoch", *(["patience"] if self.patience is not None else [])):
-            object.__setattr__(self, name, as_count(name, getattr(self, name)))
-        if self.batch_size < 2:
-            raise InputError(f"The batch size must be at least 2, for batch statistics. Received: {self.batch_size}.")
-        if self.epochs < 1:
-            raise InputError(f"The number of epochs must be at least 1. Received: {self.epochs}.")
-        if not 0 <= self.initial_epoch < self.epochs:
-            raise InputError(
-                f"initial_epoch must be at least 0 and below epochs={self.epochs}. Received: {self.initial_epoch}."
-            )
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
-        if self.lr_schedule not in LR_SCHEDULES:
-            raise InputError(f"Unknown lr_schedule '{self.lr_schedule}'. Known: {', '.join(LR_SCHEDULES)}.")
-        if not is_number(self.checkpoint_minutes) or self.checkpoint_minutes <= 0:
-            raise InputError(f"checkpoint_minutes must be positive. Received: {shown(self.checkpoint_minutes)}.")
 
 
 class Objective(nn.Module):
@@ -148,7 +102,7 @@ class Trainer:
         require_validation_figures(callbacks.callbacks, validation is not None, model.metrics_names[1:])
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
-        check_precision(model, options.precision)
+        require_precision(model, options.precision)
         self.group.check(options.batch_size)
         train = train.to(model.device)
         validation = None if validation is None else validation.to(model.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from foundation.errors import InputError
+from foundation.errors import InputError, one_of
 from kernels.row_optimizers import ROW_OPTIMIZERS
 from model.layers.embedding import FeatureEmbedding
 
@@ -31,8 +31,8 @@ def choose_embedding_optimizer(model: nn.Module, asked: str | None, optimizer: o
     None for a model without tables.
     Raises `InputError` for an unknown choice, one without effect, or row-wise steps that the optimiser does not have.
     """
-    if asked is not None and asked not in EMBEDDING_OPTIMIZERS:
-        raise InputError(f"embedding_optimizer must be one of {', '.join(EMBEDDING_OPTIMIZERS)}. Received: {asked!r}.")
+    if asked is not None:
+        one_of("embedding_optimizer", asked, EMBEDDING_OPTIMIZERS)
     if not tables_of(model):
         if asked is not None:
             raise InputError(f"embedding_optimizer has no effect on {type(model).__name__}, which has no embeddings.")

@@ -41,7 +41,7 @@ class Forest(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for name, dtype in FIELDS.items():
-            shape = () if name in ("depth", "baseline") else (0,)
+            shape = [] if name in ("depth", "baseline") else [0]
             self.register_buffer(name, torch.zeros(shape, dtype=dtype))
 
     @classmethod

@@ -14,7 +14,7 @@ import onnxruntime
 import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers import as_bags, plain_arrays, randn
+from helpers import plain_arrays
 from onnx_helpers import (
     AWKWARD,
     OTHERS,
@@ -33,8 +33,6 @@ import serving.export
 from foundation.errors import InputError
 from foundation.run_files import read_config
 from foundation.sealed import seal
-from kernels import bag_pooling
-from kernels.bag_pooling import pool_lists
 from model.dssm import DSSM
 from preprocessing.dataset import Dataset
 from serving.export import export_onnx
@@ -218,17 +216,6 @@ class TestWithoutIndex:
         inputs = {one["feature"]: one for one in document["programs"]["user_tower"]["inputs"]}
         assert inputs["gender"]["vocabulary"] is inputs["income"]["scale"] is None
         assert document["vocabularies"] == {}
-
-
-class TestLists:
-    """As `FeatureEmbedding` pools padded lists in a program, of any length."""
-
-    @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
-    @pytest.mark.parametrize("ids", [[[]], [[], []], [[0, 0]], [[3, 0, 0], [0, 0, 0], [1, 2, 2]]])
-    def test_padding_and_empty_lists_do_not_count(self, mode, ids):
-        table, padded = randn(5, 2), torch.tensor(ids, dtype=torch.int64)
-        expected = pool_lists(as_bags(ids), table, 1, mode)
-        assert torch.allclose(bag_pooling._pool_padded(padded, table, 1, mode), expected)
 
 
 class TestRules:

@@ -12,19 +12,9 @@ from serving_helpers import Reference, dataset, random_model, ranker_of, save_ru
 from foundation.errors import InputError
 from preprocessing.dataset import Dataset
 from serving.explain import explain
-from serving.from_run import histories, item_entities, mean_labels, user_entities
+from serving.from_run import item_entities, user_entities
 from serving.ranker import PreRanker
 from serving.writer import build_index
-
-
-@pytest.fixture(scope="module")
-def data():
-    return dataset()
-
-
-@pytest.fixture(scope="module")
-def ranker(data, tmp_path_factory) -> PreRanker:
-    return ranker_of(tmp_path_factory.mktemp("run"), random_model("int_tower", data), data)
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +172,11 @@ class TestServingFeatures:
         rows = data.test.rows
         batch = data.test.batch(torch.arange(len(rows)), ["user_mean_rating", "item_mean_rating", "liked_movies"])
         users, items = data.user[rows], data.item[rows]
-        assert torch.equal(mean_labels(data, data.raw.user, len(data.raw.users))[users], batch["user_mean_rating"])
-        assert torch.equal(mean_labels(data, data.raw.item, len(data.raw.items))[items], batch["item_mean_rating"])
-        served = histories(data).batch(users)
+        model = random_model("int_tower", data)
+        user_table, item_table = user_entities(data, model).features, item_entities(data, model).features
+        assert torch.equal(user_table.values["user_mean_rating"][users], batch["user_mean_rating"])
+        assert torch.equal(item_table.values["item_mean_rating"][items], batch["item_mean_rating"])
+        served = user_table.batch("liked_movies", users)
         assert torch.equal(served.values, batch["liked_movies"].values)
         assert torch.equal(served.offsets, batch["liked_movies"].offsets)
 

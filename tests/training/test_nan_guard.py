@@ -129,8 +129,10 @@ class TestAdvice:
     def test_bf16_may_be_the_cause(self, dataset):
         model = small_model("int_tower", dataset)
         poison_loss(model, 2)
-        with pytest.raises(NotFiniteError, match=r"Lower the learning rate \(--lr\) or train with --precision fp32\."):
-            fit(model, dataset, precision="bf16_forced")
+        with pytest.raises(
+            NotFiniteError, match=r"Lower the learning rate \(--lr\) or train with --precision float32\."
+        ):
+            fit(model, dataset, precision="bfloat16_forced")
 
     def test_extreme_dense_feature_is_named_with_its_row(self, dataset):
         model = small_model("lr", dataset)

@@ -199,7 +199,7 @@ def test_every_option_of_training_reaches_fit(tmp_path, monkeypatch):
         "batch_size": 64,
         "epochs": 4,
         "patience": 2,
-        "precision": "bf16_forced",
+        "precision": "bfloat16_forced",
         "published_eval_mode": True,
         "lr_schedule": "linear",
         "checkpoint_minutes": 7.0,
