@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.shown import some
+from foundation.values import as_count
 
 Column = SparseFeat | DenseFeat | VarLenSparseFeat
 
@@ -64,6 +65,8 @@ def check_columns(columns: Sequence[Column]) -> None:
         names.add(column.name)
         if isinstance(column, DenseFeat):
             continue
+        for what in ("vocabulary_size", "embedding_dim"):
+            as_count(f"{what} of column '{column.name}'", getattr(column, what))
         if column.vocabulary_size < 1 or column.embedding_dim < 1:
             raise InputError(
                 f"Column '{column.name}' has vocabulary_size={column.vocabulary_size} and "

@@ -15,7 +15,7 @@ from foundation.feature_columns import Column, check_columns, id_column
 from foundation.features import Features
 from foundation.values import shown
 from model.description import describe
-from model.devices import device_of
+from model.devices import as_device, device_of
 from model.effects import constructor_defaults
 from model.fit_interface import EditedWarning, FitInterface
 from model.interaction import Interaction
@@ -75,7 +75,7 @@ class CTRModel(WholeFile, FitInterface, ABC):
         check_columns(columns)
         self.columns = columns
         self.feature_names = [column.name for column in columns]
-        self.device = device_of(torch.device(device), gpus, "device" in self.arguments)
+        self.device = device_of(as_device(device), gpus, "device" in self.arguments)
         self.seed = seed
         self.l2: dict[str, float] = {}
         self.set_l2(embedding=l2_reg_embedding, linear=l2_reg_linear, dnn=l2_reg_dnn)

@@ -9,8 +9,12 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any, ClassVar
 
+from foundation.annotations import fits, type_words
+from foundation.errors import InputError
+from foundation.feature_columns import Column
+from foundation.values import shown
 from model.effects import Idle, check_arguments, effective
-from model.signature import ConstructorSignature, accepted
+from model.signature import ConstructorSignature, accepted, signature_of
 
 
 class Constructed(ABC):
@@ -64,11 +68,25 @@ def _remembering(init: Callable[..., None]) -> Callable[..., None]:
             raise TypeError(f"{model_class.__name__} has no argument {', '.join(unknown)}. Known: {known}.")
         if "arguments" not in vars(self):
             self.arguments = _bound(model_class, args, kwargs)
+            _check_types(model_class, self.arguments)
             check_arguments(model_class, self.arguments)
         init(self, *args, **kwargs)
 
     vars(remembering)["remembers"] = True
     return remembering
+
+
+def _check_types(model_class: type[Constructed], arguments: Mapping[str, Any]) -> None:
+    """Raises `InputError` for an argument that is not what its annotation says, unless it is the default."""
+    for name, parameter in signature_of(model_class).parameters.items():
+        value, annotation = arguments.get(name, parameter.default), parameter.annotation
+        if value is parameter.default:
+            continue
+        if annotation == list[Column]:  # `check_columns` looks at each
+            if not isinstance(value, (list, tuple)):
+                raise InputError(f"{name} must be a list of feature columns. Received: {shown(value)}.")
+        elif not fits(value, annotation):
+            raise InputError(f"{name} must be of type {type_words(annotation)}. Received: {shown(value)}.")
 
 
 def _bound(model_class: type[Constructed], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

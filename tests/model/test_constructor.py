@@ -7,13 +7,16 @@ import inspect
 import pickle
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from zoo import COLUMNS, ITEM, USER, arrays
 
+from foundation.deepctr import SparseFeat
 from foundation.errors import InputError, InputWarning
 from model.deepfm import DeepFM
 from model.dssm import DSSM
+from model.lr import LR
 
 
 class Plain(DSSM):
@@ -138,3 +141,51 @@ def test_a_constructor_that_hands_nothing_on_takes_its_own_arguments_alone():
     assert list(inspect.signature(Tagged).parameters)[2:] == ["seed"]
     with pytest.raises(TypeError, match=r"^Tagged has no argument device\. Known: seed\.$"):
         Tagged(USER, ITEM, device="cpu")
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (
+                {"dnn_hidden_units": 8},
+                r"dnn_hidden_units must be of type tuple\[int, ...\] or list\[int\]\. Re.*: 8",
+            ),
+            ({"dnn_hidden_units": (8, 4.5)}, r"dnn_hidden_units must be of type .* Received: \(8, 4.5\)"),
+            ({"seed": None}, "seed must be of type int. Received: None"),
+            ({"seed": True}, "seed must be of type int. Received: True"),
+            ({"l2_reg_dnn": "x"}, "l2_reg_dnn must be of type float. Received: 'x'"),
+            ({"dnn_use_bn": "no"}, "dnn_use_bn must be of type bool. Received: 'no'"),
+            ({"unknown_rate": None}, "unknown_rate must be of type float. Received: None"),
+            ({"dnn_activation": 3}, "dnn_activation must be of type str or a class of Module. Received: 3"),
+            ({"device": "gpu"}, "device must be cpu, cuda or cuda:1, for example. Received: 'gpu'"),
+            ({"device": 1}, "device must be of type str or device. Received: 1"),
+        ],
+    )
+    def test_of_another_kind_are_refused_by_name(self, given, message):
+        for model_class in (DSSM, Plain):
+            with pytest.raises(InputError, match=message):
+                model_class(USER, ITEM, **given)
+
+    @pytest.mark.parametrize("columns", [None, 3, "user", COLUMNS])
+    def test_of_columns(self, columns):
+        for make in (lambda: DeepFM(columns, columns), lambda: DSSM(USER, columns), lambda: LR(columns)):
+            with pytest.raises(InputError, match=r"feature_columns must be a list of feature columns\. Received: "):
+                make()
+
+    @pytest.mark.parametrize("size", [5.0, "5", None])
+    def test_of_sizes_of_columns(self, size):
+        for column in (SparseFeat("age", size, 4), SparseFeat("age", 5, size)):
+            with pytest.raises(InputError, match="of column 'age' must be a whole number"):
+                DSSM([*USER, column], ITEM)
+
+    def test_numbers_of_numpy_and_lists_for_tuples_are_taken(self):
+        given = {"dnn_hidden_units": [np.int64(4)], "seed": np.int32(3), "l2_reg_dnn": np.float32(0.5), "init_std": 1}
+        assert DSSM(USER, tuple(ITEM), **given).seed == 3
+
+    def test_an_argument_without_a_known_type_is_not_looked_at(self):
+        class Own(DSSM):
+            def __init__(self, user_columns, item_columns, *, depth: Missing = 2, size=None, **common):  # noqa: F821
+                super().__init__(user_columns, item_columns, **common)
+
+        Own(USER, ITEM, depth="three", size=object())
