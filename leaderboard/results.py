@@ -17,7 +17,7 @@ from model.effects import constructor_defaults, effective
 from preprocessing.protocol import PROTOCOLS
 from training.result_file import read_result
 
-KINDS = {dict: "object", list: "list"}
+KINDS: dict[type, str] = {dict: "object", list: "list"}
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
