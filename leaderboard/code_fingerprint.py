@@ -74,7 +74,7 @@ def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str
 class _Bare(ast.NodeTransformer):
     """Takes away what changes no number."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.fields: set[ast.stmt] = set()  # of classes: dataclasses, and options made of them, read their annotations
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:

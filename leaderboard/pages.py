@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -159,8 +158,10 @@ def provenance(runs: pd.DataFrame, links: list[dict]) -> str:
 def filled(text: str, tables: Mapping[str, str], numbers: Numbers) -> str:
     """A page with these tables and numbers between its markers; tables without markers do not matter."""
     for name, table in tables.items():
-        pattern = rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)"
-        text = re.sub(pattern, lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL)
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if start in text:
+            before, _, rest = text.partition(start)
+            text = f"{before}{start}{table}\n{end}{rest.partition(end)[2]}"
     return fill_numbers(text, numbers)
 
 

@@ -51,8 +51,8 @@ def ablation_bars(figure: Figure, theme: Theme, runs: pd.DataFrame, groups: list
     """
     protocols = shown_protocols(runs)
     heights = [rows_of(group) for group in groups]
-    shape = {"squeeze": False, "sharex": "row", "sharey": "row", "height_ratios": heights}
-    rows = figure.subplots(len(groups), len(protocols), **shape)
+    size = len(groups), len(protocols)
+    rows = figure.subplots(*size, squeeze=False, sharex="row", sharey="row", height_ratios=heights)
     for group, axes in zip(groups, rows, strict=True):
         for axis, protocol in zip(axes, protocols, strict=True):
             _bars(axis, theme, runs, protocol, group)
@@ -76,8 +76,8 @@ def _bars(axis: Axes, theme: Theme, runs: pd.DataFrame, protocol: str, group: li
                 axis.barh(len(labels), difference.estimate.mean, height=0.62, zorder=2, **fill)
                 bar = np.nan_to_num(difference.estimate.half_width)
                 axis.errorbar(difference.estimate.mean, len(labels), xerr=bar, color=theme.ink, lw=1.5, zorder=3)
-                rows, dot = [len(labels)] * len(difference.by_seed), {"mfc": theme.paper, "mec": theme.ink, "ms": 4}
-                axis.plot(difference.by_seed, rows, "o", **dot, zorder=4)
+                rows = [len(labels)] * len(difference.by_seed)
+                axis.plot(difference.by_seed, rows, "o", mfc=theme.paper, mec=theme.ink, ms=4, zorder=4)
             labels.append(label(variant))
     axis.axvline(0, color=theme.ink, lw=1)
     axis.use_sticky_edges = False  # room beside 0 where all bars are on one side

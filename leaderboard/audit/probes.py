@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from experiment.script import Interrupted
+from foundation.features import Bags
 from foundation.progress import progress_bar
 from leaderboard.jobs import FIRST_SEED
 from leaderboard.json_entries import file_entry, read_entries
@@ -71,20 +72,24 @@ def write_audit(
 def statistics(split: Split) -> np.ndarray:
     """(n, 2): the mean label of each row's user and of its item."""
     schema = split.dataset.schema
-    names = [schema.user_statistic, schema.item_statistic]
+    names = [name for name in (schema.user_statistic, schema.item_statistic) if name]
     values = split.batch(torch.arange(len(split)), names)
-    return np.column_stack([values[name].numpy() for name in names])
+    return np.column_stack([np.asarray(values[name]) for name in names])
 
 
 def membership(split: Split) -> np.ndarray:
-    """(n,) 1 where a row's item is in the row's history, 0 elsewhere."""
-    schema = split.dataset.schema
+    """(n,) 1 where a row's item is in the row's history, 0 elsewhere, and of data without one."""
+    item_id, history_name = split.dataset.schema.item_id, split.dataset.schema.history
+    if history_name is None:
+        return np.zeros(len(split))
     found = []
     for rows in torch.arange(len(split)).split(CHUNK):
-        batch = split.batch(rows, [schema.item_id, schema.history])
-        history = batch[schema.history]
+        batch = split.batch(rows, [item_id, history_name])
+        items, history = batch[item_id], batch[history_name]
+        assert isinstance(items, torch.Tensor)
+        assert isinstance(history, Bags)
         lengths = history.offsets.diff().long()
-        hits = history.values == batch[schema.item_id].repeat_interleave(lengths)
+        hits = history.values == items.repeat_interleave(lengths)
         owner = torch.arange(len(rows)).repeat_interleave(lengths)
         found.append(torch.bincount(owner[hits], minlength=len(rows)) > 0)
     return torch.cat(found).numpy().astype(np.float64)

@@ -42,8 +42,8 @@ def int_tower(figure: Figure, theme: Theme) -> None:
     sketch.note(
         (7.8, MIDDLE + 1.02), "CIR, in training only: pulls\n$h_u^3$ to $h_v^3$ of liked items", theme.two_towers
     )
-    layer = "$h$: linear map, batch norm, ReLU; $h^1$ reads $V$ and the dense features"
-    sketch.note((WIDTH - 0.1, HEIGHT - 0.2), layer, align="right")
+    words = "$h$: linear map, batch norm, ReLU; $h^1$ reads $V$ and the dense features"
+    sketch.note((WIDTH - 0.1, HEIGHT - 0.2), words, align="right")
     _costs(sketch, "$M_v$")
 
 

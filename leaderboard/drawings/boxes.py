@@ -16,7 +16,7 @@ class Sketch:
 
     def __init__(self, figure: Figure, theme: Theme):
         self.theme = theme
-        figure.get_layout_engine().set(w_pad=0, h_pad=0)
+        figure.set_layout_engine("constrained", w_pad=0, h_pad=0)
         self.axis: Axes = figure.subplots()
         self.axis.set(xlim=(0, WIDTH), ylim=(0, figure.get_figheight()), aspect="equal")
         self.axis.axis("off")
@@ -54,5 +54,5 @@ class Sketch:
         self.axis.plot(*zip(*places, strict=True), color=color, linestyle=":", lw=1.8, zorder=0)
 
     def note(self, place: Place, text: str, color: str = "", align: str = "center") -> None:
-        words = {"ha": align, "va": "center", "fontsize": 10, "linespacing": 1.35}
-        self.axis.text(*place, text, color=color or self.theme.ink, **words)
+        color = color or self.theme.ink
+        self.axis.text(*place, text, color=color, ha=align, va="center", fontsize=10, linespacing=1.35)

@@ -74,7 +74,7 @@ def reliability(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
         axis.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
         axis.grid()
     axes[0].set_ylabel("share of positives")
-    figure.get_layout_engine().set(wspace=0.06)
+    figure.set_layout_engine("constrained", wspace=0.06)
     figure.supxlabel(f"predicted probability ({HONEST}, test rows; area of a dot: rows)", size=10)
 
 

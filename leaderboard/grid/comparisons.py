@@ -61,7 +61,8 @@ def comparisons(runs: pd.DataFrame, protocol: str) -> list[Comparison]:
     own = runs_by_entrant(runs[runs["protocol"] == protocol])
     overlap = own["test_share"].mean() if protocol != "temporal" and "test_share" in own else float("nan")
     pairs = [(name, other, role) for name in CONTENDERS for other, role in opponents(runs, protocol).items()]
-    pairs += [(*OURS, ""), (*SHOWN_VARIANTS, ""), *((name, model_of(name), "") for name in SHOWN_VARIANTS)]
+    one_head = [(name, model_of(name), "") for name in SHOWN_VARIANTS]
+    pairs += [(OURS[0], OURS[1], ""), (one_head[0][0], one_head[1][0], ""), *one_head]
     found = []
     for name, other, role in pairs:
         corrected = compare(own, name, other, overlap=overlap) if overlap == overlap else None

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from leaderboard.entrants import OURS
 from leaderboard.estimates import Estimate
 from leaderboard.line_labels import End, label_ends
 from leaderboard.markdown import PROTOCOL_TITLES, number
@@ -28,7 +29,7 @@ def model_pictures(runs: pd.DataFrame, dataset: str) -> dict[str, Picture]:
 def leaderboard(figure: Figure, theme: Theme, runs: pd.DataFrame, dataset: str) -> None:
     """A panel a protocol: AUC with its interval, and the paper's as a ring where the protocol is the paper's."""
     axes = figure.subplots(1, len(PROTOCOLS), sharey=True)
-    figure.get_layout_engine().set(wspace=0.06)  # else the first and last numbers of two panels touch
+    figure.set_layout_engine("constrained", wspace=0.06)  # else the first and last numbers of two panels touch
     models = [name for name in MODELS if name in set(runs["model"])]
     order = sorted(models, key=lambda name: np.nan_to_num(auc_of(runs, "holdout", name).mean))
     for axis, protocol in zip(axes, PROTOCOLS, strict=True):
@@ -48,8 +49,9 @@ def leaderboard(figure: Figure, theme: Theme, runs: pd.DataFrame, dataset: str) 
         axis.spines["left"].set_visible(False)
     handles = [*theme.families(), theme.ring("the paper's number")]
     words = "test AUC; bars: 95 % intervals over seeds; sorted by holdout; each panel has its own scale"
-    legend = {"loc": "outside lower center", "ncols": len(handles), "frameon": False, "columnspacing": 1.4}
-    figure.legend(handles=handles, title=words, **legend)
+    columns = len(handles)
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, columnspacing=1.4)
+    legend.set_title(words)
 
 
 def protocol_steps(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
@@ -82,8 +84,9 @@ def protocol_steps(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
     axis.set_ylabel("test AUC, mean over seeds")
     axis.grid(axis="y")
     handles = theme.families()
-    for handle, style in zip(handles, ("-", "--", "-", "-"), strict=True):
-        handle.set_linestyle(style)
+    for handle in handles:
+        handle.set_linestyle("-")
+    handles[OURS.index("hit")].set_linestyle("--")
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handlelength=3)
 
 

@@ -41,7 +41,7 @@ def learning_picture(runs: pd.DataFrame) -> dict[str, Picture]:
 def learning(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
     """A panel a family: validation AUC by epoch, a line a model; beside the ends the best values, in their order."""
     every = curves(runs)
-    families = {"two-tower models": [], "ranking models": []}
+    families: dict[str, list[str]] = {"two-tower models": [], "ranking models": []}
     for name in every:
         families["two-tower models" if is_two_tower(name) else "ranking models"].append(name)
     shown = {title: names for title, names in families.items() if names}

@@ -43,8 +43,7 @@ def auc_latency(figure: Figure, theme: Theme, found: dict[str, tuple[float, Esti
         color, bar = theme.color_of(name), np.nan_to_num(auc.half_width)
         axis.errorbar(time, auc.mean, yerr=bar, fmt=marker_of(name), color=color, ms=8, elinewidth=1.6, zorder=3)
         offset, align = LABELS["above" if place % 2 else "below"]  # in turn, so that neighbours' names stay apart
-        words = {"color": color, "va": align, "textcoords": "offset points"}
-        axis.annotate(title(name), (time, auc.mean), offset, **words)
+        axis.annotate(title(name), (time, auc.mean), offset, textcoords="offset points", color=color, va=align)
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

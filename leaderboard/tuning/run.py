@@ -54,7 +54,7 @@ def follow(model: str, outcome_of: Callable[[Trial], Outcome | None]) -> Tuned:
 def read(folder: Path, trial: Trial) -> Outcome | None:
     """What lies in a folder of results, None for nothing. Raises `InputError` for the result of another command."""
     result = filed_result(folder / trial.job.file, trial.job)
-    return result and Outcome(result["validation"]["auc"], result["code"]["sources_sha256"])
+    return None if result is None else Outcome(result["validation"]["auc"], result["code"]["sources_sha256"])
 
 
 def load_tuned(folder: Path) -> list[Tuned]:

@@ -13,7 +13,7 @@ from leaderboard.recipes.table import recipes_table
 
 
 def test_a_variant_can_be_what_others_are_compared_with():
-    entry = Ablation("t", "q", "hit", {"dropout": {}, "dropout_published_eval_mode": {}}, reference="dropout")
+    entry = Ablation("t", "hit", {"dropout": {}, "dropout_published_eval_mode": {}}, reference="dropout")
     parts = [runs(variant="dropout", hit=five(0.87)), runs(variant="dropout_published_eval_mode", hit=five(0.875))]
     assert ablation_table(pd.concat([runs(hit=five(0.88)), *parts]), entry).splitlines()[2:] == [
         "| dropout 0.3 | 0.8700 ± 0.0004 |  |",
@@ -36,7 +36,7 @@ def test_a_recipe_stands_beside_the_paper_and_the_defaults():
 
 class TestHeads:
     def test_over_the_seeds_that_all_have(self):
-        entry = Ablation("t", "q", "hit", {"heads_1": {}, "heads_3": {}, "heads_4": {}}, default_heads=2)
+        entry = Ablation("t", "hit", {"heads_1": {}, "heads_3": {}, "heads_4": {}}, default_heads=2)
         parts = [runs(variant="heads_1", hit=[0.87, 0.88]), runs(variant="heads_4", hit=[0.89, 0.90, 0.91])]
         found = auc_by_heads(pd.concat([runs(hit=five(0.88)), *parts]), "holdout", entry)
         assert list(found) == [1, 2, 4]
@@ -44,7 +44,7 @@ class TestHeads:
         assert found[4].mean == pytest.approx(0.895)
 
     def test_nothing_where_no_seed_is_shared(self):
-        entry = Ablation("t", "q", "hit", {"heads_1": {}}, default_heads=2)
+        entry = Ablation("t", "hit", {"heads_1": {}}, default_heads=2)
         table = pd.concat([runs(hit=[0.88]), runs(variant="heads_1", hit=[0.87, 0.88]).tail(1)])
         assert auc_by_heads(table, "holdout", entry) == {}
         assert auc_by_heads(table, "temporal", entry) == {}

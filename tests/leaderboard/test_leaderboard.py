@@ -217,7 +217,7 @@ class TestTablesByHand:
         ]
 
     def test_ablation(self):
-        ablation = Ablation("t", "q", "hit", {"no_target": {}, "heads_6": {}})
+        ablation = Ablation("t", "hit", {"no_target": {}, "heads_6": {}})
         runs = one_seed(("hit", "", 0.9), ("hit", "no_target", 0.88), ("dssm", "", 0.5))
         assert ablation_table(runs, ablation).splitlines()[2:] == [
             "| the defaults | 0.9000 |  |",
