@@ -25,7 +25,7 @@ from foundation.deepctr import Callback
 from foundation.errors import InputError
 from leaderboard.settings import Settings, arguments_of
 from model import MODELS, build_model
-from model.effects import constructor_defaults
+from model.effects import constructor_defaults, idle_settings
 from preprocessing.dataset import Dataset
 from training import trainer
 
@@ -129,7 +129,7 @@ def settings_of(name: str) -> set[str]:
 
 
 def base_of(name: str) -> Settings:
-    lacking = MODELS[name].model_class.without_effect
+    lacking = idle_settings(MODELS[name].model_class, {})
     return {key: value for key, value in BASE.items() if key in settings_of(name) and key not in lacking}
 
 

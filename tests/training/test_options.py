@@ -17,6 +17,7 @@ from experiment.options import Options, parse_options
 from experiment.run_name import run_folder
 from foundation.errors import InputError
 from foundation.options import option, options_of, takes_options
+from foundation.precisions import ALIASES
 from model.base import CTRModel
 from training.options import FitOptions, TrainOptions
 
@@ -55,7 +56,7 @@ print(json.dumps({
 
 def test_a_new_option_is_a_change_of_one_file(tmp_path):
     for package in sorted(path.parent.name for path in ROOT.glob("*/__init__.py")):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, tmp_path / package)
     declarations = tmp_path / "training" / "options.py"
     before, last, after = declarations.read_text(encoding="utf-8").partition("    verbose: int = 1\n")
     declarations.write_text(before + FIELD + last + after, encoding="utf-8")
@@ -97,9 +98,7 @@ def test_options_of_the_scripts_are_those_of_training_and_more():
     assert len(flags) == len(set(flags))
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("fp32", "float32"), ("bf16", "bfloat16"), ("bf16_forced", "bfloat16_forced")]
-)
+@pytest.mark.parametrize(("old", "new"), ALIASES.items())
 def test_both_spellings_of_a_precision_are_one_run(old, new):
     assert TrainOptions(precision=old) == TrainOptions(precision=new)
     options = [parse_options("movielens", "dssm", ["--precision", name]) for name in (old, new)]
