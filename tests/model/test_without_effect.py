@@ -19,7 +19,8 @@ from helpers import random_raw
 from zoo import DIM, NAMES
 
 import experiment.options
-import model.base
+import model.constructor
+import model.fit_interface
 from experiment.options import parse_options
 from foundation.deepctr import Callback
 from foundation.errors import InputError
@@ -223,8 +224,8 @@ def unchecked(monkeypatch):
 
     Numbers of GPUs, which no model here has, are not seeded: that takes longer than a step.
     """
-    monkeypatch.setattr(model.base, "check_arguments", lambda *_: None)
-    monkeypatch.setattr(model.base, "check_options", lambda *_: None)
+    monkeypatch.setattr(model.constructor, "check_arguments", lambda *_: None)
+    monkeypatch.setattr(model.fit_interface, "check_options", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: None)
     auc = itertools.count()
     monkeypatch.setattr(trainer, "metrics", lambda *_: {"auc": next(auc)})
