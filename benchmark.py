@@ -20,19 +20,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiment.arguments import Parser
+from experiment.record import ROOT
 from experiment.script import run
-from foundation.errors import InputError, at_least
-from leaderboard.ablations import ABLATIONS, ablation_jobs, form_jobs
+from foundation.errors import InputError
+from leaderboard.ablations.variants import ABLATIONS, ablation_jobs, shown_variant_jobs
+from leaderboard.audit.probes import AUDIT, write_audit
 from leaderboard.jobs import Job, first_seeds, grid
-from leaderboard.measures.audit import AUDIT, write_audit
-from leaderboard.measures.stages import STAGES, measure_stages
+from leaderboard.pages import DATASET, write_pages, write_report
+from leaderboard.provenance import read_links, standing
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
-from leaderboard.recipes import RECIPES, recipe_jobs
-from leaderboard.report.pages import DATASET, write_report
-from leaderboard.runner import ROOT, Runner
-from leaderboard.tuning import FOLDER as TUNING
-from leaderboard.tuning import tune
+from leaderboard.recipes.recipes import RECIPES, recipe_jobs
+from leaderboard.results import load_runs
+from leaderboard.runner import Runner
+from leaderboard.stages.measure import STAGES, measure_stages
+from leaderboard.tuning.run import TUNING, tune
 from model import MODELS, find_model
 from preprocessing.load import load_movielens
 from preprocessing.protocol import PROTOCOLS
@@ -74,8 +76,8 @@ def main() -> None:
     add("--results", type=Path, metavar="DIR", help=f"of result files; default {results}")
     options = parser.parse_args()
     for name in ("seeds", "workers"):
-        if (value := getattr(options, name)) is not None:
-            at_least(f"--{name}", value, 1)
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise InputError(f"--{name} must be at least 1. Received: {value}.")
     for part, (names, why) in WITHOUT_EFFECT.items():
         given = [f"--{name}" for name in names if getattr(options, name) != parser.get_default(name)]
         if getattr(options, part) and given:
@@ -111,18 +113,16 @@ def quick(options: argparse.Namespace, models: list[str], protocols: list[str]) 
 
 
 def report(folder: Path | None = None, dataset: str = DATASET) -> None:
-    """Of these results beside them; None: of the committed ones, with the README, the docs and the pictures."""
-    if folder is None:
-        paths = write_report(ROOT / "results", ROOT / "figure", readme=ROOT / "README.md")
-    else:
-        paths = write_report(folder, folder / "figure", dataset)
-    print(*paths, sep="\n")
+    """Of these results beside them; None: of the committed ones, in the project's own pages and pictures."""
+    print(*(write_pages() if folder is None else write_report(folder, folder / "figure", dataset)), sep="\n")
+    results = folder or ROOT / "results"
+    print(standing(load_runs(results / dataset)["sources"], read_links(results)))
 
 
 def measure(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
     """The part that is asked for; without one, the runs of the grid."""
     seeds, workers = options.seeds or SEEDS, options.workers or 1
-    jobs = (changed if options.ablations else entrants)(SCRIPT, models, protocols, seeds)
+    jobs = (changed if options.ablations else entrant_jobs)(SCRIPT, models, protocols, seeds)
     raw = load_movielens(options.data_path)
     results, runs = (options.results or here("results")) / raw.name, options.runs / raw.name
     runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
@@ -149,9 +149,9 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
         print(f"{len(jobs)} results in {runner.results}")
 
 
-def entrants(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
-    """The grid, and the forms that stand beside its models."""
-    return grid(dataset, models, protocols, seeds) + form_jobs(dataset, models, protocols, seeds)
+def entrant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """The grid, and the variants that stand beside its models."""
+    return grid(dataset, models, protocols, seeds) + shown_variant_jobs(dataset, models, protocols, seeds)
 
 
 def variants(models: list[str], protocols: list[str], seeds: int) -> list[Job]:

@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 from experiment.arguments import Parser, number
 from foundation.atomic import write_atomic
-from leaderboard.ablations import form_jobs
+from leaderboard.ablations.variants import form_jobs
 from leaderboard.jobs import grid
 from model import MODELS
 from model.base import TwoTower

@@ -33,16 +33,18 @@ def end_record(record: dict) -> dict:
     return record | {"ended": _now()}
 
 
-def code_revision() -> dict:
-    """{"revision": of git, or None without it, "changed": whether files differ from that revision, or None}"""
-    revision = _git("rev-parse", "--short=12", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no") if revision else None
+def code_revision(checkout: Path = ROOT) -> dict:
+    """Of a checkout. {"revision": of git, or None without it, "changed": whether files differ from it, or None}"""
+    revision = _git(checkout, "rev-parse", "--short=12", "HEAD")
+    changes = _git(checkout, "status", "--porcelain", "--untracked-files=no") if revision else None
     return {"revision": revision or None, "changed": None if changes is None else bool(changes)}
 
 
-def _git(*words: str) -> str | None:
+def _git(checkout: Path, *words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            ["git", *words], cwd=checkout, capture_output=True, text=True, encoding="utf-8", check=False
+        )
     except OSError:  # no git here
         return None
     return done.stdout.strip() if done.returncode == 0 else None

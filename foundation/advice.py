@@ -24,5 +24,4 @@ def advice(error: BaseException, otherwise: str = "") -> str:
     >>> advice(OSError(errno.ENOSPC, "full")), advice(OSError("?"), "Try again.")
     ('Make room.', 'Try again.')
     """
-    number = error.errno if isinstance(error, OSError) else None
-    return otherwise if number is None else ADVICE.get(number, otherwise)
+    return ADVICE.get(getattr(error, "errno", None) or 0, otherwise)

@@ -8,8 +8,8 @@ if "deepctr_torch" not in sys.modules:  # whichever comes first on the path, thi
     _spec = importlib.util.spec_from_file_location(
         "deepctr_torch", Path(__file__).resolve().parent.parent / "deepctr_torch" / "__init__.py"
     )
-    if _spec is None or _spec.loader is None:
-        raise ModuleNotFoundError("The folder deepctr_torch of this repository is missing.", name="deepctr_torch")
+    assert _spec is not None
+    assert _spec.loader is not None  # of a file that ends in .py
     sys.modules["deepctr_torch"] = importlib.util.module_from_spec(_spec)
     try:
         _spec.loader.exec_module(sys.modules["deepctr_torch"])

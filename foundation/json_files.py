@@ -8,7 +8,7 @@ from typing import Any
 
 from foundation.errors import InputError
 
-KINDS = {dict: "object", list: "list"}
+KINDS: dict[type, str] = {dict: "object", list: "list"}
 
 
 def read_json(path: Path, kind: type = dict) -> Any:

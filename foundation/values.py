@@ -72,8 +72,8 @@ def whole(value: Any) -> int | None:
     if isinstance(value, (int, np.integer)):
         number = int(value)
     elif isinstance(value, (float, np.floating)):
-        kind = type(value) if isinstance(value, np.floating) else float
-        if not -exact_below(kind) < value < exact_below(kind) or value != np.floor(value):
+        limit = exact_below(type(value) if isinstance(value, np.floating) else float)
+        if not -limit < value < limit or value != np.floor(value):
             return None
         number = int(value)
     elif isinstance(value, Decimal) and value.is_finite() and abs(value) < 2**64 and value == int(value):
@@ -128,7 +128,7 @@ def as_count(name: str, value: Any, least: int | None = None) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or abs(int(value)) >= 2**31:
         raise InputError(f"{name} must be a whole number of less than 2**31. Received: {shown(value)}.")
     if least is not None:
-        at_least(name, value, least)
+        at_least(name, int(value), least)
     return int(value)
 
 

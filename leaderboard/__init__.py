@@ -1,4 +1,10 @@
 """Many runs, and what they say together: the insides of `benchmark.py`.
 
-Here: which runs there are and who runs them. `measures`: what else is measured. `report`: tables, sentences, pictures.
+Here: which runs there are, who runs them, their results and the pages that show these. A package each has a question:
+`grid` (which model is best), `ablations`, `recipes`, `tuning`, `audit` (what the leak is worth), `stages` (what a
+pre-ranker lets through), `speed`. `drawings`: how the two models work.
 """
+
+from training.pictures import import_matplotlib
+
+import_matplotlib()  # before a module of this package does, which would fail with some backends in the environment

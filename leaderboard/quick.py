@@ -10,13 +10,15 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiment.record import ROOT
 from experiment.script import Interrupted
 from foundation.errors import InputError
-from leaderboard.ablations import ABLATIONS, ablation_jobs
+from leaderboard.ablations.variants import ABLATIONS, ablation_jobs
+from leaderboard.audit.probes import AUDIT, write_audit
+from leaderboard.code_fingerprint import sources_sha256
 from leaderboard.jobs import Job, first_seeds, grid
-from leaderboard.measures.audit import AUDIT, write_audit
-from leaderboard.report.pages import write_report
-from leaderboard.runner import ROOT, Runner, sources_sha256
+from leaderboard.pages import write_report
+from leaderboard.runner import Runner
 from preprocessing.load import SYNTHETIC, load_movielens
 
 FOLDER = ROOT / "runs" / "quick"

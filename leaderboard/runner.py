@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
@@ -18,15 +17,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from experiment.record import ROOT, code_revision
+from experiment.record import ROOT
 from experiment.script import Interrupted
 from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from foundation.progress import progress_bar
 from foundation.run_files import HISTORY, committed, is_finished
-from leaderboard.filed import filed_result, finished_run
+from leaderboard import code_fingerprint
 from leaderboard.jobs import Job
-from leaderboard.statistics import load_runs
+from leaderboard.results import filed_result, finished_run, load_runs
 from leaderboard.time_left import TimeLeft, costs
 from preprocessing.load import SYNTHETIC
 from training.checkpoints import Checkpoints
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"  # tqdm's own rest takes all runs for alike
-TRAINED_BY = ("foundation", "preprocessing", "training", "model", "experiment")  # the code that a result depends on
 INTERRUPTED = (
     "Interrupted. What had finished is in {results}. The same command goes on, with each run that was under way from "
     "its last checkpoint, if it had one."
@@ -57,7 +55,7 @@ class Runner:
     runs: Path
     data_path: str | None
     workers: int = 1
-    code: dict[str, str] = field(default_factory=lambda: code_version())
+    code: dict[str, str] = field(default_factory=code_fingerprint.code_version)
     data_sha256: str | None = None
     _children: set[subprocess.Popen] = field(default_factory=set, compare=False, repr=False)
 
@@ -160,10 +158,11 @@ class Runner:
 
     def _require_same_sources(self) -> None:
         """Raises `InputError` if results of now would not be those of the code that they are said to be made with."""
-        if sources_sha256() != self.code["sources_sha256"]:
+        if code_fingerprint.sources_sha256() != self.code["sources_sha256"]:
             raise InputError(
-                f"The sources in {', '.join(TRAINED_BY)} have changed since this command started. Restore them and run "
-                "it again, or run it as they are now, with another --results for results of one version."
+                f"The sources in {', '.join(code_fingerprint.TRAINED_BY)} have changed since this command started. "
+                "Restore them and run it again, or run it as they are now, with another --results for results of one "
+                "version."
             )
 
     def _train(self, job: Job, out: Path) -> str:
@@ -192,6 +191,7 @@ class Runner:
         result |= {
             "variant": job.variant,
             "command": f"OMP_NUM_THREADS={result['threads']} {' '.join(job.command(None))}",
+            "arguments": job.command(None)[1:],
             "code": self.code,
             "history": pd.read_csv(committed(out, HISTORY)).round(6).to_dict("list"),
         }
@@ -213,15 +213,3 @@ def _said(status: int, stderr: str) -> str:
     if starts:
         return "\n".join(lines[starts[-1] :])
     return f"exit status {status}" + (f": {lines[-1]}" if lines else "")
-
-
-def code_version() -> dict[str, str]:
-    """The git revision, and a sha256 over the sources that training runs: equal sources give equal results."""
-    return {"revision": code_revision()["revision"] or "unknown", "sources_sha256": sources_sha256()}
-
-
-def sources_sha256() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for folder in TRAINED_BY for path in (ROOT / folder).rglob("*.py")):
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from foundation.errors import InputError
 from foundation.feature_columns import FeatureColumns
@@ -37,7 +38,7 @@ TOWERS: dict[str, dict] = {
 RANKING = TOWERS | {"movielens": TOWERS["movielens"] | {"dnn_use_bn": True}}
 
 
-def chosen(group: dict[str, dict], **settings) -> dict[str, dict]:
+def chosen(group: dict[str, dict], **settings: Any) -> dict[str, dict]:
     """A group's defaults with what a model's trials on MovieLens chose besides (`docs/tuning.md`)."""
     return group | {"movielens": group["movielens"] | settings}
 
@@ -217,7 +218,7 @@ def default_settings(name: str, dataset: str) -> dict:
     return TRAINING_DEFAULTS[dataset] | MODELS[name].defaults.get(dataset, {})
 
 
-def build_model(name: str, columns: FeatureColumns, **arguments) -> CTRModel:
+def build_model(name: str, columns: FeatureColumns, **arguments: Any) -> CTRModel:
     """The model with its constructor's first arguments filled in: two sides, or linear and dnn columns.
 
     A model with `user_static` and `item_static` gets those of the data set, unless they are given or do nothing.

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any, ClassVar
 
-from model.effects import Idle, check_arguments, constructor_defaults, effective
-from model.signature import ConstructorSignature
+from model.effects import Idle, check_arguments, effective
+from model.signature import ConstructorSignature, accepted
 
 
 class Constructed(ABC):
@@ -60,8 +60,8 @@ def _remembering(init: Callable[..., None]) -> Callable[..., None]:
         model_class = type(self)
         unknown = [] if takes_any else [name for name in kwargs if name not in names]
         if unknown:
-            known = sorted(constructor_defaults(model_class).keys() - model_class.without_effect.keys())
-            raise TypeError(f"{model_class.__name__} has no argument {', '.join(unknown)}. Known: {', '.join(known)}.")
+            known = ", ".join(accepted(model_class))
+            raise TypeError(f"{model_class.__name__} has no argument {', '.join(unknown)}. Known: {known}.")
         if "arguments" not in vars(self):
             self.arguments = _bound(model_class, args, kwargs)
             check_arguments(model_class, self.arguments)

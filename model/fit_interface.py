@@ -70,7 +70,8 @@ class FitInterface(Constructed, nn.Module, Trainable):
         *,
         embedding_optimizer: str | None = None,
     ) -> None:
-        """Chooses optimiser, loss and metrics.
+        """Chooses optimiser, loss and metrics, as in deepctr-torch. It hides torch's `nn.Module.compile`, another thing
+        by the same name: `torch.compile(model)` does what that does.
 
         optimizer: adam, adagrad, rmsprop or sgd, or an instance over the model's parameters; either way l2 is part of
             what is minimised.

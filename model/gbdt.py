@@ -154,7 +154,7 @@ class GBDT(CTRModel):
             **self.tree,
         )
         held_out = dict(zip(("X_val", "y_val", "sample_weight_val"), rows["val_"], strict=True)) if early else {}
-        return Forest.of(grower.fit(*rows[""], **held_out))
+        return Forest.from_sklearn(grower.fit(*rows[""], **held_out))
 
     def _replay(
         self,

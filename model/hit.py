@@ -140,7 +140,7 @@ def HitTower(
     item_dnn_feature_columns: list[Column],
     user_input_for_recon: list[Column],
     item_input_for_recon: list[Column],
-    **published,
+    **published: Any,
 ) -> HIT:
     """HIT by the keywords of its release (`published.hit_tower`)."""
     sides = (user_dnn_feature_columns, item_dnn_feature_columns)

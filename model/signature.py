@@ -64,7 +64,7 @@ def keyword_parameters(model_class: type[Constructed]) -> Mapping[str, Parameter
     """The keyword arguments of a constructor by name, its own first, each as the nearest class declares it."""
     found: dict[str, Parameter] = {}
     for each in model_class.__mro__:
-        if issubclass(each, nn.Module) and each is not nn.Module:
+        if issubclass(each, nn.Module):
             for entry in _parameters(each):
                 if entry.kind is entry.KEYWORD_ONLY:
                     found.setdefault(entry.name, entry)
@@ -72,11 +72,25 @@ def keyword_parameters(model_class: type[Constructed]) -> Mapping[str, Parameter
 
 
 @functools.cache
+def accepted(model_class: type[Constructed]) -> list[str]:
+    """Names of the keyword arguments that a constructor takes: all up to the class that hands no others on, without
+    those of parts that the model lacks.
+    """
+    names: set[str] = set()
+    for each in model_class.__mro__:
+        parameters = _parameters(each)
+        names |= {entry.name for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
+        if all(entry.kind is not entry.VAR_KEYWORD for entry in parameters):
+            break
+    return sorted(names - model_class.without_effect.keys())
+
+
+@functools.cache
 def signature_of(model_class: type[Constructed]) -> Signature:
-    """The constructor's signature with all keyword arguments that the model takes, but for those of parts it lacks."""
+    """The constructor's signature with all keyword arguments that the model takes."""
     first = [each for each in _parameters(model_class)[1:] if each.kind not in (each.KEYWORD_ONLY, each.VAR_KEYWORD)]
-    lacking = model_class.without_effect.keys()
-    named = [entry for name, entry in keyword_parameters(model_class).items() if name not in lacking]
+    names = accepted(model_class)
+    named = [entry for name, entry in keyword_parameters(model_class).items() if name in names]
     return Signature([*first, *named])
 
 

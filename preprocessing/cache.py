@@ -84,21 +84,25 @@ def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
             frames = {name: pd.read_parquet(files[f"{name}.parquet"]) for name in content["frames"]}
     except UNUSABLE:
         return None
+
+    def lists(kind: str) -> dict[str, Ragged]:
+        places = {name: f"{kind}-{name}" for name in content[kind]}
+        return {name: Ragged(frames[place]["value"].to_numpy(), arrays[place]) for name, place in places.items()}
+
     return RawData(
         name=content["name"],
         fingerprint=identity["fingerprint"],
         schema=schema,
         users=frames["users"],
         items=frames["items"],
-        **{name: arrays[name] for name in ROWS if name in arrays},
+        user=arrays["user"],
+        item=arrays["item"],
+        label=arrays["label"],
+        timestamp=arrays["timestamp"],
+        best_score=arrays.get("best_score"),
         interactions={name: _interaction(name, arrays, frames) for name in content["interactions"]},
-        **{
-            kind: {
-                name: Ragged(frames[f"{kind}-{name}"]["value"].to_numpy(), arrays[f"{kind}-{name}"])
-                for name in content[kind]
-            }
-            for kind in ("user_lists", "item_lists")
-        },
+        user_lists=lists("user_lists"),
+        item_lists=lists("item_lists"),
         counts=tuple(RowCount(**{**entry, "notes": tuple(entry["notes"])}) for entry in content["counts"]),
     )
 

@@ -29,7 +29,7 @@ class Encoder:
     def encode(
         self, columns: Mapping[str, np.ndarray | pd.Series], lists: Mapping[str, Ragged], weight: np.ndarray
     ) -> FeatureTable:
-        """Those columns and lists that are features.
+        """Encodes those columns and lists that are features.
 
         weight: (rows,) how many of the interactions that encodings are fitted on each row takes part in.
         """
@@ -48,7 +48,7 @@ class Encoder:
         return table
 
     def encoding(self, mean_label: float) -> DataEncoding:
-        """Of everything that was encoded, or the known one. mean_label: of the training rows."""
+        """How everything was encoded so far, or the known encoding. mean_label: of the training rows."""
         return self.known or DataEncoding(self.schema, self.vocabularies, self.scalers, mean_label)
 
     def _scaler(self, name: str, values: np.ndarray, weight: np.ndarray) -> MinMaxScaler:

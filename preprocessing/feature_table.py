@@ -26,9 +26,10 @@ class FeatureTable:
         >>> FeatureTable({"age": torch.tensor([0.5, 1.0])})
         FeatureTable: 2 rows of age
         """
-        columns = [*self.values.values(), *self.lists.values()]
-        rows = f"{len(columns[0]):,} rows of {some([*self.values, *self.lists])}" if columns else "no features"
-        return f"FeatureTable: {rows}"
+        columns: dict[str, Tensor | Lists] = {**self.values, **self.lists}
+        if not columns:
+            return "FeatureTable without features"
+        return f"FeatureTable: {len(next(iter(columns.values()))):,} rows of {some(columns)}"
 
     def __contains__(self, name: str) -> bool:
         return name in self.values or name in self.lists

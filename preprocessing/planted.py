@@ -13,6 +13,12 @@ from preprocessing.files import map_array, open_regular
 PLANTED = "planted_probability.npy"
 
 
+def planted_beside(folder: Path) -> list[Path]:
+    """The file of probabilities in a folder, if there is one."""
+    place = folder / PLANTED
+    return [place] if place.is_file() else []
+
+
 def read_planted(path: Path, rows: int) -> np.ndarray:
     """(rows,) float32, mapped from the file. Raises `InputError` if it does not belong to so many rows."""
     with open_regular(path) as file:

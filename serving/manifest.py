@@ -23,8 +23,7 @@ from foundation.advice import advice
 from foundation.atomic import remove_left_behind, write_atomic
 from foundation.errors import InputError
 from foundation.locks import locked
-from foundation.run_files import CONFIG, WEIGHTS
-from foundation.run_files import signature as signature_of
+from foundation.run_files import CONFIG, WEIGHTS, version
 from foundation.sealed import read_sealed, seal
 from training import model_files
 
@@ -80,7 +79,7 @@ def model_checksum(run: Path) -> str:
 
 def model_signature(run: Path) -> list[tuple]:
     """Differs after every training that replaces the model: its files are new ones each time."""
-    return signature_of(run, [CONFIG, WEIGHTS])
+    return version(run, [CONFIG, WEIGHTS])
 
 
 def signature(run: Path) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Runs made by hand, for what tables and sentences say of them."""
+"""Runs made by hand, for what tables say of them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,3 @@ def runs(protocol: str = "holdout", variant: str = "", validation: dict | None =
 
 def five(mean: float, spread=SPREAD) -> list[float]:
     return [mean + part for part in spread]
-
-
-def audit_entry(protocol: str, membership: float) -> dict:
-    """One of `audit.json`. membership: AUC of the probe for the item in the history."""
-    return {
-        "protocol": protocol,
-        "seed": 0,
-        "test_auc": {"two_statistics": 0.88, "membership": membership, "both": 0.9},
-    }

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -106,10 +107,11 @@ class _DamagedError(Exception):
 class _HashedFile:
     """What `torch.save` writes to. Keeps the error of a failed write, which torch would replace by one of its own."""
 
-    def __init__(self, file):
-        self.file, self.hash, self.error = file, hashlib.sha256(), None
+    def __init__(self, file: IO[bytes]):
+        self.file, self.hash = file, hashlib.sha256()
+        self.error: OSError | None = None
 
-    def write(self, data) -> int:
+    def write(self, data: bytes) -> int:
         try:
             written = self.file.write(data)
         except OSError as error:
@@ -177,7 +179,7 @@ def _require_finite(state: TrainingState) -> None:
             )
 
 
-def differences(old: dict, new: dict, prefix: str = ""):
+def differences(old: dict, new: dict, prefix: str = "") -> Iterator[str]:
     """Yields "name: old value, now new value" for each setting that is not the same."""
     for key in {**old, **new}:
         before, now = old.get(key), new.get(key)

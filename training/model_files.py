@@ -30,7 +30,7 @@ from foundation.run_files import (
     HISTORY,
     RESULT,
     WEIGHTS,
-    WEIGHTS_DIGEST,
+    WEIGHTS_SHA256,
     committed,
     read_config,
     unchanged,
@@ -108,7 +108,7 @@ def of_a_result(folder: Path) -> list[str]:
 
 def model_files(model: OnDisk, extra: dict) -> dict[str, bytes]:
     """What `save_model` writes: name -> content. Raises `InputError` for a model that cannot be saved."""
-    taken = [name for name in ("sha256", "class", "arguments", WEIGHTS_DIGEST) if name in extra]
+    taken = [name for name in ("sha256", "class", "arguments", WEIGHTS_SHA256) if name in extra]
     if taken:
         raise InputError(f"`extra` cannot hold {', '.join(taken)}, which {CONFIG} has of the model itself. Rename it.")
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -123,7 +123,7 @@ def model_files(model: OnDisk, extra: dict) -> dict[str, bytes]:
         "class": type(model).__name__,
         "arguments": _to_json(model.arguments),
         **extra,
-        WEIGHTS_DIGEST: hashlib.sha256(content).hexdigest(),
+        WEIGHTS_SHA256: hashlib.sha256(content).hexdigest(),
     }
     try:
         text = seal(config, default=_plain_number)
@@ -181,7 +181,7 @@ def _weights(folder: Path, config: dict) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise _unusable(folder, f"{error.strerror}.") from None
-    if digest.hexdigest() != config[WEIGHTS_DIGEST]:
+    if digest.hexdigest() != config[WEIGHTS_SHA256]:
         raise _unusable(folder, f"their checksum is not the one in {CONFIG}. They are damaged, or of another model.")
 
 
@@ -192,7 +192,7 @@ def _unusable(folder: Path, reason: str) -> InputError:
 def _to_json(arguments: dict) -> dict:
     """Without `gpus`, which says where a model was trained: loaded, it is where `device` says."""
 
-    def convert(value):
+    def convert(value: Any) -> Any:
         if (
             isinstance(value, (list, tuple))
             and value
@@ -216,14 +216,14 @@ def _class_name(value: type) -> str:
     return f"torch.nn.{value.__name__}"
 
 
-def _plain_number(value):
+def _plain_number(value: object) -> int | float | bool:
     """A numpy number as Python's, such as `vocabulary_size=data[name].max() + 1`."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be saved in {CONFIG}")
 
 
-def _from_json(value):
+def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and "feature_columns" in value:
         return columns_from_json(value["feature_columns"])
     return tuple(value) if isinstance(value, list) else value

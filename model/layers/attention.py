@@ -78,4 +78,4 @@ class InteractingLayer(nn.Module):
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
         weights = short_softmax(query @ key.transpose(2, 3), dim=3)  # (B, heads, F, F)
         joined = (weights @ value).transpose(1, 2).flatten(2)  # (B, F, D)
-        return torch.relu(sum(residual, joined))
+        return torch.relu(joined + residual[0] if residual else joined)

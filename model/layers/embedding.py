@@ -56,7 +56,7 @@ class FeatureEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std), requires_grad=bool(rows > 0))
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
-        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`layers/tables.py`)
+        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`set_row_gradients`)
 
     @property
     def num_fields(self) -> int:
@@ -102,12 +102,11 @@ def dense_features(columns: Sequence[DenseFeat], features: Features, fields: Ten
     return torch.cat([values_of(features, column.name).reshape(rows, -1) for column in columns], dim=1)
 
 
-def flatten(fields: Tensor, dense: Tensor) -> Tensor:
-    """fields (B, F, D), or flattened already, dense (B, dense) -> (B, F * D + dense)"""
-    return join([fields.flatten(1), dense])
+def flatten(*parts: Tensor) -> Tensor:
+    """Fields (B, F, D), dense features (B, dense), ... -> all numbers of a row side by side, (B, F * D + dense + ...)
 
-
-def join(parts: list[Tensor]) -> Tensor:
-    """Tensors (B, n_i) side by side; no copy where only one has columns."""
-    filled = [part for part in parts if part.shape[1]]
-    return filled[0] if len(filled) == 1 else torch.cat(filled or parts, dim=1)
+    No copy where only one of them has numbers.
+    """
+    flat = [part.flatten(1) for part in parts]
+    filled = [part for part in flat if part.shape[1]]
+    return filled[0] if len(filled) == 1 else torch.cat(filled or flat, dim=1)

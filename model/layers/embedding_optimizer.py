@@ -25,7 +25,7 @@ def table_size(model: nn.Module) -> int:
     return sum(module.weight.numel() for module in tables_of(model))
 
 
-def choose_embedding_optimizer(model: nn.Module, asked: str | None, optimizer) -> str | None:
+def choose_embedding_optimizer(model: nn.Module, asked: str | None, optimizer: object) -> str | None:
     """ "dense" or "rowwise": what is asked for, else by the size of the tables and by what the optimiser can do.
 
     None for a model without tables.

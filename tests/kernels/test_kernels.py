@@ -135,6 +135,7 @@ CASES = [
     Case("MaxSim of no rows", MAX_SIM, [(0, 2, 4), (0, 3, 4)], max_sim),
     Case("InfoNCE", "info_nce:plain_info_nce", [(3, 5), (4, 5)], contrast),
     *(Case(f"softmax along {dim}", SOFTMAX, [(3, 2, 5)], lambda x, dim=dim: short_softmax(x, dim)) for dim in range(3)),
+    Case("softmax of large scores", SOFTMAX, [(3, 4)], lambda x: short_softmax(x + 1000, 1)),  # exp(1000) is infinite
     Case("softmax of no rows", SOFTMAX, [(0, 4)], lambda x: short_softmax(x, 1)),
     Case("summed rows", "row_optimizers:plain_summed_rows", [(4, 3)], sums, **ROWS),
     Case("Adam by row", "row_optimizers:RowAdam.plain_update", [(6, 3)], descend(RowAdam), **ROWS),

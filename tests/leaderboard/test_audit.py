@@ -12,9 +12,9 @@ from helpers import random_raw
 
 from experiment.script import Interrupted
 from foundation.errors import InputError
-from leaderboard.measures import audit as audit_module
-from leaderboard.measures.audit import _auc, audit, membership, write_audit
-from leaderboard.measures.entries import read_entries
+from leaderboard.audit import probes as audit_module
+from leaderboard.audit.probes import _auc, audit, membership, write_audit
+from leaderboard.json_entries import read_entries
 from preprocessing.dataset import Dataset
 from preprocessing.protocol import PROTOCOLS
 

@@ -10,9 +10,9 @@ from script_helpers import assert_short_error, script, write_movielens
 
 import benchmark
 from benchmark import changed, chosen, here, main, variants
+from experiment.record import ROOT
 from leaderboard.jobs import FIRST_SEED
 from leaderboard.quick import Quick
-from leaderboard.runner import ROOT
 from model import MODELS, find_model
 from preprocessing.protocol import PROTOCOLS
 
@@ -108,7 +108,7 @@ def test_everything_is_grid_and_variants_then_audit_stages_and_report(elsewhere,
     assert script(main, *own, "--results", "r") == 0
     assert len(list((elsewhere / "r").rglob("seed*.json"))) == 2
     report = (elsewhere / "r" / "README.md").read_text()
-    for heading in ("## `holdout`", "## What the label leak is worth", "## What pre-ranking is for"):
+    for heading in ("## leaderboard holdout", "## audit", "## survivors holdout"):
         assert heading in report
     assert "survivors-dark.png" in capsys.readouterr().out
 

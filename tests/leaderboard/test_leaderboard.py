@@ -15,16 +15,19 @@ from scipy import stats
 
 from benchmarks.latency import SHAPES
 from experiment.options import parse_options
-from leaderboard.ablations import ABLATIONS, Ablation, ablation_jobs, form_jobs
-from leaderboard.families import ENTRANTS, FORMS, title
+from leaderboard.ablations.tables import ablation_table, label
+from leaderboard.ablations.variants import ABLATIONS, Ablation, ablation_jobs, shown_variant_jobs
+from leaderboard.audit.tables import explained_table, probes_table
+from leaderboard.entrants import ENTRANTS, SHOWN_VARIANTS, title
+from leaderboard.estimates import Estimate, compare, paired_p_value, relative_improvement
+from leaderboard.grid.tables import leaderboard_table, overview_table
 from leaderboard.jobs import SCRIPTS, Job, grid
-from leaderboard.recipes import recipe_jobs
-from leaderboard.report import ablation_tables, audit_tables, tables
-from leaderboard.report.figures.pictures import pictures_of
-from leaderboard.report.pages import Results, filled, full_report
-from leaderboard.report.speed import Speeds
+from leaderboard.pages import Results, filled, plain_report
+from leaderboard.prose import Numbers
+from leaderboard.recipes.recipes import recipe_jobs
+from leaderboard.results import load_runs
 from leaderboard.settings import arguments_of
-from leaderboard.statistics import Estimate, compare, load_runs, paired_p_value, relative_improvement
+from leaderboard.speed.speeds import Speeds
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
 from preprocessing.protocol import PROTOCOLS
@@ -53,20 +56,20 @@ class TestAblations:
         columns = Dataset.build(random_raw(), "holdout", 1).feature_columns(4, history=MODELS[job.model].history)
         build_model(job.model, columns, **changed.model_arguments)
 
-    def test_forms_are_the_ablations_runs_with_one_head(self):
-        forms = form_jobs("movielens", ["dssm", "hit", "int_tower"], ["temporal", "holdout"], 2)
+    def test_shown_variants_are_the_ablations_runs_with_one_head(self):
+        forms = shown_variant_jobs("movielens", ["dssm", "hit", "int_tower"], ["temporal", "holdout"], 2)
         assert {(job.model, job.variant, job.arguments) for job in forms} == {
             ("int_tower", "heads_1", ("--set", "user_head=1", "--set", "item_head=1")),
             ("hit", "heads_1", ("--set", "num_heads=1")),
         }
         assert len({job.place for job in forms}) == len(forms) == 8
         assert set(forms) <= set(ablation_jobs("movielens", ["temporal", "holdout"], 2, ABLATIONS))
-        assert form_jobs("movielens", ["dssm"], ["holdout"], 2) == []
+        assert shown_variant_jobs("movielens", ["dssm"], ["holdout"], 2) == []
 
-    @pytest.mark.parametrize("form", FORMS)
-    def test_forms_are_timed_with_the_settings_that_are_trained(self, form):
-        model, settings = SHAPES[form]
-        (job,) = form_jobs("movielens", [model], ["holdout"], 1)
+    @pytest.mark.parametrize("name", SHOWN_VARIANTS)
+    def test_shown_variants_are_timed_with_the_settings_that_are_trained(self, name):
+        model, settings = SHAPES[name]
+        (job,) = shown_variant_jobs("movielens", [model], ["holdout"], 1)
         assert arguments_of(settings) == job.arguments
 
     def test_jobs_run_the_script_of_the_data_set(self):
@@ -82,7 +85,7 @@ def table(**aucs) -> pd.DataFrame:
 
 class TestStatistics:
     def test_interval_by_hand(self):
-        estimate = Estimate.of([0.1, 0.3])  # s = 0.1414, t(0.975, 1) = 12.706, 12.706 * 0.1
+        estimate = Estimate.from_values([0.1, 0.3])  # s = 0.1414, t(0.975, 1) = 12.706, 12.706 * 0.1
         assert estimate.mean == pytest.approx(0.2)
         assert estimate.half_width == pytest.approx(1.2706, abs=1e-4)
 
@@ -101,7 +104,7 @@ class TestStatistics:
         assert paired_p_value(np.zeros(3)) == 1.0
 
     def test_a_single_seed_has_no_interval_and_no_clear_difference(self):
-        assert math.isnan(Estimate.of([0.9]).half_width)
+        assert math.isnan(Estimate.from_values([0.9]).half_width)
         assert not compare(table(a=[0.9], b=[0.5]), "a", "b").is_clear
 
     def test_pairing_removes_what_the_seeds_have_in_common(self):
@@ -109,7 +112,7 @@ class TestStatistics:
         difference = compare(runs, "a", "b")
         assert difference.estimate.mean == pytest.approx(0.01)
         assert difference.is_clear
-        assert Estimate.of([0.80, 0.90, 0.70]).half_width > 0.1
+        assert Estimate.from_values([0.80, 0.90, 0.70]).half_width > 0.1
 
     def test_a_difference_within_the_noise_is_not_clear(self):
         assert not compare(table(a=[0.80, 0.90, 0.70], b=[0.90, 0.70, 0.79]), "a", "b").is_clear
@@ -163,7 +166,9 @@ class TestStatistics:
 def many_runs() -> pd.DataFrame:
     """Three seeds of every entrant under every protocol, and two of every ablation under `holdout`."""
     every = "movielens", list(MODELS), list(PROTOCOLS), 3
-    jobs = dict.fromkeys(grid(*every) + form_jobs(*every) + ablation_jobs("movielens", ["holdout"], 2, ABLATIONS))
+    jobs = dict.fromkeys(
+        grid(*every) + shown_variant_jobs(*every) + ablation_jobs("movielens", ["holdout"], 2, ABLATIONS)
+    )
     return pd.DataFrame(
         {
             **{name: getattr(job, name) for name in ("protocol", "model", "seed", "variant")},
@@ -193,30 +198,30 @@ class TestTablesByHand:
         # RelaImpr .42 / .37 - 1; IntTower's paper has .8974, DSSM's .8697.
         runs = one_seed(("dssm", "", 0.87), ("int_tower", "", 0.92), ("int_tower", "no_cir", 0.99))
         runs = pd.concat([runs, one_seed(("int_tower", "heads_1", 0.87))])
-        assert tables.leaderboard(runs, "published", "ml-1m").splitlines()[2:] == [
-            "| IntTower | two towers | .9200 | .3000 | .7000 | +13.5 % | .8974 (+.0226) | 1.23 M | 10 |",
-            "| DSSM | two towers | .8700 | .3000 | .7000 | +0.0 % | .8697 (+.0003) | 1.23 M | 10 |",
-            "| IntTower (1 head) | two towers | .8700 | .3000 | .7000 | +0.0 % |  | 1.23 M | 10 |",
+        assert leaderboard_table(runs, "published", "ml-1m").splitlines()[2:] == [
+            "| IntTower | two towers | 0.9200 | 0.3000 | 0.7000 | +13.5 % | 0.8974 (+0.0226) | 1.23 M | 10 |",
+            "| DSSM | two towers | 0.8700 | 0.3000 | 0.7000 | +0.0 % | 0.8697 (+0.0003) | 1.23 M | 10 |",
+            "| IntTower (1 head) | two towers | 0.8700 | 0.3000 | 0.7000 | +0.0 % |  | 1.23 M | 10 |",
         ]
 
     def test_a_baseline_that_ranks_at_random_has_no_share_and_is_none(self):
         runs = one_seed(("dssm", "", 0.5), ("hit", "", 0.95))
-        assert tables.leaderboard(runs, "published", "ml-1m").count(" % |") == 0
+        assert leaderboard_table(runs, "published", "ml-1m").count(" % |") == 0
         entry = {
             "protocol": "published",
             "seed": 1023,
             "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0},
         }
-        assert audit_tables.probes_table([entry], runs).splitlines()[2:] == [
-            "| `published` | .8750 | 1.0000 | .5000 | .9500 (83%) |"
+        assert probes_table([entry], runs).splitlines()[2:] == [
+            "| `published` | 0.8750 | 1.0000 | 0.5000 | 0.9500 (83%) |"
         ]
 
     def test_ablation(self):
         ablation = Ablation("t", "q", "hit", {"no_target": {}, "heads_6": {}})
         runs = one_seed(("hit", "", 0.9), ("hit", "no_target", 0.88), ("dssm", "", 0.5))
-        assert ablation_tables.table(runs, ablation, ["published"]).splitlines()[2:] == [
-            "| the defaults | .9000 |  |",
-            "| no target generators | .8800 | -.0200 |",
+        assert ablation_table(runs, ablation).splitlines()[2:] == [
+            "| the defaults | 0.9000 |  |",
+            "| no target generators | 0.8800 | -0.0200 |",
             "| heads 6 |  |  |",
         ]
 
@@ -226,8 +231,8 @@ class TestTablesByHand:
             "seed": 1023,
             "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0},
         }
-        assert audit_tables.probes_table([entry], one_seed(("hit", "", 0.95))).splitlines()[2:] == [
-            "| `published` | .8750 | 1.0000 | .9500 (83%) |"  # .375 / .45
+        assert probes_table([entry], one_seed(("hit", "", 0.95))).splitlines()[2:] == [
+            "| `published` | 0.8750 | 1.0000 | 0.9500 (83%) |"  # 0.375 / .45
         ]
 
     def test_audit_of_several_seeds_is_their_mean(self):
@@ -235,8 +240,8 @@ class TestTablesByHand:
             {"protocol": "published", "seed": seed, "test_auc": {"two_statistics": auc, "membership": 1.0}}
             for seed, auc in enumerate((0.86, 0.87, 0.88), 1023)  # s = .01, half-width 4.303 s / sqrt(3)
         ]
-        assert audit_tables.probes_table(entries, one_seed(("hit", "", 0.5))).splitlines()[2:] == [
-            "| `published` | .8700 ± .0248 | 1.0000 | .5000 |"  # no seed changes the 1; no share of no AUC above .5
+        assert probes_table(entries, one_seed(("hit", "", 0.5))).splitlines()[2:] == [
+            "| `published` | 0.8700 ± 0.0248 | 1.0000 | 0.5000 |"  # no seed changes the 1; no share of no AUC above .5
         ]
 
     def test_how_much_of_every_model_the_statistics_reach_over_the_seeds_that_both_have(self):
@@ -246,88 +251,90 @@ class TestTablesByHand:
         ]
         scores = (("hit", 1023, 0.95), ("hit", 1024, 0.95), ("dssm", 1024, 0.88), ("dssm", 7, 0.6), ("lr", 1023, 0.5))
         runs = pd.DataFrame(scores, columns=["model", "seed", "auc"]).assign(protocol="published", variant="")
-        # .36 / .45 = .8, .38 / .45 = .8444; t(.975, 1) = 12.706 times s / sqrt(2) = .0222
-        assert audit_tables.explained_table(entries, runs).splitlines() == [
+        # .36 / .45 = .8, .38 / .45 = .8444; t(.975, 1) = 12.706 times s / sqrt(2) = 0.0222
+        assert explained_table(entries, runs).splitlines() == [
             "| model | `published` |",
             "| --- | --: |",
             "| DSSM | 100.0 % |",
             "| HIT | 82.2 ± 28.2 % |",
         ]
-        assert audit_tables.explained_table(entries, runs.assign(protocol="holdout")) == ""
+        assert explained_table(entries, runs.assign(protocol="holdout")) == ""
 
 
 class TestReport:
     def test_every_entrant_is_listed_under_every_protocol(self, many_runs):
         for protocol in PROTOCOLS:
-            lines = tables.leaderboard(many_runs, protocol, "ml-1m").splitlines()
+            lines = leaderboard_table(many_runs, protocol, "ml-1m").splitlines()
             assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == set(map(title, ENTRANTS))
 
     def test_best_model_comes_first(self, many_runs):
-        lines = tables.leaderboard(many_runs, "holdout", "ml-1m").splitlines()[2:]
+        lines = leaderboard_table(many_runs, "holdout", "ml-1m").splitlines()[2:]
         aucs = [line.split(" | ")[2] for line in lines]
         assert aucs == sorted(aucs, reverse=True)
 
     def test_the_paper_is_compared_under_its_own_protocol_alone(self, many_runs):
-        published, honest = (tables.leaderboard(many_runs, name, "ml-1m") for name in ("published", "holdout"))
+        published, honest = (leaderboard_table(many_runs, name, "ml-1m") for name in ("published", "holdout"))
         assert "paper" not in honest
         place = published.splitlines()[0].split(" | ").index("paper's AUC (difference)")
         assert sum(line.split(" | ")[place] != "" for line in published.splitlines()[2:]) == 12  # all but GBDT
 
     def test_seeds_are_counted_where_models_differ_in_them(self, many_runs):
-        assert "seeds" not in tables.leaderboard(many_runs, "holdout", "ml-1m")
-        assert "seeds" in tables.leaderboard(many_runs.drop(index=0), many_runs["protocol"][0], "ml-1m")
+        assert "seeds" not in leaderboard_table(many_runs, "holdout", "ml-1m")
+        assert "seeds" in leaderboard_table(many_runs.drop(index=0), many_runs["protocol"][0], "ml-1m")
 
     def test_generated_data_are_called_that(self, many_runs):
-        report = full_report(Results("synthetic-movielens", many_runs.assign(best_possible_auc=0.91)))
+        report = plain_report(Results("synthetic-movielens", many_runs.assign(best_possible_auc=0.91)), "figure")
         assert "say nothing about MovieLens" in report
-        assert "planted probabilities reaches AUC .9100" in report
+        assert "planted probabilities reaches AUC 0.9100" in report
         assert "paper's AUC" not in report
-        real = full_report(Results("ml-1m", many_runs))
+        real = plain_report(Results("ml-1m", many_runs), "figure")
         assert "paper's AUC" in real
         for word in ("say nothing about", "planted"):
             assert word not in real
 
     def test_data_without_a_paper_have_no_column_for_it(self, many_runs):
-        assert "paper" not in tables.leaderboard(many_runs, "published", "synthetic-movielens")
-        assert "paper" not in tables.overview(many_runs, "synthetic-movielens")
+        assert "paper" not in leaderboard_table(many_runs, "published", "synthetic-movielens")
+        assert "paper" not in overview_table(many_runs, "synthetic-movielens")
 
     def test_serving_costs_stand_beside_the_models_that_were_measured(self, many_runs):
         speeds = Speeds(10_000, 1, {"hit": 1293}, {"hit": 0.0911}, {"hit": 0.6, "dcn": 91.37})
-        lines = tables.leaderboard(many_runs, "holdout", "ml-1m", speeds).splitlines()
+        lines = leaderboard_table(many_runs, "holdout", "ml-1m", speeds).splitlines()
         cells = {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")[-2:] for line in lines}
         assert cells["HIT"] == ["1,293", "0.091 / 0.60"]
         assert cells["DCN"] == ["", "- / 91"]
         assert cells["LR"] == ["", ""]
-        assert "bytes" not in tables.leaderboard(many_runs, "holdout", "ml-1m")
+        assert "bytes" not in leaderboard_table(many_runs, "holdout", "ml-1m")
 
     def test_models_without_runs_are_left_out(self, many_runs):
-        assert "DAT" not in tables.overview(many_runs[many_runs["model"] != "dat"], "ml-1m")
+        assert "DAT" not in overview_table(many_runs[many_runs["model"] != "dat"], "ml-1m")
 
     def test_ablations_show_every_variant_beside_the_defaults(self, many_runs):
-        report = full_report(Results("ml-1m", many_runs))
+        tables = Results("ml-1m", many_runs).tables()
         for ablation in ABLATIONS:
-            assert f"## {ablation.title}" in report
-            assert ablation.question in report
             for variant in ablation.variants:
-                assert f"| {ablation_tables.label(variant)} |" in report
+                assert f"| {label(variant)} |" in tables[f"ablation {ablation.title}"]
 
     def test_pictures_are_referred_to_where_they_lie(self, many_runs):
-        report = full_report(Results("ml-1m", many_runs), "elsewhere")
-        shown = set(re.findall(r'"elsewhere/(\S+?\.png)"', report))
-        drawn = pictures_of(many_runs, "ml-1m", [], Speeds())
-        assert shown == {f"{name}-{theme}.png" for name in ("ablations", "heads") for theme in ("light", "dark")}
-        assert {"ablations", "heads"} <= set(drawn)
+        results = Results("ml-1m", many_runs)
+        shown = set(re.findall(r'"elsewhere/(\S+?\.png)"', plain_report(results, "elsewhere")))
+        assert shown == {f"{name}-{theme}.png" for name in results.pictures() for theme in ("light", "dark")}
+        assert {"ablations", "heads"} <= set(results.pictures())
 
     def test_results_of_several_versions_of_the_code_are_called_that(self, many_runs):
-        assert "of one version" in full_report(Results("ml-1m", many_runs))
         mixed = many_runs.assign(sources=["x"] * 5 + ["y"] * (len(many_runs) - 5))
-        assert "of 2 versions" in full_report(Results("ml-1m", mixed))
+        proof = {"before": {"names": ["x"]}, "after": {"names": ["y"]}}
+        for runs, links, said in (
+            (many_runs, [], "of one version"),
+            (mixed, [], "of 2 versions"),
+            (mixed, [proof], "of one version"),
+        ):
+            assert said in Results("ml-1m", runs, links=links).tables()["provenance"]
 
     @pytest.mark.parametrize("old", ["old\n", ""])
     def test_text_outside_the_markers_stays(self, many_runs, old):
         text = f"before\n<!-- results -->\n{old}<!-- /results -->\nafter"
         results = Results("ml-1m", many_runs)
-        new = filled(text, results)
+        new = filled(text, results.tables(), Numbers(results))
         assert new.startswith("before\n<!-- results -->\n|")
         assert new.endswith("|\n<!-- /results -->\nafter")
-        assert filled(new, results) == new
+        assert filled(new, results.tables(), Numbers(results)) == new

@@ -13,9 +13,10 @@ from sealed_helpers import change_sealed
 from experiment.options import parse_options
 from experiment.script import Interrupted
 from foundation.errors import InputError
+from leaderboard import code_fingerprint
 from leaderboard import runner as runner_module
+from leaderboard.code_fingerprint import code_version
 from leaderboard.jobs import SCRIPTS
-from leaderboard.runner import code_version
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ class TestRunner:
         runner, jobs, calls = bench
         runner.run(jobs, quiet=True)
         runner.result_path(jobs[0]).unlink()
-        monkeypatch.setattr(runner_module, "sources_sha256", lambda: "f" * 64)
+        monkeypatch.setattr(code_fingerprint, "sources_sha256", lambda: "f" * 64)
         replace(runner, code=code_version()).run(jobs, quiet=True)
         assert len(calls()) == len(jobs) + 1
 
@@ -155,7 +156,7 @@ class TestOtherSources:
 
     def test_nothing_starts_with_them(self, bench, monkeypatch):
         runner, jobs, calls = bench
-        monkeypatch.setattr(runner_module, "sources_sha256", lambda: "f" * 64)
+        monkeypatch.setattr(code_fingerprint, "sources_sha256", lambda: "f" * 64)
         with pytest.raises(InputError, match=r"(?s)4 of 4 runs failed.*have changed since this command started"):
             runner.run(jobs, quiet=True)
         assert calls() == []
@@ -163,7 +164,7 @@ class TestOtherSources:
     def test_a_run_under_which_they_changed_is_set_aside_and_trained_again(self, bench, monkeypatch):
         runner, jobs, calls = bench
         before = runner.code["sources_sha256"]
-        monkeypatch.setattr(runner_module, "sources_sha256", lambda: "f" * 64 if calls() else before)
+        monkeypatch.setattr(code_fingerprint, "sources_sha256", lambda: "f" * 64 if calls() else before)
         with pytest.raises(InputError, match="2 of 2 runs failed"):
             replace(runner, workers=1).run(jobs[:2], quiet=True)
         assert (len(calls()), runner.missing(jobs)) == (1, jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from leaderboard.report.speed import Speeds
+from leaderboard.speed.speeds import Speeds, read_measurements
 
 
 def request(model: str, p50_ms: float, items: int = 10_000, **more) -> dict:
@@ -19,12 +19,11 @@ def scoring(model: str, p50_ms: float, way: str = "float32", items: int = 10_000
 def load(folder, requests: list[dict], scorings: list[dict]) -> Speeds:
     (folder / "requests.json").write_text(json.dumps(requests))
     (folder / "scoring.json").write_text(json.dumps(scorings))
-    return Speeds.load(folder)
+    return Speeds.from_measurements(read_measurements(folder))
 
 
 def test_nothing_is_said_where_nothing_was_measured(tmp_path):
-    speeds = Speeds.load(tmp_path)
-    assert speeds.note == ""
+    speeds = Speeds.from_measurements(read_measurements(tmp_path))
     assert speeds.cells("hit") == ("", "")
 
 
@@ -38,12 +37,12 @@ def test_only_whole_requests_of_one_user_in_float32_count(tmp_path):
     assert speeds.cells("hit") == ("500", "0.10 / 0.50")
 
 
-def test_all_columns_are_of_one_setting_which_the_note_names(tmp_path):
+def test_all_columns_are_of_one_setting_which_is_named(tmp_path):
     requests = [request("hit", 0.1, 1000), request("hit", 0.5), request("dssm", 0.4), request("dat", 7.0, 1000)]
     speeds = load(tmp_path, requests, [scoring("hit", 0.2)])
     assert speeds.cells("hit") == ("500", "0.20 / 0.50")
     assert speeds.cells("dat") == ("", "")
-    assert "10,000 candidates, one thread, float32" in speeds.note
+    assert speeds.setting == "10,000 candidates, one thread"
 
 
 def test_a_ranking_model_has_no_index(tmp_path):

@@ -7,15 +7,8 @@ import json
 import pytest
 
 from foundation.errors import InputError
-from leaderboard.report.speed_tables import (
-    UPDATES,
-    concurrent_updates,
-    large_index,
-    requests_table,
-    serving_table,
-    speed_tables,
-    training_table,
-)
+from leaderboard.speed.speeds import read_measurements
+from leaderboard.speed.tables import requests_table, serving_table, speed_tables, training_table
 
 
 def request(model: str, p50_ms: float, **more) -> dict:
@@ -60,47 +53,20 @@ def test_requests_by_candidates_and_threads():
         request("dssm", 73.0, precision="int8"),
     ]
     found = cells(requests_table(requests))
-    heads = ["1,000", "1,000, 2 threads", "10,000", "10,000, 2 threads", "users/s, 64 together, 10,000"]
+    heads = ["1,000", "10,000", "10,000, 2 threads", "users/s, 64 together, 10,000"]
     assert found["model, precision"] == heads
-    assert found["IntTower (32 heads), float32"] == ["7.4 / 15", "", "52 / 104", "34", "71"]
-    assert found["DSSM, int8"] == ["", "", "73 / 146", "", ""]
+    assert found["IntTower (32 heads), float32"] == ["7.4 / 15", "52 / 104", "34", "71"]
+    assert found["DSSM, int8"] == ["", "73 / 146", "", ""]
 
 
 def test_what_was_not_measured_has_no_table(tmp_path):
-    assert set(speed_tables(tmp_path).values()) == {""}  # which takes the place of what stood there
+    assert set(speed_tables(read_measurements(tmp_path)).values()) == {""}  # which takes the place of what stood there
     (tmp_path / "requests.json").write_text(json.dumps([request("hit", 1.0)]))
-    assert [name for name, table in speed_tables(tmp_path).items() if table] == ["requests"]
+    assert [name for name, table in speed_tables(read_measurements(tmp_path)).items() if table] == ["requests"]
 
 
 @pytest.mark.parametrize("name", ["requests.json", "upserts.json"])
 def test_a_damaged_file_is_named(tmp_path, name):
     (tmp_path / name).write_text("[{")
     with pytest.raises(InputError, match=f"{name} is not valid JSON"):
-        speed_tables(tmp_path)
-
-
-ROW = {"model": "hit", "items": 1_000_000, "build_s": 8.1, "open_ms": 0.52, "reader_index_MiB": 5.2, "file_MiB": 274.9}
-FOUND = {"seconds": 60.0, "readers": 4, "upserts": 3072, "answers_a": 20, "answers_b": 5, "errors": []}
-
-
-class TestLargeIndex:
-    def test_a_million_items(self):
-        (sentence,) = large_index([ROW])
-        assert sentence.startswith("1,000,000 items of HIT: built in 8 s, opened in 0.52 ms; ")
-        assert "holds 5 of the file's 275 MiB" in sentence
-
-    def test_answers_are_those_of_both_states(self):
-        (sentence,) = concurrent_updates(FOUND | {"answers_of_neither": 0})
-        assert (
-            "4 readers beside a writer of 3,072 updates in 60 s: 25 answers, each of the old state or of the"
-            in sentence
-        )
-
-    def test_torn_answers_and_failed_readers_are_said(self):
-        found = FOUND | {"answers_of_neither": 7, "errors": ["OSError()"]}
-        (sentence,) = concurrent_updates(found)
-        assert "32 answers, 7 of them of neither state; 1 of the readers failed" in sentence
-
-    def test_both_stand_in_the_readme_as_far_as_they_are_there(self, tmp_path):
-        (tmp_path / UPDATES).write_text(json.dumps(FOUND | {"answers_of_neither": 0}))
-        assert speed_tables(tmp_path)["large_index"].startswith("- 4 readers")
+        speed_tables(read_measurements(tmp_path))

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboard.report.choice import choice_table
-from leaderboard.report.figures.learning import curves
-from leaderboard.report.figures.stages import pooled_bins, reliability_models, stage_pictures
-from leaderboard.report.figures.theme import LIGHT, draw
-from leaderboard.report.pages import Results, full_report
-from leaderboard.report.speed import Speeds
-from leaderboard.report.stage_section import stage_sections
-from leaderboard.report.stage_tables import calibration_table, stage_frame, stage_tables
+from leaderboard.grid.calibration import calibration_picture, calibration_table, pooled_bins, reliability_models
+from leaderboard.grid.learning import curves
+from leaderboard.grid.quality_and_cost import quality_and_cost_table
+from leaderboard.pages import Results, draw_all, plain_report
+from leaderboard.speed.speeds import Speeds
+from leaderboard.stages.tables import differences_table, rankers_table, stage_frame, stage_table
+from leaderboard.theme import LIGHT
 from model import MODELS
 from model.base import TwoTower
 from training.calibration import calibration
@@ -60,70 +59,72 @@ def lines_of(table: str) -> dict[str, list[str]]:
     return {row[0]: row for row in rows}
 
 
-class TestChoice:
+class TestQualityAndCost:
     """The README's table of what to use when."""
 
     def test_best_auc_first_with_what_each_model_costs(self, runs, entries):
         runs.loc[runs["model"] == "hit", "auc"] = 0.95
         stages = [entry for entry in entries if entry["model"] != "hit"]  # about another run of it
         speeds = Speeds(10_000, 1, {"dssm": 1063}, {"dssm": 0.2}, {"dssm": 0.58, "deep_fm": 81.0})
-        table = choice_table(runs, stages, speeds)
+        table = quality_and_cost_table(runs, stages, speeds)
         lines = lines_of(table)
         assert next(iter(lines)) == "HIT"
-        assert table.splitlines()[2] == "| HIT | two towers | .9500 ± .0000 | .9500 ± .0000 |  |  |  |"
-        assert lines["DSSM"][4:] == [".600 ± .000", "0.58", "1,063"]
-        assert (lines["DeepFM"][1], *lines["DeepFM"][4:6]) == ("ranking", ".600 ± .000", "81")
+        assert table.splitlines()[2] == "| HIT | two towers | 0.9500 ± 0.0000 | 0.9500 ± 0.0000 |  |  |  |"
+        assert lines["DSSM"][4:] == ["0.600 ± 0.000", "0.58", "1,063"]
+        assert (lines["DeepFM"][1], *lines["DeepFM"][4:6]) == ("ranking", "0.600 ± 0.000", "81")
         assert lines["DCN"][4] == "is the ranker"
         assert len(lines) == len(MODELS)
 
-    def test_a_form_has_a_row_of_its_own(self, runs, entries):
+    def test_a_shown_variant_has_a_row_of_its_own(self, runs, entries):
         one = runs[runs["model"] == "hit"].assign(variant="heads_1", auc=0.96)
         other = runs[runs["model"] == "hit"].assign(variant="heads_3", auc=0.97)
         stages = [entry | {"model": "hit 1 head", "test_auc": 0.96} for entry in entries if entry["model"] == "hit"]
         speeds = Speeds(10_000, 1, {"hit 1 head": 164}, {}, {"hit 1 head": 0.52})
-        lines = choice_table(pd.concat([runs, one, other]), entries + stages, speeds).splitlines()
-        assert lines[2] == "| HIT (1 head) | two towers | .9600 ± .0000 | .9600 ± .0000 | .600 ± .000 | 0.52 | 164 |"
+        lines = quality_and_cost_table(pd.concat([runs, one, other]), entries + stages, speeds).splitlines()
+        assert (
+            lines[2] == "| HIT (1 head) | two towers | 0.9600 ± 0.0000 | 0.9600 ± 0.0000 | 0.600 ± 0.000 | 0.52 | 164 |"
+        )
         assert len(lines) == 2 + len(MODELS) + 1
 
     def test_without_stages_and_speed_their_columns_are_left_out(self, runs):
-        heads = choice_table(runs, [], Speeds()).splitlines()[0]
+        heads = quality_and_cost_table(runs, [], Speeds()).splitlines()[0]
         assert heads == "| model | kind | AUC, `holdout` | AUC, `temporal` |"
 
     def test_nothing_of_a_leaking_protocol(self, runs):
-        assert choice_table(runs[runs["protocol"] == "holdout"].assign(protocol="published"), [], Speeds()) == ""
+        assert (
+            quality_and_cost_table(runs[runs["protocol"] == "holdout"].assign(protocol="published"), [], Speeds()) == ""
+        )
+
+
+@pytest.fixture
+def frame(runs, entries) -> pd.DataFrame:
+    """Of `holdout`."""
+    every = stage_frame(entries, runs)
+    return every[every["protocol"] == "holdout"]
 
 
 class TestTables:
-    def test_one_table_a_protocol_with_every_model_and_the_random_choice(self, runs, entries):
-        parts = stage_tables(entries, runs)
-        assert [part for part in parts if part.startswith("###")] == ["### `holdout`", "### `temporal`"]
-        rows = lines_of(parts[1])
+    def test_every_model_and_the_random_choice(self, frame):
+        rows = lines_of(stage_table(frame))
         models = {entry.title for name, entry in MODELS.items() if name != RANKER}
         assert set(rows) == models | {"random choice"}
-        assert rows["random choice"][2:6] == [".125", ".250", ".500", "0"]
-        assert parts[2] == "Ranker: DCN (seed 1023, 1024)."
+        assert rows["random choice"][2:6] == ["0.125", "0.250", "0.500", "0"]
+        assert lines_of(rankers_table(frame)) == {"DCN": ["DCN", "1023, 1024"]}
 
-    def test_the_two_of_the_papers_are_compared_seed_by_seed(self, runs, entries):
+    def test_the_two_of_the_papers_are_compared_seed_by_seed(self, frame):
         shares = {("int_tower", 1023): 0.5, ("int_tower", 1024): 0.6, ("hit", 1023): 0.4, ("hit", 1024): 0.5}
-        own = [entry for entry in entries if entry["protocol"] == "holdout"]
-        for entry in own:
-            entry["survivors"]["200"] = shares.get((entry["model"], entry["seed"]), 0.1)
-        assert stage_tables(own, runs)[4] == (
-            "- IntTower minus HIT: **+.100 ± .000** in 200, +.000 ± .000 in 400 and +.000 ± .000 in 800."
-        )
-        alone = [entry for entry in own if entry["model"] != "hit"]
-        assert not any("paired" in part for part in stage_tables(alone, runs))
+        own = [shares.get(key, 0.1) for key in zip(frame["model"], frame["seed"], strict=True)]
+        (line,) = differences_table(frame.assign(**{"200": own})).splitlines()[2:]
+        assert line == "| IntTower minus HIT | **+0.100 ± 0.000** | +0.000 ± 0.000 | +0.000 ± 0.000 |"
+        assert differences_table(frame[frame["model"] != "hit"]) == ""
 
-    def test_numbers_by_hand(self, runs, entries):
-        own = [entry for entry in entries if (entry["protocol"], entry["model"]) == ("holdout", "hit")]
-        for entry, share in zip(own, (0.4, 0.6), strict=True):
-            entry["survivors"]["200"] = share
-        cells = lines_of(stage_tables(entries, runs)[1])["HIT"]
-        assert cells[2] == ".500 ± 1.271"  # s = .1414, t(.975, 1) = 12.706
+    def test_numbers_by_hand(self, frame):
+        frame.loc[frame["model"] == "hit", "200"] = [0.4, 0.6]
+        assert lines_of(stage_table(frame))["HIT"][2] == "0.500 ± 1.271"  # s = .1414, t(.975, 1) = 12.706
 
-    def test_two_tower_models_come_first_and_the_best_of_them_leads(self, runs, entries):
+    def test_two_tower_models_come_first_and_the_best_of_them_leads(self, frame):
         titles = [MODELS[name].title for name in TWO_TOWERS]
-        first = list(lines_of(stage_tables(entries, runs)[1]))[: len(titles)]
+        first = list(lines_of(stage_table(frame)))[: len(titles)]
         assert set(first) == set(titles)
         assert first[0] == "HIT"  # the last, and so the best, of the made-up ones
 
@@ -152,7 +153,7 @@ class TestCalibration:
     def test_numbers_by_hand(self, runs):
         of_hit = (runs["protocol"] == "holdout") & (runs["model"] == "hit")
         runs.loc[of_hit, "ece"] = [0.04, 0.06]
-        assert lines_of(calibration_table(runs))["HIT"][1] == ".0500 ± .1271"  # s = .01414, t(.975, 1) = 12.706
+        assert lines_of(calibration_table(runs))["HIT"][1] == "0.0500 ± 0.1271"  # s = .01414, t(.975, 1) = 12.706
 
     def test_ablations_are_not_among_the_seeds(self, runs):
         assert calibration_table(pd.concat([runs, runs.assign(variant="other", ece=0.9)])) == calibration_table(runs)
@@ -160,46 +161,34 @@ class TestCalibration:
 
 class TestWhatIsThere:
     def test_calibration_without_stages(self, runs):
-        assert stage_tables([], runs) == []
-        text = "\n".join(stage_sections([], runs, "figure"))
-        assert calibration_table(runs) in text
-        assert not any(word in text for word in ("survivors", "pre-ranking"))
+        tables = Results("ml-1m", runs).tables()
+        assert tables["calibration"] == calibration_table(runs)
+        assert not any("survivors" in name for name in tables)
 
     def test_stages_without_calibration(self, runs, entries):
-        older = runs.assign(ece=float("nan"), bins=None)
-        assert stage_tables(entries, older) == stage_tables(entries, runs)
-        assert calibration_table(older) == ""
-        assert not reliability_models(older)
-        assert any("survivors" in part for part in stage_sections(entries, older, "figure"))
+        older = Results("ml-1m", runs.assign(ece=float("nan"), bins=None), stages=entries)
+        assert (
+            older.tables()["survivors holdout"] == Results("ml-1m", runs, stages=entries).tables()["survivors holdout"]
+        )
+        assert older.tables()["calibration"] == ""
+        assert set(older.pictures()) & {"survivors", "reliability", "learning"} == {"survivors", "learning"}
 
     def test_results_from_before_all_of_it(self, runs):
-        older = runs.drop(columns=["ece", "bins", "epoch_auc"])
-        assert stage_sections([], older, "figure") == []
-        assert stage_pictures(older, []) == {}
-        assert calibration_table(older) == ""
-        assert "pre-ranking" not in full_report(Results("ml-1m", older))
-
-    def test_the_report_shows_the_section_and_its_pictures(self, runs, entries):
-        report = full_report(Results("ml-1m", runs, stages=entries))
-        assert report.count("## What pre-ranking is for") == 1
-        for name in ("survivors", "reliability", "learning"):
-            assert f'src="../figure/{name}-light.png"' in report
-        assert report.index("## What pre-ranking is for") > report.index("## From protocol to protocol")
+        older = Results("ml-1m", runs.drop(columns=["ece", "bins", "epoch_auc"]))
+        assert not set(older.pictures()) & {"survivors", "reliability", "learning"}
+        assert "## calibration" not in plain_report(older, "figure")
 
 
 class TestPictures:
-    def test_each_is_drawn_on_light_and_on_dark(self, runs, entries, tmp_path):
-        pictures = stage_pictures(runs, entries)
-        names = {path.name for name, picture in pictures.items() for path in draw(tmp_path, name, picture)}
-        expected = ("survivors", "reliability", "learning")
-        assert names == {f"{name}-{theme}.png" for name in expected for theme in ("light", "dark")}
-        assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    def test_each_is_drawn_on_light_and_on_dark(self, runs, tmp_path):
+        paths = draw_all(tmp_path, calibration_picture(runs))
+        assert [path.name for path in paths] == ["reliability-light.png", "reliability-dark.png"]
+        assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
     def test_of_a_single_model(self, runs, entries):
-        pair = runs[runs["model"].isin(["hit", RANKER])]
-        pictures = stage_pictures(pair, entries)
-        assert set(pictures) == {"survivors", "reliability", "learning"}
-        assert all(picture.on(LIGHT).axes for picture in pictures.values())
+        pictures = Results("ml-1m", runs[runs["model"].isin(["hit", RANKER])], stages=entries).pictures()
+        assert {"survivors", "reliability", "learning"} <= set(pictures)
+        assert all(pictures[name].on(LIGHT).axes for name in ("survivors", "reliability", "learning"))
 
     def test_reliability_of_the_papers_models_and_the_best_others(self, runs):
         assert reliability_models(runs) == ["dssm", "poly_encoder", "int_tower", "hit", RANKER]

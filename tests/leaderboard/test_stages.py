@@ -16,13 +16,13 @@ from experiment.one_run import train_and_report
 from experiment.options import parse_options
 from experiment.script import Interrupted
 from foundation.errors import InputError
-from leaderboard.ablations import form_jobs
+from leaderboard.ablations.variants import shown_variant_jobs
 from leaderboard.jobs import grid
-from leaderboard.measures.agreement import rank_correlation, survivors
-from leaderboard.measures.candidates import candidate_scores, candidates, draw_users
-from leaderboard.measures.entries import read_entries
-from leaderboard.measures.stages import STAGES, best_ranker, measure_stages
+from leaderboard.json_entries import read_entries
 from leaderboard.runner import Runner
+from leaderboard.stages.agreement import rank_correlation, survivors
+from leaderboard.stages.candidates import candidate_scores, candidates, draw_users
+from leaderboard.stages.measure import STAGES, best_ranker, measure_stages
 from model import MODELS, build_model, load_model
 from preprocessing.dataset import Dataset
 from preprocessing.protocol import PROTOCOLS
@@ -163,12 +163,12 @@ def bench(trained, tmp_path):
 
 
 def test_the_ranker_is_the_ranking_model_of_the_best_validation_auc():
-    def result(validation: float, test: float) -> dict:
-        return {"validation": {"auc": validation}, "test": {"auc": test}}
+    assert best_ranker({"dssm": 0.99, "lr": 0.7, "dcn": 0.9, "deep_fm": 0.8}) == "dcn"
+    assert best_ranker({"dssm": 0.99}) is None
 
-    rankers = {"lr": result(0.7, 0.98), "dcn": result(0.9, 0.8), "deep_fm": result(0.8, 0.9)}
-    assert best_ranker({"dssm": result(0.99, 0.99), **rankers}) == "dcn"
-    assert best_ranker({"dssm": result(0.99, 0.99)}) is None
+
+def validation_aucs(results: dict[str, dict]) -> dict[str, float]:
+    return {name: result["validation"]["auc"] for name, result in results.items()}
 
 
 class TestMeasureStages:
@@ -176,7 +176,7 @@ class TestMeasureStages:
         raw, runner, jobs, path = bench
         entries = measure_stages(raw, jobs, runner, path, quiet=True)
         results = {job.model: json.loads(runner.result_path(job).read_text()) for job in jobs}
-        ranker = best_ranker(results)
+        ranker = best_ranker(validation_aucs(results))
         assert ranker in ("lr", "deep_fm")
         assert {entry["model"] for entry in entries} == set(MODELS_RUN) - {ranker}
         assert entries == read_entries(path)
@@ -201,7 +201,7 @@ class TestMeasureStages:
 
     def test_a_form_is_measured_under_its_own_name(self, bench):
         raw, runner, jobs, path = bench
-        (form,) = form_jobs("movielens", ["int_tower"], ["holdout"], 1)
+        (form,) = shown_variant_jobs("movielens", ["int_tower"], ["holdout"], 1)
         form = replace(form, arguments=("--epoch", "1", *form.arguments))
         train(form, runner, raw)
         runner.run([form], quiet=True)
@@ -220,7 +220,7 @@ class TestMeasureStages:
         raw, runner, jobs, path = bench
         first = measure_stages(raw, jobs[:1] + jobs[2:], runner, path, quiet=True)
         before = path.read_bytes()
-        monkeypatch.setattr("leaderboard.measures.stages.candidate_scores", None)
+        monkeypatch.setattr("leaderboard.stages.measure.candidate_scores", None)
         assert measure_stages(raw, jobs[:1] + jobs[2:], runner, path, quiet=True) == first
         assert path.read_bytes() == before
 
@@ -250,7 +250,7 @@ class TestMeasureStages:
     def test_without_the_ranker_nothing_of_its_seed_is_measured(self, bench):
         raw, runner, jobs, path = bench
         results = {job.model: json.loads(runner.result_path(job).read_text()) for job in jobs}
-        ranker = next(job for job in jobs if job.model == best_ranker(results))
+        ranker = next(job for job in jobs if job.model == best_ranker(validation_aucs(results)))
         shutil.rmtree(runner.run_folder(ranker))
         with pytest.raises(InputError, match=rf"(?s)1 results have no .*/{ranker.model}/seed1023"):
             measure_stages(raw, jobs, runner, path, quiet=True)
@@ -295,7 +295,7 @@ class TestMeasureStages:
                 raise KeyboardInterrupt
             return candidate_scores(*arguments)
 
-        monkeypatch.setattr("leaderboard.measures.stages.candidate_scores", interrupted)
+        monkeypatch.setattr("leaderboard.stages.measure.candidate_scores", interrupted)
         with pytest.raises(Interrupted, match=rf"^Interrupted\. {path} has 1 entries; the same command goes on\.$"):
             measure_stages(raw, jobs, runner, path, quiet=True)
         (kept,) = read_entries(path)

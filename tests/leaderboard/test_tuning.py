@@ -15,19 +15,18 @@ import benchmark
 from experiment.options import parse_options
 from experiment.script import Interrupted, run
 from foundation.errors import InputError
-from leaderboard import trials
 from leaderboard.jobs import grid
-from leaderboard.report.pages import filled_tuning
-from leaderboard.report.tuning_tables import results_table, searches_table
+from leaderboard.results import load_runs
 from leaderboard.runner import Runner
-from leaderboard.statistics import load_runs
-from leaderboard.trials import SEARCHES, TRIALS, Search, Trial, chain
-from leaderboard.tuning import FOLDER, Outcome, follow, load, read, tune
+from leaderboard.tuning import trials
+from leaderboard.tuning.run import TUNING, Outcome, follow, load_tuned, read, tune
+from leaderboard.tuning.tables import searches_table, tuning_table
+from leaderboard.tuning.trials import SEARCHES, TRIALS, Search, Trial, chain
 from model import MODELS, default_settings
 from model.base import CTRModel
 
 ROOT = Path(__file__).resolve().parents[2]
-TUNED = load(ROOT / "results" / "ml-1m" / FOLDER)
+TUNED = load_tuned(ROOT / "results" / "ml-1m" / TUNING)
 
 
 def followed(model: str, aucs) -> tuple[list[Trial], dict | None]:
@@ -141,7 +140,7 @@ def bench(tmp_path, monkeypatch):
     script.write_text(SCRIPT)
     calls.write_text("")
     monkeypatch.setitem(trials.SCRIPTS, "movielens", str(script))
-    runner = Runner(tmp_path / "results" / "toy" / FOLDER, tmp_path / "runs", str(calls), workers=2)
+    runner = Runner(tmp_path / "results" / "toy" / TUNING, tmp_path / "runs", str(calls), workers=2)
     return runner, lambda: calls.read_text().splitlines()
 
 
@@ -157,7 +156,7 @@ class TestRuns:
     def test_what_has_run_is_read_and_not_run_again(self, bench):
         runner, calls = bench
         first = tune(runner, ["dcn"], quiet=True)
-        assert load(runner.results) == first == tune(runner, ["dcn"], quiet=True)
+        assert load_tuned(runner.results) == first == tune(runner, ["dcn"], quiet=True)
         assert len(calls()) == TRIALS
 
     def test_goes_on_where_it_stopped(self, bench):
@@ -165,8 +164,8 @@ class TestRuns:
         whole = tune(runner, ["dcn"], quiet=True)
         last = whole[0].trials[-1][0]
         (runner.results / last.job.file).unlink()
-        assert load(runner.results)[0].chosen is None
-        assert len(load(runner.results)[0].trials) == TRIALS - 1
+        assert load_tuned(runner.results)[0].chosen is None
+        assert len(load_tuned(runner.results)[0].trials) == TRIALS - 1
         assert tune(runner, ["dcn"], quiet=True) == whole
         assert len(calls()) == TRIALS  # its run folder was still there
 
@@ -184,7 +183,7 @@ class TestRuns:
         with pytest.raises(InputError, match=r"(?s)tuning of 1 of 2 models stopped.*--model_name cold.*it broke"):
             tune(runner, ["cold", "dcn"], quiet=True)
         assert sum(call.startswith("dcn") for call in calls()) == TRIALS
-        assert [len(entry.trials) for entry in load(runner.results)] == [3, TRIALS]
+        assert [len(entry.trials) for entry in load_tuned(runner.results)] == [3, TRIALS]
 
     def test_the_result_of_another_command_is_refused(self, bench):
         runner, _ = bench
@@ -201,7 +200,7 @@ class TestRuns:
         def interrupted(_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("leaderboard.tuning.as_completed", interrupted)
+        monkeypatch.setattr("leaderboard.tuning.run.as_completed", interrupted)
         with pytest.raises(Interrupted, match=rf"What had finished is in {runner.results}\. The same command goes on"):
             tune(runner, ["dcn"], quiet=True)
         assert len(calls()) <= 1  # the one that was under way
@@ -217,7 +216,9 @@ class TestRuns:
         assert load_runs(folder).empty
         (job,) = grid("movielens", ["dcn"], ["holdout"], 1)
         (folder / job.file).parent.mkdir(parents=True)
-        (folder / job.file).write_text((runner.results / load(runner.results)[0].trials[0][0].job.file).read_text())
+        (folder / job.file).write_text(
+            (runner.results / load_tuned(runner.results)[0].trials[0][0].job.file).read_text()
+        )
         assert len(load_runs(folder)) == 1
 
     @pytest.mark.parametrize("option", [["--seeds", "2"], ["--protocols", "holdout"]])
@@ -233,20 +234,20 @@ class TestTables:
     def tuned(self, aucs) -> str:
         aucs = iter(aucs)
         entry = follow("dcn", lambda _: (auc := next(aucs, None)) and Outcome(auc, "0123456789abcdef"))
-        return results_table([entry])
+        return tuning_table([entry])
 
     def test_every_auc_and_what_was_chosen(self):
         lines = self.tuned([0.81, 0.83, 0.85, 0.85, 0.71, 0.72]).splitlines()
-        aucs = ".8100 | .8300 | **.8500** | .8500 | .7100 | **.7200**"
+        aucs = "0.8100 | 0.8300 | **0.8500** | 0.8500 | 0.7100 | **0.7200**"
         chosen = "`lr=0.001, l2_reg_embedding=0.0001, unknown_rate=0.1`"
         assert lines[2] == f"| DCN | {aucs} | {chosen} |"
         assert lines[-1] == f"6 of {TRIALS * len(SEARCHES)} trials; sources 0123456789ab."
 
     def test_unfinished_models_choose_nothing(self):
-        assert self.tuned([0.81, 0.83]).splitlines()[2] == "| DCN | .8100 | **.8300** |  |  |  |  |  |"
+        assert self.tuned([0.81, 0.83]).splitlines()[2] == "| DCN | 0.8100 | **0.8300** |  |  |  |  |  |"
 
     def test_without_results(self):
-        assert results_table([]) == "No trial has run yet."
+        assert tuning_table([]) == "No trial has run yet."
 
     def test_every_search_is_listed(self):
         assert all(f"| {MODELS[name].title} |" in searches_table() for name in SEARCHES)
@@ -255,16 +256,11 @@ class TestTables:
 class TestHere:
     """What this repository holds."""
 
-    def test_the_page_shows_the_results(self):
-        page = (ROOT / "docs" / "tuning.md").read_text()
-        assert "<!-- tuning -->" in page
-        assert filled_tuning(page, TUNED) == page, "run: python benchmark.py --report"
-
     @pytest.mark.parametrize("model", SEARCHES)
     def test_defaults_are_the_chosen_settings(self, model):
         chosen = next((entry.chosen for entry in TUNED if entry.model == model), None)
         if chosen is None:
-            pytest.skip(f"results/ml-1m/{FOLDER} does not hold all trials of {model} (python benchmark.py --tune)")
+            pytest.skip(f"results/ml-1m/{TUNING} does not hold all trials of {model} (python benchmark.py --tune)")
         defaults = constructor_defaults(model) | default_settings(model, "movielens")
         assert {name: defaults[name] for name in chosen} == chosen
 

@@ -12,7 +12,7 @@ from encoding_helpers import ITEMS, LOG, USERS, from_frames, trained
 from helpers import as_lists, assert_same_weights
 
 from foundation.errors import InputError
-from leaderboard.measures.candidates import candidate_scores, candidates
+from leaderboard.stages.candidates import candidate_scores, candidates
 from model import build_model, load_model
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset

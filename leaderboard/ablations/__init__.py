@@ -1,0 +1,1 @@
+"""What a part of a model, or one of its settings, is worth."""

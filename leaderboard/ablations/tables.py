@@ -1,0 +1,117 @@
+"""The ablations in numbers: every variant beside the default settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from leaderboard.ablations.variants import ABLATIONS, Ablation
+from leaderboard.entrants import ONE_HEAD, title
+from leaderboard.estimates import Difference, Estimate, compare
+from leaderboard.markdown import difference_text, estimate_text, table
+from leaderboard.results import select_runs
+from preprocessing.protocol import PROTOCOLS
+
+# What a reader calls a variant whose name is one of options; of the others the name says it.
+LABELS = {
+    "": "the defaults",
+    "no_light_se": "no Light-SE",
+    "fe_last_level_only": "FE-Block on the last level alone",
+    "fe_input_pre": "FE-Block on the layers' inputs",
+    "heads_1_cir_weight_1.0": "one head, CIR weight 1.0",
+    "no_target": "no target generators",
+    "no_non_target": "no non-target generators",
+    "loss_none": "no generation loss",
+    "dropout": "dropout 0.3",
+    "dropout_published_eval_mode": "dropout 0.3, first epoch alone",
+}
+NAMES = {"cir": "CIR", "loss": "generation loss", "mae": "MAE", "mse": "MSE"}
+VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants} - {ONE_HEAD}  # the grid has that one too
+
+
+def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
+    """The ablations of which at least one variant has run that is no form, which every grid has."""
+    own = runs[runs["variant"].isin(VARIANTS)]
+    done = set(zip(own["model"], own["variant"], strict=True))
+    return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
+
+
+def protocols_of(runs: pd.DataFrame, variants: Iterable[str]) -> list[str]:
+    """Those under which any of these variants has run."""
+    done = set(runs[runs["variant"].isin(variants)]["protocol"])
+    return [name for name in PROTOCOLS if name in done]
+
+
+def shown_protocols(runs: pd.DataFrame) -> list[str]:
+    """Of tables and pictures of many variants: those under which a quarter of them has run; forms do not count."""
+    done = runs[runs["variant"].isin(VARIANTS)]
+    count = done.groupby("protocol")["variant"].nunique()
+    return [name for name in PROTOCOLS if 4 * count.get(name, 0) >= max(1, done["variant"].nunique())]
+
+
+def label(variant: str) -> str:
+    """
+    >>> label("no_cir"), label("heads_8"), label("loss_mae"), label("no_target")
+    ('no CIR', 'heads 8', 'generation loss MAE', 'no target generators')
+    """
+    return LABELS.get(variant) or " ".join(NAMES.get(word, word) for word in variant.split("_"))
+
+
+def against_reference(runs: pd.DataFrame, protocol: str, ablation: Ablation, variant: str) -> Difference:
+    """A variant's AUC minus that of the ablation's reference, mostly the default settings."""
+    return against(runs, protocol, ablation.model, variant, ablation.reference)
+
+
+def against(runs: pd.DataFrame, protocol: str, model: str, variant: str, reference: str) -> Difference:
+    """A model's AUC with one variant minus that with another, over the seeds that both have; "": default settings."""
+    pair = pd.concat([select_runs(runs, protocol, model, name) for name in (variant, reference)])
+    return compare(pair.assign(model=pair["variant"]), variant, reference)
+
+
+def ablation_table(runs: pd.DataFrame, ablation: Ablation) -> str:
+    """The reference first, then a row each of the others: its AUC and how it differs from the reference."""
+    protocols = protocols_of(runs[runs["model"] == ablation.model], set(ablation.variants) & VARIANTS)
+    rows = []
+    for variant in (ablation.reference, *ablation.compared):
+        cells = [label(variant)]
+        for protocol in protocols:
+            differs = variant != ablation.reference
+            difference = difference_text(against_reference(runs, protocol, ablation, variant)) if differs else ""
+            cells += [auc(runs, protocol, ablation.model, variant), difference]
+        rows.append(cells)
+    heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
+    return table(heads, rows)
+
+
+def parts_table(runs: pd.DataFrame) -> str:
+    """What is gained or lost where a part is changed, a row a variant; "" without runs.
+
+    Of the numbers of heads `ONE_HEAD` alone.
+    """
+    protocols = shown_protocols(runs)
+    rows = []
+    for entry in ablations_with_runs(runs):
+        beside = f", against {label(entry.reference)}" if entry.reference else ""
+        for variant in [ONE_HEAD] if entry.sweeps_heads else filter(None, entry.compared):
+            told = [difference_text(against_reference(runs, protocol, entry, variant)) for protocol in protocols]
+            if any(told):
+                rows.append([f"{title(entry.model)}: {label(variant)}{beside}", *told])
+    return table(["AUC minus that of the defaults", *(f"`{name}`" for name in protocols)], rows)
+
+
+def auc_by_heads(runs: pd.DataFrame, protocol: str, ablation: Ablation) -> dict[int, Estimate]:
+    """Ascending number of heads -> test AUC, over the seeds that all numbers with runs have in common."""
+    own = {
+        heads: select_runs(runs, protocol, ablation.model, variant)
+        for heads, variant in sorted(ablation.heads().items())
+    }
+    own = {heads: part.set_index("seed")["auc"] for heads, part in own.items() if len(part)}
+    common = pd.DataFrame(own).dropna()
+    return {heads: Estimate.from_values(common[heads]) for heads in common} if len(common) else {}
+
+
+def auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> str:
+    """As printed, "" without runs."""
+    chosen = select_runs(runs, protocol, model, variant)
+    return estimate_text(Estimate.from_values(chosen["auc"])) if len(chosen) else ""

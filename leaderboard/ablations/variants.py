@@ -1,0 +1,144 @@
+"""The ablations: each a question to one model, and the command lines between which the answer lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from leaderboard.entrants import SHOWN_VARIANTS
+from leaderboard.jobs import SCRIPTS, Job, first_seeds
+from leaderboard.settings import Settings, arguments_of
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A question.
+
+    variants: name -> what differs from the default settings.
+    reference: the variant that all others are compared with, the default settings among them; "": these themselves.
+    default_heads: of the default settings, if the variants are numbers of heads.
+    is_sweep: whether the variants are values of one setting, so that a best and a worst one can be named.
+    """
+
+    title: str
+    question: str
+    model: str
+    variants: dict[str, Settings] = field(default_factory=dict)
+    reference: str = ""
+    default_heads: int | None = None
+    is_sweep: bool = False
+
+    @property
+    def compared(self) -> list[str]:
+        """What is compared with the reference: all others, "" for the default settings."""
+        return [name for name in ("", *self.variants) if name != self.reference]
+
+    @property
+    def sweeps_heads(self) -> bool:
+        return self.default_heads is not None
+
+    def heads(self) -> dict[int, str]:
+        """Number of heads -> variant, the default settings among them."""
+        return {self.default_heads: ""} | {int(name.removeprefix("heads_")): name for name in self.variants}
+
+
+CIR_WEIGHTS = Ablation(
+    "CIR's weight",
+    "How sensitive is IntTower to the weight of CIR, 0.05 by default?",
+    "int_tower",
+    {f"cir_weight_{weight}": {"cir_weight": weight} for weight in (0.01, 0.2, 0.5, 1.0, 2.0)},
+    is_sweep=True,
+)
+ABLATIONS = [
+    Ablation(
+        "IntTower's parts",
+        "What is each part of IntTower worth?",
+        "int_tower",
+        {
+            "no_light_se": {"light_se": False},
+            "fe_last_level_only": {"fe_score": "last"},
+            "no_cir": {"cir_weight": 0},
+            "fe_input_pre": {"fe_input": "pre"},
+        },
+    ),
+    Ablation(
+        "IntTower's heads",
+        "How many heads does IntTower need?",
+        "int_tower",
+        {f"heads_{n}": {"user_head": n, "item_head": n} for n in (1, 2, 8, 16, 32)},
+        default_heads=4,
+        is_sweep=True,
+    ),
+    CIR_WEIGHTS,
+    Ablation(
+        "CIR's temperature",
+        "How sensitive is IntTower to the temperature of CIR, 0.2 by default?",
+        "int_tower",
+        {f"cir_temperature_{temperature}": {"cir_temperature": temperature} for temperature in (0.07, 0.5)},
+        is_sweep=True,
+    ),
+    Ablation(
+        "One head and more CIR",
+        "What do one head and the weight of CIR that validates best give together?",
+        "int_tower",
+        {"heads_1_cir_weight_1.0": {"user_head": 1, "item_head": 1, "cir_weight": 1.0}},
+    ),
+    Ablation(
+        "HIT's generators",
+        "What are HIT's generators worth?",
+        "hit",
+        {
+            "no_target": {"use_target": False},
+            "no_non_target": {"use_non_target": False},
+            "no_generators": {"use_target": False, "use_non_target": False},
+        },
+    ),
+    Ablation(
+        "HIT's heads",
+        "How many heads does HIT need?",
+        "hit",
+        {f"heads_{n}": {"num_heads": n} for n in (1, 3, 4, 5, 6)},
+        default_heads=2,
+        is_sweep=True,
+    ),
+    Ablation(
+        "HIT's generation loss",
+        "Which distance should the generators minimise?",
+        "hit",
+        {f"loss_{kind}": {"generation_loss": kind} for kind in ("euclidean", "manhattan", "mae", "mse", "none")},
+        is_sweep=True,
+    ),
+    Ablation(
+        "DSSM's gamma",
+        "What does the cosine without a temperature cost DSSM?",
+        "dssm",
+        {"gamma_learned": {"gamma": "learned"}},
+    ),
+    Ablation(
+        "The evaluation mode",
+        "What does the published loop's defect do, which leaves the model in evaluation mode after its first epoch?",
+        "int_tower",
+        {
+            "dropout": {"dnn_dropout": 0.3},
+            "dropout_published_eval_mode": {"dnn_dropout": 0.3, "published_eval_mode": True},
+        },
+        reference="dropout",  # the defaults have none for the defect to switch off
+    ),
+]
+
+
+def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: list[Ablation]) -> list[Job]:
+    """Every variant of these ablations under every protocol with every seed, without the defaults."""
+    return [
+        Job(SCRIPTS[dataset], protocol, ablation.model, seed, variant, arguments_of(settings))
+        for seed in first_seeds(seeds)
+        for protocol in protocols
+        for ablation in ablations
+        for variant, settings in ablation.variants.items()
+    ]
+
+
+def shown_variant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """Those variants of these models that stand beside the models (`leaderboard.entrants`), for a grid to have them."""
+    shown = {pair for pair in SHOWN_VARIANTS.values() if pair[0] in models}
+    jobs = ablation_jobs(dataset, protocols, seeds, ABLATIONS)
+    return [job for job in jobs if (job.model, job.variant) in shown]

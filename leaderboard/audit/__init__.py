@@ -1,0 +1,1 @@
+"""What the label leak is worth: models that read nothing but what leaks."""

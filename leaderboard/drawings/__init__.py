@@ -1,0 +1,1 @@
+"""How IntTower and HIT work, drawn."""

@@ -1,0 +1,104 @@
+"""Means over seeds with their intervals, and paired differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats  # which scikit-learn brings
+
+from training.metrics import rela_impr
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with the half-width of its 95 % interval (Student's t); NaN for a single seed.
+
+    >>> estimate = Estimate.from_values([1.0, 2.0, 3.0])  # s = 1, t(0.975, 2) = 4.3027, 4.3027 / sqrt(3)
+    >>> estimate.mean, round(estimate.half_width, 4), estimate.count
+    (2.0, 2.4841, 3)
+    """
+
+    mean: float
+    half_width: float
+    count: int
+
+    @classmethod
+    def from_values(cls, values, overlap: float = 0.0) -> Estimate:
+        """overlap: see `error_of_mean`."""
+        values = np.asarray(values, dtype=np.float64)
+        count = len(values)
+        if count < 2:
+            return cls(float(values.mean()) if count else float("nan"), float("nan"), count)
+        return cls(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error_of_mean(values, overlap)), count)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether 0 lies outside the interval; never for a single seed."""
+        return abs(self.mean) > self.half_width
+
+
+def error_of_mean(values: np.ndarray, overlap: float = 0.0) -> float:
+    """s sqrt(1/n + overlap): the standard error of a mean, with 0.
+
+    overlap: test rows / training rows where each value is of another random split of the same rows, which makes values
+    alike and plain errors too small (Nadeau and Bengio, Inference for the Generalization Error, 2003).
+
+    >>> values = np.array([1.0, 2.0, 3.0, 4.0])  # s = sqrt(5 / 3)
+    >>> round(error_of_mean(values), 4), round(error_of_mean(values, 0.75), 4)
+    (0.6455, 1.291)
+    """
+    return float(values.std(ddof=1) * np.sqrt(1 / len(values) + overlap))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference of two models over the seeds that both have, its interval, and the paired t-test's p.
+
+    by_seed: the differences that it is the mean of.
+    """
+
+    estimate: Estimate
+    p_value: float
+    by_seed: tuple[float, ...] = ()
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether 0 lies outside the 95 % interval; never for a single seed."""
+        return self.estimate.is_clear
+
+
+def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc", overlap: float = 0.0) -> Difference:
+    """first minus second. runs: of one protocol, one row a model and seed; models share the test rows of a seed.
+
+    overlap: see `error_of_mean`.
+    """
+    table = runs.pivot(index="seed", columns="model", values=metric)
+    pairs = table.reindex(columns=[first, second]).dropna()
+    differences = (pairs[first] - pairs[second]).to_numpy()
+    test = paired_p_value(differences, overlap)
+    return Difference(Estimate.from_values(differences, overlap), test, tuple(differences.tolist()))
+
+
+def paired_p_value(differences: np.ndarray, overlap: float = 0.0) -> float:
+    """Of Student's t-test that their mean is 0, two-sided; NaN for a single one. overlap: see `error_of_mean`.
+
+    >>> round(paired_p_value(np.array([1.0, 2.0, 3.0])), 4)  # t = 2 * sqrt(3), 2 degrees of freedom
+    0.0742
+    """
+    count = len(differences)
+    if count < 2:
+        return float("nan")
+    mean, error = differences.mean(), error_of_mean(differences, overlap)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(mean) / error, count - 1))
+
+
+def relative_improvement(runs: pd.DataFrame, model: str, baseline: str = "dssm") -> Estimate:
+    """RelaImpr (`training.metrics.rela_impr`) seed by seed, over the seeds where it is defined: a baseline off 0.5."""
+    table = runs.pivot(index="seed", columns="model", values="auc")
+    pairs = table.reindex(columns=list(dict.fromkeys([model, baseline]))).dropna()
+    aucs = zip(pairs[model], pairs[baseline], strict=True)
+    return Estimate.from_values([rela_impr(auc, of_baseline) for auc, of_baseline in aucs if of_baseline != 0.5])

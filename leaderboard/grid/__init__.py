@@ -1,0 +1,1 @@
+"""Which model is best: every model under every protocol with every seed."""

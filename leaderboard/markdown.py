@@ -1,0 +1,89 @@
+"""Numbers and tables as Markdown."""
+
+from __future__ import annotations
+
+import math
+
+from leaderboard.estimates import Difference, Estimate
+
+PROTOCOL_TITLES = {"published": "`published` (leaks test labels)", "holdout": "`holdout`", "temporal": "`temporal`"}
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A table, its first column of words and the others of numbers; "" without rows.
+
+    Columns in which no row has an entry are left out.
+
+    >>> print(table(["a", "b", "c"], [["1", "", "2"], ["3", "", ""]]))
+    | a | c |
+    | --- | --: |
+    | 1 | 2 |
+    | 3 |  |
+    """
+    kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows] if rows else []
+    return "\n".join(f"| {' | '.join(line[place] for place in kept)} |" for line in lines)
+
+
+def number(value: float, digits: int = 4) -> str:
+    """NaN as nothing.
+
+    >>> number(0.90914), number(float("nan"))
+    ('0.9091', '')
+    """
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def estimate_text(value: Estimate, digits: int = 4) -> str:
+    """mean ± half-width, the latter only where there are several seeds.
+
+    >>> estimate_text(Estimate(0.9, 0.00123, 5)), estimate_text(Estimate(0.9, float("nan"), 1))
+    ('0.9000 ± 0.0012', '0.9000')
+    """
+    interval = "" if math.isnan(value.half_width) else f" ± {number(value.half_width, digits)}"
+    return number(value.mean, digits) + interval
+
+
+def difference_text(difference: Difference, digits: int = 4) -> str:
+    """A difference with its interval, in bold where 0 lies outside of it.
+
+    >>> difference_text(Difference(Estimate(0.01, 0.002, 5), 0.001))
+    '**+0.0100 ± 0.0020**'
+    """
+    text = signed_text(difference.estimate, digits)
+    return f"**{text}**" if difference.is_clear else text
+
+
+def signed_text(value: Estimate, digits: int = 4) -> str:
+    """A difference with its sign, "" where there is none.
+
+    >>> signed_text(Estimate(0.01, 0.002, 5)), signed_text(Estimate(-0.01, float("nan"), 1))
+    ('+0.0100 ± 0.0020', '-0.0100')
+    """
+    return f"{'+' if value.mean >= 0 else ''}{estimate_text(value, digits)}" if value.count else ""
+
+
+def p_text(p_value: float) -> str:
+    """Three decimals; "" for a single seed.
+
+    >>> [p_text(value) for value in (0.0004, 0.0437, float("nan"))]
+    ['< 0.001', '0.044', '']
+    """
+    return "< 0.001" if p_value < 0.001 else number(p_value, 3)
+
+
+def group_mean_text(grouped, name: str, digits: int = 4) -> str:
+    """The estimate of one group of a grouped column, "" without it."""
+    return estimate_text(Estimate.from_values(grouped.get_group(name)), digits) if name in grouped.groups else ""
+
+
+def milliseconds(value: float | None) -> str:
+    """To two digits that count, whole from 10 on; "" for None.
+
+    >>> [milliseconds(value) for value in (0.0911, 0.5574, 2.2711, 195.3426, None)]
+    ['0.091', '0.56', '2.3', '195', '']
+    """
+    if value is None:
+        return ""
+    digits = next((digits for bound, digits in ((0.1, 3), (1, 2), (10, 1)) if value < bound), 0)
+    return f"{value:.{digits}f}"

@@ -1,0 +1,1 @@
+"""How much of a distance to a paper is the way of training."""

@@ -1,1 +1,0 @@
-"""Result files -> tables, sentences and pictures. Reads `results/` and trains nothing."""

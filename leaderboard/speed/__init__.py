@@ -1,0 +1,1 @@
+"""What training and serving cost, as the scripts in `benchmarks/` measured it."""

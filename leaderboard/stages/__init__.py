@@ -1,0 +1,1 @@
+"""What pre-ranking is for: how much of a ranking model's best each model lets through."""

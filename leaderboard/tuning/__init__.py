@@ -1,0 +1,1 @@
+"""How the defaults of each model were chosen: six trials by validation AUC."""

@@ -1,0 +1,87 @@
+"""Numbers between markers in hand-written text: what each kind means, and when a sentence is refused."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from report_helpers import SPREAD, five, runs
+
+from foundation.errors import InputError
+from leaderboard.pages import Results
+from leaderboard.prose import Numbers, fill_numbers
+
+RUNS = pd.concat(
+    [
+        runs(hit=five(0.9), dssm=five(0.8), dcn=five(0.9001, SPREAD[::-1]), lr=[0.7]),
+        runs(variant="heads_1", hit=five(0.91)),
+        runs("published", hit=five(0.92), dssm=five(0.86)),
+    ]
+)
+MEASURED = {
+    "requests": [
+        {
+            "model": name,
+            "case": "features to top 100",
+            "items": 10_000,
+            "precision": "float32",
+            "threads": 1,
+            "users": 1,
+        }
+        | {"p50_ms": ms, "bytes_per_item": 200}
+        for name, ms in (("hit", 0.5), ("hit 1 head", 0.25), ("dssm", 12.6))
+    ],
+    "upserts": {"answers_a": 1000, "answers_b": 234, "answers_of_neither": 0, "errors": [], "seconds": 60.0},
+}
+NUMBERS = Numbers(Results("ml-1m", RUNS, measured=MEASURED))
+
+
+@pytest.mark.parametrize(
+    ("marker", "text"),
+    [
+        ("auc hit holdout", "0.9000 ± 0.0004"),
+        ("auc lr holdout", "0.7000"),
+        ("auc hit/heads_1 holdout", "0.9100 ± 0.0004"),
+        ("mean hit holdout logloss", "0.3002"),
+        ("paper hit", "0.9048"),
+        ("gain hit", "0.0152"),
+        ("above hit dssm holdout", "0.1000 ± 0.0000"),
+        ("p hit dssm holdout", "< 0.001"),
+        ("level hit dcn holdout", "-0.0001 ± 0.0002"),
+        ("loss hit published holdout", "0.0200"),
+        ("request hit", "0.50"),
+        ("times dssm hit/heads_1", "50"),
+        ("gigabytes hit 10000", "0.00"),
+        ("updates answers", "1,234"),
+        ("updates seconds", "60"),
+    ],
+)
+def test_a_marker_means(marker, text):
+    assert NUMBERS(marker) == text
+
+
+@pytest.mark.parametrize(
+    ("marker", "problem"),
+    [
+        ("above dssm hit holdout", "dssm is not above hit"),
+        ("above hit dcn holdout", "hit is not above dcn"),
+        ("above lr hit holdout", "lr is not above hit"),
+        ("level hit dssm holdout", "hit and dssm differ"),
+        ("gain dssm", "dssm is not above its paper"),
+    ],
+)
+def test_a_sentence_that_is_not_true_any_more_is_refused(marker, problem):
+    with pytest.raises(InputError, match=f"not true of the results any more: {problem}"):
+        NUMBERS(marker)
+
+
+@pytest.mark.parametrize("marker", ["auc", "auc hit", "nothing hit holdout", "auc nobody holdout", "request lr", ""])
+def test_a_marker_that_nothing_fills_is_named(marker):
+    with pytest.raises(InputError, match=f"no number for the marker <!--n {marker}-->"):
+        NUMBERS(marker)
+
+
+def test_only_numbers_between_markers_are_made_anew():
+    text = "HIT has <!--n paper hit-->old<!--/n-->, not 0.1; <!--n paper\nhit--><!--/n-->."
+    assert fill_numbers(text, NUMBERS) == (
+        "HIT has <!--n paper hit-->0.9048<!--/n-->, not 0.1; <!--n paper\nhit-->0.9048<!--/n-->."
+    )
