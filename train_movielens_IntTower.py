@@ -31,7 +31,7 @@ def main() -> None:
     columns = data.feature_columns(options.embedding_dim)
     user_feature_columns, item_feature_columns = columns.user, columns.item
     linear_feature_columns = dnn_feature_columns = columns.all  # noqa: F841 (for the model that replaces IntTower)
-    dropout, device, seed = options.dropout, options.device, options.seed
+    dropout, device, seed = options.dropout or 0.0, options.device, options.seed
     model = IntTower(
         user_feature_columns,
         item_feature_columns,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from foundation.errors import InputError
 from foundation.options import Option
@@ -20,7 +20,7 @@ MOST = {int: 2**31 - 1, float: sys.float_info.max}
 class Parser(argparse.ArgumentParser):
     """One line for an error, instead of the whole usage."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
 
 

@@ -54,7 +54,7 @@ class OneRun:
     result: dict | None = None
 
     def __post_init__(self) -> None:
-        self._record = begin_record(self.options.data_path, self.folder.state and self.folder.state.place)
+        self._record = begin_record(self.options.data_path, _place(self.folder))
         self._start = self._trained = time.perf_counter()
 
     @property
@@ -137,7 +137,7 @@ def one_run(model: CTRModel, data: Dataset, options: Options, preprocess_seconds
             run = OneRun(model, data, options, preprocess_seconds, folder, result=finished)
             if finished is None:
                 if not options.quiet:
-                    print(settings_text(model, data, options, folder.state and folder.state.place))
+                    print(settings_text(model, data, options, _place(folder)))
                     print(f"Writes to: {visible(path)}\n", flush=True)
                 stack.enter_context(_left_usable(folder, model, _extra(model, data)))
                 run.tracking = stack.enter_context(_tracking(data, options, folder, _config(model, options)))
@@ -168,6 +168,11 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
             model.fit(data.train, validation_data=data.validation, **run.fit_arguments)
             run.finish(test=run.evaluate(data.test), validation=model.evaluate(data.validation))
     return run.result
+
+
+def _place(folder: RunFolder | ReadOnlyFolder) -> str | None:
+    """Where the interrupted run stood that goes on, None for a new one."""
+    return None if folder.state is None else folder.state.place
 
 
 def _config(model: CTRModel, options: Options) -> dict[str, Any]:
@@ -207,7 +212,7 @@ def _tracking(
     data: Dataset, options: Options, folder: RunFolder | ReadOnlyFolder, config: dict
 ) -> contextlib.AbstractContextManager[Tracking | None]:
     """What tells a tracker of the run, None without one, in a `with` statement. The main process alone tells it."""
-    if options.track is None or not distributed.current().is_main:
+    if options.track is None or isinstance(folder, ReadOnlyFolder):
         return contextlib.nullcontext()
     from experiment.tracking import Tracking
 

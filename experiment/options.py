@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +34,15 @@ DATA_PLACES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options(TrainOptions):
-    """Everything that a script needs to know. An option of some data sets is None for the others.
+    """Everything that a script needs to know. An option of other data sets has its default.
 
     dataset: of which script ("movielens", ...).
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
     model_arguments: all other arguments for its constructor.
-    ckpt_fold: folder that holds the run folder; it has the model's name then.
     """
 
     dataset: str
     model_arguments: dict[str, Any]
-    ckpt_fold: str | None = None
     model_name: str = option(
         f"{' '.join(MODELS)}; case, - and _ do not matter",
         flags=("--model_name",),
@@ -82,7 +79,7 @@ class Options(TrainOptions):
     max_rows: int | None = option(
         "only the first N interactions in time order", None, least=1, flags=("--max_rows",), metavar="N", group=DATA
     )
-    sample_rate: float | None = option(
+    sample_rate: float = option(
         "random share of the interactions that is kept; published for HIT: 0.3",
         1.0,
         above=0,
@@ -91,7 +88,7 @@ class Options(TrainOptions):
         group=DATA,
         datasets=("taobao",),
     )
-    pid_placement: str | None = option(
+    pid_placement: str = option(
         "side of the ad's position: item, as published, or request, for one vector an ad",
         "item",
         choices=PID_PLACEMENTS,
@@ -134,6 +131,7 @@ class Options(TrainOptions):
         group=RUN,
         decides=False,
     )
+    ckpt_fold: str | None = option("folder of the run folder, which has the model's name then", None, decides=False)
     resume: bool = option(
         "continue the interrupted run in the run folder; without one start, and after a finished one do nothing",
         False,
@@ -165,7 +163,7 @@ class Options(TrainOptions):
         return {
             name: getattr(self, name)
             for name, declared in options_of(Options).items()
-            if declared.decides and self.dataset in (declared.datasets or (self.dataset,))
+            if declared.decides and declared.is_of(self.dataset)
         }
 
     @property
@@ -187,38 +185,30 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     model_name: the script's only model; None lets the user choose with --model_name.
     Raises `InputError` for anything that is unknown, out of range or without effect.
     """
-    argv = sys.argv[1:] if argv is None else argv
     given = vars(_parser(dataset, model_name).parse_args(argv))
     name = model_name or find_model(given["model_name"])
     translate(given, name, MODELS[name].arguments)
-    settings = default_settings(name, dataset)
-    training = {key: value for key, value in settings.items() if key in options_of(Options)}
-    given_options = {key: value for key, value in given.items() if key in (*options_of(Options), "ckpt_fold")}
-    chosen = training | given_options
     if name == "gbdt" and torchrun.local_rank() is not None:
         raise InputError("gbdt trains in one process. Start the script without torchrun.")
-    asked = constructor_arguments(name, given)
-    arguments = {key: value for key, value in settings.items() if key not in training} | asked
     if given.get("track"):
         distributed.current().once(lambda: _require_tracker(given["track"]))
-    beside = arguments | {key: chosen[key] for key in training}
-    model_class = MODELS[name].model_class
-    idle = idle_settings(model_class, beside, Options)
-    if "patience" not in idle_settings(model_class, beside | {"patience": settings["patience"]}):
-        idle.pop("patience", None)  # a large one keeps training from ending by the default
-    _refuse_idle(name, idle, given | asked, training)
+    usual, known = default_settings(name, dataset), options_of(Options)
+    chosen = {key: value for key, value in (usual | given).items() if key in known}
+    asked = constructor_arguments(name, given)
+    arguments = {key: value for key, value in usual.items() if key not in known} | asked
+    idle = _idle(name, arguments | chosen, usual["patience"])
+    _refuse_idle(name, idle, given | asked, {key: value for key, value in usual.items() if key in known})
     arguments = {key: value for key, value in arguments.items() if key in asked or key not in idle}
     no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None
-    elsewhere = {key: None for key, one in options_of(Options).items() if dataset not in (one.datasets or (dataset,))}
-    chosen |= {"dropout": arguments.pop("dnn_dropout", no_dropout), "model_name": name, **elsewhere}
-    chosen["device"] = chosen_device(chosen.get("device", Options.device))
+    chosen |= {"model_name": name, "dropout": arguments.pop("dnn_dropout", no_dropout)}
+    chosen |= {"device": chosen_device(chosen.get("device", Options.device))}
     return Options(dataset=dataset, model_arguments=arguments, **chosen)
 
 
 def _parser(dataset: str, model_name: str | None) -> ScriptParser:
     parser = ScriptParser(dataset, model_name)
     told = defaults_of(Options) | dict.fromkeys(default_settings("lr", dataset)) | {"data_path": DATA_PLACES[dataset]}
-    elsewhere = {key for key, one in options_of(Options).items() if dataset not in (one.datasets or (dataset,))}
+    elsewhere = {key for key, declared in options_of(Options).items() if not declared.is_of(dataset)}
     add_options(parser, Options, told, leave_out=elsewhere | ({"model_name"} if model_name else set()))
     add_published_flags(parser, dataset)
     return parser
@@ -231,6 +221,15 @@ def _require_tracker(name: str) -> None:
     tracking.require(name)
 
 
+def _idle(name: str, settings: Mapping[str, Any], patience: int) -> dict[str, Idle]:
+    """What does nothing beside these settings. patience: the data set's."""
+    model_class = MODELS[name].model_class
+    idle = idle_settings(model_class, settings, Options)
+    if "patience" not in idle_settings(model_class, {**settings, "patience": patience}):
+        idle.pop("patience", None)  # a large one keeps training from ending by the default
+    return idle
+
+
 def _refuse_idle(name: str, idle: Mapping[str, Idle], given: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
     """Raises `InputError` for what was given and does nothing. usual: defaults of options that the data set has."""
     model_class = MODELS[name].model_class
@@ -238,6 +237,6 @@ def _refuse_idle(name: str, idle: Mapping[str, Idle], given: Mapping[str, Any], 
     for setting, reason in idle.items():
         lacking = setting in model_class.without_effect
         if setting in given and (lacking or given[setting] != neutral.get(setting)):
-            own = (setting in given and setting not in MODELS[name].arguments) or setting == "fe_score"
+            own = setting not in MODELS[name].arguments or setting == "fe_score"
             option = "--dropout" if setting == "dnn_dropout" else f"--{'' if own else 'set '}{setting}"
             raise reason.refusal(option, name)

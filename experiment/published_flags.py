@@ -62,11 +62,11 @@ def translate(given: dict[str, Any], model_name: str, model_arguments: set[str])
         _heads(given, model_name, model_arguments)
     if "use_cuda" in given or "cuda_number" in given:
         notes += _device(given)
-    paths = [given.get(name) for name in TAOBAO_PATHS]
-    if any(paths):
+    paths = [given[name] for name in TAOBAO_PATHS if name in given]
+    if paths:
         if "data_path" in given:
             raise _twice(f"--{', --'.join(TAOBAO_PATHS)}", "--data_path")
-        if not all(paths):
+        if len(paths) < len(TAOBAO_PATHS):
             raise InputError(f"Give --{', --'.join(TAOBAO_PATHS)} all three, or --data_path with their folder.")
         given["data_path"] = str(taobao_folder(*paths))
     for note in notes:

@@ -52,7 +52,7 @@ def settings_text(model: CTRModel, data: Dataset, options: Options, place: str |
 def _model_line(model: CTRModel) -> str:
     name = name_of(model)
     title = MODELS[name].title if name in MODELS else visible(name)
-    update = UPDATES.get(model.embedding_optimizer)
+    update = UPDATES.get(model.embedding_optimizer or "")
     tables = f", {table_size(model):,} of them in embeddings, {update}" if update else ""
     # Trees have none before they have grown.
     return f"{title}, {model.num_parameters:,} parameters{tables}" if model.num_parameters else title
@@ -74,7 +74,7 @@ def _groups(model: CTRModel, options: Options) -> dict[str, list[str]]:
     own = constructor_defaults(type(model))
     arguments = {**own, **model.settings}
     table = default_settings(name, options.dataset) if name in MODELS else {}
-    data, training = (_names(group) for group in (DATA, TRAINING))
+    data, training = (_names(group, options.dataset) for group in (DATA, TRAINING))
     idle = idle_settings(type(model), {name: settings[name] for name in training} | arguments)
     apart = {*idle, *FILLED_IN, *SCRIPT_ARGUMENTS} - {"dnn_dropout"}
     return {
@@ -84,9 +84,10 @@ def _groups(model: CTRModel, options: Options) -> dict[str, list[str]]:
     }
 
 
-def _names(group: str) -> list[str]:
+def _names(group: str, dataset: str) -> list[str]:
     """Of the options of this group that the command line has."""
-    declared = [name for name, each in options_of(Options).items() if each.group == group and each.flags]
+    every = options_of(Options).items()
+    declared = [name for name, each in every if each.group == group and each.flags and each.is_of(dataset)]
     return [*(name for name in FIRST if name in declared), *(name for name in declared if name not in FIRST)]
 
 

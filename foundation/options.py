@@ -83,6 +83,10 @@ class Option:
         high = value <= self.most if self.most is not None else self.below is None or value < self.below
         return bool(value == value and low and high)
 
+    def is_of(self, dataset: str) -> bool:
+        """Whether the script of a data set has it."""
+        return not self.datasets or dataset in self.datasets
+
     @property
     def bounds(self) -> str:
         """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from foundation.errors import InputError
 
@@ -25,9 +24,3 @@ def check_precision(name: str, known: Iterable[str]) -> str:
     if full not in known:
         raise InputError(f"Unknown precision '{name}'. Known: {', '.join(known)}.")
     return full
-
-
-def with_full_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a run, of before or of now, as they are compared."""
-    named = {key: precision_name(value) for key, value in settings.items() if key == "precision"}
-    return {**settings, **named}

@@ -19,7 +19,7 @@ import torch
 from foundation.atomic import sync_folder
 from foundation.errors import InputError
 from foundation.interrupts import held_back
-from foundation.precisions import with_full_names
+from training.options import settings_of_before
 from training.training_state import EpochProgress, TrainingState
 
 CURRENT, PREVIOUS, TEMPORARY = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.tmp"
@@ -83,7 +83,7 @@ class Checkpoints:
             raise InputError(
                 f"No checkpoint in {self.folder} can be read: {', '.join(problems)}. Delete them, run without --resume."
             )
-        different = list(differences(identity, self.identity))
+        different = list(differences(settings_of_before(identity, self.identity), self.identity))
         if different:
             raise InputError(
                 f"The checkpoint in {self.folder} belongs to another run ({'; '.join(different)}). Use another --out."
@@ -155,7 +155,7 @@ def _read(path: Path) -> tuple[dict, TrainingState]:
             saved = torch.load(file, weights_only=True, map_location="cpu")
         progress = saved["state"]["progress"]
         progress = None if progress is None else EpochProgress(**progress)
-        return with_full_names(saved["identity"]), TrainingState(**(saved["state"] | {"progress": progress}))
+        return dict(saved["identity"]), TrainingState(**(saved["state"] | {"progress": progress}))
     except FileNotFoundError:
         raise _DamagedError("is missing") from None
     except OSError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from foundation.errors import InputError
 from foundation.options import option, options_of
@@ -91,6 +92,21 @@ class TrainOptions:
             raise InputError(
                 f"initial_epoch must be at least 0 and below epochs={self.epochs}. Received: {self.initial_epoch}."
             )
+
+
+def settings_of_before(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an earlier run as those of a new one are written: choices without abbreviations, and options that
+    there were not yet at their default, which is what was done without them.
+
+    >>> settings_of_before({"lr": 0.1, "precision": "bf16"}, {"lr": 0.2, "precision": "float32", "patience": 3})
+    {'lr': 0.1, 'precision': 'bfloat16', 'patience': None}
+    """
+    written = dict(old)
+    for name, declared in options_of(TrainOptions).items():
+        if name in new:
+            value = old.get(name, getattr(TrainOptions, name))
+            written[name] = declared.aliases.get(value, value) if isinstance(value, str) else value
+    return written
 
 
 class FitOptions(TypedDict, total=False):

@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 from foundation.errors import InputError
-from foundation.precisions import with_full_names
 from foundation.run_files import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS, committed, unchanged
 from foundation.sealed import read_sealed, seal
 
@@ -52,4 +51,4 @@ def _read(run: Path) -> dict:
 
 def identity_of(result: dict) -> dict:
     """What the run shares with one that may take its place unasked: data, settings, edited functions."""
-    return with_full_names(result.get(IDENTITY) or {})
+    return result.get(IDENTITY) or {}

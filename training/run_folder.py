@@ -21,6 +21,7 @@ from training.checkpoints import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, d
 from training.claim import LOCK, Claim
 from training.growing_history import APART, GrowingHistory
 from training.model_files import OnDisk, model_files, of_a_result
+from training.options import settings_of_before
 from training.pictures import save_picture
 from training.result import curves_png, history_csv
 from training.result_file import identity_of, read_result, result_file
@@ -130,7 +131,8 @@ class RunFolder:
         """The finished run that lies here if it is this one, None if it may be replaced."""
         try:
             result = read_result(self.path)
-            different = list(differences(identity_of(result), self.identity))
+            identity = settings_of_before(identity_of(result), self.identity)
+            different = list(differences(identity, self.identity))
             if not different:
                 return result
             problem = f"{self.path} holds a finished run with other settings or data ({'; '.join(different)})."
