@@ -57,9 +57,8 @@ class State:
         model = for_inference(trained)
         names = [column.name for column in model.user_columns]
         known = users.features(np.arange(min(SAMPLE, len(users))), names)
-        unknown: Features = {
-            name: torch.zeros(SAMPLE, dtype=torch.int32)[: len(users)] for name in names if name not in known
-        }
+        zeros = torch.zeros(min(SAMPLE, len(users)), dtype=torch.int32)
+        unknown: Features = {name: zeros for name in names if name not in known}
         with torch.inference_mode():
             vectors = items.vectors(np.arange(min(SAMPLE, items.places))).unflatten(1, (items.num_heads, items.dim))
             scorer = make_scorer(model.interaction, model.encode_user(known | unknown), vectors)

@@ -25,9 +25,8 @@ from serving.raw_encoder import Raw, stack
 from serving.snapshot import Snapshot, encode, open_file, write_base, write_delta, write_users
 from serving.state import State, read_run
 
-# A delta is rewritten by every change and scored from float32 vectors; an item that is gone from the base is still scored
-# there, and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written
-# anew.
+# A delta is rewritten by every change and scored in float32; an item that is gone from the base is still scored there,
+# and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written anew.
 DELTA_ITEMS, DELTA_SHARE = 1024, 0.02
 
 
