@@ -253,12 +253,11 @@ def chosen_levels(levels: Levels, count: int) -> list[int]:
         return list(range(count))
     if levels == "last":
         return [count - 1]
-    wrong = not isinstance(levels, (list, tuple)) or not levels or len(set(levels)) < len(levels)
-    if wrong or any(not isinstance(level, int) or not 1 <= level <= count for level in levels):
-        raise InputError(
-            f"levels must be 'all', 'last' or distinct numbers from 1 to {count}. Received: {shown(levels)}."
-        )
-    return [level - 1 for level in levels]
+    if isinstance(levels, (list, tuple)) and levels and len(set(levels)) == len(levels):
+        numbers = [level for level in levels if isinstance(level, int) and 1 <= level <= count]
+        if len(numbers) == len(levels):
+            return [level - 1 for level in numbers]
+    raise InputError(f"levels must be 'all', 'last' or distinct numbers from 1 to {count}. Received: {shown(levels)}.")
 
 
 def _only(vectors: Tensor, encoder: str) -> Tensor:

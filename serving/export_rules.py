@@ -5,7 +5,7 @@ Written from what `config.json` knows of the data; `encode` reads it back, as an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Rules:
 
     def document(self, model: TwoTower, checksum: str, programs: Mapping[str, Program], more: dict) -> dict:
         """more: further entries: the files and the tables beside it."""
-        towers = {
+        towers: dict[str, dict[str, Any]] = {
             name: {
                 "file": f"{name}.onnx",
                 "inputs": [self._input(one) for one in program.inputs],
@@ -90,9 +90,9 @@ class Rules:
         return own if own in self.vocabularies else None
 
 
-def encode(document: dict, program: str, rows: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def encode(document: dict, program: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """Raw features by name, a mapping an entity -> the inputs of a tower, by the document alone."""
-    inputs = {}
+    inputs: dict[str, np.ndarray] = {}
     for one in document["programs"][program]["inputs"]:
         values = [row[one["feature"]] for row in rows]
         if one["kind"] == "dense":

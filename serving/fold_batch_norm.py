@@ -32,6 +32,10 @@ def _folded(layer: nn.Module) -> nn.Module:
     if not norms:
         return nn.Sequential(linear, activation)
     (norm,) = norms
+    assert isinstance(linear, nn.Linear)
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).detach()
     bias = 0.0 if linear.bias is None else linear.bias.double()
     folded = nn.Linear(linear.in_features, linear.out_features)

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from foundation.advice import advice
 from foundation.atomic import remove_left_behind, write_atomic
@@ -53,8 +54,8 @@ class Manifest:
         empty = cls(generation - 1, model, token_hex(16), "", "")
         return empty.next(base=f"base-{generation}.idx", users=f"users-{generation}.idx")
 
-    def next(self, **files: str | None) -> Manifest:
-        """The next generation, with other files in the place of these: base, users, delta."""
+    def next(self, **files: Any) -> Manifest:
+        """The next generation, with other files (str, or None) in the place of these: base, users, delta."""
         changed = replace(self, generation=self.generation + 1, **files)
         return replace(changed, ids={name: self.ids.get(name) or token_hex(16) for name in changed.names})
 

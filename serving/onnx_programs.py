@@ -15,7 +15,7 @@ import importlib
 import io
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from foundation.deepctr import DenseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column, kind_of
+from foundation.features import Features
 from model.base import TwoTower
 from serving.scorer import Scorer
 
@@ -130,7 +131,7 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     return name
 
 
-def named(columns: list[Column], features) -> dict[str, Tensor]:
+def named(columns: list[Column], features: Sequence[Tensor]) -> Features:
     return {column.name: feature for column, feature in zip(columns, features, strict=True)}
 
 

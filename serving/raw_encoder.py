@@ -96,9 +96,10 @@ class RawEncoder:
     def _number(self, name: str, value: Any) -> np.ndarray:
         """(1,) float32, scaled. A missing number is the training mean, and refused where training had none missing."""
         scaler = self._scalers.get(name)
-        missing = is_missing(value) and scaler is not None and scaler.fill is not None
+        fill = None if scaler is None else scaler.fill
+        missing = is_missing(value) and fill is not None
         try:
-            given = scaler.fill if missing else number(value)
+            given = fill if missing else number(value)
         except OverflowError:  # and Python prints no such number, either
             raise InputError(
                 f"Feature '{name}' must be a finite number. Received: a whole number of {value.bit_length()} bits."
@@ -112,14 +113,14 @@ class RawEncoder:
         if name in self._shares and not 0 <= given <= 1:
             raise InputError(f"Feature '{name}' is a mean of labels, and must lie in 0..1. Received: {shown(value)}.")
         scaled = np.array([given], dtype=np.float64)
-        try:
-            if scaler is not None:
+        if scaler is not None:
+            try:
                 scaled = scaler.transform(name, scaled)
-        except InputError:
-            raise InputError(
-                f"Feature '{name}' must be a finite number, scaled by those in training: {scaler.low} to "
-                f"{scaler.high}. Received: {shown(value)}."
-            ) from None
+            except InputError:
+                raise InputError(
+                    f"Feature '{name}' must be a finite number, scaled by those in training: {scaler.low} to "
+                    f"{scaler.high}. Received: {shown(value)}."
+                ) from None
         with np.errstate(over="ignore"):
             scaled = scaled.astype(np.float32)
         if not np.isfinite(scaled[0]):

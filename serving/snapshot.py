@@ -177,7 +177,8 @@ class Snapshot:
 
     @property
     def delta_vectors(self) -> Tensor:
-        """(M, H * d) float32"""
+        """(M, H * d) float32, of a snapshot with a delta."""
+        assert self.delta is not None
         return torch.from_numpy(self.delta.file.section(VECTORS))
 
     def ids(self, rows: np.ndarray) -> np.ndarray:

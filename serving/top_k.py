@@ -47,13 +47,17 @@ def best_of_all(state: State, query: Tensor, k: int) -> list[Ranking]:
     logits = all_logits(state, query)
     if items.blocks_exact or state.scorer.is_plain:
         return rankings_of(items, logits, None, k)
-    rankings = [_rescored(state, query[user : user + 1], logits[user], k) for user in range(len(logits))]
-    unsure = [user for user, ranking in enumerate(rankings) if ranking is None]
+    rankings, unsure = {}, []
+    for user in range(len(logits)):
+        ranking = _rescored(state, query[user : user + 1], logits[user], k)
+        if ranking is None:
+            unsure.append(user)
+        else:
+            rankings[user] = ranking
     if unsure:
         exact = rankings_of(items, all_logits(state, query[unsure], exact=True), None, k)
-        for user, ranking in zip(unsure, exact, strict=True):
-            rankings[user] = ranking
-    return rankings
+        rankings |= zip(unsure, exact, strict=True)
+    return [rankings[user] for user in range(len(logits))]
 
 
 def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking | None:

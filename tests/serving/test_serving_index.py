@@ -285,7 +285,7 @@ class TestUpdates:
                     features = {
                         c.name: stored.features.batch(c.name, torch.tensor([place[one]])) for c in model.item_columns
                     }
-                scores[one] = float(torch.sigmoid(model.score(user, model.encode_item(features)).double()))
+                scores[one] = float(torch.sigmoid(model.interaction(user, model.encode_item(features)).double()))
         return scores
 
     def test_what_is_not_given_stays(self, data, tmp_path):

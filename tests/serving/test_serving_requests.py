@@ -216,9 +216,8 @@ class TestExplain:
         model, items = reference.model, reference.items[:5]
         arrays = {name: torch.from_numpy(array) for name, array in reference.arrays.items()}
         with torch.no_grad():
-            user_heads = model.encode_user({name: array[[reference.user_row[107]]] for name, array in arrays.items()})[
-                0
-            ]
+            user = {name: array[[reference.user_row[107]]] for name, array in arrays.items()}
+            (user_heads,) = model.encode_user(user)
             places = [reference.item_row[item] for item in items]
             vectors = model.encode_item({name: array[places] for name, array in arrays.items()})
         explanation = explain(ranker, 107, items)
