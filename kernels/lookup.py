@@ -17,9 +17,9 @@ def lookup(table: Tensor, ids: Tensor, sparse: bool = False) -> Tensor:
     >>> lookup(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1, 0, 1])).tolist()
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
-    if sparse or table.device.type != "cpu" or not kernels.fast():
-        return plain_lookup(table, ids, sparse)
-    return _Lookup.apply(table, ids)
+    if not sparse and table.device.type == "cpu" and torch.is_grad_enabled() and kernels.fast():
+        return _Lookup.apply(table, ids)
+    return plain_lookup(table, ids, sparse)
 
 
 def plain_lookup(table: Tensor, ids: Tensor, sparse: bool = False) -> Tensor:
