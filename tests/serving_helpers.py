@@ -74,9 +74,8 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
         if name in ("mvke", "poly_encoder"):
             model.user_side.divisor.fill_(0.5)
         if isinstance(model, TwoTower):
-            if hasattr(model.interaction, "log_gamma"):
-                model.interaction.log_gamma.fill_(0.7)
-            model.interaction.bias.fill_(0.3)
+            for parameter, value in (("log_gamma", 0.7), ("bias", 0.3)):  # a given gamma is none
+                dict(model.interaction.named_parameters()).get(parameter, torch.empty(())).fill_(value)
     return model.eval()
 
 

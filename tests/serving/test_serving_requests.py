@@ -209,19 +209,20 @@ class TestExplain:
         ranking = ranker.rank(107, k=6)
         explanation = explain(ranker, 107, ranking.items.tolist())
         assert explanation.terms.shape == (6, len(explanation.names))
-        assert explanation.terms.sum(1) + model.bias.item() == pytest.approx(ranking.logits, abs=1e-4)
+        assert explanation.terms.sum(1) + model.interaction.bias.item() == pytest.approx(ranking.logits, abs=1e-4)
 
     def test_terms_and_matches_equal_a_loop_over_heads(self, ranker, reference):
         """Two levels with two user heads each; three item heads; all of size 4."""
         model, items = reference.model, reference.items[:5]
         arrays = {name: torch.from_numpy(array) for name, array in reference.arrays.items()}
         with torch.no_grad():
-            levels = model.encode_user({name: array[[reference.user_row[107]]] for name, array in arrays.items()})
+            user_heads = model.encode_user({name: array[[reference.user_row[107]]] for name, array in arrays.items()})[
+                0
+            ]
             places = [reference.item_row[item] for item in items]
             vectors = model.encode_item({name: array[places] for name, array in arrays.items()})
         explanation = explain(ranker, 107, items)
-        user_heads = [head for level in levels for head in level.view(2, 4)]
-        for row, item_heads in enumerate(vectors.view(5, 3, 4)):
+        for row, item_heads in enumerate(vectors):
             products = [[float(head @ other) for other in item_heads] for head in user_heads]
             assert explanation.terms[row].tolist() == pytest.approx([max(each) for each in products], abs=1e-5)
             assert explanation.matched[row].tolist() == [1 + each.index(max(each)) for each in products]
