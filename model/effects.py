@@ -63,7 +63,7 @@ def constructor_defaults(model_class: type[Constructed]) -> Mapping[str, Any]:
 
 
 def idle_settings(
-    model_class: type[Constructed], settings: Mapping[str, Any], options: type[TrainOptions] = TrainOptions
+    model_class: type[Constructed], settings: Mapping[str, Any], options: type = TrainOptions
 ) -> dict[str, Idle]:
     """Every setting that does nothing beside these, which the constructor's defaults complete.
 

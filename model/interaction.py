@@ -253,12 +253,13 @@ def chosen_levels(levels: Levels, count: int) -> list[int]:
         return list(range(count))
     if levels == "last":
         return [count - 1]
-    wrong = not isinstance(levels, (list, tuple)) or not levels or len(set(levels)) < len(levels)
-    if wrong or any(not isinstance(level, int) or not 1 <= level <= count for level in levels):
+    given = levels if isinstance(levels, (list, tuple)) else ()
+    chosen = [level for level in given if isinstance(level, int) and 1 <= level <= count]
+    if not chosen or len(set(chosen)) < len(given):
         raise InputError(
             f"levels must be 'all', 'last' or distinct numbers from 1 to {count}. Received: {shown(levels)}."
         )
-    return [level - 1 for level in levels]
+    return [level - 1 for level in chosen]
 
 
 def _only(vectors: Tensor, encoder: str) -> Tensor:

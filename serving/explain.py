@@ -59,7 +59,9 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
         query = state.scorer.query(model.encode_user(features), levels)  # (1, Q, d)
         parts = np.split(rows, range(ROWS, len(rows), ROWS))
         pieces = [_terms(state.scorer, interaction, query, state.items.vectors(part)) for part in parts]
-    terms, matched = (None if part[0] is None else np.concatenate(part) for part in zip(*pieces, strict=True))
+    terms = np.concatenate([part for part, _ in pieces])
+    heads = [part for _, part in pieces if part is not None]
+    matched = np.concatenate(heads) if heads else None
     return Explanation(
         items, interaction.names(terms.shape[1], levels), terms, matched, _field_weights(state, features, rows)
     )

@@ -28,10 +28,14 @@ def _folded(layer: nn.Module) -> nn.Module:
     if not isinstance(layer, nn.Sequential):
         return layer
     linear, *norms, activation, _ = layer
+    assert isinstance(linear, nn.Linear)
     activation = nn.ReLU(inplace=True) if type(activation) is nn.ReLU else activation
     if not norms:
         return nn.Sequential(linear, activation)
     (norm,) = norms
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).detach()
     bias = 0.0 if linear.bias is None else linear.bias.double()
     folded = nn.Linear(linear.in_features, linear.out_features)

@@ -55,7 +55,7 @@ class Manifest:
 
     def next(self, **files: str | None) -> Manifest:
         """The next generation, with other files in the place of these: base, users, delta."""
-        changed = replace(self, generation=self.generation + 1, **files)
+        changed = Manifest(**(vars(self) | {"generation": self.generation + 1} | files))
         return replace(changed, ids={name: self.ids.get(name) or token_hex(16) for name in changed.names})
 
     @property

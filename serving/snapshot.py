@@ -178,6 +178,7 @@ class Snapshot:
     @property
     def delta_vectors(self) -> Tensor:
         """(M, H * d) float32"""
+        assert self.delta is not None
         return torch.from_numpy(self.delta.file.section(VECTORS))
 
     def ids(self, rows: np.ndarray) -> np.ndarray:

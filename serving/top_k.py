@@ -49,11 +49,8 @@ def best_of_all(state: State, query: Tensor, k: int) -> list[Ranking]:
         return rankings_of(items, logits, None, k)
     rankings = [_rescored(state, query[user : user + 1], logits[user], k) for user in range(len(logits))]
     unsure = [user for user, ranking in enumerate(rankings) if ranking is None]
-    if unsure:
-        exact = rankings_of(items, all_logits(state, query[unsure], exact=True), None, k)
-        for user, ranking in zip(unsure, exact, strict=True):
-            rankings[user] = ranking
-    return rankings
+    exact = iter(rankings_of(items, all_logits(state, query[unsure], exact=True), None, k) if unsure else ())
+    return [next(exact) if ranking is None else ranking for ranking in rankings]
 
 
 def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking | None:

@@ -57,7 +57,8 @@ class FEBlock(nn.Module):
 
     def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
         """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u, d)."""
-        pairs = zip(self.user_projections, layers, strict=True)
+        modules = [module for module in self.user_projections if isinstance(module, Linear)]
+        pairs = zip(modules, layers, strict=True)
         if self.training:  # divide what is smaller: the weights beside a batch, one request's row beside the weights
             levels = [linear(layer, project.weight / self.user_vectors) for project, layer in pairs]
         else:
