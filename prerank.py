@@ -30,6 +30,7 @@ from serving.manifest import index_folder
 from serving.rank_table import labels, liked_before, rows_of, table, user_line
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
+from serving.top_k import Ranking
 from serving.writer import build_index
 from training.pictures import save_picture
 
@@ -59,6 +60,7 @@ def rank(options: argparse.Namespace) -> None:
     user = _user(ranker, options)
     candidates = None if options.candidates is None else _ids(options.candidates, ranker.state.items.base.has_text_ids)
     ranking = ranker.rank(user, candidates, options.top, options.levels)
+    assert isinstance(ranking, Ranking)  # of one user
     liked = liked_before(ranker, user)
     picture = explanation = None
     if options.explain:

@@ -106,7 +106,7 @@ class HIT(TwoTower):
 
     def output(self, features: Features) -> Output:
         (users, user_mimics), (items, item_mimics) = self._user(features), self._item(features)
-        latent = {"user": users.flatten(1), "item": items.flatten(1)}
+        latent: dict[str, Any] = {"user": users.flatten(1), "item": items.flatten(1)}
         latent |= {"user_mimics": user_mimics, "item_mimics": item_mimics}
         return Output(self.interaction(users, items), latent)
 

@@ -69,7 +69,7 @@ class AdditiveInteraction(Interaction):
 
     vector_name: str | None = None
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(()))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column, FeatureColumns
-from foundation.features import Features
+from foundation.features import Bags, Features
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.description import describe, summarize
 from preprocessing.encoder import Encoder
@@ -201,7 +201,7 @@ class Dataset:
     def batch(self, rows: Tensor, names: list[str]) -> Features:
         """rows: (B,) int64 -> name -> (B,) ids or values, or `Bags`. Raises `InputError` for an unknown name."""
         user, item = self.user[rows], self.item[rows]
-        features: Features = {}
+        features: dict[str, Tensor | Bags] = {}
         for name in names:
             table, place = self._home(name, user, item, rows)
             features[name] = table.batch(name, place)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from foundation.errors import InputError
-from foundation.features import Bags, Features, Lists
+from foundation.features import Bags, Features, Lists, values_of
 from foundation.values import shown, whole
 from preprocessing.dataset import FeatureTable
 from serving.section_file import SectionFile, Sections
@@ -218,7 +218,7 @@ class EntityTable:
 
     def features(self, rows: np.ndarray, names: list[str]) -> Features:
         """name -> (n,) ids or values, or `Bags`; only of the names that are there."""
-        features: Features = {}
+        features: dict[str, torch.Tensor | Bags] = {}
         for name in names:
             if name in self.file.meta["values"]:
                 features[name] = torch.from_numpy(self.file.rows(_section("value", name), rows))
@@ -232,8 +232,9 @@ class EntityTable:
         """These rows as they were before they were written."""
         values, lists = self.file.meta["values"], self.file.meta["lists"]
         features = self.features(rows, [*values, *lists])
+        bags = {name: bag for name in lists if isinstance(bag := features[name], Bags)}
         table = FeatureTable(
-            {name: features[name] for name in values}, {name: as_lists(features[name]) for name in lists}
+            {name: values_of(features, name) for name in values}, {name: as_lists(bag) for name, bag in bags.items()}
         )
         return Entities(self.ids(rows), table, {name: self.text(name, rows) for name in self.texts})
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from foundation.errors import InputError
+from foundation.features import Features, values_of
 from foundation.sealed import seal
 from model.base import TwoTower
 from serving.export_check import check_raw_values, check_shapes, examples
@@ -118,5 +119,5 @@ def _state(run: Path, config: dict, checksum: str) -> tuple[State | None, str | 
     return state, None
 
 
-def _defaults(values: dict[str, torch.Tensor]) -> dict[str, float]:
-    return {name: value.item() for name, value in values.items()}
+def _defaults(values: Features) -> dict[str, float]:
+    return {name: values_of(values, name).item() for name in values}

@@ -11,6 +11,7 @@ from torch import Tensor
 from foundation.deepctr import DenseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import TwoTower
 from serving.export_rules import encode
 from serving.onnx_programs import Program, named
@@ -70,7 +71,7 @@ def check_raw_values(model: TwoTower, config: dict, document: dict, sessions: di
     _compare(model, user, item, inputs, sessions, "raw values")
 
 
-def _compare(model: TwoTower, user: dict, item: dict, inputs: dict, sessions: dict, what: str) -> None:
+def _compare(model: TwoTower, user: Features, item: Features, inputs: dict, sessions: dict, what: str) -> None:
     with torch.inference_mode():
         expected = torch.sigmoid(all_pairs(model.interaction, model.encode_user(user), model.encode_item(item))).numpy()
     query = sessions["user_tower"].run(None, inputs["user_tower"])[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from foundation.deepctr import DenseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import kind_of
 from model.base import TwoTower
@@ -39,7 +40,7 @@ class Rules:
         """Whether raw values of all features of the model can be encoded."""
         columns = [*model.user_columns, *model.item_columns]
         return self.known and all(
-            column.dimension == 1 if kind_of(column) == "dense" else self._vocabulary_of(column.name) is not None
+            column.dimension == 1 if isinstance(column, DenseFeat) else self._vocabulary_of(column.name) is not None
             for column in columns
         )
 
@@ -53,7 +54,7 @@ class Rules:
             }
             for name, program in programs.items()
         }
-        inputs = [one for tower in towers.values() for one in tower["inputs"]]
+        inputs = [self._input(one) for program in programs.values() for one in program.inputs]
         used = dict.fromkeys(one["vocabulary"] for one in inputs if one.get("vocabulary") is not None)
         return {
             "format": FORMAT,

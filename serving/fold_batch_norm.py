@@ -28,6 +28,7 @@ def _folded(layer: nn.Module) -> nn.Module:
     if not isinstance(layer, nn.Sequential):
         return layer
     linear, *norms, activation, _ = layer
+    assert isinstance(linear, nn.Linear)
     activation = nn.ReLU(inplace=True) if type(activation) is nn.ReLU else activation
     if not norms:
         return nn.Sequential(linear, activation)

@@ -183,6 +183,7 @@ def _program(module: nn.Module, inputs: list[Input], examples: list[Tensor], out
                 f"torch cannot write the {type(module).__name__} as ONNX; nothing was written. An activation may have "
                 "no form there, as torch.nn.RReLU has none: train with another one."
             ) from error
+        assert program is not None  # as always with `dynamo`
         model = program.model
         _rename(model.graph, [one.name for one in inputs], output)
         _name_dimensions(model.graph, {f"free_{place}": name for place, name in enumerate(free)})
@@ -193,11 +194,10 @@ def _program(module: nn.Module, inputs: list[Input], examples: list[Tensor], out
             raise InputError(
                 f"The {type(module).__name__} has {size / 2**30:.1f} GiB of weights, and an ONNX program at most 2 GiB."
             )
-        content = io.BytesIO()
-        program.save(content)
+        content = program.model_proto.SerializeToString()
     (result,) = model.graph.outputs
-    shape = tuple(getattr(size, "value", size) for size in result.shape)
-    return Program(content.getvalue(), tuple(inputs), output, shape)
+    shape = tuple(size if isinstance(size, int) else str(size.value) for size in result.shape or ())
+    return Program(content, tuple(inputs), output, shape)
 
 
 def _rename(graph, inputs: list[str], output: str) -> None:

@@ -61,7 +61,7 @@ class State:
         unknown: Features = {name: zeros for name in names if name not in known}
         with torch.inference_mode():
             vectors = items.vectors(np.arange(min(SAMPLE, items.places))).unflatten(1, (items.num_heads, items.dim))
-            scorer = make_scorer(model.interaction, model.encode_user(known | unknown), vectors)
+            scorer = make_scorer(model.interaction, model.encode_user({**known, **unknown}), vectors)
         return cls(
             run=run,
             signature=seen,
@@ -101,7 +101,7 @@ class State:
             return self.known_users([user])
         row = self.find_users([user.get(self.encoder.schema["user_id"])])
         stored = self.stored(row) if row[0] >= 0 else {}
-        return self.encoder.user(user, self.new_user | stored)
+        return self.encoder.user(user, {**self.new_user, **stored})
 
     def find_users(self, users: list) -> np.ndarray:
         """(n,) rows of user ids, -1 for whatever is no id of a known user."""

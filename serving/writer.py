@@ -130,7 +130,7 @@ def _encoded(state: State, current: Snapshot, rows: Iterable[Raw]) -> Entities:
     for raw, row in zip(rows, found.tolist(), strict=True):
         old = current.entities(np.array([row])) if row >= 0 else None
         stored = {} if old is None else {one: old.features.batch(one, torch.tensor([0])) for one in columns}
-        features.append(encoder.item(raw, state.new_item | stored, current.texts))
+        features.append(encoder.item(raw, {**state.new_item, **stored}, current.texts))
         for text in texts:
             texts[text].append(_text(text, raw[text]) if text in raw else old.texts[text][0] if old else "")
     return stack(ids, features, texts)

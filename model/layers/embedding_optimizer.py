@@ -26,7 +26,7 @@ def table_size(model: nn.Module) -> int:
 
 
 def choose_embedding_optimizer(model: nn.Module, asked: str | None, optimizer: object) -> str | None:
-    """ "dense" or "rowwise": what is asked for, else by the size of the tables and by what the optimiser can do.
+    """What is asked for, "dense" or "rowwise", else by the size of the tables and by what the optimiser can do.
 
     None for a model without tables.
     Raises `InputError` for an unknown choice, one without effect, or row-wise steps that the optimiser does not have.

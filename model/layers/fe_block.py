@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +24,8 @@ class FEBlock(nn.Module):
     user_heads, item_heads: H_u and H_v; field_dim: d.
     """
 
+    user_vectors: Tensor  # (), L * H_u
+
     def __init__(self, user_sizes: list[int], item_size: int, user_heads: int, item_heads: int, field_dim: int):
         super().__init__()
         sizes = (user_heads, item_heads, field_dim)
@@ -36,18 +41,24 @@ class FEBlock(nn.Module):
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
         self.register_buffer("user_vectors", torch.tensor(float(len(user_sizes) * user_heads)))
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
-        """Refuses weights of another number of heads: 2 of 16 numbers and 4 of 8 have the same shapes."""
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, metadata: Any, strict: bool, *lists: list[str]
+    ) -> None:
+        """Refuses weights of another number of heads: 2 of 16 numbers and 4 of 8 have the same shapes.
+
+        lists: names of missing and of unexpected weights, and what is wrong with others.
+        """
         loaded, own = state_dict.get(f"{prefix}user_vectors"), self.user_vectors.item()
         if loaded is not None and loaded.item() != own:
-            errors.append(
+            lists[-1].append(
                 f"{prefix}user_vectors: weights of {loaded:.0f} user vectors (levels x heads), not of {own:.0f}."
             )
-        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, *lists)
 
     def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
         """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u, d)."""
-        pairs = zip(self.user_projections, layers, strict=True)
+        modules = [module for module in self.user_projections if isinstance(module, Linear)]
+        pairs = zip(modules, layers, strict=True)
         if self.training:  # divide what is smaller: the weights beside a batch, one request's row beside the weights
             levels = [linear(layer, project.weight / self.user_vectors) for project, layer in pairs]
         else:

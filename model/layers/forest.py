@@ -45,8 +45,12 @@ class Forest(nn.Module):
             self.register_buffer(name, torch.zeros(shape, dtype=dtype))
 
     @classmethod
-    def of(cls, grower: HistGradientBoostingClassifier) -> Forest:
-        """The trees of a fitted `HistGradientBoostingClassifier` without categorical splits."""
+    def from_sklearn(cls, grower: HistGradientBoostingClassifier) -> Forest:
+        """The trees of a fitted `HistGradientBoostingClassifier` without categorical splits.
+
+        scikit-learn has no public way to them: `_predictors`, `_baseline_prediction` and the columns of a tree's nodes
+        are private. Where a new version renames them, tests/model/test_gbdt.py fails, which compares predictions.
+        """
         parts: dict[str, list[Tensor]] = {name: [] for name in FIELDS}
         start = 0
         for (tree,) in grower._predictors:  # one tree a round: there are two classes
