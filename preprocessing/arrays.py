@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +19,7 @@ from foundation.shown import some
 from foundation.values import exact_below
 from preprocessing.description import share
 from preprocessing.encoding import require_finite
-from preprocessing.group_rows import group_rows
+from preprocessing.split import group_rows
 
 
 @dataclass(frozen=True)
@@ -109,21 +109,18 @@ class Arrays:
 
     def take(self, rows: Tensor) -> Arrays:
         """Only these rows, in this order."""
-        return Arrays(
-            {name: value[rows] for name, value in self.features.items()},
-            None if self.labels is None else self.labels[rows],
-            None if self.users is None else self.users[rows],
-            {name: length[rows] for name, length in self.lengths.items()},
-            None if self.weights is None else self.weights[rows],
-        )
+        return self._of_each(lambda value: value[rows])
 
     def to(self, device: torch.device | str) -> Arrays:
+        return self._of_each(lambda value: value.to(device))
+
+    def _of_each(self, change: Callable[[Tensor], Tensor]) -> Arrays:
         return Arrays(
-            {name: value.to(device) for name, value in self.features.items()},
-            None if self.labels is None else self.labels.to(device),
-            None if self.users is None else self.users.to(device),
-            {name: length.to(device) for name, length in self.lengths.items()},
-            None if self.weights is None else self.weights.to(device),
+            {name: change(value) for name, value in self.features.items()},
+            None if self.labels is None else change(self.labels),
+            None if self.users is None else change(self.users),
+            {name: change(length) for name, length in self.lengths.items()},
+            None if self.weights is None else change(self.weights),
         )
 
 

@@ -105,18 +105,10 @@ class Dataset:
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
         """
-        given: dict[str, Any] = {
-            "user_id": user_id,
-            "item_id": item_id,
-            "label": label,
-            "timestamp": timestamp,
-            "kinds": kinds,
-            "sides": sides,
-            "vocabulary_sizes": vocabulary_sizes,
-            "statistics": statistics,
-            "history": history,
-            "name": name,
-        }
+        names = {"user_id": user_id, "item_id": item_id, "label": label, "timestamp": timestamp, "name": name}
+        features = {"kinds": kinds, "sides": sides, "vocabulary_sizes": vocabulary_sizes}
+        computed = {"statistics": statistics, "history": history}
+        given: dict[str, Any] = {**names, **features, **computed}
         given = {key: value for key, value in given.items() if value is not None}
         known = None if encoding is None else as_encoding(encoding)
         if known is None:

@@ -17,10 +17,10 @@ from foundation.errors import InputError
 from foundation.features import Bags, Lists
 from preprocessing.dataset import Dataset
 from preprocessing.encoding import MinMaxScaler
-from preprocessing.group_rows import group_rows
 from preprocessing.label_statistics import liked_items, mean_label
 from preprocessing.protocol import PROTOCOLS, make_protocol
 from preprocessing.raw import Ragged, RawData
+from preprocessing.split import group_rows
 
 SPLITS = ("train", "validation", "test")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import InputError
+from preprocessing.dataset import Dataset
 from preprocessing.frames import raw_from_frames
 from preprocessing.leaks import LeakWarning
 from preprocessing.protocol import PROTOCOLS
@@ -258,3 +260,9 @@ class TestPage:
         assert {"config.json", "model.safetensors"} <= set(os.listdir(tmp_path / "my-run"))
         score = scope["model"].evaluate(scope["data"].test)
         assert score == scope["same"].evaluate(scope["data"].test)
+
+
+def test_each_name_that_frames_may_be_given_is_a_parameter():
+    own = inspect.signature(Dataset.from_frames).parameters
+    assert inspect.signature(raw_from_frames).parameters.keys() <= own.keys()
+    assert not [name for name, parameter in own.items() if parameter.kind is inspect.Parameter.VAR_KEYWORD]
