@@ -13,6 +13,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from experiment.record import ROOT, code_revision
@@ -43,23 +44,22 @@ def _files(checkout: Path) -> list[Path]:
     return sorted(path for folder in TRAINED_BY for path in (checkout / folder).rglob("*.py"))
 
 
-def fingerprint_parts(source: str) -> Iterator[str]:
+@cache  # the runner asks before and after every run
+def fingerprint_parts(source: str) -> frozenset[str]:
     """A text for each top-level statement of a module, and for each imported name that one of them uses.
 
     >>> one = 'import math\\nimport os\\n\\ndef f(x: int) -> float:\\n    "Doc."\\n    return math.sqrt(x)  # why'
     >>> two = 'from __future__ import annotations\\nimport math\\ndef f(x): return math.sqrt( x )'
-    >>> set(fingerprint_parts(one)) == set(fingerprint_parts(two))
+    >>> fingerprint_parts(one) == fingerprint_parts(two)
     True
     """
     module = ast.parse(source)
     imports = [node for node in ast.walk(module) if isinstance(node, ast.Import | ast.ImportFrom)]
     module = _Bare().visit(module)
-    yield from (json.dumps(_plain(statement)) for statement in module.body)
     used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
-    for statement in imports:
-        for name, origin in _imported(statement):
-            if name in used and name != origin:
-                yield f"{name} is {origin}"
+    imported = (pair for statement in imports for pair in _imported(statement))
+    names = {f"{name} is {origin}" for name, origin in imported if name in used and name != origin}
+    return frozenset(json.dumps(_plain(statement)) for statement in module.body) | names
 
 
 def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:

@@ -26,5 +26,3 @@ def runs(protocol: str = "holdout", variant: str = "", validation: dict | None =
 
 def five(mean: float, spread=SPREAD) -> list[float]:
     return [mean + part for part in spread]
-
-
