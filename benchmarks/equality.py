@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from experiment.arguments import Parser, number
 from foundation.atomic import write_atomic
-from leaderboard.ablations.variants import form_jobs
+from leaderboard.ablations.variants import shown_variant_jobs
 from leaderboard.jobs import grid
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
@@ -84,7 +84,7 @@ def _cases(options: argparse.Namespace) -> dict[str, list[str]]:
     common = ["--data_path", str(options.data_path.resolve()), "--max_rows", str(options.max_rows)]
     common += ["--epoch", str(options.epoch)]
     protocols = list(options.protocols)
-    jobs = grid("movielens", list(MODELS), protocols, 1) + form_jobs("movielens", list(MODELS), protocols, 1)
+    jobs = grid("movielens", list(MODELS), protocols, 1) + shown_variant_jobs("movielens", list(MODELS), protocols, 1)
     return {
         job.title: [*job.command(None)[2:], *common]
         for job in jobs

@@ -18,7 +18,7 @@ from leaderboard.audit.tables import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.grid.tables import protocol_losses
-from leaderboard.markdown import estimate_text, milliseconds, number, p_text, signed_text
+from leaderboard.markdown import estimate_text, milliseconds, number, signed_text
 from leaderboard.results import select_runs
 from leaderboard.speed.tables import whole_requests
 
@@ -42,11 +42,13 @@ class Numbers:
     def __call__(self, marker: str) -> str:
         try:
             kind, *arguments = marker.split()
-            return getattr(self, kind)(*arguments)
+            found = getattr(self, kind)(*arguments)
         except InputError:
             raise
         except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             raise InputError(f"The results hold no number for the marker <!--n {marker}-->: {error!r}.") from None
+        _require(found != "", f"{marker} is not a number")
+        return found
 
     def auc(self, model: str, protocol: str, metric: str = "auc") -> str:
         return estimate_text(self._estimate(model, protocol, metric))
@@ -73,9 +75,6 @@ class Numbers:
         difference = self._difference(model, other, protocol)
         _require(not difference.is_clear, f"{model} and {other} differ ({protocol})")
         return signed_text(difference.estimate)
-
-    def p(self, model: str, other: str, protocol: str) -> str:
-        return p_text(self._difference(model, other, protocol).p_value)
 
     def loss(self, model: str, before: str, after: str) -> str:
         """Mean AUC lost from one protocol to the next."""
