@@ -2,9 +2,10 @@
 
 It is made of the syntax of the packages that training runs, and ignores what changes no number: comments, docstrings,
 formatting, annotations of parameters, results and variables, unused imports, imports for type checkers, `pass`, the
-order of definitions in a file, and the file in which a definition stands. Everything else counts, texts of errors and
-names of variables among it. Two changes that matter escape it: a module that imports another definition of the same
-name, and top-level statements that run in another order.
+order of definitions in a file, and the file in which a definition stands. Everything else in these packages counts,
+whether a model reads it or not: texts of errors, names of variables, annotations of a class's fields. Two changes that
+matter escape it: a module that imports another definition of the same name, and top-level statements that run in
+another order.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ class _Bare(ast.NodeTransformer):
         return None if is_text else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+        is_for_types = ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING") and not node.orelse
+        return None if is_for_types else self.generic_visit(node)
 
     def _without(self, node: ast.stmt) -> None:
         return None

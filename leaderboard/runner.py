@@ -127,8 +127,8 @@ class Runner:
     def time_left(self, todo: list[Job]) -> TimeLeft:
         """Of these runs, by what the results that are there have cost; one that only needs filing costs nothing."""
         runs = load_runs(self.results)
-        filed = {job for job in todo if is_finished(self.run_folder(job))}
-        expected = {job: 0.0 if job in filed else cost for job, cost in costs(todo, runs).items()}
+        finished = {job for job in todo if is_finished(self.run_folder(job))}
+        expected = {job: 0.0 if job in finished else cost for job, cost in costs(todo, runs).items()}
         return TimeLeft(expected, self.workers, pace=None if runs.empty else 1.0)
 
     def _timed(self, job: Job, stopping: threading.Event) -> tuple[str, float]:
