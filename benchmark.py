@@ -1,7 +1,7 @@
 """All models under all protocols with several seeds: runs what is missing, and reports what there is.
 
 A result is filed by protocol, model and seed. One that was made by another command, or of other data, is an error.
-Of IntTower and HIT the forms with one head run beside the defaults: their scores are plain inner products.
+IntTower and HIT with one head run beside their defaults: their scores are plain inner products.
 
 python benchmark.py --quick                                                    a small one, on generated data
 python benchmark.py --everything --data_path ...                               all below but --tune, one after another

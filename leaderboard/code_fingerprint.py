@@ -2,9 +2,10 @@
 
 It is made of the syntax of the packages that training runs, and ignores what changes no number: comments, docstrings,
 formatting, annotations of parameters, results and variables, unused imports, imports for type checkers, `pass`, the
-order of definitions in a file, and the file in which a definition stands. Everything else counts, texts of errors and
-names of variables among it. Two changes that matter escape it: a module that imports another definition of the same
-name, and top-level statements that run in another order.
+order of definitions in a file, and the file in which a definition stands. Everything else in these packages counts,
+whether a model reads it or not: texts of errors, names of variables, annotations of a class's fields. Two changes that
+matter escape it: a module that imports another definition of the same name, and top-level statements that run in
+another order.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from experiment.record import ROOT, code_revision
@@ -43,23 +45,22 @@ def _files(checkout: Path) -> list[Path]:
     return sorted(path for folder in TRAINED_BY for path in (checkout / folder).rglob("*.py"))
 
 
-def fingerprint_parts(source: str) -> Iterator[str]:
+@cache  # the runner asks before and after every run
+def fingerprint_parts(source: str) -> frozenset[str]:
     """A text for each top-level statement of a module, and for each imported name that one of them uses.
 
     >>> one = 'import math\\nimport os\\n\\ndef f(x: int) -> float:\\n    "Doc."\\n    return math.sqrt(x)  # why'
     >>> two = 'from __future__ import annotations\\nimport math\\ndef f(x): return math.sqrt( x )'
-    >>> set(fingerprint_parts(one)) == set(fingerprint_parts(two))
+    >>> fingerprint_parts(one) == fingerprint_parts(two)
     True
     """
     module = ast.parse(source)
     imports = [node for node in ast.walk(module) if isinstance(node, ast.Import | ast.ImportFrom)]
     module = _Bare().visit(module)
-    yield from (json.dumps(_plain(statement)) for statement in module.body)
     used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
-    for statement in imports:
-        for name, origin in _imported(statement):
-            if name in used and name != origin:
-                yield f"{name} is {origin}"
+    imported = (pair for statement in imports for pair in _imported(statement))
+    names = {f"{name} is {origin}" for name, origin in imported if name in used and name != origin}
+    return frozenset(json.dumps(_plain(statement)) for statement in module.body) | names
 
 
 def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
@@ -99,7 +100,8 @@ class _Bare(ast.NodeTransformer):
         return None if is_text else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+        is_for_types = ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING") and not node.orelse
+        return None if is_for_types else self.generic_visit(node)
 
     def _without(self, node: ast.stmt) -> None:
         return None

@@ -74,10 +74,9 @@ def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc", ov
 
     overlap: see `error_of_mean`.
     """
-    of_first, of_second = (
-        runs[runs["model"] == name].set_index("seed", verify_integrity=True)[metric] for name in (first, second)
-    )
-    differences = (of_first - of_second).dropna().to_numpy()
+    table = runs[runs["model"].isin([first, second])].pivot(index="seed", columns="model", values=metric)
+    pairs = table.reindex(columns=[first, second]).dropna()
+    differences = (pairs[first] - pairs[second]).to_numpy()
     test = paired_p_value(differences, overlap)
     return Difference(Estimate.from_values(differences, overlap), test, tuple(differences.tolist()))
 

@@ -30,17 +30,17 @@ class Job:
 
     @property
     def place(self) -> Path:
-        """Of this run among others, without the data set's name."""
+        """Where this run stands among the runs of a data set."""
         return Path(self.protocol, self.model, self.variant, f"seed{self.seed}")
 
     @property
     def file(self) -> Path:
-        """Of its result, likewise."""
+        """Where its result stands among the results of a data set."""
         return self.place.with_suffix(".json")
 
     @property
     def title(self) -> str:
-        """For a person who watches."""
+        """What a person who watches reads."""
         return " ".join(filter(None, (self.model, self.variant, self.protocol, f"seed {self.seed}")))
 
     def command(self, data_path: str | None, out: Path | None = None, resume: bool = False) -> list[str]:

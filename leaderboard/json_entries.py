@@ -37,9 +37,9 @@ def file_entry(path: Path, entry: dict) -> None:
     except OSError:
         raise InputError(f"{path.parent} cannot be made: a file is in its way. Give another --results.") from None
     with locked(path.parent / LOCK, keep=False):
-        every = {key_of(filed): filed for filed in read_entries(path)}
-        for filed in every.values():
-            require_data(path, filed, entry["data_sha256"])
+        every = {key_of(held): held for held in read_entries(path)}
+        for held in every.values():
+            require_data(path, held, entry["data_sha256"])
         every[key_of(entry)] = entry
         ordered = [every[key] for key in sorted(every, key=_place)]
         write_atomic(path, json.dumps(ordered, indent=1) + "\n")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from leaderboard.markdown import number
+from leaderboard.markdown import decimal_text
 from leaderboard.theme import Theme
 from model import MODELS
 
@@ -28,7 +28,7 @@ def label_ends(axis: Axes, theme: Theme, ends: list[End], x: float, gap: float, 
         color = theme.color_of(end.model)
         axis.plot([end.place[0] + gap, x - gap], [end.place[1], height], color=theme.faint, lw=1, zorder=1)
         behind = {"facecolor": theme.paper, "edgecolor": "none", "pad": 1}  # no grid behind letters
-        label = f"{MODELS[end.model].title}  {number(end.value)}"
+        label = f"{MODELS[end.model].title}  {decimal_text(end.value)}"
         axis.text(x, height, label, color=color, va="center", bbox=behind)
 
 

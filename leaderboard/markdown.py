@@ -25,10 +25,10 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line[place] for place in kept)} |" for line in lines)
 
 
-def number(value: float, digits: int = 4) -> str:
+def decimal_text(value: float, digits: int = 4) -> str:
     """NaN as nothing.
 
-    >>> number(0.90914), number(float("nan"))
+    >>> decimal_text(0.90914), decimal_text(float("nan"))
     ('0.9091', '')
     """
     return "" if math.isnan(value) else f"{value:.{digits}f}"
@@ -40,8 +40,8 @@ def estimate_text(value: Estimate, digits: int = 4) -> str:
     >>> estimate_text(Estimate(0.9, 0.00123, 5)), estimate_text(Estimate(0.9, float("nan"), 1))
     ('0.9000 ± 0.0012', '0.9000')
     """
-    interval = "" if math.isnan(value.half_width) else f" ± {number(value.half_width, digits)}"
-    return number(value.mean, digits) + interval
+    interval = "" if math.isnan(value.half_width) else f" ± {decimal_text(value.half_width, digits)}"
+    return decimal_text(value.mean, digits) + interval
 
 
 def difference_text(difference: Difference, digits: int = 4) -> str:
@@ -69,7 +69,7 @@ def p_text(p_value: float) -> str:
     >>> [p_text(value) for value in (0.0004, 0.0437, float("nan"))]
     ['< 0.001', '0.044', '']
     """
-    return "< 0.001" if p_value < 0.001 else number(p_value, 3)
+    return "< 0.001" if p_value < 0.001 else decimal_text(p_value, 3)
 
 
 def group_mean_text(grouped, name: str, digits: int = 4) -> str:

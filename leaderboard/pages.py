@@ -31,7 +31,7 @@ from leaderboard.grid.learning import learning_picture
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
 from leaderboard.grid.tables import leaderboard_table, overview_table, steps_table
 from leaderboard.json_entries import read_entries
-from leaderboard.markdown import number
+from leaderboard.markdown import decimal_text
 from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.provenance import read_links, same_sources
 from leaderboard.recipes.table import recipes_table
@@ -175,7 +175,7 @@ def plain_report(results: Results, figures: str) -> str:
     parts.append("What the columns mean is said in the project's own `results/README.md`.")
     for protocol, best in results.runs.groupby("protocol")["best_possible_auc"].mean().items():
         if not math.isnan(best):
-            parts.append(f"Ranking by the planted probabilities reaches AUC {number(best)} under `{protocol}`.")
+            parts.append(f"Ranking by the planted probabilities reaches AUC {decimal_text(best)} under `{protocol}`.")
     for name, text in results.tables().items():
         parts += [f"## {name}", text] if text else []
     parts += [picture(figures, name, name) for name in results.pictures()]

@@ -18,7 +18,7 @@ from leaderboard.audit.tables import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.grid.tables import protocol_losses
-from leaderboard.markdown import estimate_text, milliseconds, number, p_text, signed_text
+from leaderboard.markdown import decimal_text, estimate_text, milliseconds, signed_text
 from leaderboard.results import select_runs
 from leaderboard.speed.tables import whole_requests
 
@@ -42,27 +42,29 @@ class Numbers:
     def __call__(self, marker: str) -> str:
         try:
             kind, *arguments = marker.split()
-            return getattr(self, kind)(*arguments)
+            found = getattr(self, kind)(*arguments)
         except InputError:
             raise
         except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             raise InputError(f"The results hold no number for the marker <!--n {marker}-->: {error!r}.") from None
+        _require(found != "", f"{marker} is not a number")
+        return found
 
     def auc(self, model: str, protocol: str, metric: str = "auc") -> str:
         return estimate_text(self._estimate(model, protocol, metric))
 
     def mean(self, model: str, protocol: str, metric: str = "auc") -> str:
-        return number(self._estimate(model, protocol, metric).mean)
+        return decimal_text(self._estimate(model, protocol, metric).mean)
 
     def paper(self, model: str) -> str:
-        return number(paper_auc(model, self.results.dataset))
+        return decimal_text(paper_auc(model, self.results.dataset))
 
     def gain(self, model: str) -> str:
         """Mean AUC under `published` above the paper's, which must lie below the interval."""
         auc = self._estimate(model, "published")
         distance = auc.mean - paper_auc(model, self.results.dataset)
         _require(distance > auc.half_width, f"{model} is not above its paper")
-        return number(distance)
+        return decimal_text(distance)
 
     def above(self, model: str, other: str, protocol: str) -> str:
         difference = self._difference(model, other, protocol)
@@ -74,15 +76,12 @@ class Numbers:
         _require(not difference.is_clear, f"{model} and {other} differ ({protocol})")
         return signed_text(difference.estimate)
 
-    def p(self, model: str, other: str, protocol: str) -> str:
-        return p_text(self._difference(model, other, protocol).p_value)
-
     def loss(self, model: str, before: str, after: str) -> str:
         """Mean AUC lost from one protocol to the next."""
-        return number(-protocol_losses(self.results.runs, model, before, after).mean)
+        return decimal_text(-protocol_losses(self.results.runs, model, before, after).mean)
 
     def probe(self, name: str, protocol: str) -> str:
-        return number(probes_of(self.results.audit)[protocol][name].mean)
+        return decimal_text(probes_of(self.results.audit)[protocol][name].mean)
 
     def survivors(self, model: str, protocol: str, cut: str) -> str:
         frame = self.results.stage_frame
@@ -98,12 +97,12 @@ class Numbers:
 
     def validation(self, model: str, protocol: str, seed: str) -> str:
         own = self._runs(model, protocol)
-        return number(own[own["seed"] == int(seed)]["validation_auc"].item())
+        return decimal_text(own[own["seed"] == int(seed)]["validation_auc"].item())
 
     def trial(self, model: str, protocol: str) -> str:
         """The best validation AUC among a model's trials."""
         tuned = next(entry for entry in self.results.tuned if entry.model == model)
-        return number(max(outcome.auc for trial, outcome in tuned.trials if trial.protocol == protocol))
+        return decimal_text(max(outcome.auc for trial, outcome in tuned.trials if trial.protocol == protocol))
 
     def request(self, model: str, items: str = "10000") -> str:
         """Median of a whole request, one thread, float32."""

@@ -41,7 +41,7 @@ def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict |
     if held != wanted:
         raise InputError(
             f"{path} is the result of another command. Move it away and run again, or give another --results.\n"
-            f"  it holds: {' '.join(held)}\n  wanted:   {' '.join(wanted)}"
+            f"  it holds: python {' '.join(held)}\n  wanted:   python {' '.join(wanted)}"
         )
     require_data(path, result, data_sha256)
     return result

@@ -127,8 +127,8 @@ class Runner:
     def time_left(self, todo: list[Job]) -> TimeLeft:
         """Of these runs, by what the results that are there have cost; one that only needs filing costs nothing."""
         runs = load_runs(self.results)
-        filed = {job for job in todo if is_finished(self.run_folder(job))}
-        expected = {job: 0.0 if job in filed else cost for job, cost in costs(todo, runs).items()}
+        finished = {job for job in todo if is_finished(self.run_folder(job))}
+        expected = {job: 0.0 if job in finished else cost for job, cost in costs(todo, runs).items()}
         return TimeLeft(expected, self.workers, pace=None if runs.empty else 1.0)
 
     def _timed(self, job: Job, stopping: threading.Event) -> tuple[str, float]:
@@ -181,10 +181,10 @@ class Runner:
         )
         self._children.add(child)
         try:
-            _, said = child.communicate()
+            _, errors = child.communicate()
         finally:
             self._children.discard(child)
-        return _said(child.returncode, said) if child.returncode else ""
+        return _message_of_failure(child.returncode, errors) if child.returncode else ""
 
     def _file(self, job: Job, result: dict, out: Path) -> None:
         result = {name: value for name, value in result.items() if name not in NOT_THE_MEASUREMENT}
@@ -206,7 +206,7 @@ def _set_aside(run_folder: Path) -> None:
     run_folder.rename(next(name for name in names if not name.exists()))
 
 
-def _said(status: int, stderr: str) -> str:
+def _message_of_failure(status: int, stderr: str) -> str:
     """The message of a script that failed, which may have several lines; without one, the last line."""
     lines = stderr.strip().splitlines()
     starts = [place for place, line in enumerate(lines) if line.startswith("error: ")]

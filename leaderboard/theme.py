@@ -32,7 +32,7 @@ class Theme:
     fill: str
 
     def color_of(self, model: str) -> str:
-        """Of a model or form: the papers' own models, other two-tower models, ranking models."""
+        """Of one of `ENTRANTS`: the papers' own models, other two-tower models, ranking models."""
         if model_of(model) in OURS:
             return self.ours
         return self.two_towers if is_two_tower(model) else self.ranking

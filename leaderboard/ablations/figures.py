@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from leaderboard.ablations.tables import against_reference, auc_by_heads, label, shown_protocols
 from leaderboard.ablations.variants import Ablation
-from leaderboard.markdown import PROTOCOL_TITLES, number
+from leaderboard.markdown import PROTOCOL_TITLES, decimal_text
 from leaderboard.theme import Picture, Theme
 from model import MODELS
 
@@ -128,5 +128,5 @@ def _head_axis(axis: Axes, ablation: Ablation) -> None:
         axis.set_xscale("log", base=2)
     axis.set_xticks(counts, [str(count) for count in counts])
     axis.minorticks_off()
-    axis.yaxis.set_major_formatter(lambda value, _: number(value))
+    axis.yaxis.set_major_formatter(lambda value, _: decimal_text(value))
     axis.grid(axis="y")

@@ -31,7 +31,7 @@ VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants} - {ONE
 
 
 def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
-    """The ablations of which at least one variant has run that is no form, which every grid has."""
+    """The ablations of which a variant has run that does not stand beside the models, as every grid has those."""
     own = runs[runs["variant"].isin(VARIANTS)]
     done = set(zip(own["model"], own["variant"], strict=True))
     return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
@@ -44,7 +44,7 @@ def protocols_of(runs: pd.DataFrame, variants: Iterable[str]) -> list[str]:
 
 
 def shown_protocols(runs: pd.DataFrame) -> list[str]:
-    """Of tables and pictures of many variants: those under which a quarter of them has run; forms do not count."""
+    """Of tables and pictures of many variants: those under which a quarter of them has run, shown ones aside."""
     done = runs[runs["variant"].isin(VARIANTS)]
     count = done.groupby("protocol")["variant"].nunique()
     return [name for name in PROTOCOLS if 4 * count.get(name, 0) >= max(1, done["variant"].nunique())]
@@ -94,9 +94,9 @@ def parts_table(runs: pd.DataFrame) -> str:
     for entry in ablations_with_runs(runs):
         beside = f", against {label(entry.reference)}" if entry.reference else ""
         for variant in [ONE_HEAD] if entry.sweeps_heads else filter(None, entry.compared):
-            told = [difference_text(against_reference(runs, protocol, entry, variant)) for protocol in protocols]
-            if any(told):
-                rows.append([f"{title(entry.model)}: {label(variant)}{beside}", *told])
+            cells = [difference_text(against_reference(runs, protocol, entry, variant)) for protocol in protocols]
+            if any(cells):
+                rows.append([f"{title(entry.model)}: {label(variant)}{beside}", *cells])
     return table(["AUC minus that of the defaults", *(f"`{name}`" for name in protocols)], rows)
 
 

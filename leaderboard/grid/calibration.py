@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from leaderboard.entrants import BASELINE, OURS, is_two_tower, title
 from leaderboard.grid.learning import HONEST
-from leaderboard.markdown import PROTOCOL_TITLES, group_mean_text, number, table
+from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, group_mean_text, table
 from leaderboard.results import default_runs
 from leaderboard.theme import Picture, Theme
 from model import MODELS
@@ -67,7 +67,7 @@ def reliability(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
         axis.scatter(
             bins["mean_probability"], bins["positive_share"], s=area, color=color, zorder=3, linewidths=0, clip_on=False
         )
-        axis.text(0.96, 0.05, f"ECE {number(own['ece'].mean())}", ha="right", transform=axis.transAxes, size=9)
+        axis.text(0.96, 0.05, f"ECE {decimal_text(own['ece'].mean())}", ha="right", transform=axis.transAxes, size=9)
         axis.set_title(title(name))
         axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from leaderboard.entrants import OURS
 from leaderboard.estimates import Estimate
 from leaderboard.line_labels import End, label_ends
-from leaderboard.markdown import PROTOCOL_TITLES, number
+from leaderboard.markdown import PROTOCOL_TITLES, decimal_text
 from leaderboard.results import select_runs
 from leaderboard.theme import Picture, Theme, marker_of
 from model import MODELS
@@ -43,7 +43,7 @@ def leaderboard(figure: Figure, theme: Theme, runs: pd.DataFrame, dataset: str) 
                 axis.plot(MODELS[name].paper[dataset][0], place, "o", mfc="none", mec=theme.ink, zorder=2)
         axis.set_title(PROTOCOL_TITLES[protocol].replace("`", ""))
         axis.grid(axis="x")
-        axis.xaxis.set_major_formatter(lambda value, _: number(value, 2))
+        axis.xaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
         axis.set_yticks(range(len(order)), [MODELS[name].title for name in order])
         axis.tick_params(left=False)
         axis.spines["left"].set_visible(False)
@@ -80,7 +80,7 @@ def protocol_steps(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
     labels.append("temporal\nthe future, no leak")
     axis.set_xticks(range(len(PROTOCOLS)), labels)
     axis.set_xlim(-0.15, last + 0.75)
-    axis.yaxis.set_major_formatter(lambda value, _: number(value, 2))
+    axis.yaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
     axis.set_ylabel("test AUC, mean over seeds")
     axis.grid(axis="y")
     handles = theme.families()

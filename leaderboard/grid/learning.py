@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from leaderboard.entrants import is_two_tower
 from leaderboard.line_labels import End, label_ends
-from leaderboard.markdown import number
+from leaderboard.markdown import decimal_text
 from leaderboard.results import default_runs
 from leaderboard.theme import Picture, Theme, marker_of
 from model import MODELS
@@ -54,7 +54,7 @@ def learning(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
             best = int(np.argmax(every[name]))
             axis.plot(best + 1, every[name][best], linestyle="", ms=7, **mark)
         axis.set_title(title)
-        axis.yaxis.set_major_formatter(lambda value, _: number(value, 2))
+        axis.yaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
         axis.grid(axis="y")
     figure.supxlabel("epoch; large mark and number: the best of the mean over seeds", size=10)
     axes[0].set_ylabel(f"validation AUC ({HONEST})")

@@ -16,7 +16,7 @@ CUT = 400  # candidates that a pre-ranker lets through
 
 
 def quality_and_cost_table(runs: pd.DataFrame, stages: list[dict], speeds: Speeds) -> str:
-    """One row a model or form of one, the best AUC under `holdout` first; "" without runs.
+    """One row an entrant, the best AUC under `holdout` first; "" without runs.
 
     A column without an entry is left out.
     """

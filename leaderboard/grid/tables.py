@@ -10,7 +10,7 @@ import pandas as pd
 
 from leaderboard.entrants import BASELINE, kind, paper_auc, title
 from leaderboard.estimates import Estimate, relative_improvement
-from leaderboard.markdown import PROTOCOL_TITLES, estimate_text, number, signed_text, table
+from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, estimate_text, signed_text, table
 from leaderboard.results import runs_by_entrant, select_runs
 from leaderboard.speed.speeds import Speeds
 from model import MODELS
@@ -25,13 +25,13 @@ def overview_table(runs: pd.DataFrame, dataset: str) -> str:
     for name, entry in MODELS.items():
         own = [select_runs(runs, protocol, name) for protocol in PROTOCOLS]
         if any(map(len, own)):
-            paper = " / ".join(number(score) for score in entry.paper.get(dataset, ()))
+            paper = " / ".join(decimal_text(score) for score in entry.paper.get(dataset, ()))
             rows.append([entry.title, paper, *(_auc_and_logloss(part) if len(part) else "" for part in own)])
     return table(["AUC / logloss", "paper", *PROTOCOL_TITLES.values()], rows)
 
 
 def _auc_and_logloss(runs: pd.DataFrame) -> str:
-    return f"{estimate_text(Estimate.from_values(runs['auc']))} / {number(runs['logloss'].mean())}"
+    return f"{estimate_text(Estimate.from_values(runs['auc']))} / {decimal_text(runs['logloss'].mean())}"
 
 
 def leaderboard_table(runs: pd.DataFrame, protocol: str, dataset: str, speeds: Speeds = NOT_MEASURED) -> str:
@@ -50,7 +50,7 @@ def leaderboard_table(runs: pd.DataFrame, protocol: str, dataset: str, speeds: S
         improvement = relative_improvement(own, name, BASELINE)
         paper = paper_auc(name, dataset)
         published = protocol == "published" and not math.isnan(paper)
-        against = f"{number(paper)} ({signed_text(replace(auc, mean=auc.mean - paper))})" if published else ""
+        against = f"{decimal_text(paper)} ({signed_text(replace(auc, mean=auc.mean - paper))})" if published else ""
         rows.append(
             [
                 title(name),
@@ -82,6 +82,6 @@ def steps_table(runs: pd.DataFrame) -> str:
         means = [Estimate.from_values(select_runs(runs, protocol, name)["auc"]).mean for protocol in PROTOCOLS]
         if not all(map(math.isnan, means)):
             losses = [signed_text(protocol_losses(runs, name, *pair)) for pair in itertools.pairwise(PROTOCOLS)]
-            rows.append([entry.title, *map(number, means), *losses])
+            rows.append([entry.title, *map(decimal_text, means), *losses])
     heads = ["model", *(f"`{protocol}`" for protocol in PROTOCOLS), "without the leak", "by time"]
     return table(heads, rows)

@@ -10,7 +10,7 @@ import pandas as pd
 from leaderboard.ablations.tables import against, auc, protocols_of
 from leaderboard.entrants import paper_auc, title
 from leaderboard.estimates import Difference, Estimate
-from leaderboard.markdown import difference_text, number, signed_text, table
+from leaderboard.markdown import decimal_text, difference_text, signed_text, table
 from leaderboard.recipes.recipes import RECIPES, VARIANT
 from leaderboard.results import select_runs
 
@@ -23,7 +23,7 @@ def recipes_table(runs: pd.DataFrame, dataset: str) -> str:
         if not any(len(select_runs(runs, protocol, model, VARIANT)) for protocol in protocols):
             continue
         paper = paper_auc(model, dataset)
-        cells = [title(model), number(paper)]
+        cells = [title(model), decimal_text(paper)]
         for protocol in protocols:
             recipe, default = auc(runs, protocol, model, VARIANT), auc(runs, protocol, model)
             if protocol == "published":

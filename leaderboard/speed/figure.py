@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from leaderboard.entrants import ENTRANTS, title
 from leaderboard.estimates import Estimate
 from leaderboard.grid.figures import auc_of
-from leaderboard.markdown import number
+from leaderboard.markdown import decimal_text
 from leaderboard.results import runs_by_entrant
 from leaderboard.speed.speeds import Speeds
 from leaderboard.theme import Picture, Theme, marker_of
@@ -29,7 +29,7 @@ def latency_picture(runs: pd.DataFrame, speeds: Speeds) -> dict[str, Picture]:
 
 
 def points(runs: pd.DataFrame, speeds: Speeds) -> dict[str, tuple[float, Estimate]]:
-    """Name -> milliseconds of a request and test AUC of models and their forms, for those that have both."""
+    """Name -> milliseconds of a request and test AUC of entrants, for those that have both."""
     times = {name: speeds.request_ms[name] for name in ENTRANTS if name in speeds.request_ms}
     runs = runs_by_entrant(runs)
     pairs = {name: (time, auc_of(runs, PROTOCOL, name)) for name, time in times.items()}
@@ -48,7 +48,7 @@ def auc_latency(figure: Figure, theme: Theme, found: dict[str, tuple[float, Esti
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(lambda value, _: number(value, 2))
+    axis.yaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
     axis.set_xlabel(f"median of a whole request in ms: {setting}")
     axis.set_ylabel(f"test AUC ({PROTOCOL}), 95 % intervals")
     axis.margins(0.15)

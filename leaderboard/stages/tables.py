@@ -6,7 +6,7 @@ import pandas as pd
 
 from leaderboard.entrants import OURS, SHOWN_VARIANTS, is_two_tower, kind, model_of, title
 from leaderboard.estimates import Estimate, compare
-from leaderboard.markdown import difference_text, estimate_text, number, table
+from leaderboard.markdown import decimal_text, difference_text, estimate_text, table
 from leaderboard.results import runs_by_entrant
 from leaderboard.stages.agreement import CUTS, TOP
 from leaderboard.stages.measure import best_ranker
@@ -47,7 +47,7 @@ def stage_table(frame: pd.DataFrame) -> str:
         own = frame[frame["model"] == name]
         cells = [estimate_text(Estimate.from_values(own[column]), 3) for column in (*map(str, CUTS), "spearman")]
         rows.append([title(name), kind(name), *cells, str(len(own))])
-    rows.append(["random choice", "", *(number(share, 3) for share in random_shares(frame).values()), "0", ""])
+    rows.append(["random choice", "", *(decimal_text(share, 3) for share in random_shares(frame).values()), "0", ""])
     heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman", "seeds"]
     return table(heads, rows)
 

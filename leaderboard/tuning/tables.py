@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboard.markdown import number, table
+from leaderboard.markdown import decimal_text, table
 from leaderboard.settings import Settings, text_of
 from leaderboard.tuning.run import Tuned
 from leaderboard.tuning.trials import BASE_NAME, SEARCHES, TRIALS
@@ -38,7 +38,7 @@ def tuning_table(tuned: list[Tuned]) -> str:
     rows = []
     for entry in tuned:
         best = _best_places(entry)
-        aucs = [number(outcome.auc) for _, outcome in entry.trials]
+        aucs = [decimal_text(outcome.auc) for _, outcome in entry.trials]
         cells = [f"**{auc}**" if place in best else auc for place, auc in enumerate(aucs)]
         cells += [""] * (TRIALS - len(cells))
         rows.append([MODELS[entry.model].title, *cells, _chosen(entry)])

@@ -45,7 +45,6 @@ NUMBERS = Numbers(Results("ml-1m", RUNS, measured=MEASURED))
         ("paper hit", "0.9048"),
         ("gain hit", "0.0152"),
         ("above hit dssm holdout", "0.1000 ± 0.0000"),
-        ("p hit dssm holdout", "< 0.001"),
         ("level hit dcn holdout", "-0.0001 ± 0.0002"),
         ("loss hit published holdout", "0.0200"),
         ("request hit", "0.50"),
@@ -67,6 +66,7 @@ def test_a_marker_means(marker, text):
         ("above lr hit holdout", "lr is not above hit"),
         ("level hit dssm holdout", "hit and dssm differ"),
         ("gain dssm", "dssm is not above its paper"),
+        ("paper gbdt", "paper gbdt is not a number"),
     ],
 )
 def test_a_sentence_that_is_not_true_any_more_is_refused(marker, problem):

@@ -190,7 +190,18 @@ class TestOthersResults:
             assert held in str(refusal.value).splitlines()[1]
             assert str(refusal.value).splitlines()[2].endswith(wanted)
             assert len(calls()) == 1
-            path.write_text(json.dumps(json.loads(path.read_text()) | {"command": " ".join(asked.command(None))}))
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"arguments": asked.command(None)[1:]}))
+
+    def test_an_older_result_is_told_by_the_text_of_its_command(self, bench):
+        runner, jobs, _ = bench
+        runner.run(jobs, quiet=True)
+        path = runner.result_path(jobs[0])
+        older = json.loads(path.read_text())
+        del older["arguments"]
+        path.write_text(json.dumps(older))
+        assert runner.missing(jobs) == []
+        with pytest.raises(InputError, match="is the result of another command"):
+            runner.missing([replace(jobs[0], arguments=("--lr", "0.02"))])
 
     def test_all_that_are_refused_are_named(self, bench):
         runner, jobs, _ = bench
