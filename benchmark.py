@@ -36,7 +36,7 @@ from leaderboard.runner import Runner
 from leaderboard.stages.measure import STAGES, measure_stages
 from leaderboard.tuning.run import TUNING, tune
 from model import MODELS, find_model
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from preprocessing.protocol import PROTOCOLS
 
 SCRIPT, SEEDS = "movielens", 5

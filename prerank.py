@@ -20,6 +20,7 @@ from typing import Any
 from experiment.arguments import Parser, folder, number, place
 from experiment.script import run
 from foundation.errors import InputError
+from foundation.precisions import precision_name
 from foundation.shown import visible
 from serving.blocks import PRECISIONS
 from serving.explain import beginning, explain, heat_map
@@ -29,6 +30,7 @@ from serving.manifest import index_folder
 from serving.rank_table import labels, liked_before, rows_of, table, user_line
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
+from serving.top_k import Ranking
 from serving.writer import build_index
 from training.pictures import save_picture
 
@@ -58,6 +60,7 @@ def rank(options: argparse.Namespace) -> None:
     user = _user(ranker, options)
     candidates = None if options.candidates is None else _ids(options.candidates, ranker.state.items.base.has_text_ids)
     ranking = ranker.rank(user, candidates, options.top, options.levels)
+    assert isinstance(ranking, Ranking)  # of one user
     liked = liked_before(ranker, user)
     picture = explanation = None
     if options.explain:
@@ -211,7 +214,11 @@ def _parser() -> Parser:
     one = command(build, "encode all items of the run's data and write the index")
     one.add_argument("--data_path", type=place, metavar="PATH", help="the data of the run, if they were moved since")
     one.add_argument(
-        "--precision", choices=PRECISIONS, default="float32", help="of scoring everything; default float32"
+        "--precision",
+        type=precision_name,
+        choices=PRECISIONS,
+        default="float32",
+        help="of scoring everything; default float32",
     )
     one = command(rank, "the best items for a user")
     asked = one.add_mutually_exclusive_group(required=True)

@@ -1,40 +1,18 @@
 """Train any model of the table on Amazon Electronics: --model_name int_tower, dssm, lr, ..."""
 
-import time
-
-from experiment.one_run import train_and_report
-from experiment.options import parse_options
+from experiment.options import Options
 from experiment.script import run
-from model import MODELS, build_model
-from preprocessing.dataset import Dataset
+from experiment.whole_models import train_any_model
 from preprocessing.load import load_amazon
-from training.distributed import main_first
+from preprocessing.raw import RawData
+
+
+def load(options: Options) -> RawData:
+    return load_amazon(options.data_path, options.cache, quiet=options.quiet)
 
 
 def main() -> None:
-    options = parse_options("amazon")
-
-    # Raw files, or their parsed tables from the cache -> users, items and interactions, split and encoded.
-    start = time.perf_counter()
-    with main_first():  # under torchrun: one process parses, the others find its cache
-        raw = load_amazon(options.data_path, options.cache, quiet=options.quiet)
-    if options.max_rows:
-        raw = raw.first(options.max_rows)
-    data = Dataset.build(raw, options.protocol, options.seed)
-    seconds = time.perf_counter() - start
-
-    columns = data.feature_columns(options.embedding_dim, history=MODELS[options.model_name].history)
-    arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
-    model = build_model(options.model_name, columns, device=options.device, seed=options.seed, **arguments)
-    model.compile(
-        "adam",
-        "binary_crossentropy",
-        metrics=["auc", "logloss", "gauc"],
-        lr=options.lr,
-        embedding_optimizer=options.embedding_optimizer,
-    )
-
-    train_and_report(model, data, options, seconds)
+    train_any_model("amazon", load)
 
 
 if __name__ == "__main__":

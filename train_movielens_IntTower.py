@@ -2,12 +2,12 @@
 
 import time
 
-from experiment.one_run import train_and_report
+from experiment.one_run import one_run
 from experiment.options import parse_options
-from experiment.script import run
+from experiment.script import run as run_script
 from model.IntTower import IntTower
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from training.distributed import main_first
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     columns = data.feature_columns(options.embedding_dim)
     user_feature_columns, item_feature_columns = columns.user, columns.item
     linear_feature_columns = dnn_feature_columns = columns.all  # noqa: F841 (for the model that replaces IntTower)
-    dropout, device, seed = options.dropout, options.device, options.seed
+    dropout, device, seed = options.dropout or 0.0, options.device, options.seed
     model = IntTower(
         user_feature_columns,
         item_feature_columns,
@@ -49,9 +49,13 @@ def main() -> None:
         embedding_optimizer=options.embedding_optimizer,
     )
 
-    # Fit with early stopping on validation AUC, score the test rows once, write the run folder, print the table.
-    train_and_report(model, data, options, seconds)
+    # Fit with early stopping on validation AUC, score validation and test rows once, write the run folder. Around it
+    # the settings and the closing table are printed; a run that --resume finds finished is left as it is.
+    with one_run(model, data, options, seconds) as run:
+        if run.is_open:
+            model.fit(data.train, validation_data=data.validation, **run.fit_arguments)
+            run.finish(test=run.evaluate(data.test), validation=model.evaluate(data.validation))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

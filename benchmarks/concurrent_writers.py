@@ -31,7 +31,7 @@ from benchmarks.small_runs import ITEM, data_of, train
 from experiment.arguments import Parser, number
 from experiment.script import run as run_script
 from foundation.errors import InputError
-from foundation.run_files import WEIGHTS_DIGEST, read_config
+from foundation.run_files import WEIGHTS_SHA256, read_config
 from model import load_model
 from preprocessing.dataset import Dataset
 from serving.ranker import PreRanker
@@ -80,7 +80,7 @@ def act(action: str, run: Path, model: Path, data: Dataset, item: dict) -> None:
 
 def extra(run: Path) -> dict:
     """Of `config.json`."""
-    own = ("class", "arguments", WEIGHTS_DIGEST)
+    own = ("class", "arguments", WEIGHTS_SHA256)
     return {name: value for name, value in read_config(run).items() if name not in own}
 
 

@@ -18,7 +18,7 @@ from foundation.atomic import write_atomic
 from model import MODELS, build_model, default_settings
 from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 
 TRAINING = ("batch_size", "epochs", "patience", "lr_schedule")
 

@@ -1,9 +1,10 @@
-"""Whether two checkouts train the same numbers: weights to the bit, metrics to the last digit.
+"""Whether two checkouts give the same numbers: weights and served scores to the bit, metrics to the last digit.
 
     python -m benchmarks.equality OTHER_CHECKOUT --data_path data/ml-1m --json equality.json
 
-Each case is one short run of the training script in both checkouts, one after the other, with one thread. The file
-keeps the cases that are done, so that the command can be stopped and given again. Exit status 1 if a case differs.
+Each case is one short run of the training script in both checkouts, one after the other, with one thread, and for two
+towers an index of it, which scores all items and some for a few users. The file keeps the cases that are done, so that
+the command can be stopped and given again. Exit status 1 if a case differs.
 """
 
 from __future__ import annotations
@@ -25,10 +26,30 @@ from foundation.atomic import write_atomic
 from leaderboard.ablations.variants import shown_variant_jobs
 from leaderboard.jobs import grid
 from model import MODELS
+from model.base import TwoTower
 from preprocessing.protocol import PROTOCOLS
 
 HERE = Path(__file__).resolve().parent.parent
 TIMES = ("seconds", "rows_per_second")
+# Tensors of the other checkout that have another name here, where the model has one of that name.
+RENAMED_TENSORS = {
+    "bias": "interaction.bias",
+    "cosine.bias": "interaction.bias",
+    "cosine.log_gamma": "interaction.log_gamma",
+}
+# Runs in each checkout, so it names what both have: prints the items and logits of a few requests, bit by bit.
+SERVED = """
+import json, sys
+import numpy as np
+from serving.ranker import PreRanker
+ranker, answers = PreRanker.load(sys.argv[1]), []
+for user in sorted(ranker.state.users.ids(np.arange(0, len(ranker.state.users), 97)).tolist()):
+    best = ranker.rank(user, k=50)
+    some = ranker.rank(user, best.items.tolist()[::3], k=10)
+    for ranking in (best, some):
+        answers.append([ranking.items.tolist(), [logit.hex() for logit in ranking.logits.tolist()]])
+print(json.dumps(answers))
+"""
 MEASURED = ("test", "validation", "calibration", "rows", "parameters", "best_epoch", "data_sha256")
 
 
@@ -60,6 +81,9 @@ def compare(other: Path, words: list[str]) -> dict:
         for name, checkout in (("other", other), ("here", HERE)):
             runs[name] = _run(checkout, [*words, "--out", str(Path(place, name))], Path(place, name))
     here, before = runs["here"], runs["other"]
+    for old, new in RENAMED_TENSORS.items():
+        if old in before["parts"] and old not in here["parts"] and new in here["parts"]:
+            before["parts"][new] = before["parts"].pop(old)
     parts = sorted(here["parts"].keys() | before["parts"].keys())
     different = [part for part in parts if here["parts"].get(part) != before["parts"].get(part)]
     return {"parts": len(parts), "different": different, "speed_ratio": round(here["speed"] / before["speed"], 4)}
@@ -76,6 +100,11 @@ def _run(checkout: Path, words: list[str], folder: Path) -> dict:
     parts |= {name: json.dumps(result[name], sort_keys=True) for name in MEASURED}
     history = pd.read_csv(folder / "history.csv")
     parts["history"] = history.drop(columns=list(TIMES)).to_csv()
+    if issubclass(MODELS[result["model"]].model_class, TwoTower):
+        options = {"cwd": checkout, "env": environment, "check": True, "stdout": subprocess.PIPE}
+        subprocess.run([sys.executable, "prerank.py", "build", str(folder)], **options)
+        answers = subprocess.run([sys.executable, "-c", SERVED, str(folder)], **options).stdout
+        parts["served"] = hashlib.sha256(answers).hexdigest()
     return {"parts": parts, "speed": result["train_rows_per_second"]}
 
 

@@ -40,7 +40,7 @@ from experiment.script import run
 from foundation.errors import InputError
 from foundation.run_files import COMMIT, HISTORY, WEIGHTS, committed, is_finished
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.manifest import FOLDER

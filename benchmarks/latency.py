@@ -33,11 +33,12 @@ from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from model import MODELS
 from model.base import TwoTower
-from preprocessing import utils
-from serving.blocks import STORED, Columns, blocks_shape, fill_blocks, head_scales
+from serving.blocks import PRECISIONS, STORED, Blocks, blocks_shape, fill_blocks, head_scales
+from serving.export_check import examples
 from serving.manifest import index_folder
+from serving.onnx_programs import named
 from serving.ranker import PreRanker
-from serving.scorer import SCORERS, Scorer, item_heads
+from serving.scorer import make_scorer
 
 TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
 RANKING = ("deep_fm", "auto_int")
@@ -47,7 +48,6 @@ HEADS = {
     "hit 1 head": ("hit", {"num_heads": 1}),
 }
 SHAPES = {name: (name, {}) for name in TWO_TOWERS} | HEADS  # title -> model, arguments
-PRECISIONS = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}
 TOP = 100
 PEAK = "square product"
 # What a part does not read: given, it is an error.
@@ -62,66 +62,48 @@ CASE = ("model", "case", "items", "precision", "threads")  # what tells measurem
 # -- scoring alone ----------------------------------------------------------------------------------------------------
 
 
-def random_user(model: TwoTower, scorer: Scorer) -> Tensor | list[Tensor]:
-    """What `encode_user` returns for one user, at random."""
-    if model.__class__.__name__ == "IntTower":
-        return [torch.randn(1, model.fe_block.user_heads * scorer.dim) for _ in model.levels]
-    if model.__class__.__name__ in ("MVKE", "PolyEncoder"):
-        count = len(model.attention.kernels) if model.__class__.__name__ == "MVKE" else len(model.codes.codes)
-        return torch.randn(1, count, scorer.dim)
-    return torch.randn(1, scorer.heads * scorer.dim)
+def random_vectors(model: TwoTower, count: int) -> tuple[Tensor, Tensor]:
+    """Vectors of one user (1, R, d) and of `count` items (count, H, d), at random."""
+    shapes = []
+    for encode, columns in ((model.encode_user, model.user_columns), (model.encode_item, model.item_columns)):
+        shapes.append(encode(named(columns, examples(columns, 1, 1))).shape[1:])
+    return torch.randn(1, *shapes[0]), torch.randn(count, *shapes[1])
 
 
 def scoring_contenders(model: TwoTower, count: int) -> tuple[dict[str, Callable[[], object]], float]:
     """Ways to score `count` items for one user, and the FLOPs of their matrix product."""
-    heads = item_heads(model)
     with torch.inference_mode():
-        width = vector_width(model)
-        scorer = SCORERS[type(model)](model, heads, width // heads)
-        rows, user = torch.randn(count, width), random_user(model, scorer)
+        user, items = random_vectors(model, count)
+        scorer, vectors = make_scorer(model.interaction, user, items[:8]), items.flatten(1)
         query = scorer.query(user)
-    scales = head_scales(rows.numpy(), heads)
+    scales = head_scales(vectors.numpy(), scorer.heads)
     actions: dict[str, Callable[[], object]] = {}
-    for precision, dtype in PRECISIONS.items():
-        blocks = np.zeros(blocks_shape(count, heads, scorer.dim), dtype=STORED[precision])
-        assert blocks.dtype == np.dtype(dtype)
-        fill_blocks(blocks, rows.numpy(), scales)
-        columns = Columns.of(blocks, scales, count)
-        if columns.exact and scorer.prefers_rows(query):
-            actions[precision] = lambda: scorer.score_items(query, rows)
+    for precision in PRECISIONS:
+        array = np.zeros(blocks_shape(count, scorer.heads, scorer.dim), dtype=STORED[precision])
+        fill_blocks(array, vectors.numpy(), scales)
+        blocks = Blocks.from_arrays(array, scales, count)
+        if blocks.is_exact and scorer.prefers_vectors(query):
+            actions[precision] = lambda: scorer.score_items(query, vectors)
         else:
-            actions[precision] = lambda columns=columns: scorer.score_all(query, columns)
-    actions["plain torch"] = lambda: scorer.score_rows(query, rows)
-    block = getattr(model, "fe_block", None)
-    if block is not None:
-        levels = user if isinstance(user, list) else [user]
-        dims = [block.field_dim] * len(levels)
-        actions["published"] = lambda: utils.fe_score(
-            [level.repeat(count, 1) for level in levels], [rows], block.user_heads, block.item_heads, dims, dims
-        )
-    else:
-        actions["published"] = lambda: model.score_aligned(user.expand(count, *user.shape[1:]), rows)
-    if scorer.is_product and (search := faiss_search(rows, query.sum(1))) is not None:
+            actions[precision] = lambda blocks=blocks: scorer.score_blocks(query, blocks)
+    actions["plain torch"] = lambda: scorer.score_vectors(query, vectors)
+    actions["published"] = lambda: model.interaction(user.expand(count, -1, -1), items)
+    if scorer.is_product and (search := faiss_search(vectors, query.sum(1))) is not None:
         actions["faiss top 100"] = search
     single, vector = torch.randn(count, 32), torch.randn(32)
     actions["one 32-dim dot"] = lambda: torch.mv(single, vector)
-    return actions, 2.0 * scorer.multiplied(query).shape[1] * width * count
+    return actions, 2.0 * scorer.multiplied(query).shape[1] * vectors.shape[1] * count
 
 
-def vector_width(model: TwoTower) -> int:
-    block = getattr(model, "fe_block", None)
-    return block.item_heads * block.field_dim if block is not None else model.item_side.output_size
-
-
-def faiss_search(rows: Tensor, query: Tensor) -> Callable[[], object] | None:
+def faiss_search(vectors: Tensor, query: Tensor) -> Callable[[], object] | None:
     """None where faiss is not installed."""
     try:
         import faiss
     except ImportError:
         return None
     faiss.omp_set_num_threads(torch.get_num_threads())
-    index = faiss.IndexFlatIP(rows.shape[1])
-    index.add(rows.numpy())
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors.numpy())
     return lambda: index.search(query.numpy(), TOP)
 
 
@@ -289,7 +271,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--users", nargs="+", type=count, default=[1, 8, 64], help="users a request")
     add("--precisions", nargs="+", choices=PRECISIONS, default=["float32"])
     add("--models", nargs="+", choices=[*SHAPES, *RANKING], default=[*SHAPES, *RANKING])
-    add("--seconds", type=number(float, 0, low_open=True), default=3.0, help="of measuring a case")
+    add("--seconds", type=number(float, above=0), default=3.0, help="of measuring a case")
     add("--json", type=Path, help="write the table here")
     add("--folder", type=Path, help="where generated run folders are written and deleted")
     options = parser.parse_args(argv)

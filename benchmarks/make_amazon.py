@@ -23,7 +23,7 @@ from benchmarks.planted import Skewed, hint, planted_probability
 from experiment.arguments import Parser, folder, number
 from experiment.script import run
 from preprocessing.amazon import META, PUBLISHED_ROWS, REVIEWS
-from preprocessing.files import PLANTED
+from preprocessing.planted import PLANTED
 
 USERS, ITEMS = 192_403, 63_001
 CORE = 5
@@ -163,7 +163,7 @@ def main() -> None:
     add("--items", type=count, default=ITEMS, metavar="N", help="with reviews")
     add("--meta", type=count, default=PUBLISHED_ROWS[META], metavar="N", help="lines of metadata")
     add("--seed", type=number(int, 0), default=0)
-    rate = number(float, 0, 0.45, low_open=True)
+    rate = number(float, above=0, most=0.45)
     add("--negative_rate", type=rate, default=NEGATIVE_RATE, help="at most 0.45")
     print(f"Written to {make_amazon(**vars(parser.parse_args()))}")
 

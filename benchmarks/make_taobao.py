@@ -25,7 +25,7 @@ from pyarrow import csv as arrow_csv
 from benchmarks.planted import Skewed, hint, planted_probability
 from experiment.arguments import Parser, folder, number
 from experiment.script import run
-from preprocessing.files import PLANTED
+from preprocessing.planted import PLANTED
 from preprocessing.taobao import PUBLISHED_ROWS
 
 USERS_PER_PROFILE = 1_141_729 / 1_061_768
@@ -145,7 +145,7 @@ def main() -> None:
     for option, name in (("--rows", "raw_sample.csv"), ("--profiles", "user_profile.csv"), ("--ads", "ad_feature.csv")):
         add(option, type=count, default=PUBLISHED_ROWS[name], metavar="N", help=f"lines of {name}")
     add("--seed", type=number(int, 0), default=0)
-    add("--click_rate", type=number(float, 0, 0.4, low_open=True), default=CLICK_RATE, help="at most 0.4")
+    add("--click_rate", type=number(float, above=0, most=0.4), default=CLICK_RATE, help="at most 0.4")
     add("--gzip", dest="compress", action="store_true", help="write .csv.gz")
     print(f"Written to {make_taobao(**vars(parser.parse_args()))}")
 

@@ -21,14 +21,13 @@ import torch
 from benchmarks.sections import machine, table, write_section
 from experiment.script import run
 from foundation.deepctr import Callback
-from model import MODELS, build_model, default_settings
+from model import MODELS, TRAINING_DEFAULTS, build_model, default_settings
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 
 MEGABYTE = 1 << 20
 LIMIT = 1500  # MB
 SETTLED = 5  # epochs
-TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 
 def resident() -> float:
@@ -55,7 +54,7 @@ class EachEpoch(Callback):
 def measure(name: str, data: Dataset, epochs: int, rows: int) -> dict:
     """Trains in this process."""
     settings = default_settings(name, "movielens")
-    arguments = {key: value for key, value in settings.items() if key not in TRAINING}
+    arguments = {key: value for key, value in settings.items() if key not in TRAINING_DEFAULTS["movielens"]}
     columns = data.feature_columns(settings["embedding_dim"], history=MODELS[name].history)
     model = build_model(name, columns, **arguments)
     model.compile("adam", lr=settings["lr"])

@@ -23,8 +23,8 @@ from experiment.script import run
 from foundation.run_files import is_finished
 from model import build_model
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
-from training.precision import why_not_bf16
+from preprocessing.load import load_movielens
+from training.precision import why_not_bfloat16
 from training.result_file import read_result
 
 SIZES = {"user_head": 32, "item_head": 32, "field_dim": 64}
@@ -39,7 +39,7 @@ def speeds(data: Dataset, rows: int, batch_size: int, repeats: int) -> dict[str,
     for precision in PRECISIONS:
         models[precision] = build_model("int_tower", data.feature_columns(32), **SIZES)
         models[precision].compile("adam")
-    forced = "bf16_forced" if why_not_bf16(models["bf16"]) else "bf16"
+    forced = "bf16_forced" if why_not_bfloat16(models["bf16"]) else "bf16"
     for _ in range(repeats):
         for precision, model in models.items():
             name = forced if precision == "bf16" else precision

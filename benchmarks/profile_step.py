@@ -1,6 +1,6 @@
 """Where the time of a training step goes, for each model: by part of the loop, and by kind of operation.
 
-    python -m benchmarks.profile_step [--data_path ...] [--models int_tower hit ...] [--precision bf16_forced] [--write]
+    python -m benchmarks.profile_step [--data_path ...] [--models int_tower ...] [--precision bfloat16_forced] [--write]
 
 Parts are timed in the real `fit`, each without the parts inside it. Kinds are torch's operators, summed over a step
 under torch's profiler and scaled to the time of a step without it; "at peak" is what the matrix products would take at
@@ -24,12 +24,13 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.sections import machine, table, write_section
 from benchmarks.training_speed import flops_per_row, our_model, sgemm_peak
 from experiment.script import run
+from foundation.precisions import precision_name
 from kernels import dropout
 from model import MODELS
 from model.base import CTRModel
 from model.layers.embedding import FeatureEmbedding
 from preprocessing.dataset import Dataset, Split
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from training import trainer
 from training.nan_guard import Guard
 from training.training_state import EpochProgress
@@ -129,7 +130,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--rows", type=int, default=2048 * 24)
     parser.add_argument("--batch_size", type=int, default=2048)
-    parser.add_argument("--precision", choices=("fp32", "bf16_forced"), default="fp32")
+    parser.add_argument("--precision", type=precision_name, choices=("float32", "bfloat16_forced"), default="float32")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="write the tables to benchmarks/README.md")
     options = parser.parse_args()

@@ -19,7 +19,7 @@ import serving.from_run
 import train_movielens_whole_models
 from experiment.script import run
 from preprocessing.dataset import Dataset
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.rank_table import items_with_texts, liked_before

@@ -26,7 +26,7 @@ from experiment.script import run
 from experiment.tracking import Tracking, require
 from model import MODELS
 from preprocessing.dataset import Dataset, Split
-from preprocessing.download import load_movielens
+from preprocessing.load import load_movielens
 from training.run_folder import RunFolder
 
 

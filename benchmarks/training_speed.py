@@ -18,20 +18,19 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import kernels
 from benchmarks.peers import DROPOUT, EMBEDDING, HIDDEN, Rows, deepctr_epoch, rechub_epoch
 from benchmarks.sections import machine, table, write_section
 from experiment.script import run
-from kernels import linear
 from model import MODELS, build_model
 from model.base import CTRModel
 from preprocessing.dataset import Dataset, Split
-from preprocessing.download import load_movielens
-from training.precision import why_not_bf16
+from preprocessing.load import load_movielens
+from training.precision import why_not_bfloat16
 
 # (model, batch size): the papers' batch sizes.
 PAIRS = [(name, 2048) for name in ("dssm", "deep_fm", "wide_and_deep", "dcn", "auto_int", "int_tower", "hit")]
@@ -67,7 +66,7 @@ def flops_per_row(model: CTRModel, split: Split, rows: int = 2048) -> float:
     batch, labels = split.batch(torch.arange(rows), model.feature_names), split.labels[:rows]
     model.train()
     # It does not know oneDNN's product, which stands for torch's own.
-    with mock.patch.object(linear, "_PRODUCT", None), FlopCounterMode(display=False) as counter:
+    with kernels.use("plain"), FlopCounterMode(display=False) as counter:
         sum(model.losses(batch, labels, model.output(batch)).values()).backward()
     model.zero_grad(set_to_none=True)
     return counter.get_total_flops() / rows
@@ -83,7 +82,7 @@ def compare(name: str, batch_size: int, split: Split, repeats: int) -> dict:
         )
         for precision in models
     }
-    if why_not_bf16(models["bf16"]):
+    if why_not_bfloat16(models["bf16"]):
         del actions["bf16"]
     actions |= {"deepctr": deepctr_epoch(name, rows, batch_size), "rechub": rechub_epoch(name, rows, batch_size)}
     times = {side: [] for side, action in actions.items() if action is not None}

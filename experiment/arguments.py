@@ -7,10 +7,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import UnionType
-from typing import Union, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from foundation.errors import InputError
+from foundation.options import Option
 
 # The largest numbers that are taken: more is no size of anything, or infinity.
 MOST = {int: 2**31 - 1, float: sys.float_info.max}
@@ -19,27 +20,30 @@ MOST = {int: 2**31 - 1, float: sys.float_info.max}
 class Parser(argparse.ArgumentParser):
     """One line for an error, instead of the whole usage."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
 
 
 def number(
-    kind: type, low: float, high: float | None = None, low_open: bool = False, high_open: bool = False
-) -> Callable:
-    """A converter for argparse that also checks the range. high: None for `MOST`."""
-    high = MOST[kind] if high is None else high
+    kind: type,
+    least: float | None = None,
+    *,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> Callable[[str], Any]:
+    """A converter for argparse that also checks the range. Without an upper bound: up to `MOST`."""
+    if kind is int and most is None and below is None:
+        most = MOST[int]
+    bounds = Option("", kind, False, "", least=least, above=above, most=most, below=below)
 
-    def convert(text: str):
+    def convert(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
-        inside = (value > low if low_open else value >= low) and (value < high if high_open else value <= high)
-        if not inside:
-            bounds = f"{'above' if low_open else 'at least'} {low}"
-            if high < MOST[float]:
-                bounds += f" and {'below' if high_open else 'at most'} {high}"
-            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds}")
+        if not (bounds.allows(value) and (kind is int or abs(value) <= MOST[float])):
+            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds.bounds}")
         return value
 
     return convert
@@ -61,6 +65,8 @@ def suits(value, annotation) -> bool:
     kind, parts = get_origin(annotation), get_args(annotation)
     if kind in (Union, UnionType):
         return any(suits(value, part) for part in parts)
+    if kind is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in parts)
     if kind is type:
         return False  # no text is a class
     if kind in (tuple, list):
@@ -69,6 +75,22 @@ def suits(value, annotation) -> bool:
         kinds = (int,) if annotation is int else (int, float)
         return type(value) in kinds and abs(value) <= MOST[annotation]
     return isinstance(value, annotation)
+
+
+def described(annotation: Any) -> str:
+    """The type for people: without classes, which no text is.
+
+    >>> described(float), described(tuple[int, ...] | None), described(Literal["all", "last"])
+    ('float', 'tuple[int, ...] or null', 'one of all, last')
+    """
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind is Literal:
+        return f"one of {', '.join(map(str, parts))}" if len(parts) > 1 else str(parts[0])
+    if kind in (Union, UnionType):
+        return " or ".join(described(part) for part in parts if get_origin(part) is not type)
+    if annotation is NoneType:
+        return "null"
+    return str(annotation) if kind else getattr(annotation, "__name__", str(annotation))
 
 
 def as_annotated(value, annotation):

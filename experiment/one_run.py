@@ -6,50 +6,123 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiment import stops
-from experiment.options import Options, run_folder, without_defaults
+from experiment.model_arguments import without_defaults
+from experiment.options import Options
 from experiment.record import begin_record, end_record
+from experiment.run_name import run_folder
 from experiment.script import Interrupted
 from experiment.shown_settings import settings_text
 from experiment.torchrun import waiting_for_the_cause
-from foundation.deepctr import Callback
 from foundation.shown import visible, visible_lines
 from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from model.layers.embedding_optimizer import choose_embedding_optimizer
-from preprocessing.dataset import Dataset
+from preprocessing.dataset import Dataset, Split
 from training import distributed
 from training.calibration import calibration
+from training.evaluation import split_logits, split_metrics
 from training.metrics import click_probability
 from training.result import closing_table, make_result
 from training.result_file import IDENTITY, RUN
 from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
-from training.trainer import split_logits, split_metrics
+from training.training_state import TrainingState
+
+if TYPE_CHECKING:
+    from experiment.tracking import Tracking
 
 
-def train_and_report(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> dict:
-    """Fits the model, scores validation and test once, writes the run folder, prints the closing table.
+@dataclass
+class OneRun:
+    """A run whose folder is open.
+
+    preprocess_seconds: that the data took. result: `result.json` as a dict, once there is one; with --resume a finished
+    run has it from the beginning.
+    """
+
+    model: CTRModel
+    data: Dataset
+    options: Options
+    preprocess_seconds: float
+    folder: RunFolder | ReadOnlyFolder
+    tracking: Tracking | None = None
+    result: dict | None = None
+
+    def __post_init__(self) -> None:
+        self._record = begin_record(self.options.data_path, _place(self.folder))
+        self._start = self._trained = time.perf_counter()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to train."""
+        return self.result is None
+
+    @property
+    def fit_arguments(self) -> dict[str, Any]:
+        """For `model.fit`, besides the rows: how to train, where an interrupted run goes on, where to save."""
+        callbacks = [self.tracking] if self.tracking else None
+        own = {"callbacks": callbacks, "state": self.folder.state, "on_epoch": self._save_state}
+        return self.options.fit_arguments | own
+
+    def _save_state(self, state: TrainingState) -> None:
+        self.folder.save_state(state)
+        self._trained = time.perf_counter()
+
+    def evaluate(self, split: Split) -> tuple[dict[str, float], dict]:
+        """Every metric that applies, and the calibration, from one pass over the rows."""
+        rows = split.to(self.model.device)
+        logits = split_logits(self.model, rows)
+        scores = split_metrics(rows, logits)
+        return scores, calibration(rows.labels.cpu().numpy(), click_probability(logits.cpu().numpy()))
+
+    def finish(self, validation: dict[str, float], test: tuple[dict[str, float], dict]) -> None:
+        """Writes the run folder: what was measured, history, curves and the model. test: of `evaluate`."""
+        model, data, name = self.model, self.data, name_of(self.model)
+        entry, state = _entry(name), self.folder.state
+        assert state is not None  # `fit` has saved its last epoch
+        result = make_result(
+            dataset=data,
+            model_name=name,
+            scores={"validation": validation, "test": test[0]},
+            calibration=test[1],
+            paper=entry.paper.get(data.name),
+            parameters=model.num_parameters,
+            paper_parameters=entry.paper_parameters.get(data.name),
+            history=state.history,
+            best_epoch=state.best_epoch,
+            seconds={
+                "preprocess": self.preprocess_seconds,
+                "train": self._trained - self._start,
+                "evaluate": time.perf_counter() - self._trained,
+            },
+            config=_config(model, self.options),
+        )
+        result |= {IDENTITY: self.folder.identity, RUN: end_record(self._record)}
+        self.folder.finish(model, result, state.history, model.known_with(_extra(model, data)))
+        self.result = result
+        if self.tracking:
+            self.tracking.finish(result)
+
+
+@contextlib.contextmanager
+def one_run(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> Iterator[OneRun]:
+    """Opens the run folder, shows the settings; at the end prints the closing table. In between the model is trained.
 
     The model counts, not --model_name: a script whose model line was edited reports what it trained.
-    Returns `result.json` as a dict. With --resume a finished run is its own result, and nothing is trained.
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
-    name = name_of(model)
-    actual = {"model_name": name, "model_arguments": model.settings, "embedding_optimizer": model.embedding_optimizer}
-    config = _plain(options.config | actual)
-    group = distributed.current()
-    told = {"model_arguments": _plain(without_defaults(name, options.dataset, model.settings))}
-    identity = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "edited": model.editable, **config, **told}
-    identity = group.once(lambda: identity)  # devices differ
+    name, group = name_of(model), distributed.current()
+    identity = group.once(lambda: _identity(model, data, options))  # devices differ
     if options.embedding_optimizer == choose_embedding_optimizer(model, None, "adam"):
         options = replace(options, embedding_optimizer=None)  # asked for what it would be anyway: the same run
     path = run_folder(options, data.name, name)
     opened: list[RunFolder] = []
-    result = None
+    run: OneRun | None = None
     try:
         with contextlib.ExitStack() as stack:
 
@@ -57,101 +130,72 @@ def train_and_report(model: CTRModel, data: Dataset, options: Options, preproces
                 opened.append(stack.enter_context(RunFolder(path, identity, options.resume, options.overwrite)))
                 return opened[0].state is not None, opened[0].result
 
-            resumes, result = group.once(begin)  # the others look into it when the main process has tidied it up
+            resumes, finished = group.once(begin)  # the others look into it when the main process has tidied it up
             folder = opened[0] if opened else ReadOnlyFolder(path, identity, resumes)
             if folder.notice:
                 print(visible_lines(folder.notice), file=sys.stderr, flush=True)
-            if result is None:
+            run = OneRun(model, data, options, preprocess_seconds, folder, result=finished)
+            if finished is None:
                 if not options.quiet:
-                    print(settings_text(model, data, options, folder.state and folder.state.place))
+                    print(settings_text(model, data, options, _place(folder)))
                     print(f"Writes to: {visible(path)}\n", flush=True)
-                result = _train(model, data, options, preprocess_seconds, folder, config)
+                stack.enter_context(_left_usable(folder, model, _extra(model, data)))
+                run.tracking = stack.enter_context(_tracking(data, options, folder, _config(model, options)))
+                stack.enter_context(waiting_for_the_cause())
             elif not options.quiet:
                 print("This run is finished: there is nothing to continue.")
+            yield run
         if not options.quiet:
             print()
-        print(closing_table(result, visible(_entry(name).title)))
+        if run.result is not None:
+            print(closing_table(run.result, visible(_entry(name).title)))
         print(f"Run folder: {visible(path)}", flush=True)
     except Interrupted:
         raise
     except KeyboardInterrupt:  # before the folder was open, or after the run
         stops.end()
-        complete = result is not None or any(one.complete for one in opened)
+        complete = (run is not None and run.result is not None) or any(one.complete for one in opened)
         raise Interrupted(COMPLETE.format(folder=path) if complete else what_is_saved(path)) from None
-    return result
+
+
+def train_and_report(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> dict | None:
+    """Fits the model, scores validation and test once, writes the run folder, prints the closing table.
+
+    Returns `result.json` as a dict. With --resume a finished run is its own result, and nothing is trained.
+    """
+    with one_run(model, data, options, preprocess_seconds) as run:
+        if run.is_open:
+            model.fit(data.train, validation_data=data.validation, **run.fit_arguments)
+            run.finish(test=run.evaluate(data.test), validation=model.evaluate(data.validation))
+    return run.result
+
+
+def _place(folder: RunFolder | ReadOnlyFolder) -> str | None:
+    """Where the interrupted run stood that goes on, None for a new one."""
+    return None if folder.state is None else folder.state.place
+
+
+def _config(model: CTRModel, options: Options) -> dict[str, Any]:
+    """What decides the result: the options, and what the model says of itself."""
+    actual = {"model_name": name_of(model), "model_arguments": model.settings}
+    return _plain(options.config | actual | {"embedding_optimizer": model.embedding_optimizer})
+
+
+def _identity(model: CTRModel, data: Dataset, options: Options) -> dict[str, Any]:
+    """What a run must share with an interrupted one to continue it."""
+    told = {"model_arguments": _plain(without_defaults(name_of(model), options.dataset, model.settings))}
+    known = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "edited": model.editable}
+    return {**known, **_config(model, options), **told}
+
+
+def _extra(model: CTRModel, data: Dataset) -> dict[str, Any]:
+    """What `config.json` says of the data."""
+    known = {"model": name_of(model), "dataset": data.name, "protocol": data.protocol.name}
+    return known | data.encoding_json()
 
 
 def _entry(name: str) -> ModelEntry:
     return MODELS.get(name, ModelEntry(title=name, path=""))
-
-
-def _train(
-    model: CTRModel,
-    data: Dataset,
-    options: Options,
-    preprocess_seconds: float,
-    folder: RunFolder | ReadOnlyFolder,
-    config: dict,
-) -> dict:
-    """Trains, scores, and writes the folder. Returns `result.json`."""
-    name = config["model_name"]
-    extra = {"model": name, "dataset": data.name, "protocol": options.protocol, **data.encoding_json()}
-    entry = _entry(name)
-    with _left_usable(folder, model, extra), _tracking(data, options, folder, config) as tracking:
-        record = begin_record(options.data_path, folder.state and folder.state.place)
-        start = time.perf_counter()
-        with waiting_for_the_cause():
-            _fit(model, data, options, folder, [tracking] if tracking else None)
-            trained = time.perf_counter()
-            test = data.test.to(model.device)
-            logits = split_logits(model, test)
-            scores = {"validation": model.evaluate(data.validation), "test": split_metrics(test, logits)}
-        result = make_result(
-            dataset=data,
-            model_name=name,
-            scores=scores,
-            calibration=calibration(test.labels.cpu().numpy(), click_probability(logits.cpu().numpy())),
-            paper=entry.paper.get(data.name),
-            parameters=model.num_parameters,
-            paper_parameters=entry.paper_parameters.get(data.name),
-            history=folder.state.history,
-            best_epoch=folder.state.best_epoch,
-            seconds={
-                "preprocess": preprocess_seconds,
-                "train": trained - start,
-                "evaluate": time.perf_counter() - trained,
-            },
-            config=config,
-        )
-        result |= {IDENTITY: folder.identity, RUN: end_record(record)}
-        folder.finish(model, result, folder.state.history, model.known_with(extra))
-        if tracking:
-            tracking.finish(result)
-    return result
-
-
-def _fit(
-    model: CTRModel,
-    data: Dataset,
-    options: Options,
-    folder: RunFolder | ReadOnlyFolder,
-    callbacks: list[Callback] | None,
-) -> None:
-    model.fit(
-        data.train,
-        validation_data=data.validation,
-        batch_size=options.batch_size,
-        epochs=options.epochs,
-        patience=options.patience,
-        precision=options.precision,
-        published_eval_mode=options.published_eval_mode,
-        lr_schedule=options.lr_schedule,
-        checkpoint_minutes=options.checkpoint_minutes,
-        verbose=0 if options.quiet else 1,
-        callbacks=callbacks,
-        state=folder.state,
-        on_epoch=folder.save_state,
-    )
 
 
 @contextlib.contextmanager
@@ -164,9 +208,11 @@ def _left_usable(folder: RunFolder | ReadOnlyFolder, model: CTRModel, extra: dic
         raise Interrupted(folder.interrupted(model, model.known_with(extra))) from None
 
 
-def _tracking(data: Dataset, options: Options, folder: RunFolder | ReadOnlyFolder, config: dict):
+def _tracking(
+    data: Dataset, options: Options, folder: RunFolder | ReadOnlyFolder, config: dict
+) -> contextlib.AbstractContextManager[Tracking | None]:
     """What tells a tracker of the run, None without one, in a `with` statement. The main process alone tells it."""
-    if options.track is None or not distributed.current().is_main:
+    if options.track is None or isinstance(folder, ReadOnlyFolder):
         return contextlib.nullcontext()
     from experiment.tracking import Tracking
 

@@ -1,107 +1,182 @@
-"""The command line of the training scripts, checked and completed with the defaults of the model and the data set."""
+"""The options of the training scripts, each declared once, completed with the defaults of model and data set."""
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
-import re
-import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, Literal, get_args
 
 from experiment import torchrun
-from experiment.arguments import MOST, Parser, as_annotated, folder, number, place, plain_value, suits
+from experiment.devices import chosen_device
+from experiment.model_arguments import constructor_arguments
+from experiment.parser import DATA, MODEL, RUN, ScriptParser, add_options
 from experiment.published_flags import add_published_flags, translate
 from foundation.errors import InputError
+from foundation.options import defaults_of, option, options_of
 from model import MODELS, default_settings, find_model
-from model.base import TwoTower
 from model.effects import Idle, constructor_defaults, idle_settings
 from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
-from model.signature import keyword_parameters
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.protocol import PROTOCOLS
 from preprocessing.taobao import PID_PLACEMENTS
 from training import distributed
-from training.precision import PRECISIONS
-from training.trainer import LR_SCHEDULES
+from training.options import TrainOptions
 
-# Constructor arguments that have an option of their own, or none.
-SCRIPT_ARGUMENTS = {"device", "gpus", "seed", "task", "dnn_dropout"}
-FILLED_IN = ("user_static", "item_static")  # left out, they are those of the data set (`model.build_model`)
-# Which data sets have options of their own, and where --data_path looks.
-OWN_OPTIONS = {"movielens": (), "amazon": ("cache",), "taobao": ("cache", "sample_rate", "pid_placement")}
+Tracker = Literal["tensorboard", "mlflow", "wandb"]  # of `experiment.tracking`
+TRACKERS = get_args(Tracker)
 DATA_PLACES = {
     "movielens": "data/, else download, else the generated data, which `synthetic` asks for",
     "amazon": "data/amazon-electronics, else download",
     "taobao": "data/taobao-ads",
 }
-TRACKERS = ("tensorboard", "mlflow", "wandb")  # of `experiment.tracking`
-# What leaving these out means; given so, they are nobody's request (`model.effects`).
-NEUTRAL = {
-    "lr_schedule": "constant",
-    "precision": "fp32",
-    "checkpoint_minutes": 5.0,
-    "published_eval_mode": False,
-    "pid_placement": "item",
-}
-# Of the default run folder's name: longer or stranger settings are told by a checksum.
-LONGEST_NAME, SAFE = 80, re.compile(r"[A-Za-z0-9_.,=+-]+")
-TRAINING = ("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience")
 
 
-@dataclass(frozen=True)
-class Options:
-    """Everything that a script needs to know.
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainOptions):
+    """Everything that a script needs to know. An option of other data sets has its default.
 
     dataset: of which script ("movielens", ...).
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
     model_arguments: all other arguments for its constructor.
-    track: the tracker, or None for none. cache: folder of parsed tables, or None for none.
-    sample_rate, pid_placement: of Taobao, None elsewhere.
-    ckpt_fold: folder that holds the run folder; it has the model's name then.
     """
 
-    model_name: str
-    data_path: str | None
-    protocol: str
-    seed: int
-    dropout: float | None
-    embedding_dim: int
-    batch_size: int
-    lr: float
-    lr_schedule: str
-    embedding_optimizer: str | None
-    epochs: int
-    patience: int
-    device: str
-    precision: str
-    max_rows: int | None
-    out: str | None
-    resume: bool
-    quiet: bool
-    checkpoint_minutes: float
-    published_eval_mode: bool
-    model_arguments: dict
     dataset: str
-    overwrite: bool = False
-    track: str | None = None
-    cache: Path | None = None
-    sample_rate: float | None = None
-    pid_placement: str | None = None
-    ckpt_fold: str | None = None
+    model_arguments: dict[str, Any]
+    model_name: str = option(
+        f"{' '.join(MODELS)}; case, - and _ do not matter",
+        flags=("--model_name",),
+        metavar="NAME",
+        group=MODEL,
+        required=True,
+    )
+    embedding_dim: int = option("size of a feature's embedding", least=1, flags=("--embedding_dim",), metavar="N")
+    dropout: float | None = option(
+        "share of units dropped in the towers",
+        None,
+        least=0,
+        below=1,
+        flags=("--dropout",),
+        group=MODEL,
+        decides=False,  # as one of the model's arguments it does
+    )
+    protocol: str = option(
+        "published is the papers' and leaks test labels",
+        "published",
+        choices=PROTOCOLS,
+        flags=("--protocol",),
+        group=DATA,
+    )
+    seed: int = option(
+        "of the split, the initial weights and the order of rows",
+        1023,
+        least=0,
+        most=2**32 - 1,
+        flags=("--seed", "--random_seed"),
+        metavar="N",
+        group=DATA,
+    )
+    max_rows: int | None = option(
+        "only the first N interactions in time order", None, least=1, flags=("--max_rows",), metavar="N", group=DATA
+    )
+    sample_rate: float = option(
+        "random share of the interactions that is kept; published for HIT: 0.3",
+        1.0,
+        above=0,
+        most=1,
+        flags=("--sample_rate",),
+        group=DATA,
+        datasets=("taobao",),
+    )
+    pid_placement: str = option(
+        "side of the ad's position: item, as published, or request, for one vector an ad",
+        "item",
+        choices=PID_PLACEMENTS,
+        flags=("--pid_placement",),
+        group=DATA,
+        datasets=("taobao",),
+        needs={"has_two_sides": "which reads the features of both sides in one place"},
+    )
+    lr: float = option("learning rate of Adam", above=0, flags=("--lr",))
+    embedding_optimizer: str | None = option(
+        "dense updates all rows of the embedding tables in each step, rowwise those of the batch; default by size",
+        None,
+        choices=EMBEDDING_OPTIMIZERS,
+        flags=("--embedding_optimizer",),
+    )
+    device: str = option("auto, cpu, cuda, cuda:N", "auto", flags=("--device",), metavar="NAME", group=RUN)
+    data_path: str | None = option(
+        "folder or file of the data",
+        None,
+        flags=("--data_path",),
+        metavar="PATH",
+        group=RUN,
+        decides=False,
+    )
+    cache: Path | None = option(
+        "where parsed tables are kept for the next start",
+        DEFAULT_CACHE,
+        flags=("--cache_dir",),
+        off=("--no_cache", "parse every time"),
+        metavar="DIR",
+        group=RUN,
+        decides=False,
+        datasets=("amazon", "taobao"),
+    )
+    out: str | None = option(
+        "run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>, and what differs from the defaults",
+        None,
+        flags=("--out",),
+        metavar="DIR",
+        group=RUN,
+        decides=False,
+    )
+    ckpt_fold: str | None = option("folder of the run folder, which has the model's name then", None, decides=False)
+    resume: bool = option(
+        "continue the interrupted run in the run folder; without one start, and after a finished one do nothing",
+        False,
+        flags=("--resume",),
+        group=RUN,
+        decides=False,
+    )
+    overwrite: bool = option(
+        "replace a finished run with other settings or data in the run folder",
+        False,
+        flags=("--overwrite",),
+        group=RUN,
+        decides=False,
+    )
+    track: Tracker | None = option(
+        "settings and figures of the run in this tracker as well (docs/tracking.md)",
+        None,
+        flags=("--track",),
+        group=RUN,
+        decides=False,
+    )
+    quiet: bool = option(
+        "print nothing but the closing table and warnings", False, flags=("--quiet",), group=RUN, decides=False
+    )
 
     @property
-    def config(self) -> dict:
-        """What decides the result, for `result.json`: all but places, appearances and the model's arguments."""
-        apart = ("data_path", "out", "ckpt_fold", "resume", "overwrite", "quiet", "checkpoint_minutes", "cache")
-        apart += ("dataset", "track")
-        apart += ("dropout", "model_arguments")
-        apart += tuple(name for name in ("sample_rate", "pid_placement") if getattr(self, name) is None)
-        return {name: value for name, value in asdict(self).items() if name not in apart}
+    def config(self) -> dict[str, Any]:
+        """What decides the result, for `result.json`, but for the model's arguments."""
+        return {
+            name: getattr(self, name)
+            for name, declared in options_of(Options).items()
+            if declared.decides and declared.is_of(self.dataset)
+        }
+
+    @property
+    def fit_arguments(self) -> dict[str, Any]:
+        """The options of `model.fit`."""
+        named = {name: getattr(self, name) for name, declared in options_of(TrainOptions).items() if declared.flags}
+        return named | {"verbose": 0 if self.quiet else 1}
+
+    @property
+    def constructor_arguments(self) -> dict[str, Any]:
+        """For the model, all but feature columns."""
+        dropout = {} if self.dropout is None else {"dnn_dropout": self.dropout}
+        return {**self.model_arguments, **dropout, "device": self.device, "seed": self.seed}
 
 
 def parse_options(dataset: str, model_name: str | None = None, argv: list[str] | None = None) -> Options:
@@ -113,161 +188,30 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     given = vars(_parser(dataset, model_name).parse_args(argv))
     name = model_name or find_model(given["model_name"])
     translate(given, name, MODELS[name].arguments)
-    settings = default_settings(name, dataset)
-    training = {key: given[key] if given[key] is not None else settings[key] for key in TRAINING}
     if name == "gbdt" and torchrun.local_rank() is not None:
         raise InputError("gbdt trains in one process. Start the script without torchrun.")
-    asked = _model_arguments(name, given)
-    arguments = {key: value for key, value in settings.items() if key not in TRAINING} | asked
-    if given["track"]:
+    if given.get("track"):
         distributed.current().once(lambda: _require_tracker(given["track"]))
-    idle = _idle(name, arguments | training)
-    if "patience" not in _idle(name, arguments | training | {"patience": settings["patience"]}):
-        idle.pop("patience", None)  # a large one keeps training from ending by the default
-    _refuse_idle(name, idle, given | asked, {"patience": settings["patience"]})
+    usual, known = default_settings(name, dataset), options_of(Options)
+    chosen = {key: value for key, value in (usual | given).items() if key in known}
+    asked = constructor_arguments(name, given)
+    arguments = {key: value for key, value in usual.items() if key not in known} | asked
+    idle = _idle(name, arguments | chosen, usual["patience"])
+    _refuse_idle(name, idle, given | asked, {key: value for key, value in usual.items() if key in known})
     arguments = {key: value for key, value in arguments.items() if key in asked or key not in idle}
     no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None
-    return Options(
-        model_name=name,
-        **training,
-        dropout=arguments.pop("dnn_dropout", no_dropout),
-        model_arguments=arguments,
-        dataset=dataset,
-        device=_device(given["device"]),
-        **{key: given[key] for key in ("data_path", "protocol", "seed", "precision", "max_rows", "out", "ckpt_fold")},
-        embedding_optimizer=given["embedding_optimizer"],
-        **{key: given[key] for key in ("resume", "overwrite", "quiet", "checkpoint_minutes", "published_eval_mode")},
-        track=given["track"],
-        **{key: given[key] for key in OWN_OPTIONS[dataset]},
-    )
+    chosen |= {"model_name": name, "dropout": arguments.pop("dnn_dropout", no_dropout)}
+    chosen |= {"device": chosen_device(chosen.get("device", Options.device))}
+    return Options(dataset=dataset, model_arguments=arguments, **chosen)
 
 
-def _parser(dataset: str, model_name: str | None) -> Parser:
-    parser = Parser(
-        description=sys.modules["__main__"].__doc__,
-        epilog=_defaults_text(dataset, [model_name] if model_name else list(MODELS)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    if model_name is None:
-        add("--model_name", required=True, metavar="NAME", help=f"{' '.join(MODELS)}; case, - and _ do not matter")
-    add("--data_path", type=place, metavar="PATH", help=f"folder or file of the data; default: {DATA_PLACES[dataset]}")
-    add(
-        "--protocol",
-        default="published",
-        choices=PROTOCOLS,
-        help="published (default; the papers' protocol, leaks test labels), holdout, temporal",
-    )
-    add("--seed", "--random_seed", type=number(int, 0, 2**32 - 1), default=1023, metavar="N", help="default 1023")
-    add("--epoch", dest="epochs", type=number(int, 1), metavar="N", help="passes over the training rows at most")
-    add("--batch_size", type=number(int, 2), metavar="N", help="rows a training step")
-    add("--lr", type=number(float, 0, low_open=True), metavar="X", help="learning rate of Adam")
-    add("--lr_schedule", choices=LR_SCHEDULES, help="constant, or linear: falls to 0 over all epochs")
-    add(
-        "--embedding_optimizer",
-        choices=EMBEDDING_OPTIMIZERS,
-        help="dense updates all rows of the embedding tables in each step, rowwise those of the batch; default by size",
-    )
-    add("--dropout", type=number(float, 0, 1, high_open=True), metavar="X", help="share of units dropped in the towers")
-    add("--embedding_dim", type=number(int, 1), metavar="N", help="size of a feature's embedding")
-    add("--patience", type=number(int, 1), metavar="N", help="epochs without a better validation AUC before stopping")
-    add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:N")
-    add(
-        "--precision",
-        default=NEUTRAL["precision"],
-        choices=PRECISIONS,
-        help="fp32 (default), bf16 (refused where it would be slower), bf16_forced",
-    )
-    add("--fe_score", choices=("all", "last"), help="levels of IntTower's FE-Block that are scored")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other argument of the model's constructor, as --set cir_weight=0.1; may be repeated",
-    )
-    add("--published_eval_mode", action="store_true", help="reproduce the published loop's evaluation-mode defect")
-    add("--max_rows", type=number(int, 1), metavar="N", help="only the first N interactions in time order")
-    add(
-        "--out",
-        type=place,
-        metavar="DIR",
-        help="run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>, and what differs from the defaults",
-    )
-    add(
-        "--resume",
-        action="store_true",
-        help="continue the interrupted run in the run folder; without one start, and after a finished one do nothing",
-    )
-    add("--overwrite", action="store_true", help="replace a finished run with other settings or data in the run folder")
-    add("--track", choices=TRACKERS, help="settings and figures of the run in this tracker as well (docs/tracking.md)")
-    add(
-        "--checkpoint_minutes",
-        type=number(float, 0, low_open=True),
-        default=NEUTRAL["checkpoint_minutes"],
-        metavar="X",
-        help="time between checkpoints inside an epoch (default 5); one is written after every epoch anyway",
-    )
-    add("--quiet", action="store_true", help="print nothing but the closing table and warnings")
-    if "cache" in OWN_OPTIONS[dataset]:
-        caching = parser.add_mutually_exclusive_group()
-        caching.add_argument(
-            "--cache_dir",
-            dest="cache",
-            type=folder,
-            default=DEFAULT_CACHE,
-            metavar="DIR",
-            help=f"where parsed tables are kept for the next start; default {DEFAULT_CACHE}",
-        )
-        caching.add_argument("--no_cache", dest="cache", action="store_const", const=None, help="parse every time")
-    if "sample_rate" in OWN_OPTIONS[dataset]:
-        add(
-            "--sample_rate",
-            type=number(float, 0, 1, low_open=True),
-            default=1.0,
-            metavar="X",
-            help="random share of the interactions that is kept; default 1, published for HIT: 0.3",
-        )
-    if "pid_placement" in OWN_OPTIONS[dataset]:
-        add(
-            "--pid_placement",
-            choices=PID_PLACEMENTS,
-            default="item",
-            help="side of the ad's position: item (default, as published), or request, for one vector an ad",
-        )
+def _parser(dataset: str, model_name: str | None) -> ScriptParser:
+    parser = ScriptParser(dataset, model_name)
+    told = defaults_of(Options) | dict.fromkeys(default_settings("lr", dataset)) | {"data_path": DATA_PLACES[dataset]}
+    elsewhere = {key for key, declared in options_of(Options).items() if not declared.is_of(dataset)}
+    add_options(parser, Options, told, leave_out=elsewhere | ({"model_name"} if model_name else set()))
     add_published_flags(parser, dataset)
     return parser
-
-
-def _defaults_text(dataset: str, names: list[str]) -> str:
-    lines = [f"  {name}: {' '.join(f'{k}={v}' for k, v in default_settings(name, dataset).items())}" for name in names]
-    return "\n".join(["defaults on this data set:", *lines])
-
-
-def _model_arguments(name: str, given: dict) -> dict:
-    """Constructor arguments from --dropout, --fe_score and --set. One that the model does not take is an error."""
-    known = MODELS[name].arguments
-    arguments: dict[str, Any] = {}
-    for option, argument in (("dropout", "dnn_dropout"), ("fe_score", "fe_score")):
-        if given[option] is not None:
-            if argument not in known:
-                raise InputError(f"--{option} has no effect on {name}. Leave it out.")
-            arguments[argument] = given[option]
-    for entry in given["set"]:
-        argument, separator, text = entry.partition("=")
-        if not separator or argument not in known - SCRIPT_ARGUMENTS:
-            free = ", ".join(sorted(known - SCRIPT_ARGUMENTS))
-            raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
-        if argument in arguments:
-            raise InputError(f"{argument} of {name} is set twice. Received: {entry!r} as well. Leave one out.")
-        value, annotation = plain_value(text), keyword_parameters(MODELS[name].model_class)[argument].annotation
-        if not suits(value, annotation):
-            kind = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
-            most = f", whole numbers at most {MOST[int]}" if "int" in kind else ""
-            raise InputError(f"--set {argument} of {name} must be of type {kind}{most}. Received: {text[:80]!r}.")
-        arguments[argument] = as_annotated(value, annotation)
-    return arguments
 
 
 def _require_tracker(name: str) -> None:
@@ -277,85 +221,22 @@ def _require_tracker(name: str) -> None:
     tracking.require(name)
 
 
-def _idle(name: str, settings: dict) -> dict[str, Idle]:
-    """What does nothing beside these settings: arguments of the constructor, and options of the command line."""
+def _idle(name: str, settings: Mapping[str, Any], patience: int) -> dict[str, Idle]:
+    """What does nothing beside these settings. patience: the data set's."""
     model_class = MODELS[name].model_class
-    idle = idle_settings(model_class, settings)
-    if not issubclass(model_class, TwoTower):
-        idle["pid_placement"] = Idle("which reads the features of both sides in one place")
+    idle = idle_settings(model_class, settings, Options)
+    if "patience" not in idle_settings(model_class, {**settings, "patience": patience}):
+        idle.pop("patience", None)  # a large one keeps training from ending by the default
     return idle
 
 
-def _refuse_idle(name: str, idle: dict[str, Idle], given: dict, usual: dict) -> None:
-    """Raises `InputError` for what was given and does nothing. usual: defaults that the data set alone has."""
-    neutral = {**constructor_defaults(MODELS[name].model_class), **NEUTRAL, **usual}
+def _refuse_idle(name: str, idle: Mapping[str, Idle], given: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+    """Raises `InputError` for what was given and does nothing. usual: defaults of options that the data set has."""
+    model_class = MODELS[name].model_class
+    neutral = {**constructor_defaults(model_class), **defaults_of(Options), **usual}
     for setting, reason in idle.items():
-        if given.get(setting) not in (None, neutral.get(setting)):
-            own = (setting in given and setting not in MODELS[name].arguments) or setting == "fe_score"
+        lacking = setting in model_class.without_effect
+        if setting in given and (lacking or given[setting] != neutral.get(setting)):
+            own = setting not in MODELS[name].arguments or setting == "fe_score"
             option = "--dropout" if setting == "dnn_dropout" else f"--{'' if own else 'set '}{setting}"
             raise reason.refusal(option, name)
-
-
-def _device(name: str) -> str:
-    """The device that is meant. Under torchrun each process has its own, by its number on this machine."""
-    place = torchrun.local_rank()
-    if place is not None and torch.cuda.is_available() and name != "cpu":
-        if name not in ("auto", "cuda"):
-            raise InputError(f"Under torchrun each process takes the GPU of its number. Received: --device {name}.")
-        if place >= torch.cuda.device_count():
-            raise InputError(
-                f"There are more processes than the {torch.cuda.device_count()} CUDA devices of this machine. "
-                "Lower --nproc_per_node, or use --device cpu."
-            )
-        return f"cuda:{place}"
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
-        raise InputError(f"Unknown device '{name}'. Known: auto, cpu, cuda, cuda:N.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"Device '{name}' is not there: {torch.cuda.device_count()} CUDA devices. Use --device auto.")
-    return name
-
-
-def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
-    """--out, --ckpt_fold, or the default place of this run: it has what differs from the defaults in its name."""
-    if options.out:
-        return Path(options.out)
-    if options.ckpt_fold:
-        return Path(options.ckpt_fold, model_name)
-    name = f"{options.protocol}-seed{options.seed}"
-    usual = _settings(parse_options(options.dataset, None, ["--model_name", options.model_name]))
-    unusual = {key: value for key, value in _settings(options).items() if (key, value) not in usual.items()}
-    if unusual:
-        readable = "-".join(f"{key}={_short(value)}" for key, value in unusual.items())
-        digest = hashlib.sha256(json.dumps(unusual, sort_keys=True).encode()).hexdigest()[:10]
-        name += f"-{readable if SAFE.fullmatch(readable) and len(readable) <= LONGEST_NAME else digest}"
-    return Path("runs", dataset_name, model_name, name)
-
-
-def _settings(options: Options) -> dict:
-    """What decides the result, but for what is in the path anyway, and the device."""
-    apart = ("model_name", "protocol", "seed", "max_rows", "sample_rate", "device")
-    settings = {name: value for name, value in options.config.items() if name not in apart}
-    told = without_defaults(options.model_name, options.dataset, options.model_arguments)
-    return settings | {"dropout": options.dropout} | told
-
-
-def without_defaults(model_name: str, dataset: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Constructor arguments without those that say what leaving them out says: equal settings are one run."""
-    if model_name not in MODELS:
-        return arguments
-    usual = constructor_defaults(MODELS[model_name].model_class)
-    apart = default_settings(model_name, dataset).keys() | FILLED_IN
-    return {key: value for key, value in arguments.items() if key in apart or value != usual.get(key)}
-
-
-def _short(value) -> str:
-    """Lists as their entries, true and false as in JSON."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_short, value))
-    return value if isinstance(value, str) else json.dumps(value)

@@ -53,20 +53,20 @@ def translate(given: dict[str, Any], model_name: str, model_arguments: set[str])
     Raises `InputError` for what contradicts another option, and for what has no effect.
     """
     notes = []
-    if given["ckpt_fold"] is not None:
-        if given["out"] is not None:
+    if "ckpt_fold" in given:
+        if "out" in given:
             raise _twice("--ckpt_fold", "--out")
         model = visible(Path(given["ckpt_fold"], "MODEL"))  # whose name an edited model line decides
         notes.append(f"--ckpt_fold: the weights of a model are {model}/model.safetensors, and not {model}.ckpt.")
-    if given["ouput_head"] is not None:
+    if "ouput_head" in given:
         _heads(given, model_name, model_arguments)
-    if given["use_cuda"] is not None or given["cuda_number"] is not None:
+    if "use_cuda" in given or "cuda_number" in given:
         notes += _device(given)
-    paths = [given.get(name) for name in TAOBAO_PATHS]
-    if any(paths):
-        if given["data_path"] is not None:
+    paths = [given[name] for name in TAOBAO_PATHS if name in given]
+    if paths:
+        if "data_path" in given:
             raise _twice(f"--{', --'.join(TAOBAO_PATHS)}", "--data_path")
-        if not all(paths):
+        if len(paths) < len(TAOBAO_PATHS):
             raise InputError(f"Give --{', --'.join(TAOBAO_PATHS)} all three, or --data_path with their folder.")
         given["data_path"] = str(taobao_folder(*paths))
     for note in notes:
@@ -84,15 +84,15 @@ def _heads(given: dict[str, Any], model_name: str, model_arguments: set[str]) ->
         raise InputError(
             f"--ouput_head has no effect on {model_name}: it is HIT's number of heads. Leave it out{instead}."
         )
-    if any(entry.partition("=")[0] == "num_heads" for entry in given["set"]):
+    if any(entry.partition("=")[0] == "num_heads" for entry in given.get("set", [])):
         raise _twice("--ouput_head", "--set num_heads")
-    given["set"] = [*given["set"], f"num_heads={given['ouput_head']}"]
+    given["set"] = [*given.get("set", []), f"num_heads={given['ouput_head']}"]
 
 
 def _device(given: dict[str, Any]) -> list[str]:
     """Sets `device`. -> what is to be said."""
-    device, number = given["device"], given["cuda_number"]
-    if given["use_cuda"] is False:
+    device, number = given.get("device", "auto"), given.get("cuda_number")
+    if given.get("use_cuda") is False:
         if number is not None:
             raise InputError("--cuda_number has no effect beside --use_cuda false. Leave one out.")
         if device not in ("auto", "cpu"):

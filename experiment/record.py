@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from preprocessing.download import SYNTHETIC
+from preprocessing.load import SYNTHETIC
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+import kernels
 from experiment import stops
 from experiment.torchrun import joined, local_rank
 from foundation.advice import advice
@@ -33,6 +34,7 @@ def run(main: Callable[[], None]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a title that the terminal has no letters for ends nothing
     with stops.stoppable():
         try:
+            kernels.fast()  # refuses an unknown KERNELS in the environment before anything is done
             with joined(), _files(), _memory(), _plain_warnings():
                 main()
                 sys.stdout.flush()

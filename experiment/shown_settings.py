@@ -8,7 +8,11 @@ from typing import Any
 
 import torch
 
-from experiment.options import FILLED_IN, SCRIPT_ARGUMENTS, Options, parse_options
+from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS
+from experiment.options import Options
+from experiment.parser import DATA, TRAINING
+from experiment.run_name import usual_options
+from foundation.options import options_of
 from foundation.shown import shortened, visible
 from model import MODELS, default_settings, name_of
 from model.base import CTRModel
@@ -17,10 +21,9 @@ from model.layers.embedding_optimizer import table_size
 from preprocessing.dataset import Dataset
 from training import distributed
 
-DATA = ("protocol", "seed", "max_rows", "sample_rate", "pid_placement")
-TRAINING = (
+# In this order, then the others as they are declared.
+FIRST = (
     *("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience", "precision", "embedding_optimizer"),
-    *("published_eval_mode", "checkpoint_minutes"),
 )
 UPDATES = {"dense": "all updated in each step", "rowwise": "of which a step updates those of its batch"}
 MARK = "*"
@@ -49,7 +52,7 @@ def settings_text(model: CTRModel, data: Dataset, options: Options, place: str |
 def _model_line(model: CTRModel) -> str:
     name = name_of(model)
     title = MODELS[name].title if name in MODELS else visible(name)
-    update = UPDATES.get(model.embedding_optimizer)
+    update = UPDATES.get(model.embedding_optimizer or "")
     tables = f", {table_size(model):,} of them in embeddings, {update}" if update else ""
     # Trees have none before they have grown.
     return f"{title}, {model.num_parameters:,} parameters{tables}" if model.num_parameters else title
@@ -57,32 +60,35 @@ def _model_line(model: CTRModel) -> str:
 
 def _device_line(options: Options) -> str:
     processes, threads = distributed.current().size, torch.get_num_threads()
-    texts = [_marked(options.device, _usual(options).device)]
+    texts = [_marked(options.device, usual_options(options).device)]
     texts += [f"{processes} processes"] * (processes > 1)
     return ", ".join([*texts, f"{threads} thread{'s' * (threads > 1)}{' each' * (processes > 1)}"])
 
 
-def _usual(options: Options) -> Options:
-    """What the script does without options."""
-    return parse_options(options.dataset, None, ["--model_name", options.model_name])
-
-
 def _groups(model: CTRModel, options: Options) -> dict[str, list[str]]:
     """The settings by what they are of, each as "name=value", marked if it is not the default."""
-    usual, name = _usual(options), name_of(model)
+    usual, name = usual_options(options), name_of(model)
     chosen = {"embedding_optimizer": model.embedding_optimizer}  # by size, if it was not asked for
     settings = vars(options) | chosen
     defaults = vars(usual) | (chosen if options.embedding_optimizer is None else {})
     own = constructor_defaults(type(model))
     arguments = {**own, **model.settings}
     table = default_settings(name, options.dataset) if name in MODELS else {}
-    idle = idle_settings(type(model), {name: settings[name] for name in TRAINING} | arguments)
+    data, training = (_names(group, options.dataset) for group in (DATA, TRAINING))
+    idle = idle_settings(type(model), {name: settings[name] for name in training} | arguments)
     apart = {*idle, *FILLED_IN, *SCRIPT_ARGUMENTS} - {"dnn_dropout"}
     return {
-        "data": _listed({name: settings[name] for name in DATA}, defaults),
-        "training": _listed({name: settings[name] for name in TRAINING if name not in idle}, defaults),
+        "data": _listed({name: settings[name] for name in data}, defaults),
+        "training": _listed({name: settings[name] for name in training if name not in idle}, defaults),
         "model": _listed({name: value for name, value in arguments.items() if name not in apart}, {**own, **table}),
     }
+
+
+def _names(group: str, dataset: str) -> list[str]:
+    """Of the options of this group that the command line has."""
+    every = options_of(Options).items()
+    declared = [name for name, each in every if each.group == group and each.flags and each.is_of(dataset)]
+    return [*(name for name in FIRST if name in declared), *(name for name in declared if name not in FIRST)]
 
 
 def _listed(settings: dict[str, Any], defaults: dict[str, Any]) -> list[str]:

@@ -59,8 +59,9 @@ class Job:
     def __init__(self):
         self.store, self.rank, self.size = next(rendezvous("env://"))
         backend = "gloo"
-        if torch.cuda.is_available() and local_rank() < torch.cuda.device_count():
-            torch.cuda.set_device(local_rank())
+        place = local_rank()
+        if torch.cuda.is_available() and place is not None and place < torch.cuda.device_count():
+            torch.cuda.set_device(place)
             backend = "cpu:gloo,cuda:nccl"
         dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=TIMEOUT)
         self.store.set(f"process/{self.rank}", json.dumps([socket.gethostname(), os.getpid()]))

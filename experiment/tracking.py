@@ -15,7 +15,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -76,7 +76,7 @@ class TensorBoard:
     """Event files in RUN/tensorboard."""
 
     id = "tensorboard"
-    at_once = True
+    at_once: ClassVar[bool] = True
 
     def __init__(self, run: Run, known: str | None, epochs: int):
         from torch.utils.tensorboard import SummaryWriter
@@ -99,8 +99,9 @@ class TensorBoard:
 
         for name, value in figures.items():
             self.writer.add_scalar(name, value, epochs)
+        file_writer: Any = self.writer.file_writer
         for summary in hparams(self.settings, dict.fromkeys(figures)):  # `add_hparams` would open a run of its own
-            self.writer.file_writer.add_summary(summary)
+            file_writer.add_summary(summary)
 
     def close(self, end: str) -> None:
         self.writer.close()
@@ -110,7 +111,7 @@ class MLflow:
     """A run in the store that MLflow's own settings name. Not its fluent interface, which ends runs at exit, again and
     again where the server is gone."""
 
-    at_once = True
+    at_once: ClassVar[bool] = True
     ENDS: ClassVar[dict[str, str]] = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
     def __init__(self, run: Run, known: str | None, epochs: int):
@@ -146,7 +147,7 @@ class MLflow:
 class WandB:
     """A run of Weights & Biases, with its local files in RUN/wandb. Its own settings (WANDB_...) come first."""
 
-    at_once = False
+    at_once: ClassVar[bool] = False
     ENDS: ClassVar[dict[str, int]] = {"finished": 0, "interrupted": 130, "failed": 1}
 
     def __init__(self, run: Run, known: str | None, epochs: int):
@@ -184,16 +185,13 @@ TRACKERS: dict[str, tuple[type[Tracker], str, str]] = {
 def require(name: str) -> None:
     """Imports the package of a tracker. Raises `InputError` that says what to install."""
     _, module, package = TRACKERS[name]
+    reason: Exception | None = None
     try:
         # A folder of that name, where a tracker keeps its files, is imported as an empty module.
         missing = importlib.import_module(package).__file__ is None
         importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        missing, reason = error.name == package, error
     except Exception as error:
-        missing, reason = False, error
-    else:
-        reason = None
+        missing, reason = isinstance(error, ModuleNotFoundError) and error.name == package, error
     if missing:
         raise InputError(f"--track {name} needs the package {package}. Install it: pip install {package}")
     if reason is not None:
@@ -225,11 +223,11 @@ class Tracking(Callback):
             logging.getLogger(self.name).setLevel(logging.WARNING)
         with self._lenient():
             self.tracker = TRACKERS[self.name][0](self.run, known["id"], self.epochs)
-            self._remember()
+            self._remember(self.tracker)
         self._tell(self._catch_up)
         return self
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._tell(self._catch_up)
 
     def finish(self, result: dict) -> None:
@@ -241,7 +239,7 @@ class Tracking(Callback):
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         end = "finished" if kind is None else "failed" if issubclass(kind, Exception) else "interrupted"
         self._tell(lambda tracker: tracker.close(end))
-        self._tell(lambda _: self._remember())
+        self._tell(self._remember)
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
         if self.tracker is not None:
@@ -253,13 +251,14 @@ class Tracking(Callback):
         history = [] if self.folder.state is None else self.folder.state.history
         missed = [logs for logs in history if logs["epoch"] > self.epochs]
         for logs in missed:
-            tracker.epoch(logs["epoch"], {name: value for name, value in logs.items() if name != "epoch"})
-            self.epochs = logs["epoch"]
+            number = int(logs["epoch"])
+            tracker.epoch(number, {name: value for name, value in logs.items() if name != "epoch"})
+            self.epochs = number
         if missed and tracker.at_once:
-            self._remember()
+            self._remember(tracker)
 
-    def _remember(self) -> None:
-        self.told[self.name] = {"id": self.tracker.id, "epochs": self.epochs}
+    def _remember(self, tracker: Tracker) -> None:
+        self.told[self.name] = {"id": tracker.id, "epochs": self.epochs}
         write_atomic(self.folder.path / TRACKING, json.dumps(self.told, indent=1) + "\n")
 
     @contextlib.contextmanager

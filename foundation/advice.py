@@ -24,4 +24,4 @@ def advice(error: BaseException, otherwise: str = "") -> str:
     >>> advice(OSError(errno.ENOSPC, "full")), advice(OSError("?"), "Try again.")
     ('Make room.', 'Try again.')
     """
-    return ADVICE.get(getattr(error, "errno", None), otherwise)
+    return ADVICE.get(getattr(error, "errno", None) or 0, otherwise)

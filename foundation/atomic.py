@@ -1,11 +1,17 @@
-"""Files that are whole or absent: written beside their place, then renamed."""
+"""Files that are whole or absent: written beside their place, then renamed.
+
+Several files that are replaced together, and folders, have ways of their own: a run's (`training.commit`), an export's
+(`serving.export_files`), the cache's and downloads' (`preprocessing.folders`). So has a checkpoint
+(`training.checkpoints`), which keeps the file that it replaces.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{8}\.tmp")
@@ -16,17 +22,16 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Writes a whole file or none: readers, crashes and other writers see the old content or the new.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a name to write a file under. When the block has ended, that file stands at `path`.
 
-    Raises `OSError`; then nothing is left behind. A killed process leaves a file of `temporary_of`.
+    Readers, crashes and other writers see the old content or the new. The block sees to it that its file is on the
+    disk. Raises `OSError`; then nothing is left behind. A killed process leaves a file of `temporary_of`.
     """
     temporary = temporary_of(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         temporary.replace(path)
     except OSError as error:
         if error.errno is not None:  # else it has a text of its own
@@ -34,6 +39,20 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)  # on a full disk it stands in the way of what would fit
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Writes a whole file or none, as `replacing` does."""
+    with replacing(path) as temporary:
+        write_synced(temporary, content.encode() if isinstance(content, str) else content)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Writes a file in its place. It is on the disk when this returns. Raises `OSError`."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def remove_left_behind(folder: Path, names: re.Pattern) -> None:

@@ -8,6 +8,8 @@ if "deepctr_torch" not in sys.modules:  # whichever comes first on the path, thi
     _spec = importlib.util.spec_from_file_location(
         "deepctr_torch", Path(__file__).resolve().parent.parent / "deepctr_torch" / "__init__.py"
     )
+    assert _spec is not None
+    assert _spec.loader is not None  # of a file that ends in .py
     sys.modules["deepctr_torch"] = importlib.util.module_from_spec(_spec)
     try:
         _spec.loader.exec_module(sys.modules["deepctr_torch"])
@@ -16,7 +18,7 @@ if "deepctr_torch" not in sys.modules:  # whichever comes first on the path, thi
         raise
 
 from deepctr_torch.callbacks import Callback, CallbackList, EarlyStopping, History, ModelCheckpoint
-from deepctr_torch.inputs import DenseFeat, SparseFeat, VarLenSparseFeat, build_input_features, get_feature_names
+from deepctr_torch.inputs import DenseFeat, SparseFeat, VarLenSparseFeat, get_feature_names
 from deepctr_torch.layers import FM
 
 __all__ = [
@@ -29,6 +31,5 @@ __all__ = [
     "ModelCheckpoint",
     "SparseFeat",
     "VarLenSparseFeat",
-    "build_input_features",
     "get_feature_names",
 ]

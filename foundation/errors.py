@@ -1,5 +1,9 @@
 """What means "the input is wrong", as opposed to "the program is wrong"."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+
 
 class InputError(ValueError):
     """Bad input from a person: a file, an option, a feature, a label.
@@ -11,3 +15,15 @@ class InputError(ValueError):
 
 class InputWarning(UserWarning):
     """Input that can be used and is probably not what was meant. Scripts print the message alone."""
+
+
+def at_least(name: str, value: float, least: float) -> None:
+    """Raises `InputError` for less."""
+    if value < least:
+        raise InputError(f"{name} must be at least {least}. Received: {value}.")
+
+
+def one_of(name: str, value: object, choices: Collection[str]) -> None:
+    """Raises `InputError` for anything but one of the choices."""
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}.")

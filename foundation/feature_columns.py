@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.shown import some
+from foundation.values import as_count
 
 Column = SparseFeat | DenseFeat | VarLenSparseFeat
 
@@ -49,7 +51,7 @@ def _some(columns: list[Column]) -> str:
     return some([f"{column.name} ({size(column)})" for column in columns], most=16, width=64)
 
 
-def check_columns(columns: list[Column]) -> None:
+def check_columns(columns: Sequence[Column]) -> None:
     """Raises `InputError` if two columns contradict each other: one name twice, or one table with two sizes."""
     names: set[str] = set()
     tables: dict[str, tuple[int, int, str]] = {}
@@ -63,6 +65,8 @@ def check_columns(columns: list[Column]) -> None:
         names.add(column.name)
         if isinstance(column, DenseFeat):
             continue
+        for what in ("vocabulary_size", "embedding_dim"):
+            as_count(f"{what} of column '{column.name}'", getattr(column, what))
         if column.vocabulary_size < 1 or column.embedding_dim < 1:
             raise InputError(
                 f"Column '{column.name}' has vocabulary_size={column.vocabulary_size} and "
@@ -77,7 +81,7 @@ def check_columns(columns: list[Column]) -> None:
             )
 
 
-def id_column(columns: list[Column]) -> str | None:
+def id_column(columns: Sequence[Column]) -> str | None:
     """Name of the side's first `SparseFeat`, by convention its id; None where there is none."""
     return next((column.name for column in columns if isinstance(column, SparseFeat)), None)
 

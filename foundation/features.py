@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from foundation.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -59,4 +62,12 @@ class Lists:
 
 
 # A batch by feature name: ids (B,) or padded (B, maxlen), numbers (B,) or (B, k), or lists.
-Features = dict[str, Tensor | Bags]
+Features = Mapping[str, Tensor | Bags]
+
+
+def values_of(features: Features, name: str) -> Tensor:
+    """One id or number (or k of them) a row. Raises `InputError` for a feature of lists."""
+    values = features[name]
+    if isinstance(values, Bags):
+        raise InputError(f"Feature '{name}' holds lists. A VarLenSparseFeat reads them.")
+    return values

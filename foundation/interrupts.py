@@ -30,5 +30,5 @@ def held_back() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in came[:1]:  # several are one wish
-            signal.raise_signal(number)
+        for first in came[:1]:  # several are one wish
+            signal.raise_signal(first)

@@ -21,7 +21,7 @@ TRACKING = "tracking.json"  # of a run that a tracker was told about (`experimen
 EXPLAINED = "explain-*.png"  # pictures of `prerank.py rank --explain`
 COMMIT = ".commit"
 GONE = ".gone"  # ends the name of a file in it that stands for one to be deleted
-WEIGHTS_DIGEST = "weights_sha256"  # in `config.json`
+WEIGHTS_SHA256 = "weights_sha256"  # in `config.json`
 ADVICE = "Train again, or restore the file."
 PATIENCE = 10.0  # seconds in which files are read anew while writers replace them
 
@@ -44,24 +44,24 @@ def unchanged(folder: Path, names: Iterable[str], read: Callable[[], T]) -> T:
     names = list(names)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        before = signature(folder, names)
+        before = version(folder, names)
         try:
             found = read()
         except (InputError, OSError):
-            if signature(folder, names) == before:
+            if version(folder, names) == before:
                 raise
         else:
-            if signature(folder, names) == before:
+            if version(folder, names) == before:
                 return found
     raise InputError(f"The files in {folder} were replaced again and again while they were read. Try again.")
 
 
-def signature(folder: Path, names: Iterable[str]) -> list[tuple]:
+def version(folder: Path, names: Iterable[str]) -> list[tuple]:
     """Differs after every commit of these files: each is a new file every time."""
-    return [_signature(committed(folder, name)) for name in names]
+    return [_version(committed(folder, name)) for name in names]
 
 
-def _signature(path: Path) -> tuple:
+def _version(path: Path) -> tuple:
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -81,11 +81,8 @@ def read_config(folder: Path) -> dict:
         path = committed(folder, CONFIG)
         if not path.is_file():
             raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
-        try:
-            config = read_sealed(path, ADVICE)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-        if WEIGHTS_DIGEST not in config:
+        config = read_sealed(path, ADVICE)
+        if WEIGHTS_SHA256 not in config:
             raise InputError(f"{path} does not say which weights are its own. {ADVICE}")
         return config
 

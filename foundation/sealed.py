@@ -47,5 +47,9 @@ def unseal(content: bytes, path: Path, advice: str) -> dict[str, Any]:
 
 
 def read_sealed(path: Path, advice: str) -> dict[str, Any]:
-    """The document in a file. Raises `InputError` as `unseal` does, and `OSError` where it cannot be read."""
-    return unseal(path.read_bytes(), path, advice)
+    """The document in a file. Raises `InputError` as `unseal` does, and where it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}. {advice}") from None
+    return unseal(content, path, advice)

@@ -24,7 +24,7 @@ def visible(text: object) -> str:
 
 
 def visible_lines(text: object) -> str:
-    """The same for text of several lines, such as a message."""
+    """`visible` for each line of a text, such as a message."""
     return "\n".join(map(visible, str(text).split("\n")))
 
 
@@ -38,7 +38,7 @@ def columns(text: str) -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """With spaces behind it up to so many columns."""
+    """The text, with spaces behind it up to so many columns."""
     return text + " " * (width - columns(text))
 
 
@@ -65,9 +65,9 @@ def some(names: Iterable[object], most: int = 6, width: int = 32) -> str:
     >>> some(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    names = [shortened(name, width) for name in names]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    every = [shortened(name, width) for name in names]
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def _visible(character: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foundation.errors import InputError
+from foundation.errors import InputError, at_least
 
 INT64 = range(-(2**63), 2**63)  # what an id may be
 TEXTLIKE = (str, bytes, bytearray, memoryview)
@@ -72,8 +72,8 @@ def whole(value: Any) -> int | None:
     if isinstance(value, (int, np.integer)):
         number = int(value)
     elif isinstance(value, (float, np.floating)):
-        kind = type(value) if isinstance(value, np.floating) else float
-        if not abs(value) < exact_below(kind) or value != np.floor(value):
+        limit = exact_below(type(value) if isinstance(value, np.floating) else float)
+        if not -limit < value < limit or value != np.floor(value):
             return None
         number = int(value)
     elif isinstance(value, Decimal) and value.is_finite() and abs(value) < 2**64 and value == int(value):
@@ -127,8 +127,8 @@ def as_count(name: str, value: Any, least: int | None = None) -> int:
     """A setting that is a whole number as Python's own. Raises `InputError` for anything else, and below the least."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or abs(int(value)) >= 2**31:
         raise InputError(f"{name} must be a whole number of less than 2**31. Received: {shown(value)}.")
-    if least is not None and value < least:
-        raise InputError(f"{name} must be at least {least}. Received: {value}.")
+    if least is not None:
+        at_least(name, int(value), least)
     return int(value)
 
 

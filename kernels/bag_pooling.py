@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import kernels
 from foundation.features import Bags
 
 
@@ -21,8 +22,8 @@ def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gra
     >>> pool_lists(bags, torch.tensor([[9.0], [2.0], [4.0]]), 0, "mean").tolist()  # (2 + 4) / 2 and 4
     [[3.0], [4.0]]
     """
-    if torch.compiler.is_exporting():
-        return _pool_padded(ids, table, start, mode)
+    if not kernels.fast():
+        return plain_pool_lists(ids, table, start, mode, row_gradients)
     bags = _without_zeros(ids)
     values = bags.values + start
     if row_gradients:  # of the distinct ids' rows, which stand in for the table from here on
@@ -34,12 +35,24 @@ def pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gra
     return sums if mode == "sum" else sums / bags.offsets.diff().clamp(min=1).unsqueeze(1)
 
 
-def _pool_padded(ids: Tensor, table: Tensor, start: int, mode: str) -> Tensor:
+def plain_pool_lists(ids: Tensor | Bags, table: Tensor, start: int, mode: str, row_gradients: bool = False) -> Tensor:
+    """Looks up every id, then reduces the vectors of each list: y_b = mean, sum or max over i in list b of table[i]"""
+    if isinstance(ids, Tensor):
+        return _pool_padded(ids, table, start, mode, row_gradients)
+    bags = _without_zeros(ids)
+    vectors = F.embedding(bags.values + start, table, sparse=row_gradients)  # (total, D)
+    lists = torch.repeat_interleave(bags.offsets.diff().long())  # (total,), of each vector its list
+    places, reduction = lists.unsqueeze(1).expand_as(vectors), "amax" if mode == "max" else mode
+    empty = vectors.new_zeros(len(bags), table.shape[1])
+    return empty.scatter_reduce(0, places, vectors, reduction, include_self=False)
+
+
+def _pool_padded(ids: Tensor, table: Tensor, start: int, mode: str, row_gradients: bool) -> Tensor:
     """The same for padded ids (B, maxlen), in operations that an exported program has."""
     if mode == "max":
         ids = F.pad(ids, (0, 1))  # there is no maximum over lists that are all empty
     known = (ids != 0).unsqueeze(2)  # (B, maxlen, 1)
-    vectors = F.embedding(ids + start, table)  # (B, maxlen, D)
+    vectors = F.embedding(ids + start, table, padding_idx=start, sparse=row_gradients)  # (B, maxlen, D)
     if mode == "max":
         return vectors.masked_fill(~known, float("-inf")).amax(1).masked_fill(~known.any(1), 0.0)
     sums = (vectors * known).sum(1)

@@ -14,10 +14,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+import kernels
 
 # Rows that a step reads, updates and puts back at a time on CPU: few enough to be still in the caches when put back.
 CPU_ROWS = 1024
@@ -26,17 +30,26 @@ CPU_ROWS = 1024
 def summed_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """A sparse gradient with a row a lookup -> distinct row numbers (n,), ascending, and their summed gradients (n, D).
 
+    `coalesce` takes several times as long on CPU, and adds in another order in each run on a GPU.
+
     >>> lookups = torch.sparse_coo_tensor([[5, 2, 5]], [[1.0], [2.0], [3.0]], (9, 1), check_invariants=True)
     >>> rows, sums = summed_rows(lookups)
     >>> rows.tolist(), sums.tolist()
     ([2, 5], [[2.0], [4.0]])
     """
-    # `coalesce` takes several times as long on CPU, and `index_add_` adds in another order in each run on a GPU.
+    if not kernels.fast():
+        return plain_summed_rows(gradient)
     ids, order = gradient._indices()[0].sort(stable=True)
     rows, counts = ids.unique_consecutive(return_counts=True)
     ends = F.pad(counts.cumsum(0), (1, 0))  # (n + 1,)
     values = gradient._values().contiguous()
     return rows, F.embedding_bag(order, values, ends, mode="sum", include_last_offset=True)
+
+
+def plain_summed_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """torch's own sum of the entries of each row."""
+    summed = gradient.coalesce()
+    return summed.indices()[0], summed.values()
 
 
 class RowOptimizer(torch.optim.Optimizer, ABC):
@@ -48,26 +61,33 @@ class RowOptimizer(torch.optim.Optimizer, ABC):
     # Per-row numbers that a step keeps, each in a tensor of the table's shape.
     kept: tuple[str, ...] = ()
 
-    def __init__(self, tables, **defaults):
+    def __init__(self, tables: Iterable, **defaults: Any):
         super().__init__(tables, {"weight_decay": 0.0} | defaults)
 
     @abstractmethod
     def update(self, weights: Tensor, gradient: Tensor, kept: list[Tensor], group: dict, step: int) -> None:
         """Updates copies of some rows in place. weights, gradient, kept: (n, D) each. step: counted from 1."""
 
+    @abstractmethod
+    def plain_update(
+        self, weights: Tensor, gradient: Tensor, kept: list[Tensor], group: dict, step: int
+    ) -> tuple[Tensor, ...]:
+        """The equation: the new weights and what is kept, of the same rows."""
+
     @torch.no_grad()
-    def step(self, closure=None) -> None:
+    def step(self, closure=None):
+        take = self._step if kernels.fast() else self._plain_step
         for group in self.param_groups:
             for table in group["params"]:
-                if table.grad is not None:
-                    self._step(table, group)
+                if table.grad is None:
+                    continue
+                state = self.state[table]
+                if not state:
+                    state.update({"step": 0} | {name: torch.zeros_like(table) for name in self.kept})
+                state["step"] += 1
+                take(table, state, *summed_rows(table.grad), group)
 
-    def _step(self, table: Tensor, group: dict) -> None:
-        state = self.state[table]
-        if not state:
-            state.update({"step": 0} | {name: torch.zeros_like(table) for name in self.kept})
-        state["step"] += 1
-        rows, gradient = summed_rows(table.grad)
+    def _step(self, table: Tensor, state: dict, rows: Tensor, gradient: Tensor, group: dict) -> None:
         # `index_select` and `index_copy_` take a fraction of the time of indexing with [rows].
         size = CPU_ROWS if table.device.type == "cpu" else max(len(rows), 1)
         for part, slope in zip(rows.split(size), gradient.split(size), strict=True):
@@ -80,13 +100,20 @@ class RowOptimizer(torch.optim.Optimizer, ABC):
                 state[name].index_copy_(0, part, values)
             table.index_copy_(0, part, weights)
 
+    def _plain_step(self, table: Tensor, state: dict, rows: Tensor, gradient: Tensor, group: dict) -> None:
+        kept = [state[name][rows] for name in self.kept]
+        slope = gradient + group["weight_decay"] * table[rows]
+        table[rows], *kept = self.plain_update(table[rows], slope, kept, group, state["step"])
+        for name, values in zip(self.kept, kept, strict=True):
+            state[name][rows] = values
+
 
 class RowAdam(RowOptimizer):
     """m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  w <- w - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)"""
 
     kept = ("exp_avg", "exp_avg_sq")
 
-    def __init__(self, tables, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8):
+    def __init__(self, tables: Iterable, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8):
         super().__init__(tables, lr=lr, betas=betas, eps=eps)
 
     def update(self, weights: Tensor, gradient: Tensor, kept: list[Tensor], group: dict, step: int) -> None:
@@ -97,18 +124,33 @@ class RowAdam(RowOptimizer):
         root = square.sqrt().div_(math.sqrt(1 - beta2**step)).add_(group["eps"])
         weights.addcdiv_(mean, root, value=-group["lr"] / (1 - beta1**step))
 
+    def plain_update(
+        self, weights: Tensor, gradient: Tensor, kept: list[Tensor], group: dict, step: int
+    ) -> tuple[Tensor, ...]:
+        beta1, beta2 = group["betas"]
+        mean = beta1 * kept[0] + (1 - beta1) * gradient
+        square = beta2 * kept[1] + (1 - beta2) * gradient**2
+        root = (square / (1 - beta2**step)).sqrt() + group["eps"]
+        return weights - group["lr"] * mean / (1 - beta1**step) / root, mean, square
+
 
 class RowAdagrad(RowOptimizer):
     """s <- s + g^2,  w <- w - lr g / (sqrt(s) + eps)"""
 
     kept = ("sum",)
 
-    def __init__(self, tables, lr: float, eps: float = 1e-10):
+    def __init__(self, tables: Iterable, lr: float, eps: float = 1e-10):
         super().__init__(tables, lr=lr, eps=eps)
 
     def update(self, weights: Tensor, gradient: Tensor, kept: list[Tensor], group: dict, step: int) -> None:
         total = kept[0].addcmul_(gradient, gradient, value=1.0)
         weights.addcdiv_(gradient, total.sqrt().add_(group["eps"]), value=-group["lr"])
+
+    def plain_update(
+        self, weights: Tensor, gradient: Tensor, kept: list[Tensor], group: dict, step: int
+    ) -> tuple[Tensor, ...]:
+        total = kept[0] + gradient**2
+        return weights - group["lr"] * gradient / (total.sqrt() + group["eps"]), total
 
 
 ROW_OPTIMIZERS = {"adam": RowAdam, "adagrad": RowAdagrad}

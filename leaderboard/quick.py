@@ -19,7 +19,7 @@ from leaderboard.code_fingerprint import sources_sha256
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.pages import write_report
 from leaderboard.runner import Runner
-from preprocessing.download import SYNTHETIC, load_movielens
+from preprocessing.load import SYNTHETIC, load_movielens
 
 FOLDER = ROOT / "runs" / "quick"
 SEEDS = 2  # the fewest that have an interval

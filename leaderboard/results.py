@@ -9,29 +9,19 @@ import pandas as pd
 
 from experiment.options import parse_options
 from foundation.errors import InputError
+from foundation.json_files import read_json
 from foundation.run_files import RESULT
 from leaderboard.entrants import entrant
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
 from model.effects import constructor_defaults, effective
 from preprocessing.protocol import PROTOCOLS
+from training.options import settings_of_before
 from training.result_file import read_result
 
-KINDS: dict[type, str] = {dict: "object", list: "list"}
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
-
-
-def read_json(path: Path, kind: type = dict):
-    """The content of a file. Raises `InputError` that names it if that is no JSON, or of another kind."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}). Restore it, or move it away and run again.") from None
-    if not isinstance(content, kind):
-        raise InputError(f"{path} holds no JSON {KINDS[kind]}. Restore it, or move it away and run again.")
-    return content
 
 
 def read_if_there(path: Path, kind: type = list):
@@ -97,7 +87,7 @@ def contradictions(job: Job, result: dict) -> list[str]:
     options = parse_options(dataset, None, job.command(None)[2:])
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     wanted = _flat(json.loads(json.dumps(options.config | {"model_arguments": arguments})))  # tuples as lists
-    held = _flat(result["config"])
+    held = settings_of_before(_flat(result["config"]), wanted)
     usual = constructor_defaults(MODELS[options.model_name].model_class)  # older runs hold what was asked for as well
     if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
         held, wanted = (effective(MODELS[options.model_name].model_class, each) for each in (held, wanted))

@@ -27,7 +27,7 @@ from leaderboard import code_fingerprint
 from leaderboard.jobs import Job
 from leaderboard.results import filed_result, finished_run, load_runs
 from leaderboard.time_left import TimeLeft, costs
-from preprocessing.download import SYNTHETIC
+from preprocessing.load import SYNTHETIC
 from training.checkpoints import Checkpoints
 from training.result_file import NOT_THE_MEASUREMENT
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from experiment.options import TRAINING
+from experiment.options import Options
+from foundation.options import options_of
 
 Settings = dict[str, Any]
 # Those with an option of their own; all others are arguments of the model's constructor.
-OPTIONS = {name: f"--{name}" for name in (*TRAINING, "fe_score")} | {"epochs": "--epoch", "dnn_dropout": "--dropout"}
-FLAGS = {"published_eval_mode": "--published_eval_mode"}
+OPTIONS = {name: declared.flags[0] for name, declared in options_of(Options).items() if declared.flags}
+OPTIONS |= {"fe_score": "--fe_score", "dnn_dropout": "--dropout"}
 
 
 def arguments_of(settings: Settings) -> tuple[str, ...]:
@@ -20,8 +21,8 @@ def arguments_of(settings: Settings) -> tuple[str, ...]:
     """
     words: list[str] = []
     for name, value in settings.items():
-        if name in FLAGS:
-            words += [FLAGS[name]] if value else []
+        if name in OPTIONS and isinstance(value, bool):
+            words += [OPTIONS[name]] if value else []
         else:
             words += [OPTIONS[name], _text(value)] if name in OPTIONS else ["--set", f"{name}={_text(value)}"]
     return tuple(words)

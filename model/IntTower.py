@@ -9,17 +9,17 @@ L   = L_ctr + cir_weight * L_cir + l2 * ||Theta||^2    CIR, section 3.4
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import InputError, one_of
 from foundation.feature_columns import Column
-from foundation.features import Features
+from foundation.features import Features, values_of
 from model.base import Output, TwoTower
 from model.effects import Idle
-from model.layers.cosine import NO_COSINE
+from model.interaction import NO_COSINE, SumOfMaxima
 from model.layers.embedding import FeatureEmbedding, flatten
 from model.layers.fe_block import FEBlock
 from model.layers.light_se import LightSE
@@ -64,8 +64,8 @@ class IntTower(TwoTower):
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
-        _check_choice("fe_score", fe_score, ("all", "last"))
-        _check_choice("fe_input", fe_input, ("post", "pre"))
+        one_of("fe_score", fe_score, ("all", "last"))
+        one_of("fe_input", fe_input, ("post", "pre"))
         if cir_weight < 0 or cir_temperature <= 0:
             raise InputError(
                 "CIR needs cir_weight >= 0 and cir_temperature > 0. "
@@ -94,7 +94,7 @@ class IntTower(TwoTower):
             item_head,
             field_dim,
         )
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.interaction = SumOfMaxima(self.fe_block.user_heads, self.fe_block.item_heads, len(self.levels))
         self.to(self.device)
 
     @classmethod
@@ -110,29 +110,34 @@ class IntTower(TwoTower):
                 idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation"), reason)
         return idle
 
-    def encode_user(self, features: Features) -> list[Tensor]:
-        """-> M_u^i of each level in use, each (B, H_u * d)"""
-        return self._user_levels(self._user_layers(features))
+    def encode_user(self, features: Features) -> Tensor:
+        """-> M_u^i of the levels in use, one behind the other: (B, levels * H_u, d)"""
+        return torch.cat(self._user_levels(self._user_layers(features)), dim=1)
 
     def encode_item(self, features: Features) -> Tensor:
-        """-> M_v (B, H_v * d)"""
-        return self._item_heads(self._item_layers(features))
-
-    def score_aligned(self, users: list[Tensor], items: Tensor) -> Tensor:
-        return self.fe_block(users, items) + self.bias  # (B,)
+        """-> M_v (B, H_v, d)"""
+        return self._item_vectors(self._item_layers(features))
 
     def output(self, features: Features) -> Output:
         users, items = self._user_layers(features), self._item_layers(features)
-        logits = self.score_aligned(self._user_levels(users), self._item_heads(items))
+        logits = self.interaction.score_levels(self._user_levels(users), self._item_vectors(items))
         return Output(logits, {"user": users[-1], "item": items[-1]})
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)
         if self.cir_weight:
             users, items = output.latent["user"].float(), output.latent["item"].float()
-            ids = features[self.user_id], features[self.item_id]
+            ids = values_of(features, self.user_id), values_of(features, self.item_id)
             losses["cir"] = self.cir_weight * cir_loss(users, items, labels, *ids, self.cir_temperature)
         return losses
+
+    def field_weights(self, side: Literal["user", "item"], features: Features) -> dict[str, Tensor]:
+        parts = {"user": (self.user_embedding, self.user_light_se), "item": (self.item_embedding, self.item_light_se)}
+        embedding, light_se = parts[side]
+        if not isinstance(light_se, LightSE):
+            return {}
+        weights = light_se.weights(embedding(features)[0])  # (B, F)
+        return dict(zip([column.name for column in embedding.sparse + embedding.lists], weights.unbind(1), strict=True))
 
     def _user_layers(self, features: Features) -> list[Tensor]:
         fields, dense = self.user_embedding(features)
@@ -145,13 +150,8 @@ class IntTower(TwoTower):
     def _user_levels(self, layers: list[Tensor]) -> list[Tensor]:
         return self.fe_block.user_levels([layers[level] for level in self.levels])
 
-    def _item_heads(self, layers: list[Tensor]) -> Tensor:
-        return self.fe_block.item_heads_of(layers[self.item_level])
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}.")
+    def _item_vectors(self, layers: list[Tensor]) -> Tensor:
+        return self.fe_block.item_vectors(layers[self.item_level])
 
 
 def _check_field_size(name: str, given: int | None, actual: int) -> None:

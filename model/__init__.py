@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from foundation.errors import InputError
 from foundation.feature_columns import FeatureColumns
@@ -36,7 +38,7 @@ TOWERS: dict[str, dict] = {
 RANKING = TOWERS | {"movielens": TOWERS["movielens"] | {"dnn_use_bn": True}}
 
 
-def chosen(group: dict[str, dict], **settings) -> dict[str, dict]:
+def chosen(group: dict[str, dict], **settings: Any) -> dict[str, dict]:
     """A group's defaults with what a model's trials on MovieLens chose besides (`docs/tuning.md`)."""
     return group | {"movielens": group["movielens"] | settings}
 
@@ -216,7 +218,7 @@ def default_settings(name: str, dataset: str) -> dict:
     return TRAINING_DEFAULTS[dataset] | MODELS[name].defaults.get(dataset, {})
 
 
-def build_model(name: str, columns: FeatureColumns, **arguments) -> CTRModel:
+def build_model(name: str, columns: FeatureColumns, **arguments: Any) -> CTRModel:
     """The model with its constructor's first arguments filled in: two sides, or linear and dnn columns.
 
     A model with `user_static` and `item_static` gets those of the data set, unless they are given or do nothing.
@@ -225,11 +227,12 @@ def build_model(name: str, columns: FeatureColumns, **arguments) -> CTRModel:
     for side in ("user_static", "item_static"):
         if side in MODELS[name].arguments - idle_settings(model_class, arguments).keys():
             arguments.setdefault(side, getattr(columns, side) or None)
+    build: Callable[..., CTRModel] = model_class  # each takes its own columns
     if issubclass(model_class, TwoTower):
-        return model_class(columns.user, columns.item, **arguments)
+        return build(columns.user, columns.item, **arguments)
     if "dnn_feature_columns" in inspect.signature(model_class.__init__).parameters:
-        return model_class(columns.all, columns.all, **arguments)
-    return model_class(columns.all, **arguments)
+        return build(columns.all, columns.all, **arguments)
+    return build(columns.all, **arguments)
 
 
 def load_model(folder: str | Path, device: str = "cpu") -> CTRModel:

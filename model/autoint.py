@@ -15,6 +15,8 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column
 from model.effects import Idle
 from model.layers.attention import InteractingLayer
+from model.layers.embedding import FeatureEmbedding
+from model.regularization import owners
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
 
@@ -46,12 +48,14 @@ class AutoInt(WideDeep):
             )
         self.interacting = self.interacting_head = None
         if att_layer_num:
-            fields, dim = self.embedding.num_fields, self.embedding.dim
+            fields = self.embedding.num_fields
             if not fields:
                 raise InputError(
                     "AutoInt's interacting layers relate sparse and list columns. dnn_feature_columns has none. "
                     "Use DCN, or att_layer_num=0."
                 )
+            assert isinstance(self.embedding, FeatureEmbedding)  # `check_sizes` has seen to it
+            dim = self.embedding.dim
             layers = (InteractingLayer(dim, att_head_num, att_res) for _ in range(att_layer_num))
             self.interacting = nn.Sequential(*layers)
             self.interacting_head = nn.Linear(fields * dim, 1, bias=False)
@@ -74,12 +78,12 @@ class AutoInt(WideDeep):
         return idle
 
     def l2_of(self, parameter_name: str) -> float:
-        own = parameter_name == "head.weight" or parameter_name.startswith("interacting")
-        return 0.0 if own else super().l2_of(parameter_name)
+        without = {self.head, self.interacting, self.interacting_head} - {None}
+        return 0.0 if without & {*owners(self, parameter_name)} else super().l2_of(parameter_name)
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         logits = super().deep(fields, dense)  # (B,)
-        if self.interacting is None:
+        if self.interacting is None or self.interacting_head is None:
             return logits
         interactions = self.interacting(fields).flatten(1)  # (B, F * D)
         return logits + self.interacting_head(interactions).squeeze(1)

@@ -14,6 +14,7 @@ from torch import Tensor
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from model.layers.cold_se import ColdSE
+from model.layers.embedding import FeatureEmbedding
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
 
@@ -35,6 +36,7 @@ class COLD(WideDeep):
             raise InputError("COLD without a tower is LR: dnn_hidden_units needs at least one layer. Received none.")
         if not self.embedding.num_fields:
             raise InputError("COLD weighs sparse and list columns. dnn_feature_columns has none. Use WideDeep, or DCN.")
+        assert isinstance(self.embedding, FeatureEmbedding)  # `check_sizes` has seen to it
         self.se = ColdSE(self.embedding.num_fields, self.embedding.dim)
         self.to(self.device)
 

@@ -14,12 +14,13 @@ from typing import Any, Unpack
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from foundation.deepctr import SparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import Output, TwoTower
 from model.effects import Idle
-from model.layers.cosine import CosineScore
+from model.interaction import InnerProduct
 from model.layers.side_tower import SideTower
 from model.layers.tower import last_size, linear_output_effects
 from model.losses import mimic_loss
@@ -64,7 +65,7 @@ class DAT(TwoTower):
         self.item_side = SideTower(self.item_columns, *tower, linear_output=True, activation=dnn_activation)
         self.user_augmented_embedding = _table(self.user_columns, self.user_id, size, init_std)
         self.item_augmented_embedding = _table(self.item_columns, self.item_id, size, init_std)
-        self.cosine = CosineScore(gamma)
+        self.interaction = InnerProduct(gamma)
         self.to(self.device)
 
     @classmethod
@@ -76,23 +77,17 @@ class DAT(TwoTower):
         return True
 
     def encode_user(self, features: Features) -> Tensor:
-        """-> p_u (B, d) of length 1"""
-        return self._user(features)[0]
+        """-> p_u (B, 1, d) of length 1"""
+        return self._user(features)[0].unsqueeze(1)
 
     def encode_item(self, features: Features) -> Tensor:
-        """-> p_v (B, d) of length 1"""
-        return self._item(features)[0]
-
-    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
-        return self.score(users, items, aligned=True)
-
-    def score(self, users: Tensor, items: Tensor, aligned: bool = False) -> Tensor:
-        return self.cosine(users, items, aligned)
+        """-> p_v (B, 1, d) of length 1"""
+        return self._item(features)[0].unsqueeze(1)
 
     def output(self, features: Features) -> Output:
         (users, user_mimic), (items, item_mimic) = self._user(features), self._item(features)
         latent = {"user": users, "item": items, "user_mimic": user_mimic, "item_mimic": item_mimic}
-        return Output(self.score_aligned(users, items), latent)
+        return Output(self.interaction(users.unsqueeze(1), items.unsqueeze(1)), latent)
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)
@@ -115,7 +110,7 @@ class DAT(TwoTower):
 
 def _table(columns: list[Column], name: str, size: int, init_std: float) -> nn.Embedding:
     """One vector for each id of a side's id feature."""
-    column = next(column for column in columns if column.name == name)
+    column = next(column for column in columns if isinstance(column, SparseFeat) and column.name == name)
     table = nn.Embedding(column.vocabulary_size, size)
     nn.init.normal_(table.weight, std=init_std)
     return table

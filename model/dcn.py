@@ -17,6 +17,7 @@ from foundation.feature_columns import Column
 from model.effects import Idle
 from model.layers.cross import CrossNetwork
 from model.layers.embedding import flatten
+from model.regularization import owners
 from model.signature import WideDeepArguments
 from model.wdm import WideDeep
 
@@ -71,12 +72,13 @@ class DCN(WideDeep):
         return idle
 
     def l2_of(self, parameter_name: str) -> float:
-        own = {"cross.kernels": self.l2["cross"], "cross.bias": 0.0}
-        return own[parameter_name] if parameter_name in own else super().l2_of(parameter_name)
+        if self.cross is not None and self.cross in owners(self, parameter_name):
+            return 0.0 if parameter_name == "cross.bias" else self.l2["cross"]
+        return super().l2_of(parameter_name)
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         logits = super().deep(fields, dense)  # (B,)
-        if self.cross is None:
+        if self.cross is None or self.cross_head is None:
             return logits
         crossed = self.cross(flatten(fields, dense))  # (B, F * D + dense)
         return logits + self.cross_head(crossed).squeeze(1)

@@ -8,6 +8,14 @@ from foundation.errors import InputError
 from foundation.values import shown
 
 
+def as_device(device: str | torch.device) -> torch.device:
+    """Raises `InputError` for a name that torch does not know."""
+    try:
+        return torch.device(device)
+    except RuntimeError:
+        raise InputError(f"device must be cpu, cuda or cuda:1, for example. Received: {shown(device)}.") from None
+
+
 def device_of(device: torch.device, gpus: list[int | str | torch.device] | None, named: bool) -> torch.device:
     """The device that is meant.
 
@@ -22,8 +30,6 @@ def device_of(device: torch.device, gpus: list[int | str | torch.device] | None,
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise InputError(f"device='{device}' is not there: {torch.cuda.device_count()} CUDA devices. Use the CPU.")
         return device
-    if not isinstance(gpus, (list, tuple)):
-        raise InputError(f"gpus must be a list of one GPU, such as [0]. Received: {shown(gpus)}.")
     if len(gpus) > 1:
         raise InputError(
             f"gpus={shown(gpus)} asks one process to train on several GPUs. Here each GPU has a process of its own: "
@@ -42,5 +48,5 @@ def device_of(device: torch.device, gpus: list[int | str | torch.device] | None,
 def _place(gpu: int | str | torch.device) -> torch.device | None:
     try:
         return torch.device("cuda", gpu) if isinstance(gpu, int) else torch.device(gpu)
-    except (RuntimeError, TypeError):
+    except RuntimeError:
         return None

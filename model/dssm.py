@@ -12,7 +12,7 @@ from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
-from model.layers.cosine import CosineScore
+from model.interaction import InnerProduct
 from model.layers.side_tower import SideTower
 from model.layers.tower import linear_output_effects
 from model.signature import TowerArguments
@@ -43,7 +43,7 @@ class DSSM(TwoTower):
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
         self.user_side = SideTower(self.user_columns, *tower, linear_output=True, activation=dnn_activation)
         self.item_side = SideTower(self.item_columns, *tower, linear_output=True, activation=dnn_activation)
-        self.cosine = CosineScore(gamma)
+        self.interaction = InnerProduct(gamma)
         self.to(self.device)
 
     @classmethod
@@ -55,15 +55,9 @@ class DSSM(TwoTower):
         return True
 
     def encode_user(self, features: Features) -> Tensor:
-        """-> (B, d) of length 1"""
-        return F.normalize(self.user_side(features), dim=1)
+        """-> (B, 1, d) of length 1"""
+        return F.normalize(self.user_side(features), dim=1).unsqueeze(1)
 
     def encode_item(self, features: Features) -> Tensor:
-        """-> (B, d) of length 1"""
-        return F.normalize(self.item_side(features), dim=1)
-
-    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
-        return self.score(users, items, aligned=True)
-
-    def score(self, users: Tensor, items: Tensor, aligned: bool = False) -> Tensor:
-        return self.cosine(users, items, aligned)
+        """-> (B, 1, d) of length 1"""
+        return F.normalize(self.item_side(features), dim=1).unsqueeze(1)

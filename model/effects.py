@@ -1,8 +1,9 @@
 """Settings that do nothing beside others: who gives one is told, instead of taking its result for that of the setting.
 
-A setting is an argument of a model's constructor or an option of training (`training.trainer.TrainOptions`). A model
+A setting is an argument of a model's constructor or an option of training (`training.options.TrainOptions`). A model
 class declares what does nothing: `without_effect`, whatever the others are, and `without_effect_beside`, where it
-depends on them. Command line, constructor and `fit` refuse by these declarations alone:
+depends on them; an option declares what it needs of a model (`foundation.options`). Command line, constructor and
+`fit` refuse by these declarations alone:
 
 - An argument of a part that a model lacks is refused with any value, like an unknown one.
 - A setting that does nothing beside the others is refused unless it has the value that it would have if no one named
@@ -20,14 +21,16 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from foundation.errors import InputError, InputWarning
+from foundation.options import options_of
 from model.layers.activation import is_steady
 from model.signature import keyword_parameters
-from training.trainer import TrainOptions
+from training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from model.constructor import Constructed
 
 # What makes a model score otherwise in training than in evaluation, and what of it is a switch.
 SWITCHES = ("dnn_dropout", "dnn_use_bn", "unknown_rate")
@@ -54,15 +57,24 @@ class Idle:
 
 
 @functools.cache
-def constructor_defaults(model_class: type[nn.Module]) -> Mapping[str, Any]:
+def constructor_defaults(model_class: type[Constructed]) -> Mapping[str, Any]:
     """The keyword arguments of a model's constructor, those of its base classes among them, with their defaults."""
     return MappingProxyType({name: entry.default for name, entry in keyword_parameters(model_class).items()})
 
 
-def idle_settings(model_class: type[nn.Module], settings: Mapping[str, Any]) -> dict[str, Idle]:
-    """Every setting that does nothing beside these, which the constructor's defaults complete."""
+def idle_settings(
+    model_class: type[Constructed], settings: Mapping[str, Any], options: type = TrainOptions
+) -> dict[str, Idle]:
+    """Every setting that does nothing beside these, which the constructor's defaults complete.
+
+    options: what declares the options of training, and perhaps further ones.
+    """
     settings = {**constructor_defaults(model_class), **settings}
     idle = {name: Idle(why) for name, why in model_class.without_effect.items()}
+    for name, declared in options_of(options).items():
+        for needed, why in declared.needs.items():
+            if not getattr(model_class, needed):
+                idle[name] = Idle(why)
     idle |= model_class.without_effect_beside(settings)
     epochs = settings.get("epochs")
     random = [name for name in RANDOM if name in settings and name not in model_class.without_effect]
@@ -80,10 +92,10 @@ def _is_random(name: str, value: Any) -> bool:
     return not is_steady(value) if name == "dnn_activation" else bool(value)
 
 
-def check_arguments(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> None:
+def check_arguments(model_class: type[Constructed], arguments: Mapping[str, Any]) -> None:
     """Says which argument does nothing beside the others: by `InputWarning` where `Idle.habit`, else by `InputError`.
 
-    arguments: what the constructor got; called from `__new__`, for the line that the warning names.
+    arguments: what the constructor got; called from `model.constructor`, for the line that the warning names.
     """
     defaults = constructor_defaults(model_class)
     for name, reason in idle_settings(model_class, arguments).items():
@@ -95,13 +107,13 @@ def check_arguments(model_class: type[nn.Module], arguments: Mapping[str, Any]) 
             warnings.warn(str(refusal), InputWarning, stacklevel=3)
 
 
-def effective(model_class: type[nn.Module], arguments: Mapping[str, Any]) -> dict[str, Any]:
+def effective(model_class: type[Constructed], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without those that do nothing."""
     idle = idle_settings(model_class, arguments)
     return {name: value for name, value in arguments.items() if name not in idle}
 
 
-def check_options(model: nn.Module, options: TrainOptions, validated: bool) -> None:
+def check_options(model: Constructed, options: TrainOptions, validated: bool) -> None:
     """Raises `InputError` for an option of `fit` that does nothing. validated: whether there are validation rows."""
     idle = idle_settings(type(model), model.arguments | vars(options))
     if not validated:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import ClassVar, Unpack
 
 import numpy as np
@@ -17,15 +18,17 @@ from torch import Tensor
 from foundation.deepctr import CallbackList, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
-from foundation.features import Bags, Features
-from model.base import CTRModel, Output, Source
+from foundation.features import Bags, Features, values_of
+from kernels.row_optimizers import Together
+from model.base import CTRModel, Output
 from model.layers.forest import Forest
 from model.signature import CommonArguments
 from training.epoch_lines import EpochLines
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures
 from training.optim import learning_rate
-from training.trainer import TrainOptions
+from training.options import TrainOptions
+from training.protocols import BatchSource, labels_of
 from training.training_state import TrainingState
 
 INDICATOR_LIMIT = 256  # list features with more values than this are counted, not split into one column a value
@@ -36,14 +39,12 @@ SAMPLE = 50_000  # training rows at most that the training metrics of a round ar
 LINES = 10  # shown of a run
 
 
-class Boosting:
-    """Stands where other models have an optimiser. lr: shrinkage of each tree, 0.1 by default."""
+class Boosting(Together):
+    """An optimiser of no parameters. lr: shrinkage of each tree."""
 
     def __init__(self, lr: float):
+        super().__init__()
         self.lr = lr
-
-    def state_dict(self) -> dict:
-        return {}
 
 
 torch.serialization.add_safe_globals([Boosting])  # `model.whole_file`
@@ -66,13 +67,9 @@ class GBDT(CTRModel):
         "l2_reg_linear": "which has no linear part",
         "l2_reg_dnn": "which has no towers",
         "unknown_rate": "which reads every id as it is",
-        "batch_size": "which trains on all rows at once",
-        "shuffle": "which trains on all rows at once",
-        "initial_epoch": "which grows all trees anew",
-        "lr_schedule": "which shrinks all trees alike",
-        "precision": "which is grown by scikit-learn in float64",
-        "checkpoint_minutes": "which is checkpointed once, when all trees have grown",
     }
+    optim: Boosting | None = None
+    learns_by_gradients: ClassVar[bool] = False
     epochs_before_patience = 0  # scikit-learn compares with the score of no tree
 
     def __init__(
@@ -106,7 +103,7 @@ class GBDT(CTRModel):
         """Thresholds and leaf values."""
         return self.forest.num_parameters
 
-    def make_optimizer(self, optimizer: str, lr: float | None) -> Boosting:
+    def make_optimizer(self, optimizer: str | torch.optim.Optimizer, lr: float | None) -> Boosting:
         if self.click_loss.function is not None:
             raise InputError("GBDT learns from the logloss alone. Leave `loss` out, or use 'binary_crossentropy'.")
         if not isinstance(optimizer, str) or optimizer != "adam":  # the name that `compile` has by default
@@ -115,12 +112,12 @@ class GBDT(CTRModel):
 
     def train_on(
         self,
-        train: Source,
-        validation: Source | None,
+        train: BatchSource,
+        validation: BatchSource | None,
         options: TrainOptions,
         callbacks: CallbackList,
         state: TrainingState | None,
-        on_epoch,
+        on_epoch: Callable[[TrainingState], None] | None,
     ) -> None:
         """Grows all trees, then keeps the number with the best validation AUC, under the same rule as other models.
 
@@ -131,22 +128,24 @@ class GBDT(CTRModel):
             self.load_state_dict(state.best_weights or state.weights)
             callbacks.on_train_end()
             return
+        assert self.optim is not None  # `fit` has checked
         start = time.perf_counter()
         rows = {"": self._read(train)} | ({} if validation is None else {"val_": self._read(validation)})
-        forest = self._grow(rows, options)
+        forest = self._grow(rows, self.optim.lr, options)
         seconds = (time.perf_counter() - start) / forest.num_trees
         speed = {"seconds": seconds, "rows_per_second": len(train) / seconds}
         sample = np.random.default_rng(self.seed).permutation(len(train))[:SAMPLE]
-        rows[""] = tuple(None if part is None else part[sample] for part in rows[""])
-        state = self._replay(forest, rows, speed, options, callbacks)
+        matrix, labels, weights = rows[""]
+        rows[""] = matrix[sample], labels[sample], None if weights is None else weights[sample]
+        state = self._replay(forest, rows, speed, self.optim, options, callbacks)
         if on_epoch is not None:
             on_epoch(state)
 
-    def _grow(self, rows: dict[str, Rows], options: TrainOptions) -> Forest:
+    def _grow(self, rows: dict[str, Rows], lr: float, options: TrainOptions) -> Forest:
         """All trees. rows: "" -> those to train on, "val_" -> validation, if any."""
         early = "val_" in rows and options.patience is not None
         grower = HistGradientBoostingClassifier(
-            learning_rate=self.optim.lr,
+            learning_rate=lr,
             max_iter=options.epochs,
             early_stopping=early,
             n_iter_no_change=options.patience or 1,
@@ -155,13 +154,14 @@ class GBDT(CTRModel):
             **self.tree,
         )
         held_out = dict(zip(("X_val", "y_val", "sample_weight_val"), rows["val_"], strict=True)) if early else {}
-        return Forest.of(grower.fit(*rows[""], **held_out))
+        return Forest.from_sklearn(grower.fit(*rows[""], **held_out))
 
     def _replay(
         self,
         forest: Forest,
         rows: dict[str, Rows],
         speed: dict[str, float],
+        optimizer: Boosting,
         options: TrainOptions,
         callbacks: CallbackList,
     ) -> TrainingState:
@@ -182,7 +182,7 @@ class GBDT(CTRModel):
             }
             logs = {f"{prefix}{name}": value for prefix, values in scores.items() for name, value in values.items()}
             logs = {"loss": logs["logloss"]} | logs | speed
-            state.record(logs, self, self.optim)
+            state.record(logs, self, optimizer)
             lines.show(state, logs)
             figures = figures_for_callbacks(logs)
             callbacks.on_epoch_end(state.epoch - 1, figures)
@@ -194,21 +194,23 @@ class GBDT(CTRModel):
             self.load_state_dict(state.best_weights)
         return state
 
-    def _read(self, source: Source) -> Rows:
+    def _read(self, source: BatchSource) -> Rows:
         source = source.to("cpu")
         parts = [self._matrix(source.batch(rows, self.feature_names)) for rows in torch.arange(len(source)).split(ROWS)]
         weights = None if source.weights is None else source.weights.numpy()
-        return torch.cat(parts).numpy(), source.labels.numpy(), weights
+        return torch.cat(parts).numpy(), labels_of(source).numpy(), weights
 
     def _matrix(self, features: Features) -> Tensor:
         """What the trees read: (B, columns) float64."""
-        parts = [self._columns(column, features[column.name]) for column in self.columns]
+        parts = [self._columns(column, features) for column in self.columns]
         return torch.cat([part.double() for part in parts], dim=1)
 
-    def _columns(self, column: Column, values: Tensor | Bags) -> Tensor:
+    def _columns(self, column: Column, features: Features) -> Tensor:
         """One feature -> (B, 1) or, for small lists, (B, vocabulary_size - 1)."""
         if not isinstance(column, VarLenSparseFeat):
-            return values.reshape(len(values), -1)
+            numbers = values_of(features, column.name)
+            return numbers.reshape(len(numbers), -1)
+        values = features[column.name]
         # On the device of the values: what is read for growing lies on the CPU, wherever the model is.
         if isinstance(values, Bags):
             ids = values.values

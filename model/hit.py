@@ -16,12 +16,12 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import InputError, one_of
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import Output, TwoTower
 from model.effects import Idle
-from model.layers.cosine import NO_COSINE
+from model.interaction import NO_COSINE, SumOfMaxima
 from model.layers.fe_block import FEBlock
 from model.layers.generator import Generators
 from model.layers.side_tower import SideTower
@@ -80,7 +80,7 @@ class HIT(TwoTower):
         if not self.generates:
             self.user_generators.requires_grad_(False)
             self.item_generators.requires_grad_(False)
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.interaction = SumOfMaxima(self.fe_block.user_heads, self.fe_block.item_heads)
         self.to(self.device)
 
     @classmethod
@@ -97,20 +97,18 @@ class HIT(TwoTower):
         return idle
 
     def encode_user(self, features: Features) -> Tensor:
-        """-> r_u (B, H * d)"""
+        """-> r_u (B, H, d)"""
         return self._user(features)[0]
 
     def encode_item(self, features: Features) -> Tensor:
-        """-> r_v (B, H * d)"""
+        """-> r_v (B, H, d)"""
         return self._item(features)[0]
-
-    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
-        return self.fe_block([users], items) + self.bias  # (B,)
 
     def output(self, features: Features) -> Output:
         (users, user_mimics), (items, item_mimics) = self._user(features), self._item(features)
-        latent = {"user": users, "item": items, "user_mimics": user_mimics, "item_mimics": item_mimics}
-        return Output(self.score_aligned(users, items), latent)
+        latent: dict[str, Any] = {"user": users.flatten(1), "item": items.flatten(1)}
+        latent |= {"user_mimics": user_mimics, "item_mimics": item_mimics}
+        return Output(self.interaction(users, items), latent)
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)
@@ -127,14 +125,14 @@ class HIT(TwoTower):
         return losses
 
     def _user(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
-        """-> r_u (B, H * d) and the mimics of items, each (B, H * d)"""
+        """-> r_u (B, H, d) and the mimics of items, each (B, H * d)"""
         hidden, mimics = _hidden(self.user_side, self.user_generators, features)
         return self.fe_block.user_levels([hidden])[0], mimics
 
     def _item(self, features: Features) -> tuple[Tensor, dict[str, Tensor]]:
-        """-> r_v (B, H * d) and the mimics of users, each (B, H * d)"""
+        """-> r_v (B, H, d) and the mimics of users, each (B, H * d)"""
         hidden, mimics = _hidden(self.item_side, self.item_generators, features)
-        return self.fe_block.item_heads_of(hidden), mimics
+        return self.fe_block.item_vectors(hidden), mimics
 
 
 def HitTower(
@@ -142,7 +140,7 @@ def HitTower(
     item_dnn_feature_columns: list[Column],
     user_input_for_recon: list[Column],
     item_input_for_recon: list[Column],
-    **published,
+    **published: Any,
 ) -> HIT:
     """HIT by the keywords of its release (`published.hit_tower`)."""
     sides = (user_dnn_feature_columns, item_dnn_feature_columns)
@@ -157,8 +155,7 @@ def _hidden(side: SideTower, generators: Generators, features: Features) -> tupl
 
 
 def _check_generation(kind: str, alpha: float, has_generators: bool) -> None:
-    if kind not in (*DISTANCES, "none"):
-        raise InputError(f"generation_loss must be one of {', '.join(DISTANCES)}, none. Received: {kind!r}.")
+    one_of("generation_loss", kind, (*DISTANCES, "none"))
     if alpha < 0:
         raise InputError(f"alpha must not be negative. Received: {alpha}.")
     if alpha == 0 and has_generators and kind != "none":

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kernels.info_nce import info_nce
+
 
 def cir_loss(
     users: Tensor, items: Tensor, labels: Tensor, user_ids: Tensor, item_ids: Tensor, temperature: float
@@ -26,31 +28,7 @@ def cir_loss(
     excluded = _liked_by_same_user(user_ids, item_ids, liked)[anchors]  # (P, B)
     excluded.scatter_(1, anchors.unsqueeze(1), False)  # the positive itself stays
     users, items = F.normalize(users[anchors], dim=1), F.normalize(items, dim=1)
-    return _InfoNCE.apply(users / temperature, items, excluded, anchors)
-
-
-class _InfoNCE(torch.autograd.Function):
-    """Mean of -log softmax(users @ items.T)[p, positive_p] without the excluded entries.
-
-    The (P, B) similarities are the largest tensor of a training step; autograd would pass over them a dozen times. The
-    gradient needs the softmax only, which is kept in the same memory.
-    """
-
-    @staticmethod
-    def forward(ctx, users: Tensor, items: Tensor, excluded: Tensor, positive: Tensor) -> Tensor:
-        similarity = (users @ items.T).masked_fill_(excluded, float("-inf"))  # (P, B)
-        log_softmax = torch.log_softmax(similarity, dim=1)
-        own = log_softmax.gather(1, positive.unsqueeze(1))  # (P, 1)
-        residual = log_softmax.exp_()
-        residual.scatter_add_(1, positive.unsqueeze(1), -torch.ones_like(own))  # softmax minus the one-hot target
-        ctx.save_for_backward(users, items, residual)
-        return -own.mean()
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):
-        users, items, residual = ctx.saved_tensors
-        scale = gradient / len(users)
-        return scale * (residual @ items), scale * (residual.T @ users), None, None
+    return info_nce(users / temperature, items, excluded, anchors)
 
 
 def _liked_by_same_user(user_ids: Tensor, item_ids: Tensor, liked: Tensor) -> Tensor:

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import at_least
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
+from model.interaction import NO_COSINE, GatedKernels
 from model.layers.attention import KernelAttention
-from model.layers.cosine import NO_COSINE
 from model.layers.side_tower import SideTower, VectorsTower
 from model.signature import TowerArguments
 
@@ -50,13 +49,12 @@ class MVKE(TwoTower):
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
-        if num_kernels < 1:
-            raise InputError(f"num_kernels must be at least 1. Received: {num_kernels}.")
+        at_least("num_kernels", num_kernels, 1)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
         self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
         self.attention = KernelAttention(num_kernels, dnn_hidden_units[-1], self.user_side.embedding.dim)
         self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.interaction = GatedKernels(self.attention)
         self.to(self.device)
 
     @classmethod
@@ -68,19 +66,5 @@ class MVKE(TwoTower):
         return self.user_side(features, self.attention)
 
     def encode_item(self, features: Features) -> Tensor:
-        """-> v (B, d)"""
-        return self.item_side(features)
-
-    def gate(self, items: Tensor) -> Tensor:
-        """v (N, d) -> g (N, K), each row summing to 1"""
-        return torch.softmax(items @ self.attention.kernels.T, dim=1)
-
-    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
-        mixture = (self.gate(items).unsqueeze(2) * users).sum(dim=1)  # (B, d)
-        return (mixture * items).sum(dim=1) + self.bias  # (B,)
-
-    def score(self, users: Tensor, items: Tensor, aligned: bool = False) -> Tensor:
-        if aligned:
-            return self.score_aligned(users, items)
-        gated = self.gate(items).unsqueeze(2) * items.unsqueeze(1)  # (N, K, d): <sum_k g_k u_k, v> = sum_k <u_k, g_k v>
-        return users.flatten(1) @ gated.flatten(1).T + self.bias  # (U, N)
+        """-> v (B, 1, d)"""
+        return self.item_side(features).unsqueeze(1)

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import at_least
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
+from model.interaction import NO_COSINE, SoftmaxOverCodes
 from model.layers.attention import CodeAttention
-from model.layers.cosine import NO_COSINE
 from model.layers.side_tower import SideTower, VectorsTower
 from model.signature import TowerArguments
 
@@ -47,13 +46,12 @@ class PolyEncoder(TwoTower):
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
-        if num_codes < 1:
-            raise InputError(f"num_codes must be at least 1. Received: {num_codes}.")
+        at_least("num_codes", num_codes, 1)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
         self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
         self.codes = CodeAttention(num_codes, self.user_side.embedding.dim)
         self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.interaction = SoftmaxOverCodes()
         self.to(self.device)
 
     @classmethod
@@ -65,17 +63,5 @@ class PolyEncoder(TwoTower):
         return self.user_side(features, self.codes)
 
     def encode_item(self, features: Features) -> Tensor:
-        """-> v (B, d)"""
-        return self.item_side(features)
-
-    def score_aligned(self, users: Tensor, items: Tensor) -> Tensor:
-        return self._chosen((users @ items.unsqueeze(2)).squeeze(2))  # (B,)
-
-    def score(self, users: Tensor, items: Tensor, aligned: bool = False) -> Tensor:
-        if aligned:
-            return self.score_aligned(users, items)
-        return self._chosen((users @ items.T).transpose(1, 2))  # (U, N)
-
-    def _chosen(self, products: Tensor) -> Tensor:
-        """<v, u_i> (..., m) -> sum_i w_i <v, u_i> + bias (...), which is <sum_i w_i u_i, v> + bias"""
-        return (torch.softmax(products, dim=-1) * products).sum(dim=-1) + self.bias
+        """-> v (B, 1, d)"""
+        return self.item_side(features).unsqueeze(1)

@@ -12,10 +12,13 @@ import inspect
 from collections.abc import Mapping
 from inspect import Parameter, Signature
 from types import MappingProxyType
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from model.constructor import Constructed
 
 
 class CommonArguments(TypedDict, total=False):
@@ -57,11 +60,11 @@ class WideDeepArguments(WideArguments, total=False):
 
 
 @functools.cache
-def keyword_parameters(model_class: type[nn.Module]) -> Mapping[str, Parameter]:
+def keyword_parameters(model_class: type[Constructed]) -> Mapping[str, Parameter]:
     """The keyword arguments of a constructor by name, its own first, each as the nearest class declares it."""
     found: dict[str, Parameter] = {}
     for each in model_class.__mro__:
-        if issubclass(each, nn.Module) and each is not nn.Module:
+        if issubclass(each, nn.Module):
             for entry in _parameters(each):
                 if entry.kind is entry.KEYWORD_ONLY:
                     found.setdefault(entry.name, entry)
@@ -69,27 +72,42 @@ def keyword_parameters(model_class: type[nn.Module]) -> Mapping[str, Parameter]:
 
 
 @functools.cache
-def signature_of(model_class: type[nn.Module]) -> Signature:
-    """The constructor's signature with all keyword arguments that the model takes, but for those of parts it lacks."""
+def accepted(model_class: type[Constructed]) -> list[str]:
+    """Names of the keyword arguments that a constructor takes: all up to the class that hands no others on, without
+    those of parts that the model lacks.
+    """
+    names: set[str] = set()
+    for each in model_class.__mro__:
+        parameters = _parameters(each)
+        names |= {entry.name for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
+        if all(entry.kind is not entry.VAR_KEYWORD for entry in parameters):
+            break
+    return sorted(names - model_class.without_effect.keys())
+
+
+@functools.cache
+def signature_of(model_class: type[Constructed]) -> Signature:
+    """The constructor's signature with all keyword arguments that the model takes."""
     first = [each for each in _parameters(model_class)[1:] if each.kind not in (each.KEYWORD_ONLY, each.VAR_KEYWORD)]
-    lacking = model_class.without_effect.keys()
-    named = [entry for name, entry in keyword_parameters(model_class).items() if name not in lacking]
+    names = accepted(model_class)
+    named = [entry for name, entry in keyword_parameters(model_class).items() if name in names]
     return Signature([*first, *named])
 
 
-def _parameters(model_class: type[nn.Module]) -> list[Parameter]:
+def _parameters(model_class: type) -> list[Parameter]:
     """With annotations as types, or as texts where one names what does not exist when the program runs."""
+    constructor = inspect.getattr_static(model_class, "__init__")
     try:
-        signature = inspect.signature(model_class.__init__, eval_str=True)
+        signature = inspect.signature(constructor, eval_str=True)
     except NameError:
-        signature = inspect.signature(model_class.__init__)
+        signature = inspect.signature(constructor)
     return list(signature.parameters.values())
 
 
 class ConstructorSignature:
     """`Model.__signature__`, where `inspect.signature` looks. Of an object it is none: that is called with features."""
 
-    def __get__(self, model: nn.Module | None, model_class: type[nn.Module]) -> Signature:
+    def __get__(self, model: Constructed | None, model_class: type[Constructed]) -> Signature:
         if model is not None:
             raise AttributeError("__signature__")
         return signature_of(model_class)

@@ -5,6 +5,7 @@ values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,9 @@ from preprocessing.arrays import Arrays
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Split
 from preprocessing.known import arrays_for
+from training.protocols import BatchSource
 
-Source = Split | Arrays
-Input = Split | Arrays | Mapping[str, np.ndarray] | Sequence[np.ndarray] | pd.DataFrame
+Input: TypeAlias = Split | Arrays | Mapping[str, np.ndarray] | Sequence[np.ndarray] | pd.DataFrame
 
 
 def as_source(
@@ -30,7 +31,7 @@ def as_source(
     weights: np.ndarray | None = None,
     *,
     labelled: bool = True,
-) -> Source:
+) -> BatchSource:
     """encoding: that the model was trained with, None if it is not known; arrays are taken to be encoded by it.
     weights: (n,) how much each row counts. labelled: whether the rows need labels, as for training and evaluation.
 
@@ -51,7 +52,7 @@ def as_source(
                 names = [column.name for column in columns]
                 encoding.require_same(x.dataset.encoding, names, f"Data set '{x.dataset.name}'")
             x.check(columns)
-        source = x
+        source: BatchSource = x
     elif isinstance(x, pd.DataFrame):
         if encoding is None:
             raise InputError(
@@ -67,8 +68,8 @@ def as_source(
 
 
 def validation_source(
-    validation_data: Split | tuple | None, columns: list[Column], encoding: DataEncoding | None
-) -> Source | None:
+    validation_data: Split | Sequence[Any] | None, columns: list[Column], encoding: DataEncoding | None
+) -> BatchSource | None:
     """validation_data: a `Split`, a tuple (x, y) or (x, y, weights), or None."""
     if isinstance(validation_data, (tuple, list)):
         if len(validation_data) not in (2, 3):
@@ -81,12 +82,12 @@ def validation_source(
     return None if validation_data is None else as_source(validation_data, None, columns, encoding)
 
 
-def encoding_of(source: Source) -> DataEncoding | None:
+def encoding_of(source: BatchSource) -> DataEncoding | None:
     """None for arrays, whose ids someone else has made."""
     return source.dataset.encoding if isinstance(source, Split) else None
 
 
-def set_apart(source: Source, share: float, seed: int) -> tuple[Source, Source]:
+def set_apart(source: BatchSource, share: float, seed: int) -> tuple[BatchSource, BatchSource]:
     """-> the rows to train on, and the share to validate on.
 
     At random: the published scripts take the tail of rows sorted by movie, which has only unseen movies. deepctr-torch

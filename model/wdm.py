@@ -90,6 +90,6 @@ class WideDeep(CTRModel):
 
     def deep(self, fields: Tensor, dense: Tensor) -> Tensor:
         """Logits of everything but the linear part. fields (B, F, D) or flattened, dense (B, dense) -> (B,)"""
-        if self.tower is None:
+        if self.tower is None or self.head is None:
             return fields.new_zeros(fields.shape[0])
         return self.head(self.tower(flatten(fields, dense))[-1]).squeeze(1)

@@ -20,14 +20,15 @@ from foundation.deepctr import DenseFeat, History, SparseFeat, VarLenSparseFeat
 from kernels.row_optimizers import ROW_OPTIMIZERS, Together
 from training.click_loss import OTHERS, ClickLoss
 
-LAYERS = ("torch.nn.modules", "deepctr_torch.layers")
+LAYERS = ("torch.nn.modules", "deepctr_torch.layers", "kernels", "model")
+SCALAR = np.int64(0).__reduce__()[:1]  # what numpy builds a number with
 NUMBERS = (np.int32, np.int64, np.float32, np.float64)  # vocabulary sizes and settings often are of these
 
 
-class WholeFile:
+class WholeFile(nn.Module):
     """Of a model: its part in `torch.save(model, path)` and in copies, optimiser and history included."""
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         _declare_safe(cls)
 
@@ -54,7 +55,9 @@ def _declare_safe(model_class: type[nn.Module]) -> None:
             ClickLoss,
             *OTHERS.values(),
             *(DenseFeat, SparseFeat, VarLenSparseFeat, History),
-            *(dict, np.dtype, np.int64(0).__reduce__()[0]),
+            dict,
+            np.dtype,
+            *SCALAR,
             *(type(np.dtype(kind)) for kind in NUMBERS),
         ]
     )
@@ -62,12 +65,11 @@ def _declare_safe(model_class: type[nn.Module]) -> None:
 
 def _for_file(optimizer: Any) -> Any:
     """A copy of an optimiser whose state is a plain dict; `torch.load` fills no `defaultdict`."""
-    if isinstance(optimizer, Together):
-        return Together(*map(_for_file, optimizer.parts))
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        return optimizer
     optimizer = copy.copy(optimizer)
-    optimizer.state = dict(optimizer.state)
+    if isinstance(optimizer, Together):
+        optimizer.parts = tuple(map(_for_file, optimizer.parts))
+    else:
+        optimizer.state = dict(optimizer.state)
     return optimizer
 
 
@@ -78,8 +80,9 @@ def _from_file(optimizer: Any) -> None:
             part.state = defaultdict(dict, part.state)
 
 
-def _below(parent: type) -> Iterator[type]:
-    for child in parent.__subclasses__():
+def _below(parent: type[nn.Module]) -> Iterator[type[nn.Module]]:
+    children: list[type[nn.Module]] = parent.__subclasses__()
+    for child in children:
         yield child
         yield from _below(child)
 

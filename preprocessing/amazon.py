@@ -16,8 +16,9 @@ import pandas as pd
 
 from foundation.errors import InputError
 from preprocessing.amazon_lines import HOME_PAGE, distinct_names, read_meta, read_reviews
-from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
+from preprocessing.files import find_file, fingerprint, read_text, unchanged
 from preprocessing.literal import read_literal
+from preprocessing.planted import PLANTED, planted_beside, read_planted
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, NUMBER, Field, TextTable
 
@@ -58,15 +59,17 @@ def find_files(path: Path) -> list[Path]:
     if os.path.isfile(path):
         found = [path]
     elif os.path.isdir(path):
-        pair = [find_file(path, REVIEWS), find_file(path, META)]
-        one = find_file(path, ONE_FILE)
-        found = [one] if one and not any(pair) else pair
-        missing = [name for name, file in zip((REVIEWS, META), found, strict=False) if file is None]
-        if missing:
+        reviews, meta, one = find_file(path, REVIEWS), find_file(path, META), find_file(path, ONE_FILE)
+        if reviews is not None and meta is not None:
+            found = [reviews, meta]
+        elif one is not None and reviews is None and meta is None:
+            found = [one]
+        else:
+            missing = [name for name, place in ((REVIEWS, reviews), (META, meta)) if place is None]
             raise InputError(f"{path} lacks {', '.join(missing)}. Give {NEEDED}.")
     else:
         raise InputError(f"No such file or folder: {path}. Give {NEEDED}.")
-    return [*found, *(place for place in [found[0].parent / PLANTED] if place.is_file())]
+    return [*found, *planted_beside(found[0].parent)]
 
 
 def read(path: Path) -> RawData:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from math import isfinite, nan
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -35,7 +35,8 @@ def read_meta(path: Path) -> list[tuple[str, float, list[str]]]:
     and prices like "$1,234.50". Raises `InputError` for a line that is neither, an asin that stands there twice, and a
     file without lines.
     """
-    found, seen = [], set()
+    found: list[tuple[Any, float, list[str]]] = []
+    seen = set()
 
     def keep(entries: dict) -> str | None:
         asin, price = entries.get("asin"), _price(entries.get("price"))
@@ -146,7 +147,7 @@ def _read_reviews_by_line(path: Path) -> pa.Table:
                 return f"{name} must be a text"
         if not _is_number(entry.get("overall")) or not 1 <= entry["overall"] <= 5:
             return "overall must be a number from 1 to 5"
-        time = entry.get("unixReviewTime")
+        time: Any = entry.get("unixReviewTime")
         if not _is_number(time) or int(time) != time or abs(time) >= 2**62:
             return "unixReviewTime must be an integer"
         for name, values in columns.items():

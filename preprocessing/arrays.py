@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,9 +17,9 @@ from foundation.feature_columns import Column
 from foundation.features import Bags, Features
 from foundation.shown import some
 from foundation.values import exact_below
-from preprocessing.dataset import group_rows
 from preprocessing.description import share
 from preprocessing.encoding import require_finite
+from preprocessing.split import group_rows
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,19 @@ class Arrays:
             count = len(next(iter(features.values())))
             if len(features[column.name]) != count:
                 raise InputError(f"Feature '{column.name}' has {len(features[column.name])} rows, others have {count}.")
-            if getattr(column, "length_name", None):
+            if isinstance(column, VarLenSparseFeat) and column.length_name:
                 longest = features[column.name].shape[1]
                 length = _check_lengths(column, _array(x, column.length_name), longest)
                 if len(length) != count:
                     raise InputError(f"'{column.length_name}' has {len(length)} rows, others have {count}.")
                 lengths[column.name] = torch.from_numpy(length)
-        labels = None if y is None else _check_labels(y, count)
-        weights = None if weights is None else _check_weights(weights, count)
-        return cls(features, labels, features.get(user_id), lengths, weights)
+        return cls(
+            features,
+            labels=None if y is None else _check_labels(y, count),
+            users=None if user_id is None else features.get(user_id),
+            lengths=lengths,
+            weights=None if weights is None else _check_weights(weights, count),
+        )
 
     @property
     def origin(self) -> str:
@@ -105,21 +109,18 @@ class Arrays:
 
     def take(self, rows: Tensor) -> Arrays:
         """Only these rows, in this order."""
-        return Arrays(
-            {name: value[rows] for name, value in self.features.items()},
-            None if self.labels is None else self.labels[rows],
-            None if self.users is None else self.users[rows],
-            {name: length[rows] for name, length in self.lengths.items()},
-            None if self.weights is None else self.weights[rows],
-        )
+        return self._of_each(lambda value: value[rows])
 
     def to(self, device: torch.device | str) -> Arrays:
+        return self._of_each(lambda value: value.to(device))
+
+    def _of_each(self, change: Callable[[Tensor], Tensor]) -> Arrays:
         return Arrays(
-            {name: value.to(device) for name, value in self.features.items()},
-            None if self.labels is None else self.labels.to(device),
-            None if self.users is None else self.users.to(device),
-            {name: length.to(device) for name, length in self.lengths.items()},
-            None if self.weights is None else self.weights.to(device),
+            {name: change(value) for name, value in self.features.items()},
+            None if self.labels is None else change(self.labels),
+            None if self.users is None else change(self.users),
+            {name: change(length) for name, length in self.lengths.items()},
+            None if self.weights is None else change(self.weights),
         )
 
 
@@ -173,10 +174,11 @@ def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
         array = array[:, 0]
     if array.dtype.kind not in "iufb":  # no complex numbers, and no times, which to numpy are integers
         raise InputError(f"Feature '{column.name}' must be numeric. Received dtype {array.dtype}; encode it first.")
-    if isinstance(column, DenseFeat):
-        expected = (column.dimension,) if column.dimension > 1 else ()
-    else:
-        expected = () if isinstance(column, SparseFeat) else ("maxlen",)
+    expected: tuple[int | str, ...] = ()
+    if isinstance(column, VarLenSparseFeat):
+        expected = ("maxlen",)
+    elif isinstance(column, DenseFeat) and column.dimension > 1:
+        expected = (column.dimension,)
     if array.ndim != 1 + len(expected) or (expected and expected[0] not in ("maxlen", array.shape[1])):
         shape = ", ".join(["rows", *map(str, expected)])
         raise InputError(f"Feature '{column.name}' must have shape ({shape}). Received: {array.shape}.")

@@ -10,7 +10,6 @@ warning says so, and the text is parsed at every start.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from foundation.sealed import read_sealed, seal
 from preprocessing.files import fingerprint, map_array, open_regular, sha256_from, sha256_of
 from preprocessing.folders import new_folder, remove_left_behind
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
@@ -71,9 +71,8 @@ def _store_or_warn(raw: RawData, place: Path, identity: dict) -> None:
 def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
     """What `store` put there, with arrays mapped from the files (changes to them stay in memory); None if unusable."""
     try:
-        document = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        content = document["content"]
-        if document["sha256"] != _digest(content) or content["identity"] != identity:
+        content = read_sealed(place / MANIFEST, "It is made anew.")
+        if content["identity"] != identity:
             return None
         with ExitStack() as opened:
             files = {name: opened.enter_context(open_regular(place / name)) for name in content["files"]}
@@ -85,21 +84,25 @@ def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
             frames = {name: pd.read_parquet(files[f"{name}.parquet"]) for name in content["frames"]}
     except UNUSABLE:
         return None
+
+    def lists(kind: str) -> dict[str, Ragged]:
+        places = {name: f"{kind}-{name}" for name in content[kind]}
+        return {name: Ragged(frames[place]["value"].to_numpy(), arrays[place]) for name, place in places.items()}
+
     return RawData(
         name=content["name"],
         fingerprint=identity["fingerprint"],
         schema=schema,
         users=frames["users"],
         items=frames["items"],
-        **{name: arrays[name] for name in ROWS if name in arrays},
+        user=arrays["user"],
+        item=arrays["item"],
+        label=arrays["label"],
+        timestamp=arrays["timestamp"],
+        best_score=arrays.get("best_score"),
         interactions={name: _interaction(name, arrays, frames) for name in content["interactions"]},
-        **{
-            kind: {
-                name: Ragged(frames[f"{kind}-{name}"]["value"].to_numpy(), arrays[f"{kind}-{name}"])
-                for name in content[kind]
-            }
-            for kind in ("user_lists", "item_lists")
-        },
+        user_lists=lists("user_lists"),
+        item_lists=lists("item_lists"),
         counts=tuple(RowCount(**{**entry, "notes": tuple(entry["notes"])}) for entry in content["counts"]),
     )
 
@@ -134,8 +137,7 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
         for name, frame in frames.items():
             frame.to_parquet(complete / f"{name}.parquet", index=False)
         content["files"] = {file.name: sha256_of(file) for file in sorted(complete.iterdir())}
-        document = {"content": content, "sha256": _digest(content)}
-        (complete / MANIFEST).write_text(json.dumps(document, indent=1), encoding="utf-8")
+        (complete / MANIFEST).write_text(seal(content), encoding="utf-8")
 
 
 def _interaction(name: str, arrays: dict[str, np.ndarray], frames: dict[str, pd.DataFrame]):
@@ -143,7 +145,3 @@ def _interaction(name: str, arrays: dict[str, np.ndarray], frames: dict[str, pd.
     if f"interactions-{name}" not in frames:
         return values
     return pd.Categorical.from_codes(values, frames[f"interactions-{name}"]["value"])
-
-
-def _digest(content: dict) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -104,7 +104,7 @@ class DataEncoding:
 
 
 def _values(known: Vocabulary) -> list:
-    """Those of ids 1..n. A whole number is the same value as a float, which a gap in a column makes of it."""
+    """The values of ids 1..n. A whole number is the same value as a float, which a gap in a column makes of it."""
     return [int(value) if isinstance(value, float) and value.is_integer() else value for value in known.tolist()]
 
 
@@ -119,4 +119,5 @@ def _scale(scaler: MinMaxScaler) -> tuple[float, float, float | None]:
 def _schema(entries: Mapping[str, Any]) -> Schema:
     """JSON has lists where a schema has tuples."""
     known = {field.name for field in fields(Schema)}
-    return Schema(**{k: tuple(v) if isinstance(v, list) else v for k, v in entries.items() if k in known})
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items() if k in known}
+    return Schema(**given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,18 +13,20 @@ from torch import Tensor
 
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
-from foundation.feature_columns import Column, FeatureColumns, kind_of
+from foundation.feature_columns import Column, FeatureColumns
 from foundation.features import Bags, Features
-from foundation.shown import visible
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.description import describe, share
+from preprocessing.description import describe, summarize
+from preprocessing.encoder import Encoder
 from preprocessing.encoding import MinMaxScaler, Vocabulary
-from preprocessing.feature_table import Encoder, FeatureTable, label_features
+from preprocessing.feature_table import FeatureTable
 from preprocessing.frames import raw_from_frames
 from preprocessing.known import as_encoding, raw_for
-from preprocessing.protocol import Protocol, make_protocol
-from preprocessing.raw import RawData, RowCount, Schema
-from preprocessing.synthetic import best_auc
+from preprocessing.label_features import label_features
+from preprocessing.planted import best_auc
+from preprocessing.protocol import SplitProtocol, make_protocol
+from preprocessing.raw import RawData, Schema
+from preprocessing.split import Split
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Dataset:
     """
 
     raw: RawData
-    protocol: Protocol
+    protocol: SplitProtocol
     seed: int
     users: FeatureTable
     items: FeatureTable
@@ -84,22 +86,36 @@ class Dataset:
         items: pd.DataFrame | None,
         interactions: pd.DataFrame,
         *,
+        label: str,
+        user_id: str | None = None,
+        item_id: str | None = None,
+        timestamp: str | None = None,
+        kinds: Mapping[str, str] | None = None,
+        sides: Mapping[str, str] | None = None,
+        vocabulary_sizes: Mapping[str, int] | None = None,
+        statistics: bool | None = None,
+        history: bool | None = None,
+        name: str | None = None,
         protocol: str = "holdout",
         seed: int = 0,
         encoding: Any = None,
-        **names,
     ) -> Dataset:
-        """A data set of one's own. names: `user_id`, `item_id`, `label` and others, see `raw_from_frames`.
+        """A data set of one's own. From `label` to `name`: as of `raw_from_frames`, which needs both ids.
 
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
         """
+        names = {"user_id": user_id, "item_id": item_id, "label": label, "timestamp": timestamp, "name": name}
+        features = {"kinds": kinds, "sides": sides, "vocabulary_sizes": vocabulary_sizes}
+        computed = {"statistics": statistics, "history": history}
+        given: dict[str, Any] = {**names, **features, **computed}
+        given = {key: value for key, value in given.items() if value is not None}
         known = None if encoding is None else as_encoding(encoding)
         if known is None:
-            raw = raw_from_frames(users, items, interactions, **names)
+            raw = raw_from_frames(users, items, interactions, **given)
         else:
-            raw = raw_for(known, users, items, interactions, **names)
-        if protocol == "temporal" and not names.get("timestamp"):
+            raw = raw_for(known, users, items, interactions, **given)
+        if protocol == "temporal" and not timestamp:
             raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
         return cls.build(raw, protocol, seed, known)
 
@@ -129,20 +145,7 @@ class Dataset:
 
     def summary(self) -> str:
         """What was loaded and how it was split, for people."""
-        splits = {name: len(rows) for name, rows in self.protocol.splits.items()}
-        counts = list(self.raw.counts)
-        if sum(splits.values()) < len(self.raw):  # the published protocol alone drops rows
-            gone = {"users without a positive": len(self.raw) - sum(splits.values())}
-            counts.append(RowCount("protocol", len(self.raw), sum(splits.values()), gone))
-        return "\n".join(
-            [
-                f"Data: {visible(self.name)}, {len(self.raw):,} interactions of {len(self.raw.users):,} users and "
-                f"{len(self.raw.items):,} items",
-                f"Protocol: {self.protocol.name}, seed {self.seed}: "
-                f"{', '.join(f'{count:,} {name}' for name, count in splits.items())} rows",
-                *(f"  {visible(count)}" for count in counts),
-            ]
-        )
+        return summarize(self)
 
     def __repr__(self) -> str:
         return describe(self)
@@ -190,7 +193,7 @@ class Dataset:
     def batch(self, rows: Tensor, names: list[str]) -> Features:
         """rows: (B,) int64 -> name -> (B,) ids or values, or `Bags`. Raises `InputError` for an unknown name."""
         user, item = self.user[rows], self.item[rows]
-        features: Features = {}
+        features: dict[str, Tensor | Bags] = {}
         for name in names:
             table, place = self._home(name, user, item, rows)
             features[name] = table.batch(name, place)
@@ -207,111 +210,12 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data with every tensor on `device`."""
-        moved = {
-            name: getattr(self, name).to(device) for name in ("users", "items", "per_row", "user", "item", "label")
-        }
-        return replace(self, **moved)
-
-
-@dataclass(frozen=True)
-class Split:
-    """Some rows of a `Dataset`, numbered from 0: what `fit`, `predict` and `evaluate` read.
-
-    rows: (n,) int64, row numbers in the data set.
-    """
-
-    dataset: Dataset
-    rows: Tensor
-
-    weights = None  # its rows count alike, those of `preprocessing.arrays.Arrays` may not
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __repr__(self) -> str:
-        positive = share(self.labels.cpu().numpy())
-        name = visible(self.dataset.name)
-        return f"Split of {name}, {self.dataset.protocol.name}: {len(self):,} rows, {positive} positive"
-
-    @property
-    def labels(self) -> Tensor:
-        """(n,) float32."""
-        return self.dataset.label[self.rows]
-
-    @property
-    def users(self) -> Tensor:
-        """(n,) int32: whose impression a row is, for GAUC."""
-        return self.dataset.user[self.rows]
-
-    @property
-    def origin(self) -> str:
-        """What its rows are of, for a comparison between processes."""
-        data = self.dataset
-        rows = hashlib.sha256(self.rows.cpu().numpy().tobytes()).hexdigest()[:12]
-        return f"rows {rows} of {data.raw.fingerprint[:12]}, protocol {data.protocol.name}, seed {data.seed}"
-
-    def batch(self, rows: Tensor, names: list[str]) -> Features:
-        """rows: (B,) int64, numbers within this split."""
-        return self.dataset.batch(self.rows[rows], names)
-
-    def distinct(self, names: list[str]) -> tuple[Tensor, Tensor]:
-        """Groups rows that agree in these features, so that a tower runs once a group.
-
-        Returns (first, group): first: (G,) int64, a row of each group; group: (n,) int64, the group of each row.
-        """
-        data = self.dataset
-        keys: dict[str, Tensor] = {}  # an entity's features are all decided by its row
-        for name in names:
-            if name in data.users:
-                keys["user"] = data.user
-            elif name in data.items:
-                keys["item"] = data.item
-            elif name in data.per_row.lists:
-                keys |= {f"{name}.start": data.per_row.lists[name].start, f"{name}.end": data.per_row.lists[name].end}
-            else:
-                keys[f"{name}.value"] = data.per_row.values[name]
-        return group_rows([key[self.rows] for key in keys.values()])
-
-    def take(self, rows: Tensor) -> Split:
-        """Only these rows, in this order. rows: numbers within this split."""
-        return Split(self.dataset, self.rows[rows])
-
-    def check(self, columns: list[Column]) -> None:
-        """Raises `InputError` if a column names a feature that the data lacks, or has another kind or fewer ids."""
-        for column in columns:
-            values = self.dataset.batch(self.rows[:1], [column.name])[column.name]
-            kind = "list" if isinstance(values, Bags) else "dense" if values.is_floating_point() else "sparse"
-            if kind != kind_of(column) or getattr(column, "dimension", 1) != 1:
-                raise InputError(
-                    f"Feature '{column.name}' of '{self.dataset.name}' is a {kind} feature. "
-                    f"Received: {column}. Make the columns with dataset.feature_columns()."
-                )
-            vocabulary = self.dataset.encoding.vocabulary_of(column.name)
-            size = getattr(column, "vocabulary_size", None)
-            if vocabulary is not None and size is not None and size < len(vocabulary):
-                raise InputError(
-                    f"Column '{column.name}' has vocabulary_size={size}, but its ids in '{self.dataset.name}' go up to "
-                    f"{len(vocabulary) - 1}. Make the columns with dataset.feature_columns(), or give at least "
-                    f"{len(vocabulary)}."
-                )
-
-    def to(self, device: torch.device | str) -> Split:
-        return Split(self.dataset.to(device), self.rows.to(device))
-
-
-def group_rows(keys: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Groups rows whose keys are all equal.
-
-    keys: each (n,). Returns (first, group) as in `Split.distinct`; groups are numbered by first appearance.
-
-    >>> first, group = group_rows([torch.tensor([7, 7, 3, 7]), torch.tensor([0, 1, 0, 0])])
-    >>> first.tolist(), group.tolist()
-    ([0, 1, 2], [0, 1, 2, 0])
-    """
-    group, _ = pd.factorize(keys[0].cpu().numpy())
-    for key in keys[1:]:
-        code, distinct = pd.factorize(key.cpu().numpy())
-        group, _ = pd.factorize(group.astype(np.int64) * len(distinct) + code)
-    # Groups are numbered by first appearance: a new one is where the numbers reach a new maximum.
-    first = np.flatnonzero(np.diff(np.maximum.accumulate(group), prepend=-1))
-    return torch.from_numpy(first), torch.from_numpy(group.astype(np.int64, copy=False))
+        return replace(
+            self,
+            users=self.users.to(device),
+            items=self.items.to(device),
+            per_row=self.per_row.to(device),
+            user=self.user.to(device),
+            item=self.item.to(device),
+            label=self.label.to(device),
+        )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from foundation.feature_columns import Column, kind_of
-from foundation.shown import columns, padded, shortened
+from foundation.shown import columns, padded, shortened, visible
+from preprocessing.raw import RowCount
 
 if TYPE_CHECKING:
     from foundation.features import Lists
@@ -22,7 +23,7 @@ def describe(data: Dataset) -> str:
     Reads each label once, and where each list begins and ends.
     """
     protocol, label = data.protocol, data.label.cpu().numpy()
-    leaks = f"leaks labels: {protocol.leak or 'by its rules'}" if protocol.leaks_labels else "leaks no labels"
+    leaks = f"leaks labels: {protocol.leak}" if protocol.leaks_labels else "leaks no labels"
     splits = [["split", "rows", "positive"]]
     splits += [[name, f"{len(rows):,}", share(label[rows])] for name, rows in protocol.splits.items()]
     features = [["side", "feature", "kind", "values"]]
@@ -35,6 +36,24 @@ def describe(data: Dataset) -> str:
             f"Protocol {protocol.name}, seed {data.seed}, {leaks}",
             *_aligned(splits, right=(1, 2)),
             *_aligned(features),
+        ]
+    )
+
+
+def summarize(data: Dataset) -> str:
+    """What was loaded and how it was split: what a run prints before it trains."""
+    sizes = {name: len(rows) for name, rows in data.protocol.splits.items()}
+    kept, counts = sum(sizes.values()), list(data.raw.counts)
+    if kept < len(data.raw):  # the published protocol alone drops rows
+        gone = {"users without a positive": len(data.raw) - kept}
+        counts.append(RowCount("protocol", len(data.raw), kept, gone))
+    splits = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    return "\n".join(
+        [
+            f"Data: {visible(data.name)}, {len(data.raw):,} interactions of {len(data.raw.users):,} users and "
+            f"{len(data.raw.items):,} items",
+            f"Protocol: {data.protocol.name}, seed {data.seed}: {splits} rows",
+            *(f"  {visible(count)}" for count in counts),
         ]
     )
 
@@ -79,7 +98,7 @@ def _aligned(rows: list[list[str]], right: tuple[int, ...] = ()) -> list[str]:
 
 
 def share(labels: np.ndarray) -> str:
-    """Of positives, as text.
+    """The share of positives among labels, as text.
 
     >>> share(np.array([1.0, 0.0, 0.0]))
     '33.3%'

@@ -1,34 +1,53 @@
-"""Finds MovieLens: the path that was given, the data folder, GroupLens' server, and at last generated data.
-
-`load_movielens` is what the training scripts call. Only a missing network leads to generated data; a wrong path, a
-wrong file or a damaged download is an error.
-"""
+"""Files on a server: streamed with a limit on time and size, put in place whole and verified, or not at all."""
 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import lzma
-import os
-import sys
+import queue
+import threading
+import time
+import urllib.request
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
 from foundation.errors import InputError
 from foundation.progress import progress_bar
-from preprocessing.files import holds_anything
-from preprocessing.folders import new_folder, remove_left_behind
-from preprocessing.movielens import HOME_PAGE, ML_1M_FILES, NEEDED, ONE_FILE, read
-from preprocessing.raw import RawData
-from preprocessing.remote import TIMEOUT_SECONDS, CutOffError, Download, UnreachableError
-from preprocessing.synthetic import synthetic_movielens
+from preprocessing.files import BLOCK_BYTES, open_binary
+from preprocessing.folders import new_folder
 
-DATA_DIR = Path(__file__).resolve().parent.parent / "data"
-SYNTHETIC = "synthetic"  # as a data path: the generated data, wanted rather than fallen back to
+TIMEOUT_SECONDS = 10  # of silence
+# Of the whole download, from the first look for the server on: so long, and longer by what has come at this rate. The
+# time limit above begins anew with each byte; a server that sends one now and then would hold a run for ever.
+GRACE_SECONDS, SLOWEST = 60, 5_000  # bytes a second
+NETWORK_ERRORS = (OSError, http.client.HTTPException, ValueError)  # the last of addresses and answers that are none
+WAITING = 8  # blocks that have come and are not written yet
+
+
+class UnreachableError(Exception):
+    """Not a byte came from the server."""
+
+
+class UnusableError(Exception):
+    """What came is not what was asked for. The message is what is wrong with the download: "was cut off"."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """size: in bytes, as served.  lines: of the unpacked file."""
+
+    url: str
+    size: int
+    lines: int
+
+    @property
+    def name(self) -> str:
+        return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -47,91 +66,154 @@ class RemoteArchive:
     max_bytes: int = 100_000_000
 
 
-ML_1M = RemoteArchive(
-    url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
-    name="ml-1m",
-    md5="c4d9eecfca2ab87c1945afe126590906",
-    sha256=ML_1M_FILES,
-)
+class Download:
+    """The content at an address.
 
-
-def load_movielens(
-    data_path: str | None = None, quiet: bool = False, download: bool = True, data_dir: Path = DATA_DIR
-) -> RawData:
-    """MovieLens from `find_movielens`, or else generated data of its shape, with a warning on standard error.
-
-    The warning is printed even if `quiet`, but not if data_path is "synthetic", which asks for the generated data.
-    Raises `InputError` as `find_movielens` and `movielens.read` do.
+    silence: of the server, seconds after which it is given up.
+    size: as announced; None before the first block, and where the server does not say.  received: bytes so far.
     """
-    if data_path == SYNTHETIC:
-        return synthetic_movielens()
-    path = find_movielens(data_path, data_dir, quiet, download)
-    if path is None:
-        _warn_synthetic(data_dir)
-        return synthetic_movielens()
-    return read(path)
 
+    def __init__(self, url: str, silence: float):
+        self.url, self.silence = url, silence
+        self.size: int | None = None
+        self.received = 0
 
-def find_movielens(
-    data_path: str | None = None,
-    data_dir: Path = DATA_DIR,
-    quiet: bool = False,
-    download: bool = True,
-    archive: RemoteArchive = ML_1M,
-) -> Path | None:
-    """The file or folder to read: `data_path`, else what lies in `data_dir`, else a verified download put there.
+    def blocks(self) -> Iterator[bytes]:
+        """The content in blocks. Raises `UnreachableError` before the first byte, then `UnusableError`.
 
-    quiet: no progress bar.  download: whether to ask the server.
-    Returns None where nothing was given and nothing lies there, and the server cannot be reached or refuses.
-    Raises `InputError` for a `data_path` that does not exist, a download that was cut off or has a wrong checksum, and
-    a `data_dir` that cannot be written to. A failed download leaves nothing behind.
-    """
-    if data_path is not None:
-        if not os.path.exists(data_path):
-            raise InputError(
-                f"No such file or folder: '{data_path}'. Give {NEEDED};\n"
-                f"or leave the path out, to look in {data_dir} and then download {archive.name}."
-            )
-        return Path(data_path)
-    folder = data_dir / archive.name
-    remove_left_behind(folder)
-    # An incomplete folder is taken too: `read` says what it lacks. Passing over it would hide the mistake.
-    if holds_anything(folder):
-        return folder
-    if any(os.path.isfile(data_dir / name) for name in archive.sha256):
-        return data_dir
-    if os.path.isfile(data_dir / ONE_FILE):
-        return data_dir / ONE_FILE
-    content = _download(archive, quiet) if download else None
-    if content is None:
-        return None
-    _put_in_place(_verified_files(content, archive), folder)
-    return folder
-
-
-def _download(archive: RemoteArchive, quiet: bool) -> bytes | None:
-    """The zip file, or None if not a byte of it could be obtained."""
-    download, content = Download(archive.url, TIMEOUT_SECONDS), bytearray()
-    with progress_bar(quiet=quiet, desc=archive.name, unit="B", unit_scale=True) as progress:
+        A thread waits for the server, so that whatever that does, this one is held no longer than the limits say.
+        """
+        arrived: queue.Queue[bytes | Exception] = queue.Queue(WAITING)
+        stopped = threading.Event()
+        threading.Thread(target=self._receive, args=(arrived, stopped), daemon=True).start()
+        start = time.monotonic()
         try:
-            for block in download.blocks():
-                content += block
-                progress.total = download.size
-                progress.update(len(block))
-                if len(content) > archive.max_bytes:
-                    _reject(archive, f"is larger than {archive.max_bytes:,} bytes")
-        except UnreachableError:
-            return None
-        except CutOffError as error:
-            _reject(archive, f"{error} after {len(content):,} of {download.size or 'unknown'} bytes")
-    return bytes(content)
+            while True:
+                end = start + GRACE_SECONDS + self.received / SLOWEST
+                try:
+                    block = arrived.get(timeout=max(end - time.monotonic(), 0))
+                except queue.Empty:
+                    raise self._failed("was given up, for the server is too slow,") from None
+                if isinstance(block, NETWORK_ERRORS):
+                    raise self._failed("was cut off", str(block) or type(block).__name__)
+                if isinstance(block, Exception):
+                    raise block
+                if not block:
+                    break
+                self.received += len(block)
+                yield block
+        finally:
+            stopped.set()
+            while not arrived.empty():  # the thread may wait for room
+                arrived.get_nowait()
+        if self.size is not None and self.received < self.size:
+            raise self._failed("was cut off", "nothing came")
+
+    def _failed(self, what: str, why: str | None = None) -> Exception:
+        if not self.received:
+            return UnreachableError(why or what)
+        size = "unknown" if self.size is None else f"{self.size:,}"
+        return UnusableError(f"{what} after {self.received:,} of {size} bytes")
+
+    def _receive(self, arrived: queue.Queue[bytes | Exception], stopped: threading.Event) -> None:
+        """Hands over blocks, an empty one at the end, or the exception that ended it."""
+        try:
+            with urllib.request.urlopen(self.url, timeout=self.silence) as response:
+                self.size = response.length
+                block = b"more"
+                while block and not stopped.is_set():
+                    block = response.read1(BLOCK_BYTES)  # what there is: `read` would wait for as much as is asked for
+                    arrived.put(block)
+        except Exception as error:  # the other thread is to judge it, whatever it is
+            arrived.put(error)
+
+
+def fetch(files: Sequence[RemoteFile], folder: Path, quiet: bool, hint: str) -> None:
+    """Downloads all files into a new `folder`, or leaves nothing behind.
+
+    hint: what to do instead, for errors. Raises `InputError` for a server that cannot be reached, a download that was
+    cut off, is too slow or is another file, and a folder that cannot be written.
+    """
+    try:
+        with new_folder(folder, [file.name for file in files]) as complete:
+            for file in files:
+                try:
+                    with open(complete / file.name, "wb") as output:
+                        received = _receive(file.url, file.name, file.size, quiet, output.write)
+                    _require_same(file, received, complete / file.name)
+                except UnreachableError as error:
+                    raise InputError(f"{file.url} cannot be reached ({error}).\n{hint}") from None
+                except UnusableError as error:
+                    raise _rejected(file.url, error, hint) from None
+    except OSError as error:
+        raise _unwritable(folder, error, hint) from None
+
+
+def fetch_archive(archive: RemoteArchive, folder: Path, quiet: bool, hint: str) -> bool:
+    """Downloads a zip file and puts what is wanted of it into a new `folder`. False where the server cannot be reached.
+
+    Raises `InputError` as `fetch` does, and then leaves nothing behind.
+    """
+    content = bytearray()
+    try:
+        _receive(archive.url, archive.name, archive.max_bytes, quiet, content.extend)
+        files = _verified_files(bytes(content), archive)
+    except UnreachableError:
+        return False
+    except UnusableError as error:
+        raise _rejected(archive.url, error, hint) from None
+    try:
+        with new_folder(folder, list(files)) as complete:
+            for name, held in files.items():
+                (complete / name).write_bytes(held)
+    except OSError as error:
+        raise _unwritable(folder, error, hint) from None
+    return True
+
+
+def _rejected(url: str, problem: UnusableError, hint: str) -> InputError:
+    return InputError(f"The download of {url} {problem}; nothing was kept.\n{hint}")
+
+
+def _unwritable(folder: Path, error: OSError, hint: str) -> InputError:
+    return InputError(f"{folder} cannot be written: {error.strerror or error}.\n{hint}")
+
+
+def _receive(url: str, name: str, most: int, quiet: bool, write: Callable[[bytes], object]) -> int:
+    """Writes the content, of at most so many bytes. -> bytes received
+
+    Raises as `Download.blocks` does, and `UnusableError` for more content.
+    """
+    download = Download(url, TIMEOUT_SECONDS)
+    with progress_bar(quiet=quiet, desc=name, unit="B", unit_scale=True) as progress:
+        for block in download.blocks():
+            if download.received > most:
+                raise UnusableError(f"is larger than it should be, over {most:,} bytes")
+            write(block)
+            progress.total = download.size
+            progress.update(len(block))
+    return download.received
+
+
+def _require_same(file: RemoteFile, received: int, place: Path) -> None:
+    """Raises `UnusableError` for too few bytes, and for another number of lines."""
+    if received < file.size:
+        raise UnusableError(f"was cut off after {received:,} of {file.size:,} bytes")
+    lines = 0
+    with open_binary(place) as content:  # raises where the gzip file's own checksum is wrong
+        while block := content.read(BLOCK_BYTES):
+            lines += block.count(b"\n")
+            if lines > file.lines:
+                raise UnusableError(f"has over {file.lines:,} lines instead of {file.lines:,}")
+    if lines != file.lines:
+        raise UnusableError(f"has {lines:,} lines instead of {file.lines:,}")
 
 
 def _verified_files(content: bytes, archive: RemoteArchive) -> dict[str, bytes]:
     """The wanted files by name, wherever in the zip file they lie. No path of the zip file is ever used as a path."""
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 != archive.md5:
-        _reject(archive, f"has the md5 {md5} instead of {archive.md5}")
+        raise UnusableError(f"has the md5 {md5} instead of {archive.md5}")
     files = {}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as zipped:
@@ -140,50 +222,15 @@ def _verified_files(content: bytes, archive: RemoteArchive) -> dict[str, bytes]:
                 if name in archive.sha256 and not member.is_dir():
                     with zipped.open(member) as file:
                         files[name] = file.read(archive.max_bytes + 1)
-                    if len(files[name]) > archive.max_bytes:
-                        _reject(archive, f"has {name} with more than {archive.max_bytes:,} bytes")
     # Everything that reading a malformed, encrypted or exotically compressed zip file raises.
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError) as error:
-        _reject(archive, f"is no readable zip file ({error})")
+        raise UnusableError(f"is no readable zip file ({error})") from None
     for name, expected in archive.sha256.items():
         if name not in files:
-            _reject(archive, f"lacks {name}")
+            raise UnusableError(f"lacks {name}")
+        if len(files[name]) > archive.max_bytes:
+            raise UnusableError(f"has {name} with more than {archive.max_bytes:,} bytes")
         received = hashlib.sha256(files[name]).hexdigest()
         if received != expected:
-            _reject(archive, f"has {name} with the sha256 {received} instead of {expected}")
+            raise UnusableError(f"has {name} with the sha256 {received} instead of {expected}")
     return files
-
-
-def _reject(archive: RemoteArchive, problem: str) -> NoReturn:
-    raise InputError(
-        f"The download of {archive.url} {problem}; nothing was kept.\n"
-        f"Try again, or get the files from {HOME_PAGE} and give their folder."
-    )
-
-
-def _put_in_place(files: Mapping[str, bytes], folder: Path) -> None:
-    try:
-        with new_folder(folder, list(files)) as complete:
-            for name, content in files.items():
-                (complete / name).write_bytes(content)
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written: {error.strerror or error}. Give the data's path instead."
-        ) from None
-
-
-def _warn_synthetic(data_dir: Path) -> None:
-    lines = [
-        "WARNING: SYNTHETIC DATA, NOT MOVIELENS",
-        "",
-        f"There is no MovieLens in {data_dir}, and none was downloaded.",
-        "This run uses generated data. Its numbers say nothing about MovieLens",
-        "and must not be compared with those of a paper.",
-        "",
-        f"For the real data: get ml-1m.zip from {HOME_PAGE}",
-        f"and unpack it to {data_dir / 'ml-1m'}, or give --data_path.",
-    ]
-    width = max(map(len, lines))
-    border = "!" * (width + 6)
-    box = [border, *(f"!! {line:<{width}} !!" for line in lines), border]
-    print("\n".join(box), file=sys.stderr, flush=True)

@@ -10,16 +10,14 @@ import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from foundation.errors import InputError
 
 BLOCK_BYTES = 1 << 20
-# Beside generated files (`benchmarks`): the probability that each row's label was drawn with.
-PLANTED = "planted_probability.npy"
 # A gzip file may unpack to so many bytes, or to so many times its size if that is more. Logs shrink to a fifth or a
 # twentieth; what shrinks to a thousandth was made to fill a disk or the memory.
 UNPACKED_BYTES, EXPANSION = 1 << 26, 100
@@ -52,12 +50,9 @@ def sha256_of(path: Path) -> str:
         return sha256_from(file)
 
 
-def sha256_from(file: BinaryIO) -> str:
-    """Of what is left to read."""
-    digest = hashlib.sha256()
-    while block := file.read(BLOCK_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
+def sha256_from(file: BufferedReader) -> str:
+    """sha256 of what is left to read of a file."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -66,14 +61,14 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
 
     Its rows would be those of two files, under the fingerprint of one.
     """
-    before = {path: _signature(path) for path in paths}
+    before = {path: _version(path) for path in paths}
     yield
-    for path, signature in before.items():
-        if _signature(path) != signature:
+    for path, version in before.items():
+        if _version(path) != version:
             raise InputError(f"{path} changed while it was read. Wait until it is complete, then try again.")
 
 
-def _signature(path: Path) -> tuple[int, ...]:
+def _version(path: Path) -> tuple[int, ...]:
     with reading(path):
         status = os.stat(path)
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
@@ -89,7 +84,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Path) -> Iterator[BufferedReader]:
     """A file's bytes. Raises `InputError` for what cannot be read, and for what is no file: a pipe may wait for ever,
     a device may never end, and neither can be read twice."""
     with reading(path):
@@ -100,7 +95,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_binary(path: Path) -> Iterator[BinaryIO]:
+def open_binary(path: Path) -> Iterator[BufferedReader]:
     """The content, without byte order mark, unpacked if the name ends in .gz.
 
     Raises `InputError` for a damaged or unreadable file, for one that unpacks to more than `UNPACKED_BYTES` and
@@ -115,7 +110,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         try:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 _skip_mark(path, unpacked)
-                yield io.BufferedReader(_Limited(path, unpacked, limit), BLOCK_BYTES)
+                yield BufferedReader(_Limited(path, unpacked, limit), BLOCK_BYTES)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(f"{path} is no complete gzip file ({error}). Get it again.") from None
 
@@ -123,7 +118,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 class _Limited(io.RawIOBase):
     """An unpacked file that raises `InputError` once it has given more than `limit` bytes."""
 
-    def __init__(self, path: Path, file: BinaryIO, limit: int):
+    def __init__(self, path: Path, file: BufferedIOBase, limit: int):
         self._path, self._file, self._limit, self._given = path, file, limit, 0
 
     def readable(self) -> bool:
@@ -143,7 +138,7 @@ class _Limited(io.RawIOBase):
         return b"".join(iter(lambda: self.read(BLOCK_BYTES), b""))
 
 
-def _skip_mark(path: Path, file: BinaryIO) -> None:
+def _skip_mark(path: Path, file: BufferedIOBase) -> None:
     head = file.read(4)
     file.seek(len(MARK) if head.startswith(MARK) else 0)
     encoding = next((name for mark, name in OTHER_MARKS.items() if head.startswith(mark)), None)
@@ -196,7 +191,7 @@ def _require_one_encoding(path: Path, text: bytes) -> None:
         )
 
 
-def map_array(file: BinaryIO) -> np.ndarray:
+def map_array(file: BufferedReader) -> np.ndarray:
     """The array of an open .npy file, mapped from it; changes stay in memory. It outlives the file's name.
 
     Raises `ValueError` for whatever is no array of numbers.
@@ -212,15 +207,3 @@ def map_array(file: BinaryIO) -> np.ndarray:
         return np.memmap(file, dtype, "c", file.tell(), shape, "F" if fortran else "C")
     except Exception as error:  # a header is a Python literal, and may be wrong in every way that one can
         raise ValueError(str(error) or type(error).__name__) from None
-
-
-def read_planted(path: Path, rows: int) -> np.ndarray:
-    """(rows,) float32, mapped from the file. Raises `InputError` if it does not belong to so many rows."""
-    with open_regular(path) as file:
-        try:
-            planted = map_array(file)
-        except ValueError as error:
-            raise InputError(f"{path} is no array ({error}). Delete it, or generate the data again.") from None
-    if planted.shape != (rows,) or planted.dtype.kind != "f":
-        raise InputError(f"{path} holds {planted.dtype} {planted.shape} for {rows} rows. Delete it, or generate again.")
-    return planted

@@ -23,6 +23,7 @@ from foundation.values import (
     undecimal,
     whole,
 )
+from preprocessing.column_storage import is_text, plain_array, stored, unpacked
 from preprocessing.raw import Ragged
 
 SECONDS = "integer seconds or datetimes"
@@ -36,7 +37,7 @@ def kind_of(where: str, column: pd.Series) -> str:
             f"Column '{column.name}' of {where} holds datetimes. Make a number or a category of it, or say "
             f"kinds={{'{column.name}': 'ignore'}}."
         )
-    if isinstance(dtype, pd.CategoricalDtype) or _is_text(dtype):
+    if isinstance(dtype, pd.CategoricalDtype) or is_text(dtype):
         return "sparse"
     if pd.api.types.is_float_dtype(dtype):
         return "dense"
@@ -135,7 +136,7 @@ def ids(where: str, column: pd.Series) -> np.ndarray:
     """(n,) int64, or texts as objects. Raises `InputError` for missing ids and for those that are neither."""
     require_present(where, column)
     # As they are, and not `plain`: whether a float is exact depends on its type.
-    values = _stored(unpacked(column))
+    values = stored(unpacked(column))
     if values.dtype.kind == "i":
         return values.astype(np.int64)
     if values.dtype.kind == "u":
@@ -212,59 +213,6 @@ def _datetimes(column: pd.Series) -> pd.Series:
     return pd.Series(pd.to_datetime(values, utc=True), name=column.name)
 
 
-def unpacked(column: pd.Series) -> pd.Series:
-    """The values without the storage of a categorical, of a sparse array or of another machine's order of bytes."""
-    dtype = column.dtype
-    if isinstance(dtype, pd.SparseDtype):
-        return column.sparse.to_dense()
-    if not isinstance(dtype, pd.CategoricalDtype):
-        foreign = isinstance(dtype, np.dtype) and not dtype.isnative
-        return column.astype(dtype.newbyteorder("=")) if foreign else column
-    codes = column.cat.codes.to_numpy()
-    if (codes >= 0).all():
-        return pd.Series(column.cat.categories.take(codes), name=column.name)
-    values = _taken(column.cat.categories.astype(object).to_numpy(), codes)
-    return pd.Series(values, name=column.name, dtype=object)
-
-
-def plain_array(column: pd.Series) -> np.ndarray:
-    """(n,) numbers or truth values as numpy has them, if none is missing (or is NaN among floats), or objects: `plain`
-    of each."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return _taken(plain_array(pd.Series(column.cat.categories)), column.cat.codes.to_numpy())
-    column = unpacked(column)
-    dtype, missing = column.dtype, column.isna().to_numpy(dtype=bool)
-    if dtype.kind == "f" or (dtype.kind in "iub" and not missing.any()):
-        return _stored(column)
-    values = column.astype(object).to_numpy(copy=True)
-    if _is_text(dtype):
-        values[missing] = None
-    else:
-        values[:] = [plain(value) for value in values]
-    return values
-
-
-def _stored(column: pd.Series) -> np.ndarray:
-    """(n,) numbers and truth values of one type, NaN for a missing float; else objects."""
-    dtype = column.dtype
-    if dtype.kind not in "iufb":
-        return column.astype(object).to_numpy()
-    if isinstance(dtype, np.dtype):
-        return column.to_numpy()
-    return column.to_numpy(dtype=dtype.numpy_dtype, **({"na_value": np.nan} if dtype.kind == "f" else {}))
-
-
-def _taken(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """`values[codes]`, with NaN among floats and None among all others for the code -1."""
-    if (codes >= 0).all():
-        return values[codes]
-    if values.dtype.kind == "f":
-        return np.append(values, values.dtype.type(np.nan))[codes]
-    with_none = np.empty(len(values) + 1, dtype=object)
-    with_none[:-1] = [plain(value) for value in values]
-    return with_none[codes]
-
-
 def _exact(where: str, column: pd.Series, values: np.ndarray) -> np.ndarray:
     """The floats, if each is one value: no infinity, and none that stands for several whole numbers."""
     limit = exact_below(values.dtype)
@@ -287,11 +235,6 @@ def _require_text(where: str, column: pd.Series, values: np.ndarray) -> None:
             f"Column '{column.name}' of {where} holds half of a surrogate pair, or a byte that is not UTF-8 "
             f"({error.object[max(error.start - 20, 0) : error.end + 20]!r}). Give text."
         ) from None
-
-
-def _is_text(dtype) -> bool:
-    """Whether a column of this type holds texts and nothing else."""
-    return not isinstance(dtype, np.dtype) and pd.api.types.is_string_dtype(dtype)
 
 
 def _names(kinds: Iterable[type]) -> str:

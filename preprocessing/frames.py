@@ -12,6 +12,7 @@ import pandas as pd
 from foundation.errors import InputError
 from foundation.values import plain
 from preprocessing import frame_columns as columns
+from preprocessing.column_storage import unpacked
 from preprocessing.leaks import warn_of_leaks
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
@@ -54,25 +55,28 @@ def raw_from_frames(
     Raises `InputError` for columns that are missing, named twice or of a kind that fits no feature, for ids that are
     missing, repeated or not in their table, and for labels other than 0 and 1.
     """
-    _require_frames({"users": users, "items": items, "interactions": interactions})
+    _require_frames(users=users, items=items, interactions=interactions)
+    if not len(interactions):
+        raise InputError("interactions has no rows: there is nothing to learn from.")
     kinds, sides, sizes = dict(kinds or {}), dict(sides or {}), dict(vocabulary_sizes or {})
-    apart = [user_id, item_id, label, *([timestamp] if timestamp else [])]
-    _require_columns("interactions", interactions, apart)
+    reserved = [user_id, item_id, label, *([timestamp] if timestamp else [])]
+    _require_columns("interactions", interactions, reserved)
     for key in (user_id, item_id):
         columns.require_present("interactions", interactions[key])
     users = _only_ids(interactions[user_id]) if users is None else users
     items = _only_ids(interactions[item_id]) if items is None else items
     user_part, item_part = _entities("users", users, user_id, kinds), _entities("items", items, item_id, kinds)
-    log = features_of("interactions", interactions.drop(columns=apart), kinds)
+    log = features_of("interactions", interactions.drop(columns=reserved), kinds)
     if log.lists:
         raise InputError(f"A feature of an interaction cannot be a list. Received: {', '.join(log.lists)}.")
     liked = f"liked_{item_id}" if history else None
     statistic = (USER_STATISTIC, ITEM_STATISTIC) if statistics else (None, None)
     _require_distinct([*user_part.names, *item_part.names, *log.names, *filter(None, (*statistic, liked))])
-    _require_choices("kinds", kinds, KINDS, {*users, *items, *interactions} - set(apart))
+    _require_choices("kinds", kinds, KINDS, {*users, *items, *interactions} - set(reserved))
     _require_choices("sides", sides, SIDES, log.names)
     _require_sizes(sizes, {*user_part.sparse, *user_part.lists, *item_part.sparse, *item_part.lists, *log.sparse})
-    on_user, on_item = (log.only([x for x in log.names if sides.get(x, "user") == side]) for side in SIDES)
+    on_user = log.only(name for name in log.names if sides.get(name, "user") == "user")
+    on_item = log.only(name for name in log.names if sides.get(name, "user") == "item")
     raw = RawData(
         name=name,
         fingerprint="",
@@ -126,7 +130,9 @@ class Part:
 
     def only(self, names: Iterable[str]) -> Part:
         names = set(names)
-        return Part(self.table, *(tuple(x for x in kind if x in names) for kind in (self.sparse, self.dense)))
+        sparse = tuple(name for name in self.sparse if name in names)
+        dense = tuple(name for name in self.dense if name in names)
+        return Part(self.table, sparse, dense)
 
 
 def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str]) -> Part:
@@ -145,25 +151,23 @@ def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str
 
 
 def features_of(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
-    table, by_kind, lists = {}, {"sparse": [], "dense": []}, {}
-    for name, column in frame.items():
-        kind = kinds.get(name) or columns.kind_of(where, column)
-        if kind == "list":
-            lists[name] = columns.lists(where, column)
-        elif kind in READ:
-            table[name] = READ[kind](where, column)
-            by_kind[kind].append(name)
-    return Part(pd.DataFrame(table, index=range(len(frame))), *map(tuple, by_kind.values()), lists)
+    """The columns of a frame that are features, each of the kind that is given for it, or else by guess."""
+    known = {str(name): kinds.get(str(name)) or columns.kind_of(where, column) for name, column in frame.items()}
+    sparse = tuple(name for name, kind in known.items() if kind == "sparse")
+    dense = tuple(name for name, kind in known.items() if kind == "dense")
+    lists = {name: columns.lists(where, frame[name]) for name, kind in known.items() if kind == "list"}
+    table = {name: READ[kind](where, frame[name]) for name, kind in known.items() if kind in READ}
+    return Part(pd.DataFrame(table, index=range(len(frame))), sparse, dense, lists)
 
 
 def _only_ids(used: pd.Series) -> pd.DataFrame:
     """The table of entities of which the log alone is known."""
-    return pd.DataFrame({used.name: columns.unpacked(used)}).drop_duplicates()
+    return pd.DataFrame({used.name: unpacked(used)}).drop_duplicates()
 
 
 def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.ndarray:
     """(n,) int32, the row of `keys`, which are `ids` as `columns.ids` gives them, of each id of the log."""
-    used = columns.unpacked(used)
+    used = unpacked(used)
     # Distinct ids alone are looked at, but for objects: to pandas, True is 1.
     codes, distinct = (range(len(used)), used) if used.dtype == object else pd.factorize(used)
     try:
@@ -182,12 +186,10 @@ def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.n
     return rows.astype(np.int32)
 
 
-def _require_frames(frames: Mapping[str, pd.DataFrame | None]) -> None:
+def _require_frames(**frames: pd.DataFrame | None) -> None:
     for where, frame in frames.items():
         if not isinstance(frame, pd.DataFrame) and (frame is not None or where == "interactions"):
             raise InputError(f"{where} must be a pandas DataFrame. Received: {type(frame).__name__}.")
-    if not len(frames["interactions"]):
-        raise InputError("interactions has no rows: there is nothing to learn from.")
 
 
 def _require_columns(where: str, frame: pd.DataFrame, columns: list[str]) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foundation.deepctr import DenseFeat, VarLenSparseFeat
+from foundation.deepctr import VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.run_files import read_config
 from preprocessing.data_encoding import DataEncoding
+from preprocessing.encoding import Vocabulary
 from preprocessing.frames import features_of, raw_from_frames
 from preprocessing.raw import Ragged, RawData, Schema
 
@@ -42,7 +43,7 @@ def raw_for(
     users: pd.DataFrame | None,
     items: pd.DataFrame | None,
     interactions: pd.DataFrame,
-    **names,
+    **names: Any,
 ) -> RawData:
     """`raw_from_frames` with the kinds, sides and features of an encoding; columns that it does not have are ignored.
 
@@ -56,27 +57,27 @@ def raw_for(
     missing = [name for name in kinds if name not in columns]
     if missing:
         raise InputError(f"The model reads {', '.join(missing)}, which no frame has. Add the columns, or train anew.")
-    apart = {*ids, names.get("label"), names.get("timestamp")}
-    kinds = {name: kinds.get(name, "ignore") for name in columns - apart}
+    reserved = {*ids, names.get("label"), names.get("timestamp")}
+    kinds = {name: kinds.get(name, "ignore") for name in columns - reserved}
     on_item = {*schema.item_sparse, *schema.item_dense}
     sides = {
         name: "item" if name in on_item else "user"
         for name in interactions
         if kinds.get(name, "ignore") not in ("ignore", "list")
     }
-    said = {
+    agreed: dict[str, Any] = {
         "user_id": schema.user_id,
         "item_id": schema.item_id,
         "statistics": schema.user_statistic is not None,
         "history": schema.history is not None,
         "vocabulary_sizes": dict(schema.vocabulary_sizes),
     }
-    for name, value in said.items():
+    for name, value in agreed.items():
         _require_agreement(name, names.pop(name, value), value)
     for name, value in (("kinds", kinds), ("sides", sides)):
         for feature, given in (names.pop(name, None) or {}).items():
             _require_agreement(f"{name}[{feature!r}]", given, value.get(feature, "ignore"))
-    raw = raw_from_frames(users, items, interactions, kinds=kinds, sides=sides, **said, **names)
+    raw = raw_from_frames(users, items, interactions, kinds=kinds, sides=sides, **agreed, **names)
     return replace(raw, schema=schema)
 
 
@@ -103,14 +104,19 @@ def arrays_for(encoding: DataEncoding, frame: pd.DataFrame, columns: list[Column
     arrays = {}
     for column in columns:
         name = column.name
-        if isinstance(column, VarLenSparseFeat):
+        vocabulary = encoding.vocabulary_of(name)
+        if vocabulary is not None and isinstance(column, VarLenSparseFeat):
             lists = part.lists[name] if name in part.lists else Ragged.from_lists([[]] * len(frame))
-            arrays[name] = _padded(encoding, name, lists)
-        elif isinstance(column, DenseFeat):
-            arrays[name] = _numbers(encoding, name, part.table[name] if name in frame else None, len(frame))
+            arrays[name] = _padded(vocabulary, name, lists)
+        elif vocabulary is not None:
+            vocabulary.require_kind(name, pd.Index(part.table[name]))
+            arrays[name] = vocabulary.encode(part.table[name])
+        elif name in encoding.scalers:
+            arrays[name] = encoding.scalers[name].transform(name, part.table[name].to_numpy(dtype=np.float64))
+        elif name in frame:
+            arrays[name] = _statistics(name, part.table[name].to_numpy(), encoding.mean_label)
         else:
-            encoding.vocabularies[name].require_kind(name, pd.Index(part.table[name]))
-            arrays[name] = encoding.vocabularies[name].encode(part.table[name])
+            arrays[name] = np.full(len(frame), encoding.mean_label, dtype=np.float32)
     return arrays
 
 
@@ -130,9 +136,8 @@ def _require_agreement(name: str, given: Any, expected: Any) -> None:
         raise InputError(f"{name}={given!r} contradicts the given encoding, which has {expected!r}. Leave it out.")
 
 
-def _padded(encoding: DataEncoding, name: str, lists: Ragged) -> np.ndarray:
+def _padded(vocabulary: Vocabulary, name: str, lists: Ragged) -> np.ndarray:
     """(n, length of the longest) int64"""
-    vocabulary = encoding.vocabulary_of(name)
     vocabulary.require_kind(name, pd.Index(lists.values))
     lengths = lists.lengths
     padded = np.zeros((len(lengths), max(1, lengths.max(initial=0))), dtype=np.int64)
@@ -140,12 +145,9 @@ def _padded(encoding: DataEncoding, name: str, lists: Ragged) -> np.ndarray:
     return padded
 
 
-def _numbers(encoding: DataEncoding, name: str, values: pd.Series | None, count: int) -> np.ndarray:
-    """(n,) float32"""
-    if name in encoding.scalers:
-        return encoding.scalers[name].transform(name, values.to_numpy(dtype=np.float64))
-    mean = np.full(count, encoding.mean_label)
-    statistic = mean if values is None else np.where(np.isnan(values), mean, values)
+def _statistics(name: str, values: np.ndarray, mean_label: float) -> np.ndarray:
+    """(n,) float32, the mean label where one is missing. Raises `InputError` for what is no mean label."""
+    statistic = np.where(np.isnan(values), mean_label, values)
     low, high = statistic.min(initial=0.5), statistic.max(initial=0.5)
     if not 0 <= low <= high <= 1:
         raise InputError(f"'{name}' is a mean label and must lie in 0..1. Received: {low} to {high}.")

@@ -12,13 +12,13 @@ import pandas as pd
 from foundation.errors import InputWarning
 from preprocessing.raw import RawData
 
-# A feature is told of if labels drawn at random would be told apart as exactly with a probability below this, in
-# natural logarithm: once in a million million features.
+# A feature is warned of if it would decide labels drawn at random with a probability below this (natural logarithm),
+# once in a million million features.
 ACCIDENT = math.log(1e-12)
 
 
 class LeakWarning(InputWarning):
-    """A feature tells the labels apart exactly, so that a model learns nothing else."""
+    """A feature decides every label, so that a model learns nothing else."""
 
 
 def warn_of_leaks(raw: RawData, names: Iterable[str]) -> None:

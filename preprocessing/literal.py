@@ -57,7 +57,7 @@ def read_entries(line: str, names: Iterable[str]) -> dict | None:
 
 
 def read_entries_slow(line: str, names: Iterable[str]) -> dict | None:
-    """The same for any literal."""
+    """What `read_entries` returns, by evaluating the whole literal."""
     entries = read_literal(line)
     return {name: entries[name] for name in names if name in entries} if isinstance(entries, dict) else None
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from foundation.errors import InputError
-from foundation.shown import visible
+from foundation.shown import some, visible
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,15 @@ class Schema:
     vocabulary_sizes: Mapping[str, int] = field(default_factory=dict)
     published_statistics: str = "split"
     day_start: int | None = None
+
+    def __repr__(self) -> str:
+        """
+        >>> Schema("user_id", "movie_id", ("user_id", "gender"), ("movie_id",), user_statistic="user_mean_rating")
+        Schema: user: user_id, gender, user_mean_rating; item: movie_id
+        """
+        user = (*self.user_sparse, *self.user_dense, *self.user_lists, self.user_statistic, self.history)
+        item = (*self.item_sparse, *self.item_dense, *self.item_lists, self.item_statistic)
+        return f"Schema: user: {some(filter(None, user))}; item: {some(filter(None, item))}"
 
     @property
     def reads_labels(self) -> bool:

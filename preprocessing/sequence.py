@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from foundation.errors import InputError
+from foundation.errors import one_of
 
 SIDES = ("pre", "post")
 
 
 def pad_sequences(
-    sequences: Sequence[Sequence[float]],
+    sequences: Sequence[Sequence[float] | np.ndarray],
     maxlen: int | None = None,
     dtype: str | np.dtype = "int32",
     padding: str = "pre",
@@ -27,9 +27,8 @@ def pad_sequences(
     >>> pad_sequences([[1, 2, 3], [4]], maxlen=2, padding="post").tolist()
     [[2, 3], [4, 0]]
     """
-    for name, side in (("padding", padding), ("truncating", truncating)):
-        if side not in SIDES:
-            raise InputError(f"{name} must be one of {', '.join(SIDES)}. Received: {side!r}.")
+    one_of("padding", padding, SIDES)
+    one_of("truncating", truncating, SIDES)
     width = max(map(len, sequences), default=0) if maxlen is None else maxlen
     padded = np.full((len(sequences), width), value, dtype=dtype)
     for row, sequence in zip(padded, sequences, strict=True):

@@ -5,8 +5,8 @@ Every user has one of two hidden tastes, every movie one of two hidden styles an
     P(positive) = PROBABILITY[taste = style][quality]
 
 Half of the movies are to either taste, so that a user alone says nothing about a label and a movie little, its quality:
-logistic regression stays near AUC 0.57, while a two-tower model can reach `best_auc`, which is below 1 for the noise in
-the labels. Gender and age hint at the taste and genres at the style, so that neither needs a long history.
+logistic regression stays near AUC 0.57, while a two-tower model can reach `planted.best_auc`, which is below 1 for the
+noise in the labels. Gender and age hint at the taste and genres at the style, so that neither needs a long history.
 """
 
 from __future__ import annotations
@@ -74,26 +74,6 @@ def synthetic_movielens(users: int = 3000, movies: int = 800, interactions: int 
         item_lists={"genres": Ragged.from_lists([text.split("|") for text in movie_frame["genres"]])},
         best_score=probability,
     )
-
-
-def best_auc(probabilities: np.ndarray) -> float:
-    """Expected AUC of ranking rows by their true probability of a positive, in closed form.
-
-    A pair of different rows i, j counts with the probability that i is the positive and j the negative:
-
-        sum_{i != j} p_i (1 - p_j) ([p_i > p_j] + [p_i = p_j] / 2)  /  sum_{i != j} p_i (1 - p_j)
-
-    Two rows with 0.8 and 0.2: in 0.8 * 0.8 of all draws the right one is positive, in 0.2 * 0.2 the wrong one
-
-    >>> round(best_auc(np.array([0.8, 0.2])), 6), round(0.64 / (0.64 + 0.04), 6)
-    (0.941176, 0.941176)
-    """
-    value, count = np.unique(np.asarray(probabilities, dtype=np.float64), return_counts=True)
-    positive, negative = count * value, count * (1 - value)
-    lower_negative = np.cumsum(negative) - negative
-    with_itself = (positive * (1 - value)).sum()
-    concordant = (positive * (lower_negative + negative / 2)).sum() - with_itself / 2
-    return float(concordant / (positive.sum() * negative.sum() - with_itself))
 
 
 def _balanced_groups(weight: np.ndarray, groups: int) -> np.ndarray:

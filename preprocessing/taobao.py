@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from foundation.errors import InputError
-from preprocessing.files import PLANTED, find_file, fingerprint, read_planted, read_text, unchanged
+from preprocessing.files import find_file, fingerprint, read_text, unchanged
+from preprocessing.planted import planted_beside, read_planted
 from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.text_table import INTEGER, MISSING, NUMBER, Field, TextTable
 
@@ -66,11 +67,12 @@ def find_files(path: Path) -> list[Path]:
     if not os.path.isdir(path):
         what = "is a file" if os.path.exists(path) else "does not exist"
         raise InputError(f"{path} {what}. Give {NEEDED}, from {HOME_PAGE} (a free Tianchi account is needed).")
-    found = {name: find_file(path, name) for name in FILES}
-    missing = [name for name, file in found.items() if file is None]
-    if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}. Give {NEEDED}, from\n{HOME_PAGE} (account needed).")
-    return [*found.values(), *(place for place in [path / PLANTED] if place.is_file())]
+    places = {name: find_file(path, name) for name in FILES}
+    found = {name: place for name, place in places.items() if place is not None}
+    if len(found) < len(FILES):
+        missing = ", ".join(name for name in FILES if name not in found)
+        raise InputError(f"{path} lacks {missing}. Give {NEEDED}, from\n{HOME_PAGE} (account needed).")
+    return [*found.values(), *planted_beside(path)]
 
 
 def read(path: Path) -> RawData:
@@ -101,9 +103,8 @@ def _read(files: list[Path]) -> RawData:
     right = ((clicked == 0) | (clicked == 1)) & (sample["nonclk"].to_numpy() == 1 - clicked)
     tables["raw_sample.csv"].require(right, "nonclk and clk must be 0 and 1, or 1 and 0")
     # Other columns that a file may have, such as a row number, are not read.
-    profiles, ads = (
-        frames[name][[field.name for field in FILES[name]]] for name in ("user_profile.csv", "ad_feature.csv")
-    )
+    profiles = frames["user_profile.csv"][[field.name for field in PROFILE_FIELDS]]
+    ads = frames["ad_feature.csv"][[field.name for field in AD_FIELDS]]
     users, user, new_users = _with_unknown(profiles, "userid", sample["user"].to_numpy())
     items, item, new_items = _with_unknown(ads, "adgroup_id", sample["adgroup_id"].to_numpy())
     notes = {
@@ -143,12 +144,14 @@ def place_pid(schema: Schema, placement: str) -> Schema:
     def without(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if name != "pid")
 
-    fields = {name: without(getattr(schema, name)) for name in ("user_sparse", "item_sparse")}
-    fields |= {name: without(getattr(schema, name)) for name in ("user_static", "item_static")}
-    side = "item" if placement == "item" else "user"
-    for name in (f"{side}_sparse", f"{side}_static"):
-        fields[name] = (*fields[name], "pid")
-    return replace(schema, **fields)
+    on_user, on_item = ((), ("pid",)) if placement == "item" else (("pid",), ())
+    return replace(
+        schema,
+        user_sparse=without(schema.user_sparse) + on_user,
+        item_sparse=without(schema.item_sparse) + on_item,
+        user_static=without(schema.user_static) + on_user,
+        item_static=without(schema.item_static) + on_item,
+    )
 
 
 def _with_unknown(entities: pd.DataFrame, key: str, ids: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, int]:

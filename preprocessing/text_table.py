@@ -100,7 +100,8 @@ class TextTable:
 
     def _parse_fast(self) -> pd.DataFrame | None:
         """None for whatever is not plainly right: the line-by-line parser then decides, and says what is wrong."""
-        content, delimiter, quote = self.content, ",", '"'
+        content, delimiter = self.content, ","
+        quote: str | bool = '"'
         if self.separator == "::":
             if b"\t" in content:
                 return None
@@ -147,7 +148,7 @@ class TextTable:
         return frame.astype({field.name: "category" for field in self.fields if field.kind == TEXT})
 
     def _frame(self, rows: list[list[str]]) -> pd.DataFrame:
-        columns = {}
+        columns: dict[str, np.ndarray | list] = {}
         for field, values in zip(self.fields, zip(*rows, strict=True), strict=True):
             if field.kind == TEXT:
                 columns[field.name] = np.array(values, dtype=object)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch  # noqa: F401 (for the versions of `fe_score` that the README offers)
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def fe_score(
     >>> fe_score([torch.tensor([[1., 0., 0., 1.]])], [torch.tensor([[3., 1., 2., 5.]])], 2, 2, [2], [2]).tolist()
     [8.0]
     """
-    score = 0.0
+    score: Any = 0.0
     for level, user_dim, item_dim in zip(user_rep, user_embedding_dim, item_embedding_dim, strict=True):
         users = level.reshape(-1, user_fea_col, user_dim)  # (B, H_u, d)
         items = item_rep[-1].reshape(-1, item_fea_col, item_dim)  # (B, H_v, d)

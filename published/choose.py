@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from foundation.feature_columns import Column
 from model import MODELS, find_model
 from model.base import CTRModel, TwoTower
@@ -39,7 +42,7 @@ def chooseModel(
     """
     name = find_model(model_name)
     log.logger.info(f"model_name {name}")
-    arguments = {"task": "binary", "device": device}
+    arguments: dict[str, Any] = {"task": "binary", "device": device}
     if "dnn_dropout" in MODELS[name].arguments and name not in WITHOUT_DROPOUT:
         arguments["dnn_dropout"] = dropout
     if name == "hit":
@@ -54,10 +57,11 @@ def chooseModel(
             **arguments,
         )
     if name == "int_tower":
-        arguments |= INT_TOWER.get(data_name, INT_TOWER_MOVIELENS)
+        arguments |= INT_TOWER.get(data_name or "", INT_TOWER_MOVIELENS)
     model_class = MODELS[name].model_class
+    build: Callable[..., CTRModel] = model_class  # each takes its own columns
     if issubclass(model_class, TwoTower):
-        return model_class(user_feature_columns, item_feature_columns, **arguments)
+        return build(user_feature_columns, item_feature_columns, **arguments)
     if "dnn_hidden_units" in MODELS[name].arguments:
-        return model_class(linear_feature_columns, dnn_feature_columns, **arguments)
-    return model_class(linear_feature_columns, **arguments)
+        return build(linear_feature_columns, dnn_feature_columns, **arguments)
+    return build(linear_feature_columns, **arguments)

@@ -13,11 +13,11 @@ import torch
 
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.feature_columns import Column
-from foundation.features import Bags
+from foundation.features import Bags, values_of
 from preprocessing.dataset import Dataset, Split
-from preprocessing.download import load_movielens
-from preprocessing.feature_table import FeatureTable, label_features
-from preprocessing.load import load_amazon, load_taobao
+from preprocessing.feature_table import FeatureTable
+from preprocessing.label_features import label_features
+from preprocessing.load import load_amazon, load_movielens, load_taobao
 from preprocessing.protocol import View
 from preprocessing.raw import RawData
 from preprocessing.sequence import pad_sequences
@@ -68,7 +68,7 @@ class PublishedData:
         }
 
         def sized(column: Column) -> Column:
-            return column._replace(maxlen=width[column.name]) if column.name in width else column
+            return column._replace(maxlen=width[column.name]) if isinstance(column, VarLenSparseFeat) else column
 
         self.target = [target]
         self.user_feature_columns = user = [sized(column) for column in columns.user]
@@ -125,7 +125,9 @@ def _in_two_parts(data: Dataset) -> Dataset:
 
 
 def _lists(part: Split, name: str) -> Bags:
-    return part.batch(torch.arange(len(part)), [name])[name]
+    lists = part.batch(torch.arange(len(part)), [name])[name]
+    assert isinstance(lists, Bags)  # of a list column
+    return lists
 
 
 def _longest(part: Split, name: str) -> int:
@@ -136,11 +138,12 @@ def _longest(part: Split, name: str) -> int:
 def _arrays(part: Split, columns: list[Column], target: str) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """-> the frame of a part, and what a model reads of it."""
     single = [column.name for column in columns if isinstance(column, (SparseFeat, DenseFeat))]
-    values = {name: array.numpy() for name, array in part.batch(torch.arange(len(part)), single).items()}
+    batch = part.batch(torch.arange(len(part)), single)
+    values = {name: values_of(batch, name).numpy() for name in single}
     frame = pd.DataFrame(values | {target: part.labels.numpy().astype(np.int64)})
     inputs = {name: frame[name] for name in single}
     for column in columns:
-        if column.name not in inputs:
+        if isinstance(column, VarLenSparseFeat):
             bags = _lists(part, column.name)
             lists = np.split(bags.values.numpy(), bags.offsets[1:-1].numpy())
             inputs[column.name] = pad_sequences(lists, column.maxlen, padding="post")

@@ -33,7 +33,7 @@ def hit_arguments(
     only_output_fe: bool = True,
     user_filed_size: int | None = None,
     item_filed_size: int | None = None,
-    **others,
+    **others: Any,
 ) -> dict[str, Any]:
     """-> keyword arguments of `HIT`. others: of the same name and meaning there.
 

@@ -1,8 +1,8 @@
 """Item vectors in the layout that scoring wants: candidate innermost, in blocks, in float32, bfloat16 or int8.
 
-Rows (N, H * d) float32 serve single candidates. To score everything, the same numbers stand as (blocks, H, d, n): then
-the products of all user vectors with all heads of n candidates are one GEMM a head with contiguous operands and result,
-and the maximum over heads and the sum over user vectors run along contiguous candidates.
+Vectors (N, H * d) float32 serve single candidates. To score everything, the same numbers stand as (blocks, H, d, n):
+then the products of all user vectors with all heads of n candidates are one GEMM a head with contiguous operands and
+result, and the maximum over heads and the sum over user vectors run along contiguous candidates.
 
 int8 has one scale a head: value = q * scale, so that the scale moves to the user's side and q, exact in bfloat16, meets
 the same kernel.
@@ -16,18 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foundation.errors import InputError
-
 PRECISIONS = ("float32", "bfloat16", "int8")
 STORED = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}  # numpy has no bfloat16
 # d * n of a block: a head's block stays in the cache while it meets the user's vectors. Measured with d = 64, n from
 # 48 to 528; powers of two are slower, because their strides fall on the same cache sets.
 BLOCK_VALUES = 18_432
-
-
-def check_precision(precision: str) -> None:
-    if precision not in PRECISIONS:
-        raise InputError(f"Unknown precision '{precision}'. Known: {', '.join(PRECISIONS)}.")
 
 
 def block_size(dim: int) -> int:
@@ -41,20 +34,20 @@ def blocks_shape(count: int, heads: int, dim: int) -> tuple[int, int, int, int]:
     return -(-count // size), heads, dim, size
 
 
-def head_scales(rows: np.ndarray, heads: int) -> np.ndarray:
+def head_scales(vectors: np.ndarray, heads: int) -> np.ndarray:
     """(N, H * d) -> (H,) float32: with it the largest value of a head becomes 127; 1 for a head of zeros."""
     largest = np.zeros(heads, dtype=np.float32)
-    for part in np.array_split(rows, len(rows) // 65536 + 1):
+    for part in np.array_split(vectors, len(vectors) // 65536 + 1):
         if len(part):
             largest = np.maximum(largest, np.abs(part).reshape(len(part), heads, -1).max(axis=(0, 2)))
     return np.where(largest > 0, largest / 127, 1).astype(np.float32)
 
 
-def fill_blocks(blocks: np.ndarray, rows: np.ndarray, scales: np.ndarray) -> None:
-    """Writes rows (N, H * d) float32 into blocks (blocks, H, d, n) of a dtype in `STORED`; places beyond N stay 0."""
+def fill_blocks(blocks: np.ndarray, vectors: np.ndarray, scales: np.ndarray) -> None:
+    """Writes (N, H * d) float32 into blocks (blocks, H, d, n) of a dtype in `STORED`; places beyond N stay 0."""
     _, heads, dim, size = blocks.shape
     for block, target in enumerate(blocks):
-        part = torch.from_numpy(rows[block * size : (block + 1) * size]).view(-1, heads, dim)  # (m, H, d)
+        part = torch.from_numpy(vectors[block * size : (block + 1) * size]).view(-1, heads, dim)  # (m, H, d)
         values = part.permute(1, 2, 0)  # (H, d, m)
         if blocks.dtype == np.int8:
             values = (values / torch.from_numpy(scales)[:, None, None]).round().clamp(-127, 127).to(torch.int8)
@@ -68,31 +61,32 @@ def _typed(array: np.ndarray) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """blocks: (blocks, H, d, n) in float32, bfloat16 or int8. scales: (H,), of int8 alone. count: N."""
+class Blocks:
+    """array: (blocks, H, d, n) in float32, bfloat16 or int8. scales: (H,), of int8 alone. num_items: N."""
 
-    blocks: Tensor
+    array: Tensor
     scales: Tensor
-    count: int
+    num_items: int
 
     @classmethod
-    def of(cls, blocks: np.ndarray, scales: np.ndarray, count: int) -> Columns:
-        return cls(_typed(blocks), torch.from_numpy(scales), count)
+    def from_arrays(cls, array: np.ndarray, scales: np.ndarray, num_items: int) -> Blocks:
+        """array: of a dtype in `STORED`."""
+        return cls(_typed(array), torch.from_numpy(scales), num_items)
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether scores need no rescore."""
-        return self.blocks.dtype == torch.float32
+        return self.array.dtype == torch.float32
 
     def queries(self, query: Tensor) -> Tensor:
         """(1, Q, d) user vectors -> (1 or H, Q, d), as they meet each head."""
-        if self.exact:
+        if self.is_exact:
             return query
-        if self.blocks.dtype == torch.int8:
+        if self.array.dtype == torch.int8:
             query = query * self.scales[:, None, None]  # (H, Q, d)
         return query.to(torch.bfloat16)
 
-    def values(self, first: int, last: int) -> Tensor:
+    def part(self, first: int, last: int) -> Tensor:
         """Blocks first..last-1 in the dtype of the product: (last - first, H, d, n)."""
-        blocks = self.blocks[first:last]
+        blocks = self.array[first:last]
         return blocks.to(torch.bfloat16) if blocks.dtype == torch.int8 else blocks

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from foundation.errors import InputError
-from foundation.features import Bags, Features, Lists
+from foundation.features import Bags, Features, Lists, values_of
+from foundation.values import shown, whole
 from preprocessing.dataset import FeatureTable
 from serving.section_file import SectionFile, Sections
 
@@ -115,26 +116,13 @@ def plain_ids(ids: Sequence | np.ndarray) -> np.ndarray:
         if all(issubclass(kind, str) for kind in kinds):
             # As objects: an array of numpy's own strings loses any zero characters at their ends.
             return np.array(ids, dtype=object)
-        return np.array([_whole(one) for one in ids], dtype=np.int64)
+        return np.array([whole(one) for one in ids], dtype=np.int64)  # None is a `TypeError`
     except (OverflowError, TypeError):
         raise _no_ids(ids) from None
 
 
-def _whole(value) -> int:
-    """Raises `TypeError` for anything but a whole number."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return int(value)
-    if isinstance(value, (float, np.floating)) and abs(value) < 2**53 and float(value).is_integer():
-        return int(value)
-    raise TypeError
-
-
 def _no_ids(ids) -> InputError:
-    try:
-        received = str(ids)[:80]
-    except ValueError:  # Python prints no number of more than 4300 digits
-        received = "a number of thousands of digits"
-    return InputError(f"Ids must be a list of whole numbers below 2**63, or of strings. Received: {received}.")
+    return InputError(f"Ids must be a list of whole numbers below 2**63, or of strings. Received: {shown(ids)}.")
 
 
 def hashed(texts: np.ndarray) -> np.ndarray:
@@ -230,7 +218,7 @@ class EntityTable:
 
     def features(self, rows: np.ndarray, names: list[str]) -> Features:
         """name -> (n,) ids or values, or `Bags`; only of the names that are there."""
-        features: Features = {}
+        features: dict[str, torch.Tensor | Bags] = {}
         for name in names:
             if name in self.file.meta["values"]:
                 features[name] = torch.from_numpy(self.file.rows(_section("value", name), rows))
@@ -244,8 +232,9 @@ class EntityTable:
         """These rows as they were before they were written."""
         values, lists = self.file.meta["values"], self.file.meta["lists"]
         features = self.features(rows, [*values, *lists])
+        bags = {name: bag for name in lists if isinstance(bag := features[name], Bags)}
         table = FeatureTable(
-            {name: features[name] for name in values}, {name: as_lists(features[name]) for name in lists}
+            {name: values_of(features, name) for name in values}, {name: as_lists(bag) for name, bag in bags.items()}
         )
         return Entities(self.ids(rows), table, {name: self.text(name, rows) for name in self.texts})
 

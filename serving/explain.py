@@ -8,10 +8,12 @@ import numpy as np
 import torch
 
 from foundation.errors import InputError
+from foundation.features import Features
 from foundation.shown import shortened
-from model.layers.light_se import LightSE
+from model.interaction import AdditiveInteraction, Levels
 from serving.ranker import PreRanker, User, candidate_rows
-from serving.scorer import CodesScorer, DotScorer, KernelsScorer, Levels, PlainScorer, Scorer, chosen_levels
+from serving.scorer import Scorer
+from serving.state import State
 from training.pictures import draw_png
 
 DRAWN = 100  # items and vectors of the user in a picture, which takes memory by their product
@@ -40,65 +42,51 @@ class Explanation:
 
 
 def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -> Explanation:
-    """Raises `InputError` for a model without heads to tell apart: DSSM, DAT, or one with a score of its own."""
+    """Raises `InputError` for a model whose users have one vector, and for an interaction with `forward` alone."""
     state = ranker.state
-    scorer, model = state.scorer, state.model
-    if isinstance(scorer, PlainScorer):
+    model, interaction = state.model, state.scorer.additive
+    if interaction is None:
         raise InputError(
-            f"This {type(model).__name__} has a score of its own (or an edited fe_score), whose parts nobody knows. "
-            "Leave --explain out."
+            f"The interaction of this {type(model).__name__} has a forward alone (or fe_score was edited), whose parts "
+            "nobody knows. Leave --explain out."
         )
-    if isinstance(scorer, DotScorer):
+    if interaction.vector_name is None:
         raise InputError(f"{type(model).__name__} has no heads to explain. Leave --explain out.")
     rows = candidate_rows(state.items, items, ordered=True)
     items = state.items.ids(rows).tolist()
     features = state.request([user])
     with torch.inference_mode():
-        encoded = model.encode_user(features)
-        query = scorer.query(encoded, levels)  # (1, R, d)
+        query = state.scorer.query(model.encode_user(features), levels)  # (1, Q, d)
         parts = np.split(rows, range(ROWS, len(rows), ROWS))
-        pieces = [_terms(scorer, query, state.items.vectors(part)) for part in parts]
-    terms, matched = (None if part[0] is None else np.concatenate(part) for part in zip(*pieces, strict=True))
-    return Explanation(
-        items, _names(scorer, encoded, terms.shape[1], levels), terms, matched, _weights(state, features, rows)
-    )
+        pieces = [_terms(state.scorer, interaction, query, state.items.vectors(part)) for part in parts]
+    terms = np.concatenate([piece for piece, _ in pieces])
+    heads = [piece for _, piece in pieces if piece is not None]
+    matched = np.concatenate(heads) if heads else None
+    names = interaction.names(terms.shape[1], levels)
+    return Explanation(items, names, terms, matched, _field_weights(state, features, rows))
 
 
-def _terms(scorer: Scorer, query: torch.Tensor, vectors: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-    """(1, R, d) and (n, H * d) -> (n, R) terms, and the (n, R) item heads matched, None where items have one."""
+def _terms(
+    scorer: Scorer, interaction: AdditiveInteraction, query: torch.Tensor, vectors: torch.Tensor
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(1, Q, d) and (n, H * d) -> (n, R) terms, and the (n, R) item heads matched, None where items have one."""
     heads = vectors.view(len(vectors), scorer.heads, scorer.dim).permute(1, 2, 0)  # (H, d, n)
-    products = (query @ heads).reshape(1, scorer.heads, 1, -1, len(vectors))  # (1, H, 1, R, n)
-    terms = scorer.parts(products)[0, 0].T.numpy()  # (n, R)
+    products = (query @ heads).reshape(1, scorer.heads, 1, -1, len(vectors))  # (1, H, 1, Q, n)
+    terms = interaction.terms(products)[0, 0].T.numpy()  # (n, R)
     return terms, products[0, :, 0].argmax(0).T.numpy() + 1 if scorer.heads > 1 else None
 
 
-def _names(scorer, encoded, count: int, levels: Levels) -> list[str]:
-    if isinstance(scorer, KernelsScorer):
-        return [f"expert {number}" for number in range(1, count + 1)]
-    if isinstance(scorer, CodesScorer):
-        return [f"code {number}" for number in range(1, count + 1)]
-    if not isinstance(encoded, list):
-        return [f"head {number}" for number in range(1, count + 1)]
-    chosen = chosen_levels(levels, len(encoded))
-    heads = count // len(chosen)
-    return [f"level {level + 1}, head {number}" for level in chosen for number in range(1, heads + 1)]
-
-
-def _weights(state, features, rows: np.ndarray) -> dict[str, dict[str, float]]:
-    model, result = state.model, {}
-    for side, columns in (("user", model.user_columns), ("item", model.item_columns)):
-        light_se = getattr(model, f"{side}_light_se", None)
-        if not isinstance(light_se, LightSE):
-            continue
-        if side == "item":
-            table = state.items.entities(rows).features
-            features = {column.name: table.batch(column.name, torch.arange(len(rows))) for column in columns}
-        embedding = getattr(model, f"{side}_embedding")
-        with torch.inference_mode():
-            weights = light_se.weights(embedding(features)[0]).mean(0).tolist()
-        fields = [column.name for column in embedding.sparse + embedding.lists]
-        result[side] = dict(zip(fields, weights, strict=True))
-    return result
+def _field_weights(state: State, user: Features, rows: np.ndarray) -> dict[str, dict[str, float]]:
+    """Of the user, and the mean of these items; a side without weights is left out."""
+    table, names = state.items.entities(rows).features, [column.name for column in state.model.item_columns]
+    items = {name: table.batch(name, torch.arange(len(rows))) for name in names}
+    with torch.inference_mode():
+        sides = {"user": state.model.field_weights("user", user), "item": state.model.field_weights("item", items)}
+    return {
+        side: {name: weights.mean().item() for name, weights in fields.items()}
+        for side, fields in sides.items()
+        if fields
+    }
 
 
 def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:

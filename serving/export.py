@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from foundation.errors import InputError
+from foundation.features import Features, values_of
 from foundation.sealed import seal
 from model.base import TwoTower
 from serving.export_check import check_raw_values, check_shapes, examples
@@ -33,13 +34,16 @@ from serving.onnx_programs import (
     score_program,
     tower_program,
 )
-from serving.scorer import SCORERS, PlainScorer, make_scorer
+from serving.scorer import make_scorer
 from serving.state import State, read_run
 
 FORMATS = ("onnx",)
 FOLDER, ENCODING = "onnx", "encoding.json"
 PROGRAMS = ("user_tower", "item_tower", "scorer")
-OWN_SCORE = "This model has a score of its own (or an edited fe_score), which is not exported."
+NOT_EXPORTED = (
+    "This model's interaction has a forward alone (or fe_score was edited), which is not exported. Derive it from "
+    "AdditiveInteraction (model/interaction.py), or name one that is there."
+)
 
 
 @dataclass(frozen=True)
@@ -84,20 +88,18 @@ def export_onnx(run: Path) -> Export:
 
 
 def _programs(model: TwoTower, checksum: str) -> dict[str, Program]:
-    if type(model) not in SCORERS:
-        raise InputError(OWN_SCORE)
     users, items = (examples(columns, 3, 4) for columns in (model.user_columns, model.item_columns))
     with torch.inference_mode():
         encoded = model.encode_user(named(model.user_columns, users))
         vectors = model.encode_item(named(model.item_columns, items))
-        scorer = make_scorer(model, encoded, vectors)
-        if isinstance(scorer, PlainScorer):
-            raise InputError(OWN_SCORE)
+        scorer = make_scorer(model.interaction, encoded, vectors)
+        if scorer.is_plain:
+            raise InputError(NOT_EXPORTED)
         query = scorer.query(encoded)
     return {
         "user_tower": tower_program(UserTower(model, scorer), model.user_columns, users, "query", checksum),
         "item_tower": tower_program(ItemTower(model), model.item_columns, items, "item", checksum),
-        "scorer": score_program(Score(model, scorer), query, vectors, checksum),
+        "scorer": score_program(Score(scorer), query, vectors.flatten(1), checksum),
     }
 
 
@@ -117,5 +119,5 @@ def _state(run: Path, config: dict, checksum: str) -> tuple[State | None, str | 
     return state, None
 
 
-def _defaults(values: dict[str, torch.Tensor]) -> dict[str, float]:
-    return {name: value.item() for name, value in values.items()}
+def _defaults(values: Features) -> dict[str, float]:
+    return {name: values_of(values, name).item() for name in values}

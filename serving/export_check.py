@@ -11,10 +11,12 @@ from torch import Tensor
 from foundation.deepctr import DenseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
+from foundation.features import Features
 from model.base import TwoTower
 from serving.export_rules import encode
 from serving.onnx_programs import Program, named
 from serving.raw_encoder import RawEncoder, concatenate
+from serving.scorer import all_pairs
 
 TOLERANCE = 1e-5  # of a click probability
 # Users, items, length of the first list, how much longer each next one is, ids: other sizes than the programs were made
@@ -69,9 +71,9 @@ def check_raw_values(model: TwoTower, config: dict, document: dict, sessions: di
     _compare(model, user, item, inputs, sessions, "raw values")
 
 
-def _compare(model: TwoTower, user: dict, item: dict, inputs: dict, sessions: dict, what: str) -> None:
+def _compare(model: TwoTower, user: Features, item: Features, inputs: dict, sessions: dict, what: str) -> None:
     with torch.inference_mode():
-        expected = torch.sigmoid(model.score(model.encode_user(user), model.encode_item(item))).numpy()
+        expected = torch.sigmoid(all_pairs(model.interaction, model.encode_user(user), model.encode_item(item))).numpy()
     query = sessions["user_tower"].run(None, inputs["user_tower"])[0]
     vectors = sessions["item_tower"].run(None, inputs["item_tower"])[0]
     logits = sessions["scorer"].run(None, {"query": query, "item": vectors})[0]

@@ -5,11 +5,12 @@ Written from what `config.json` knows of the data; `encode` reads it back, as an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from foundation.deepctr import DenseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import kind_of
 from model.base import TwoTower
@@ -39,13 +40,13 @@ class Rules:
         """Whether raw values of all features of the model can be encoded."""
         columns = [*model.user_columns, *model.item_columns]
         return self.known and all(
-            column.dimension == 1 if kind_of(column) == "dense" else self._vocabulary_of(column.name) is not None
+            column.dimension == 1 if isinstance(column, DenseFeat) else self._vocabulary_of(column.name) is not None
             for column in columns
         )
 
     def document(self, model: TwoTower, checksum: str, programs: Mapping[str, Program], more: dict) -> dict:
         """more: further entries: the files and the tables beside it."""
-        towers = {
+        towers: dict[str, dict[str, Any]] = {
             name: {
                 "file": f"{name}.onnx",
                 "inputs": [self._input(one) for one in program.inputs],
@@ -53,7 +54,7 @@ class Rules:
             }
             for name, program in programs.items()
         }
-        inputs = [one for tower in towers.values() for one in tower["inputs"]]
+        inputs = [self._input(one) for program in programs.values() for one in program.inputs]
         used = dict.fromkeys(one["vocabulary"] for one in inputs if one.get("vocabulary") is not None)
         return {
             "format": FORMAT,
@@ -90,9 +91,9 @@ class Rules:
         return own if own in self.vocabularies else None
 
 
-def encode(document: dict, program: str, rows: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def encode(document: dict, program: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """Raw features by name, a mapping an entity -> the inputs of a tower, by the document alone."""
-    inputs = {}
+    inputs: dict[str, np.ndarray] = {}
     for one in document["programs"][program]["inputs"]:
         values = [row[one["feature"]] for row in rows]
         if one["kind"] == "dense":

@@ -34,19 +34,19 @@ def write_tables(folder: Path, state: State, programs: dict[str, Program]) -> di
     found = {}
     for name, (program, feature, rows, read, table) in sources.items():
         stored = {*table.file.meta["values"], *table.file.meta["lists"]}
-        inputs = [one for one in program.inputs if one.column.name in stored]
-        id_column = free_name("id", [one.name for one in inputs])
+        inputs = [(one.name, one.column) for one in program.inputs if one.column and one.column.name in stored]
+        id_column = free_name("id", [one for one, _ in inputs])
         fields = [pa.field(id_column, pa.string() if table.has_text_ids else pa.int64(), nullable=False)]
-        fields += [pa.field(one.name, TYPES[kind_of(one.column)], nullable=False) for one in inputs]
+        fields += [pa.field(one, TYPES[kind_of(column)], nullable=False) for one, column in inputs]
         layout = pa.schema(fields, metadata={CHECKSUM: state.manifest.model})
-        _write(folder / FILES[name], layout, rows, read, [one.column.name for one in inputs])
+        _write(folder / FILES[name], layout, rows, read, [column.name for _, column in inputs])
         found[name] = {
             "file": FILES[name],
             "rows": len(rows),
             "id_column": id_column,
             "id_type": "str" if table.has_text_ids else "int",
             "id_feature": feature,
-            "inputs": [one.name for one in inputs],
+            "inputs": [one for one, _ in inputs],
         }
     return found
 

@@ -16,9 +16,7 @@ from model.layers.tower import Tower
 
 def for_inference(model: TwoTower) -> TwoTower:
     """A copy in evaluation mode of linear maps and activations alone, equal up to rounding. Cannot be trained."""
-    arguments = model.arguments
     copied = copy.deepcopy(model).eval().requires_grad_(False)
-    copied.__dict__["arguments"] = arguments
     for module in copied.modules():
         if isinstance(module, Tower):
             module.layers = nn.ModuleList(_folded(layer) for layer in module.layers)
@@ -30,10 +28,15 @@ def _folded(layer: nn.Module) -> nn.Module:
     if not isinstance(layer, nn.Sequential):
         return layer
     linear, *norms, activation, _ = layer
+    assert isinstance(linear, nn.Linear)
     activation = nn.ReLU(inplace=True) if type(activation) is nn.ReLU else activation
     if not norms:
         return nn.Sequential(linear, activation)
     (norm,) = norms
+    assert isinstance(linear, nn.Linear)
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = (norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)).detach()
     bias = 0.0 if linear.bias is None else linear.bias.double()
     folded = nn.Linear(linear.in_features, linear.out_features)

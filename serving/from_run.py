@@ -1,8 +1,6 @@
 """From a run folder back to its data set, and from there to what is known of each user and item when a request comes.
 
-A request comes after training, so an entity's statistic and history are made of all training rows: what the rows of the
-test split see under `holdout` and `temporal`. The published protocol gives its test rows statistics of the test labels;
-nobody has those at serving time, so there, too, the training rows are taken.
+A request comes after training, so an entity's statistic and history are made of all training rows (`request_tables`).
 """
 
 from __future__ import annotations
@@ -12,16 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from foundation.errors import InputError
 from foundation.feature_columns import Column
-from foundation.features import Lists
 from model.base import TwoTower
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
-from preprocessing.download import SYNTHETIC, load_movielens
-from preprocessing.load import load_amazon, load_taobao
+from preprocessing.label_features import request_tables
+from preprocessing.load import SYNTHETIC, load_amazon, load_movielens, load_taobao
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.entities import Entities
@@ -89,12 +85,9 @@ def user_entities(data: Dataset, model: TwoTower) -> Entities:
     """All users with what the model's user tower reads, and their history, to be shown."""
     schema = data.schema
     names = {column.name for column in model.user_columns} | ({schema.history} if schema.history else set())
-    values = {name: value for name, value in data.users.values.items() if name in names}
-    lists = {name: value for name, value in data.users.lists.items() if name in names}
-    if schema.user_statistic in names:
-        values[schema.user_statistic] = mean_labels(data, data.raw.user, len(data.raw.users))
-    if schema.history:
-        lists[schema.history] = histories(data)
+    users, _ = request_tables(data.raw, data.protocol, data.users, data.items)
+    values = {name: value for name, value in users.values.items() if name in names}
+    lists = {name: value for name, value in users.lists.items() if name in names}
     return Entities(data.raw.users[schema.user_id].to_numpy(), FeatureTable(values, lists))
 
 
@@ -104,9 +97,8 @@ def item_entities(data: Dataset, model: TwoTower) -> Entities:
     Raises `InputError` for a model whose item tower reads something of the impression: an item then has no one vector.
     """
     schema = data.schema
-    values, lists = dict(data.items.values), dict(data.items.lists)
-    if schema.item_statistic:
-        values[schema.item_statistic] = mean_labels(data, data.raw.item, len(data.raw.items))
+    _, items = request_tables(data.raw, data.protocol, data.users, data.items)
+    values, lists = items.values, items.lists
     names = [column.name for column in model.item_columns]
     strange = [name for name in names if name not in values and name not in lists]
     if strange:
@@ -129,24 +121,3 @@ def defaults(data: Dataset, columns: list[Column]) -> dict[str, float]:
     statistics = (data.schema.user_statistic, data.schema.item_statistic)
     mean = float(data.raw.label[train].mean(dtype=np.float64))
     return {column.name: mean for column in columns if column.name in statistics}
-
-
-def mean_labels(data: Dataset, entity: np.ndarray, count: int) -> torch.Tensor:
-    """(count,) float32, the mean label of each entity over the training rows, as `protocol.mean_label` smooths it."""
-    train, smoothing = data.protocol.splits["train"], data.protocol.smoothing
-    label = data.raw.label[train]
-    rows = np.bincount(entity[train], minlength=count)
-    total = np.bincount(entity[train], weights=label, minlength=count)
-    prior = np.full(count, label.mean(dtype=np.float64))
-    mean = np.divide(total + smoothing * prior, rows + smoothing, out=prior, where=rows + smoothing > 0)
-    return torch.from_numpy(mean.astype(np.float32))
-
-
-def histories(data: Dataset) -> Lists:
-    """Each user's liked items over the training rows, oldest first, as encoded ids."""
-    raw, train = data.raw, data.protocol.splits["train"]
-    liked = train[raw.label[train] == 1]
-    liked = liked[np.lexsort((raw.timestamp[liked], raw.user[liked]))]
-    ids = data.items.values[data.schema.item_id][torch.from_numpy(raw.item[liked].astype(np.int64))]
-    bounds = torch.from_numpy(np.searchsorted(raw.user[liked], np.arange(len(raw.users) + 1)))
-    return Lists(ids, bounds[:-1], bounds[1:])

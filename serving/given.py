@@ -45,8 +45,8 @@ def id_array(what: str, given: Any, text: bool, ordered: bool = False) -> np.nda
     """
     values = listed(what, given, ordered)
     if not text:
-        is_array = isinstance(values, np.ndarray)
-        if (is_array and values.dtype.kind == "i") or (not is_array and set(map(type, values)) == {int}):
+        is_array = isinstance(values, np.ndarray) and values.dtype.kind == "i"
+        if is_array or (not isinstance(values, np.ndarray) and set(map(type, values)) == {int}):
             array = np.asarray(values)
             if array.dtype.kind == "i":  # not beyond 64 bits
                 return array.astype(np.int64, copy=False)

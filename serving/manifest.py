@@ -18,14 +18,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from foundation.advice import advice
 from foundation.atomic import remove_left_behind, write_atomic
 from foundation.errors import InputError
 from foundation.locks import locked
-from foundation.run_files import CONFIG, WEIGHTS
-from foundation.run_files import signature as signature_of
-from foundation.sealed import seal, unseal
+from foundation.run_files import CONFIG, WEIGHTS, version
+from foundation.sealed import read_sealed, seal
 from training import model_files
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
@@ -54,8 +54,8 @@ class Manifest:
         empty = cls(generation - 1, model, token_hex(16), "", "")
         return empty.next(base=f"base-{generation}.idx", users=f"users-{generation}.idx")
 
-    def next(self, **files: str | None) -> Manifest:
-        """The next generation, with other files in the place of these: base, users, delta."""
+    def next(self, **files: Any) -> Manifest:
+        """The next generation, with other files (str, or None) in the place of these: base, users, delta."""
         changed = replace(self, generation=self.generation + 1, **files)
         return replace(changed, ids={name: self.ids.get(name) or token_hex(16) for name in changed.names})
 
@@ -80,7 +80,7 @@ def model_checksum(run: Path) -> str:
 
 def model_signature(run: Path) -> list[tuple]:
     """Differs after every training that replaces the model: its files are new ones each time."""
-    return signature_of(run, [CONFIG, WEIGHTS])
+    return version(run, [CONFIG, WEIGHTS])
 
 
 def signature(run: Path) -> tuple[int, ...]:
@@ -102,9 +102,7 @@ def read_manifest(run: Path) -> Manifest:
     if not path.is_file():
         raise InputError(f"The index file {path} is damaged: it is no file. Move it away, then build the index again.")
     try:
-        return Manifest(**unseal(path.read_bytes(), path, ADVICE))
-    except OSError as error:
-        raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
+        return Manifest(**read_sealed(path, ADVICE))
     except TypeError:
         raise InputError(f"The index file {path} is of another version of this program. {ADVICE}") from None
 

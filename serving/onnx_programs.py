@@ -1,8 +1,8 @@
 """The three ONNX programs of a two-tower model, and the names in them.
 
-    user_tower.onnx    one input a user feature (rows,) or (rows, length)    -> query (rows, R, d)
+    user_tower.onnx    one input a user feature (rows,) or (rows, length)    -> query (rows, Q, d)
     item_tower.onnx    one input an item feature                             -> item (rows, H * d)
-    scorer.onnx        query (rows, R, d), item (items, H * d)               -> logit (rows, items)
+    scorer.onnx        query (rows, Q, d), item (items, H * d)               -> logit (rows, items)
 
 An input has the name of its feature as it stands in the data, whatever that is; only a name that no program can have
 (`_can_stand`) is replaced. The dimension of a list belongs to its feature, so that lists may differ in length. An
@@ -15,7 +15,7 @@ import importlib
 import io
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from foundation.deepctr import DenseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column, kind_of
+from foundation.features import Features
 from model.base import TwoTower
 from serving.scorer import Scorer
 
@@ -55,7 +56,7 @@ class Program:
 
 
 class UserTower(nn.Module):
-    """Features by position -> query (B, R, d)"""
+    """Features by position -> query (B, Q, d)"""
 
     def __init__(self, model: TwoTower, scorer: Scorer):
         super().__init__()
@@ -73,18 +74,18 @@ class ItemTower(nn.Module):
         self.model = model
 
     def forward(self, *features: Tensor) -> Tensor:
-        return self.model.encode_item(named(self.model.item_columns, features))
+        return self.model.encode_item(named(self.model.item_columns, features)).flatten(1)
 
 
 class Score(nn.Module):
-    """query (U, R, d), items (N, H * d) -> logits (U, N)"""
+    """query (U, Q, d), items (N, H * d) -> logits (U, N)"""
 
-    def __init__(self, model: TwoTower, scorer: Scorer):
+    def __init__(self, scorer: Scorer):
         super().__init__()
-        self.model, self.scorer = model, scorer
+        self.scorer, self.interaction = scorer, scorer.interaction
 
     def forward(self, query: Tensor, items: Tensor) -> Tensor:
-        return self.scorer.score_rows(query, items)
+        return self.scorer.score_vectors(query, items)
 
 
 def tower_program(module: nn.Module, columns: list[Column], examples: list[Tensor], output: str, sha: str) -> Program:
@@ -130,7 +131,7 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     return name
 
 
-def named(columns: list[Column], features) -> dict[str, Tensor]:
+def named(columns: list[Column], features: Sequence[Tensor]) -> Features:
     return {column.name: feature for column, feature in zip(columns, features, strict=True)}
 
 
@@ -182,6 +183,7 @@ def _program(module: nn.Module, inputs: list[Input], examples: list[Tensor], out
                 f"torch cannot write the {type(module).__name__} as ONNX; nothing was written. An activation may have "
                 "no form there, as torch.nn.RReLU has none: train with another one."
             ) from error
+        assert program is not None  # as always with `dynamo`
         model = program.model
         _rename(model.graph, [one.name for one in inputs], output)
         _name_dimensions(model.graph, {f"free_{place}": name for place, name in enumerate(free)})
@@ -192,11 +194,10 @@ def _program(module: nn.Module, inputs: list[Input], examples: list[Tensor], out
             raise InputError(
                 f"The {type(module).__name__} has {size / 2**30:.1f} GiB of weights, and an ONNX program at most 2 GiB."
             )
-        content = io.BytesIO()
-        program.save(content)
+        content = program.model_proto.SerializeToString()
     (result,) = model.graph.outputs
-    shape = tuple(getattr(size, "value", size) for size in result.shape)
-    return Program(content.getvalue(), tuple(inputs), output, shape)
+    shape = tuple(size if isinstance(size, int) else str(size.value) for size in result.shape or ())
+    return Program(content, tuple(inputs), output, shape)
 
 
 def _rename(graph, inputs: list[str], output: str) -> None:

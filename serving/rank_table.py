@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from foundation.deepctr import SparseFeat
+from foundation.features import Bags, values_of
 from foundation.shown import columns, padded, shortened, visible
 from serving.ranker import PreRanker, User
 from serving.top_k import Ranking
@@ -21,7 +23,9 @@ def liked_before(ranker: PreRanker, user: User) -> list[dict[str, Any]]:
     name, row = state.encoder.schema["history"], state.find_users([_id_of(ranker, user)])
     if name is None or row[0] < 0:
         return []
-    ids = state.encoder.history_ids(state.users.features(row, [name])[name].values.numpy()[-LIKED_SHOWN:])[::-1]
+    liked = state.users.features(row, [name])[name]
+    assert isinstance(liked, Bags)
+    ids = state.encoder.history_ids(liked.values.numpy()[-LIKED_SHOWN:])[::-1]
     return items_with_texts(ranker, ids)
 
 
@@ -66,11 +70,9 @@ def user_line(ranker: PreRanker, user: User) -> str:
     """Who asks: the sparse features of the request as raw values."""
     state = ranker.state
     features = state.request([user])
-    names = [column.name for column in state.model.user_columns if column.name in features]
-    sparse = [
-        name for name in names if not hasattr(features[name], "offsets") and not features[name].is_floating_point()
-    ]
-    values = {name: state.encoder.decode(name, int(features[name][0])) for name in sparse}
+    ids = [column.name for column in state.model.user_columns if isinstance(column, SparseFeat)]
+    sparse = [name for name in ids if name in features]
+    values = {name: state.encoder.decode(name, int(values_of(features, name)[0])) for name in sparse}
     values[state.encoder.schema["user_id"]] = _id_of(ranker, user)
     return ", ".join(
         f"{visible(name)} {'unknown' if value is None else shortened(value, WIDTH)}" for name, value in values.items()

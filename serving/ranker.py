@@ -13,10 +13,10 @@ import torch
 from foundation.errors import InputError
 from foundation.shown import visible
 from foundation.values import TEXTLIKE, shown
+from model.interaction import Levels
 from serving.follow import Follower
 from serving.given import id_array, listed
 from serving.raw_encoder import Raw
-from serving.scorer import Levels
 from serving.snapshot import ENCODE_ROWS, Snapshot
 from serving.state import State
 from serving.top_k import Ranking, all_logits, best_of_all, exact_logits, rankings_of, require_finite_logits
@@ -148,16 +148,16 @@ class PreRanker:
         """A copy, in another process or in this one, opens the run again."""
         return PreRanker.load, (str(self.state.run),)
 
-    def _query(self, state: State, users: list[User], levels: Levels) -> Any:
+    def _query(self, state: State, users: list[User], levels: Levels) -> torch.Tensor:
         with torch.inference_mode():
             return state.scorer.query(state.model.encode_user(state.request(users)), levels)
 
-    def _best(self, state: State, query: Any, rows: np.ndarray | None, k: int) -> list[Ranking]:
+    def _best(self, state: State, query: torch.Tensor, rows: np.ndarray | None, k: int) -> list[Ranking]:
         with torch.inference_mode():
             if rows is None:
                 return best_of_all(state, query, k)
             # Reading a block of everything is several times faster an item than gathering single ones.
-            everything = state.items.columns_exact and len(rows) * GATHER_COST >= state.items.places
+            everything = state.items.blocks_exact and len(rows) * GATHER_COST >= state.items.places
             logits = all_logits(state, query)[:, rows] if everything else exact_logits(state, query, rows)
             return rankings_of(state.items, logits, rows, k)
 

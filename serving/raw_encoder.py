@@ -11,7 +11,7 @@ import torch
 from foundation.deepctr import DenseFeat, SparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
-from foundation.features import Bags, Features
+from foundation.features import Bags, Features, Lists, values_of
 from foundation.values import entries, exact_below, is_list, is_missing, number, plain, shown, undecimal, whole
 from model.base import TwoTower
 from preprocessing.dataset import FeatureTable
@@ -66,7 +66,7 @@ class RawEncoder:
     def _encode(
         self, side: str, raw: Raw, stored: Features, columns: list[Column], empty: str | None = None
     ) -> Features:
-        features: Features = {}
+        features: dict[str, torch.Tensor | Bags] = {}
         for column in columns:
             if column.name in raw:
                 features[column.name] = self._feature(column, raw[column.name])
@@ -96,9 +96,10 @@ class RawEncoder:
     def _number(self, name: str, value: Any) -> np.ndarray:
         """(1,) float32, scaled. A missing number is the training mean, and refused where training had none missing."""
         scaler = self._scalers.get(name)
-        missing = is_missing(value) and scaler is not None and scaler.fill is not None
+        fill = None if scaler is None else scaler.fill
+        missing = is_missing(value) and fill is not None
         try:
-            given = scaler.fill if missing else number(value)
+            given = fill if missing else number(value)
         except OverflowError:  # and Python prints no such number, either
             raise InputError(
                 f"Feature '{name}' must be a finite number. Received: a whole number of {value.bit_length()} bits."
@@ -112,14 +113,14 @@ class RawEncoder:
         if name in self._shares and not 0 <= given <= 1:
             raise InputError(f"Feature '{name}' is a mean of labels, and must lie in 0..1. Received: {shown(value)}.")
         scaled = np.array([given], dtype=np.float64)
-        try:
-            if scaler is not None:
+        if scaler is not None:
+            try:
                 scaled = scaler.transform(name, scaled)
-        except InputError:
-            raise InputError(
-                f"Feature '{name}' must be a finite number, scaled by those in training: {scaler.low} to "
-                f"{scaler.high}. Received: {shown(value)}."
-            ) from None
+            except InputError:
+                raise InputError(
+                    f"Feature '{name}' must be a finite number, scaled by those in training: {scaler.low} to "
+                    f"{scaler.high}. Received: {shown(value)}."
+                ) from None
         with np.errstate(over="ignore"):
             scaled = scaled.astype(np.float32)
         if not np.isfinite(scaled[0]):
@@ -148,14 +149,15 @@ class RawEncoder:
 
 def stack(ids: list | np.ndarray, rows: list[Features], texts: dict[str, list[str]]) -> Entities:
     """Features of one entity each -> entities. ids: all whole numbers, or all strings."""
-    values, lists = {}, {}
-    for name, first in rows[0].items():
-        if isinstance(first, Bags):
-            lengths = torch.tensor([0, *(len(row[name].values) for row in rows)])
-            joined = Bags(torch.cat([row[name].values for row in rows]), lengths.cumsum(0).int())
-            lists[name] = as_lists(joined)
+    values: dict[str, torch.Tensor] = {}
+    lists: dict[str, Lists] = {}
+    for name in rows[0]:
+        bags = [bag for row in rows if isinstance(bag := row[name], Bags)]
+        if bags:
+            lengths = torch.tensor([0, *(len(bag.values) for bag in bags)])
+            lists[name] = as_lists(Bags(torch.cat([bag.values for bag in bags]), lengths.cumsum(0).int()))
         else:
-            values[name] = torch.cat([row[name] for row in rows])
+            values[name] = torch.cat([values_of(row, name) for row in rows])
     # Strings as objects: an array of numpy's own strings loses any zero characters at their ends.
     kept = np.array(ids, dtype=object if isinstance(ids[0], str) else None)
     return Entities(kept, FeatureTable(values, lists), texts)

@@ -129,7 +129,7 @@ class SectionFile:
         """All of a small file, on the boundary of a page as in a map."""
         memory = np.empty(size + BLOCK, dtype=np.uint8)
         start = -memory.ctypes.data % BLOCK
-        content = memoryview(memory)[start : start + size]
+        content = memory.data[start : start + size]
         with open(self._file, "rb", buffering=0, closefd=False) as file:
             if file.readinto(content) < size:
                 self._damaged("it was cut off")

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from foundation.atomic import temporary_of
+from foundation.atomic import replacing
 from serving.section_file import BLOCK, CRC, MAGIC, PREFIX, VERSION, Sections, view, whole_blocks
 
 ZEROS = 1 << 20  # bytes that are written at once
@@ -36,22 +36,17 @@ def create(path: Path, sections: Sections, meta: dict) -> Iterator[dict[str, np.
         size += whole_blocks(np.dtype(dtype).itemsize * math.prod(shape))
     description = json.dumps({"sections": places, "meta": meta}).encode()
     header = whole_blocks(PREFIX.size + len(description) + CRC.size * (size // BLOCK + 1))
-    temporary = temporary_of(path)
-    try:
-        with temporary.open("w+b") as file:
-            _allocate(file, header + size)
-            content = mmap.mmap(file.fileno(), header + size)
-            arrays = {name: view(content, header, place) for name, place in places.items()}
-            yield arrays
-            _seal(content, header, description)
-            content.flush()
-            os.fsync(file.fileno())
-            arrays.clear()
-            with suppress(BufferError):  # the caller may have kept an array
-                content.close()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("w+b") as file:
+        _allocate(file, header + size)
+        content = mmap.mmap(file.fileno(), header + size)
+        arrays = {name: view(content, header, place) for name, place in places.items()}
+        yield arrays
+        _seal(content, header, description)
+        content.flush()
+        os.fsync(file.fileno())
+        arrays.clear()
+        with suppress(BufferError):  # the caller may have kept an array
+            content.close()
 
 
 def _allocate(file: BinaryIO, size: int) -> None:

@@ -1,7 +1,7 @@
 """The item index: a base that is built once, a small delta of later changes, and the snapshot of both that scores.
 
 RUN/index/manifest.json    which files make up the index, and for which model; replaced atomically
-RUN/index/base-*.idx       items: keys, texts, features, rows (N, H * d) float32, blocks in the chosen precision
+RUN/index/base-*.idx       items: keys, texts, features, vectors (N, H * d) float32, blocks in the chosen precision
 RUN/index/delta-*.idx      items added or replaced since, and the keys that the base no longer speaks for
 RUN/index/users-*.idx      the known users
 """
@@ -16,19 +16,20 @@ import torch
 from torch import Tensor
 
 from foundation.errors import InputError
+from foundation.precisions import check_precision
 from model.base import TwoTower
-from serving.blocks import STORED, Columns, blocks_shape, check_precision, fill_blocks, head_scales
+from serving.blocks import PRECISIONS, STORED, Blocks, blocks_shape, fill_blocks, head_scales
 from serving.entities import Entities, EntityTable, hashed, in_key_order, plain_ids, sections_of
 from serving.manifest import Manifest, index_folder
-from serving.scorer import item_heads
 from serving.section_file import SectionFile
 from serving.section_writer import create
 
 ENCODE_ROWS = 8192
+VECTORS = "rows"  # the section of item vectors, by its name in files
 
 
-def encode(entities: Entities, model: TwoTower, rows: np.ndarray | None = None) -> np.ndarray:
-    """Item vectors (n, H * d) float32, a batch at a time; into `rows` where it is given.
+def encode(entities: Entities, model: TwoTower, target: np.ndarray | None = None) -> np.ndarray:
+    """Item vectors (n, H, d) float32, a batch at a time; into `target` (n, H * d) where it is given.
 
     model: in evaluation mode, on the CPU.
     """
@@ -37,37 +38,37 @@ def encode(entities: Entities, model: TwoTower, rows: np.ndarray | None = None) 
         vectors = model.encode_item({name: entities.features.batch(name, part) for name in names}).float().numpy()
         if not np.isfinite(vectors).all():
             raise InputError("The model gives NaN or infinite item vectors. Train it again.")
-        if rows is None:
+        if target is None:
             parts.append(vectors)
         else:
-            rows[int(part[0]) : int(part[-1]) + 1] = vectors
-    return rows if rows is not None else np.concatenate(parts)
+            target[int(part[0]) : int(part[-1]) + 1] = vectors.reshape(len(part), -1)
+    return target if target is not None else np.concatenate(parts)
 
 
 def write_base(path: Path, items: Entities, model: TwoTower, precision: str, meta: dict) -> None:
     """Builds the base file from items."""
-    check_precision(precision)
+    precision = check_precision(precision, PRECISIONS)
     if not len(items):
         raise InputError("There is no item to build an index of.")
-    items, heads = in_key_order(items), item_heads(model)
-    width = encode(items.take(np.arange(1)), model).shape[1]
+    items = in_key_order(items)
+    _, heads, dim = encode(items.take(np.arange(1)), model).shape
     sections, content, table = sections_of(items)
-    sections["rows"] = ("<f4", (len(items), width))
-    sections["blocks"] = (STORED[precision], blocks_shape(len(items), heads, width // heads))
+    sections[VECTORS] = ("<f4", (len(items), heads * dim))
+    sections["blocks"] = (STORED[precision], blocks_shape(len(items), heads, dim))
     sections["scales"] = ("<f4", (heads,))
     with create(path, sections, meta | table | {"precision": precision}) as arrays:
         for name, array in content.items():
             arrays[name][...] = array
-        encode(items, model, arrays["rows"])
-        arrays["scales"][...] = head_scales(arrays["rows"], heads) if precision == "int8" else 1
-        fill_blocks(arrays["blocks"], arrays["rows"], arrays["scales"])
+        encode(items, model, arrays[VECTORS])
+        arrays["scales"][...] = head_scales(arrays[VECTORS], heads) if precision == "int8" else 1
+        fill_blocks(arrays["blocks"], arrays[VECTORS], arrays["scales"])
 
 
-def write_delta(path: Path, items: Entities, rows: np.ndarray, gone: np.ndarray, meta: dict) -> None:
-    """items: in key order, rows: their vectors (n, H * d). gone: keys of the base that it no longer speaks for."""
+def write_delta(path: Path, items: Entities, vectors: np.ndarray, gone: np.ndarray, meta: dict) -> None:
+    """items: in key order; vectors: theirs (n, H * d). gone: keys of the base that it no longer speaks for."""
     sections, content, table = sections_of(items)
-    content |= {"rows": rows, "gone": gone}
-    sections |= {"rows": ("<f4", rows.shape), "gone": ("<i8", gone.shape)}
+    content |= {VECTORS: vectors, "gone": gone}
+    sections |= {VECTORS: ("<f4", vectors.shape), "gone": ("<i8", gone.shape)}
     with create(path, sections, meta | table) as arrays:
         for name, array in content.items():
             arrays[name][...] = array
@@ -103,7 +104,7 @@ class Snapshot:
     def __init__(self, base: SectionFile, delta: SectionFile | None):
         self.base, self.size = EntityTable(base), base.shape("key")[0]
         self.delta = None if delta is None else EntityTable(delta)
-        self.width = base.shape("rows")[1]
+        _, self.num_heads, self.dim, _ = base.shape("blocks")
         self.gone = np.zeros(0, dtype=np.int64)  # rows of the base
         if delta is not None:
             gone = self.base.find(delta.section("gone"))
@@ -135,15 +136,15 @@ class Snapshot:
         return self.base.texts
 
     @property
-    def columns_exact(self) -> bool:
-        """Whether `columns` hold the very numbers of `vectors`."""
+    def blocks_exact(self) -> bool:
+        """Whether `blocks` hold the very numbers of `vectors`."""
         return self.base.file.meta["precision"] == "float32"
 
     @property
-    def columns(self) -> Columns:
-        """The base's items as `Scorer.score_all` takes them; checked whole when first used."""
+    def blocks(self) -> Blocks:
+        """The base's items as `Scorer.score_blocks` takes them; checked whole when first used."""
         file = self.base.file
-        return Columns.of(file.section("blocks"), file.section("scales"), self.size)
+        return Blocks.from_arrays(file.section("blocks"), file.section("scales"), self.size)
 
     def find(self, ids) -> np.ndarray:
         """(n,) int64 rows of ids, -1 for an unknown one. Raises `InputError` for ids of another kind."""
@@ -167,17 +168,18 @@ class Snapshot:
 
     def vectors(self, rows: np.ndarray) -> Tensor:
         """(n,) rows -> (n, H * d) float32, a copy of these alone."""
-        return torch.from_numpy(self._both(rows, lambda table, part: table.file.rows("rows", part)))
+        return torch.from_numpy(self._both(rows, lambda table, part: table.file.rows(VECTORS, part)))
 
     @property
     def base_vectors(self) -> Tensor:
         """(N, H * d) float32, those of items that are gone included."""
-        return torch.from_numpy(self.base.file.section("rows"))
+        return torch.from_numpy(self.base.file.section(VECTORS))
 
     @property
     def delta_vectors(self) -> Tensor:
-        """(M, H * d) float32"""
-        return torch.from_numpy(self.delta.file.section("rows"))
+        """(M, H * d) float32, of a snapshot with a delta."""
+        assert self.delta is not None
+        return torch.from_numpy(self.delta.file.section(VECTORS))
 
     def ids(self, rows: np.ndarray) -> np.ndarray:
         return self._both(rows, lambda table, part: table.ids(part))

@@ -57,10 +57,11 @@ class State:
         model = for_inference(trained)
         names = [column.name for column in model.user_columns]
         known = users.features(np.arange(min(SAMPLE, len(users))), names)
-        unknown = {name: torch.zeros(SAMPLE, dtype=torch.int32)[: len(users)] for name in names if name not in known}
+        zeros = torch.zeros(min(SAMPLE, len(users)), dtype=torch.int32)
+        unknown: Features = {name: zeros for name in names if name not in known}
         with torch.inference_mode():
-            sample = model.encode_user(known | unknown)
-            scorer = make_scorer(model, sample, items.vectors(np.arange(min(SAMPLE, items.places))))
+            vectors = items.vectors(np.arange(min(SAMPLE, items.places))).unflatten(1, (items.num_heads, items.dim))
+            scorer = make_scorer(model.interaction, model.encode_user({**known, **unknown}), vectors)
         return cls(
             run=run,
             signature=seen,
@@ -70,7 +71,8 @@ class State:
             scorer=scorer,
             users=users,
             items=items,
-            **_stand_ins(items),
+            new_user=_stand_ins(items, "new_user"),
+            new_item=_stand_ins(items, "new_item"),
         )
 
     def refreshed(self) -> State:
@@ -78,7 +80,8 @@ class State:
         seen, manifest, users, items = _open(self.run, self)
         if manifest.model != self.manifest.model:
             return State.load(self.run)
-        return replace(self, signature=seen, manifest=manifest, users=users, items=items, **_stand_ins(items))
+        user, item = _stand_ins(items, "new_user"), _stand_ins(items, "new_item")
+        return replace(self, signature=seen, manifest=manifest, users=users, items=items, new_user=user, new_item=item)
 
     @property
     def files(self) -> dict[str, SectionFile]:
@@ -98,7 +101,7 @@ class State:
             return self.known_users([user])
         row = self.find_users([user.get(self.encoder.schema["user_id"])])
         stored = self.stored(row) if row[0] >= 0 else {}
-        return self.encoder.user(user, self.new_user | stored)
+        return self.encoder.user(user, {**self.new_user, **stored})
 
     def find_users(self, users: list) -> np.ndarray:
         """(n,) rows of user ids, -1 for whatever is no id of a known user."""
@@ -174,9 +177,6 @@ def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, E
     raise InputError(f"The index of {run} was replaced again and again while it was read. Try again.")
 
 
-def _stand_ins(items: Snapshot) -> dict[str, Features]:
-    """new_user, new_item"""
-    return {
-        name: {key: torch.tensor([value], dtype=torch.float32) for key, value in items.base.file.meta[name].items()}
-        for name in ("new_user", "new_item")
-    }
+def _stand_ins(items: Snapshot, name: str) -> Features:
+    """name: new_user or new_item."""
+    return {key: torch.tensor([value], dtype=torch.float32) for key, value in items.base.file.meta[name].items()}

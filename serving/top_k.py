@@ -7,7 +7,6 @@ may be among the best k. Where that goes on, all items are scored in float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -42,19 +41,23 @@ class Ranking:
         return len(self.items)
 
 
-def best_of_all(state: State, query: Any, k: int) -> list[Ranking]:
+def best_of_all(state: State, query: Tensor, k: int) -> list[Ranking]:
     """The k best of all items for each user of a query; all of them where there are fewer."""
     items, k = state.items, min(k, len(state.items))
     logits = all_logits(state, query)
-    if items.columns_exact or state.scorer.reads_rows:
+    if items.blocks_exact or state.scorer.is_plain:
         return rankings_of(items, logits, None, k)
-    rankings = [_rescored(state, query[user : user + 1], logits[user], k) for user in range(len(logits))]
-    unsure = [user for user, ranking in enumerate(rankings) if ranking is None]
+    rankings, unsure = {}, []
+    for user in range(len(logits)):
+        ranking = _rescored(state, query[user : user + 1], logits[user], k)
+        if ranking is None:
+            unsure.append(user)
+        else:
+            rankings[user] = ranking
     if unsure:
         exact = rankings_of(items, all_logits(state, query[unsure], exact=True), None, k)
-        for user, ranking in zip(unsure, exact, strict=True):
-            rankings[user] = ranking
-    return rankings
+        rankings |= zip(unsure, exact, strict=True)
+    return [rankings[user] for user in range(len(logits))]
 
 
 def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking | None:
@@ -76,18 +79,18 @@ def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking | 
             return None
 
 
-def exact_logits(state: State, query: Any, rows: np.ndarray) -> Tensor:
+def exact_logits(state: State, query: Tensor, rows: np.ndarray) -> Tensor:
     """Logits (U, n) of these rows, in float32."""
     return state.scorer.score_items(query, state.items.vectors(rows))
 
 
-def all_logits(state: State, query: Any, exact: bool = False) -> Tensor:
+def all_logits(state: State, query: Tensor, exact: bool = False) -> Tensor:
     """Logits (U, places), -inf for items that are gone; in the precision of the index, or in float32 if `exact`."""
     items, scorer = state.items, state.scorer
-    if exact or scorer.reads_rows or (items.columns_exact and scorer.prefers_rows(query)):
-        logits = _by_rows(scorer, query, items.base_vectors)
+    if exact or scorer.is_plain or (items.blocks_exact and scorer.prefers_vectors(query)):
+        logits = _by_vectors(scorer, query, items.base_vectors)
     else:
-        logits = scorer.score_all(query, items.columns)
+        logits = scorer.score_blocks(query, items.blocks)
     if items.delta is not None:
         logits = torch.cat([logits, scorer.score_items(query, items.delta_vectors)], dim=1)
     if len(items.gone):
@@ -95,9 +98,9 @@ def all_logits(state: State, query: Any, exact: bool = False) -> Tensor:
     return logits
 
 
-def _by_rows(scorer: Scorer, query: Any, rows: Tensor) -> Tensor:
+def _by_vectors(scorer: Scorer, query: Tensor, items: Tensor) -> Tensor:
     """Logits (U, N) by `score_items`, in parts: the products of a million items would not fit in memory."""
-    parts = [scorer.score_items(query, part) for part in rows.split(ENCODE_ROWS)]
+    parts = [scorer.score_items(query, part) for part in items.split(ENCODE_ROWS)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 

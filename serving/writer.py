@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from foundation.errors import InputError
+from foundation.features import Features
 from foundation.run_files import read_config
 from foundation.values import entries, is_list, is_missing, plain, shown
 from model.base import TwoTower
@@ -24,9 +25,8 @@ from serving.raw_encoder import Raw, stack
 from serving.snapshot import Snapshot, encode, open_file, write_base, write_delta, write_users
 from serving.state import State, read_run
 
-# A delta is rewritten by every change and scored from float32 rows; an item that is gone from the base is still scored
-# there, and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written
-# anew.
+# A delta is rewritten by every change and scored in float32; an item that is gone from the base is still scored there,
+# and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written anew.
 DELTA_ITEMS, DELTA_SHARE = 1024, 0.02
 
 
@@ -125,11 +125,12 @@ def _encoded(state: State, current: Snapshot, rows: Iterable[Raw]) -> Entities:
     ids = id_array(f"'{name}' of items", [raw[name] for raw in rows], current.base.has_text_ids)
     found = current.find(ids)
     columns = [column.name for column in encoder.item_columns]
-    features, texts = [], {text: [] for text in current.texts}
+    features: list[Features] = []
+    texts: dict[str, list[str]] = {text: [] for text in current.texts}
     for raw, row in zip(rows, found.tolist(), strict=True):
         old = current.entities(np.array([row])) if row >= 0 else None
         stored = {} if old is None else {one: old.features.batch(one, torch.tensor([0])) for one in columns}
-        features.append(encoder.item(raw, state.new_item | stored, current.texts))
+        features.append(encoder.item(raw, {**state.new_item, **stored}, current.texts))
         for text in texts:
             texts[text].append(_text(text, raw[text]) if text in raw else old.texts[text][0] if old else "")
     return stack(ids, features, texts)
@@ -163,12 +164,11 @@ def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entitie
         items, vectors = current.entities(in_delta), current.vectors(in_delta).numpy()
         if changed:
             items = Entities.join([items, changed])
-            vectors = np.concatenate([vectors, encode(changed, state.model)])
+            vectors = np.concatenate([vectors, encode(changed, state.model).reshape(len(changed), -1)])
         order = np.argsort(keys_of(items.ids))
-        manifest = manifest.next(delta=f"delta-{number}.idx")
+        delta = f"delta-{number}.idx"
+        manifest = manifest.next(delta=delta)
         gone_keys = current.base.file.rows("key", gone)
-        write_delta(
-            folder / manifest.delta, items.take(order), vectors[order], gone_keys, manifest.marks(manifest.delta)
-        )
+        write_delta(folder / delta, items.take(order), vectors[order], gone_keys, manifest.marks(delta))
     write_manifest(state.run, manifest)
     return manifest.generation

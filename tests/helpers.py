@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from hypothesis import assume
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from foundation.errors import InputError
 from foundation.features import Bags
@@ -237,3 +238,14 @@ def slow_cir(users, items, labels, user_ids, item_ids, temperature):
         similarity = torch.stack([_cosine(users[b], items[c]) / temperature for c in candidates])
         terms.append(similarity.logsumexp(0) - _cosine(users[b], items[b]) / temperature)
     return torch.stack(terms).mean() if terms else users.sum() * 0.0
+
+
+def slow_gauc(labels, scores, users) -> float:
+    """scikit-learn's AUC, one user at a time."""
+    total, weight = 0.0, 0
+    for user in set(users.tolist()):
+        own = users == user
+        if 0 < labels[own].sum() < own.sum():
+            total += own.sum() * roc_auc_score(labels[own], scores[own])
+            weight += own.sum()
+    return total / weight if weight else float("nan")

@@ -10,6 +10,10 @@ import pytest
 
 from experiment.script import run
 
+# A run of two short epochs that writes its state after every step.
+ARGV = ("--model_name", "dssm", "--set", "dnn_hidden_units=[6]", "--embedding_dim", "4", "--quiet", "--device", "cpu")
+TRAINING = ("--epoch", "2", "--batch_size", "64", "--checkpoint_minutes", "1e-9", "--protocol", "holdout")
+
 
 def script(main, *argv) -> int:
     """Runs a script's `main` as its last lines do. -> exit status"""

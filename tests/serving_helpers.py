@@ -73,9 +73,9 @@ def random_model(name: str, data: Dataset, seed: int = 3, **arguments):
                 projection.weight.mul_(5.0)
         if name in ("mvke", "poly_encoder"):
             model.user_side.divisor.fill_(0.5)
-        if hasattr(model, "cosine"):
-            model.cosine.log_gamma.fill_(0.7)
-        getattr(model, "cosine", model).bias.fill_(0.3)
+        if isinstance(model, TwoTower):
+            for parameter, value in (("log_gamma", 0.7), ("bias", 0.3)):  # a given gamma is none
+                dict(model.interaction.named_parameters()).get(parameter, torch.empty(())).fill_(value)
     return model.eval()
 
 

@@ -10,13 +10,16 @@ import errno
 import hashlib
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import torch
 
 from foundation.atomic import sync_folder
 from foundation.errors import InputError
 from foundation.interrupts import held_back
+from training.options import settings_of_before
 from training.training_state import EpochProgress, TrainingState
 
 CURRENT, PREVIOUS, TEMPORARY = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.tmp"
@@ -80,7 +83,7 @@ class Checkpoints:
             raise InputError(
                 f"No checkpoint in {self.folder} can be read: {', '.join(problems)}. Delete them, run without --resume."
             )
-        different = list(differences(identity, self.identity))
+        different = list(differences(settings_of_before(identity, self.identity), self.identity))
         if different:
             raise InputError(
                 f"The checkpoint in {self.folder} belongs to another run ({'; '.join(different)}). Use another --out."
@@ -104,10 +107,11 @@ class _DamagedError(Exception):
 class _HashedFile:
     """What `torch.save` writes to. Keeps the error of a failed write, which torch would replace by one of its own."""
 
-    def __init__(self, file):
-        self.file, self.hash, self.error = file, hashlib.sha256(), None
+    def __init__(self, file: IO[bytes]):
+        self.file, self.hash = file, hashlib.sha256()
+        self.error: OSError | None = None
 
-    def write(self, data) -> int:
+    def write(self, data: bytes) -> int:
         try:
             written = self.file.write(data)
         except OSError as error:
@@ -126,7 +130,7 @@ def _write(path: Path, content: dict) -> None:
         file.write(FORMAT + bytes(DIGEST))
         hashed = _HashedFile(file)
         try:
-            torch.save(content, hashed)
+            torch.save(content, cast(IO[bytes], hashed))  # which writes and flushes, no more
         except Exception:
             if hashed.error is not None:
                 raise hashed.error from None
@@ -175,7 +179,7 @@ def _require_finite(state: TrainingState) -> None:
             )
 
 
-def differences(old: dict, new: dict, prefix: str = ""):
+def differences(old: dict, new: dict, prefix: str = "") -> Iterator[str]:
     """Yields "name: old value, now new value" for each setting that is not the same."""
     for key in {**old, **new}:
         before, now = old.get(key), new.get(key)

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from foundation.atomic import sync_folder
+from foundation.atomic import sync_folder, write_synced
 from foundation.interrupts import held_back
 from foundation.run_files import COMMIT, GONE
 
@@ -34,10 +34,10 @@ def replace_together(folder: Path, files: dict[str, bytes], gone: Iterable[str] 
         try:
             following.mkdir()
             for name, content in files.items():
-                _write(following / name, content)
+                write_synced(following / name, content)
             for name in gone:
                 if (folder / name).exists():
-                    _write(following / (name + GONE), b"")
+                    write_synced(following / (name + GONE), b"")
             sync_folder(following)
             following.rename(folder / COMMIT)
         except BaseException:
@@ -79,10 +79,3 @@ def require_place(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "Is no file", str(path))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -8,8 +8,8 @@ process, their rows shared out: `--batch_size` counts the rows of all processes 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,9 +19,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from foundation.errors import InputError
 from kernels.row_optimizers import summed_rows
+from training.protocols import BatchSource, Trainable, labels_of
 
 MIN_ROWS = 2  # of a process in a batch, for batch statistics
 AGREE_EVERY = 64  # steps
+T = TypeVar("T")
 
 
 class Group:
@@ -37,8 +39,11 @@ class Group:
     def check(self, batch_size: int) -> None:
         """Raises `InputError` if a batch is too small to be shared out."""
 
-    def wrap(self, objective: nn.Module, tables: Iterable[nn.Parameter]) -> nn.Module:
-        """The module to call in training in place of `objective`. tables: parameters with sparse gradients."""
+    def wrap(self, objective: nn.Module, tables: Sequence[nn.Parameter], has_idle_parameters: bool) -> nn.Module:
+        """The module to call in training in place of `objective`.
+
+        tables: parameters with sparse gradients. has_idle_parameters: whether the loss leaves some out.
+        """
         return objective
 
     def share(self, batch: Tensor) -> tuple[Tensor, float]:
@@ -59,7 +64,7 @@ class Group:
         """(n,) values, each known to at least one process and -inf in the others -> all of them, in every process."""
         return values
 
-    def score(self, source, predict: Callable[[Any], Tensor]) -> Tensor:
+    def score(self, source: BatchSource, predict: Callable[[BatchSource], Tensor]) -> Tensor:
         """predict: source -> its logits. Returns the logits of all rows, of which each process computes a part."""
         return predict(source)
 
@@ -67,14 +72,14 @@ class Group:
         """What the main process decides; where there are others, asked at every 64th step only."""
         return decide()
 
-    def once(self, compute: Callable[[], Any]) -> Any:
+    def once(self, compute: Callable[[], T]) -> T:
         """What the main process computes, or the `InputError` that it raises, in every process."""
         return compute()
 
     def seed(self, *numbers: int) -> None:
         """Gives this process random numbers of its own, a function of these numbers alone."""
 
-    def agree_on_buffers(self, module: nn.Module) -> None:
+    def agree_on_buffers(self, module: nn.Module | Trainable) -> None:
         """Gives every process the main process's buffers: batch norm's running statistics."""
 
     def require_same(self, describe: Callable[[], dict[str, str]]) -> None:
@@ -97,7 +102,7 @@ class Ranks(Group):
                 "rows each. Raise --batch_size, which counts the rows of all processes."
             )
 
-    def wrap(self, objective: nn.Module, tables: Iterable[nn.Parameter]) -> nn.Module:
+    def wrap(self, objective: nn.Module, tables: Sequence[nn.Parameter], has_idle_parameters: bool) -> nn.Module:
         by_row = {id(table) for table in tables}
         for table in tables:
             dist.broadcast(table.data, 0)
@@ -105,7 +110,7 @@ class Ranks(Group):
         # what TorchRec calls for the same purpose.
         names = [name for name, parameter in objective.named_parameters() if id(parameter) in by_row]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(objective, names)
-        return DistributedDataParallel(objective, find_unused_parameters=objective.model.has_idle_parameters)
+        return DistributedDataParallel(objective, find_unused_parameters=has_idle_parameters)
 
     def share(self, batch: Tensor) -> tuple[Tensor, float]:
         if len(batch) < MIN_ROWS * self.size:  # the end of an epoch: too few to share, so that all compute all of them
@@ -143,8 +148,8 @@ class Ranks(Group):
         dist.all_reduce(values, dist.ReduceOp.MAX)
         return values
 
-    def score(self, source, predict: Callable[[Any], Tensor]) -> Tensor:
-        labels = source.labels
+    def score(self, source: BatchSource, predict: Callable[[BatchSource], Tensor]) -> Tensor:
+        labels = labels_of(source)
         rows = torch.arange(len(source), device=labels.device).tensor_split(self.size)[self.rank]
         logits = torch.full((len(source),), -torch.inf, device=labels.device)
         if len(rows):
@@ -154,23 +159,23 @@ class Ranks(Group):
     def agree(self, step: int, decide: Callable[[], bool]) -> bool:
         return step % AGREE_EVERY == 0 and self.once(decide)
 
-    def once(self, compute: Callable[[], Any]) -> Any:
-        outcome = [None]
+    def once(self, compute: Callable[[], T]) -> T:
+        outcome: list[Any] = [None]  # of the main process: what it computed, and its error
         if self.is_main:
             try:
                 outcome = [(compute(), None)]
             except InputError as error:
                 outcome = [(None, error)]
         dist.broadcast_object_list(outcome, 0, device=torch.device("cpu"))
-        value, error = outcome[0]
-        if error is not None:
-            raise error
+        value, refusal = outcome[0]
+        if refusal is not None:
+            raise refusal
         return value
 
     def seed(self, *numbers: int) -> None:
         torch.manual_seed(int(np.random.SeedSequence([*numbers, self.rank]).generate_state(1, np.uint64)[0]))
 
-    def agree_on_buffers(self, module: nn.Module) -> None:
+    def agree_on_buffers(self, module: nn.Module | Trainable) -> None:
         for buffer in module.buffers():
             dist.broadcast(buffer, 0)
 

@@ -88,7 +88,7 @@ class EpochLines:
             print(epoch_line(state, logs, self.epochs, self.losses, self._end(state)), flush=True)
 
     def _end(self, state: TrainingState) -> str:
-        if state.epoch < self.epochs and state.exhausted(self.patience):
+        if self.patience is not None and state.epoch < self.epochs and state.exhausted(self.patience):
             return f"ends here: no better val_auc for {self.patience} epoch{'s' * (self.patience > 1)}"
         return self._left(state.epoch, state)
 

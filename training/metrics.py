@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
@@ -82,14 +83,15 @@ def metrics(
             f"{bad} of {len(logits)} scores are NaN or infinite: training has diverged. Lower the learning rate (--lr)."
         )
     probabilities = click_probability(logits)
-    compute = {
+    compute: dict[str, Callable[[], float]] = {
         # AUC on logits: probabilities saturate and would tie rows that the model tells apart.
         "auc": lambda: roc_auc_score(labels, logits, sample_weight=weights),
         "logloss": lambda: log_loss(labels, probabilities, sample_weight=weights, labels=[0, 1]),
         "accuracy": lambda: np.average((probabilities > 0.5) == (labels > 0.5), weights=weights),
         "mse": lambda: np.average(np.square(probabilities - labels), weights=weights),
-        "gauc": lambda: gauc(labels, logits, users, weights),
     }
+    if users is not None:
+        compute["gauc"] = partial(gauc, labels, logits, users, weights)
     found = {figure: float(compute[figure]()) for figure in dict.fromkeys(FIGURES[name] for name in names)}
     return {name: found[FIGURES[name]] for name in names}
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from foundation.run_files import (
     HISTORY,
     RESULT,
     WEIGHTS,
-    WEIGHTS_DIGEST,
+    WEIGHTS_SHA256,
     committed,
     read_config,
     unchanged,
@@ -42,7 +43,34 @@ from training.commit import finish, remove_unfinished, replace_together
 CHUNK = 1 << 20
 
 
-def save_model(model: nn.Module, folder: Path, extra: dict, overwrite: bool = False) -> None:
+class OnDisk(Protocol):
+    """A model that can be saved and read again.
+
+    arguments: of its constructor. encoding: of the data that it was trained on. trained_with: function that its scores
+    hang on -> version.
+    """
+
+    arguments: dict[str, Any]
+    encoding: DataEncoding | None
+    trained_with: Mapping[str, str]
+
+    @classmethod
+    def effective(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments without those that do nothing."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], /) -> Any: ...
+
+    def warn_if_edited(self) -> None: ...
+
+    def eval(self) -> Self: ...
+
+
+Model = TypeVar("Model", bound=OnDisk)
+
+
+def save_model(model: OnDisk, folder: Path, extra: dict, overwrite: bool = False) -> None:
     """Writes both files, or changes nothing. extra: further entries of `config.json`, as vocabularies and scalers.
 
     overwrite: in a folder with a finished run, delete its result, history and pictures, which are not this model's.
@@ -78,9 +106,9 @@ def of_a_result(folder: Path) -> list[str]:
     return [RESULT, HISTORY, CURVES, *(path.name for path in folder.glob(EXPLAINED))]
 
 
-def model_files(model: nn.Module, extra: dict) -> dict[str, bytes]:
+def model_files(model: OnDisk, extra: dict) -> dict[str, bytes]:
     """What `save_model` writes: name -> content. Raises `InputError` for a model that cannot be saved."""
-    taken = [name for name in ("sha256", "class", "arguments", WEIGHTS_DIGEST) if name in extra]
+    taken = [name for name in ("sha256", "class", "arguments", WEIGHTS_SHA256) if name in extra]
     if taken:
         raise InputError(f"`extra` cannot hold {', '.join(taken)}, which {CONFIG} has of the model itself. Rename it.")
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -95,7 +123,7 @@ def model_files(model: nn.Module, extra: dict) -> dict[str, bytes]:
         "class": type(model).__name__,
         "arguments": _to_json(model.arguments),
         **extra,
-        WEIGHTS_DIGEST: hashlib.sha256(content).hexdigest(),
+        WEIGHTS_SHA256: hashlib.sha256(content).hexdigest(),
     }
     try:
         text = seal(config, default=_plain_number)
@@ -117,12 +145,12 @@ def model_checksum(folder: Path) -> str:
     return unchanged(folder, [CONFIG, WEIGHTS], read)
 
 
-def load_model(model_class: type[nn.Module], folder: Path, device: str | torch.device) -> nn.Module:
+def load_model(model_class: type[Model], folder: Path, device: str | torch.device) -> Model:
     """Builds the model and reads its weights, in evaluation mode. Raises `InputError` for another class or damage."""
     return unchanged(folder, [CONFIG, WEIGHTS], lambda: _load_model(model_class, folder, device))
 
 
-def _load_model(model_class: type[nn.Module], folder: Path, device: str | torch.device) -> nn.Module:
+def _load_model(model_class: type[Model], folder: Path, device: str | torch.device) -> Model:
     config = read_config(folder)
     if config.get("class") != model_class.__name__:
         raise InputError(f"{folder} holds a {config.get('class')}, not a {model_class.__name__}.")
@@ -130,7 +158,8 @@ def _load_model(model_class: type[nn.Module], folder: Path, device: str | torch.
         pass
     try:
         arguments = {name: _from_json(value) for name, value in config["arguments"].items()}
-        model = model_class(**(model_class.effective(arguments) | {"device": device}))
+        build: Callable[..., Model] = model_class
+        model = build(**(model_class.effective(arguments) | {"device": device}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder / CONFIG} does not describe a {model_class.__name__} ({error!r}).") from None
     try:
@@ -152,7 +181,7 @@ def _weights(folder: Path, config: dict) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise _unusable(folder, f"{error.strerror}.") from None
-    if digest.hexdigest() != config[WEIGHTS_DIGEST]:
+    if digest.hexdigest() != config[WEIGHTS_SHA256]:
         raise _unusable(folder, f"their checksum is not the one in {CONFIG}. They are damaged, or of another model.")
 
 
@@ -163,7 +192,7 @@ def _unusable(folder: Path, reason: str) -> InputError:
 def _to_json(arguments: dict) -> dict:
     """Without `gpus`, which says where a model was trained: loaded, it is where `device` says."""
 
-    def convert(value):
+    def convert(value: Any) -> Any:
         if (
             isinstance(value, (list, tuple))
             and value
@@ -187,14 +216,14 @@ def _class_name(value: type) -> str:
     return f"torch.nn.{value.__name__}"
 
 
-def _plain_number(value):
+def _plain_number(value: object) -> int | float | bool:
     """A numpy number as Python's, such as `vocabulary_size=data[name].max() + 1`."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be saved in {CONFIG}")
 
 
-def _from_json(value):
+def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and "feature_columns" in value:
         return columns_from_json(value["feature_columns"])
     return tuple(value) if isinstance(value, list) else value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foundation.errors import InputError
+from training.protocols import BatchSource, Trainable
 
 EVERY = 64  # steps between two looks
 LARGE = 1e4  # of a dense feature, which preprocessing scales to 0..1
@@ -40,7 +42,7 @@ class Guard:
     train: source of the batches, to look into the one that failed. epoch: from 0.
     """
 
-    def __init__(self, model: nn.Module, train, precision: str, epoch: int):
+    def __init__(self, model: Trainable, train: BatchSource, precision: str, epoch: int):
         self.model, self.train, self.precision, self.epoch = model, train, precision, epoch
         self.named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
         self.waiting: list[_Step] = []
@@ -80,8 +82,8 @@ class Guard:
             return f"{large}: scale dense features to about 0..1, or drop the outliers."
         if (self.epoch, step.number) == (0, 1):
             return "No step came before, so the learning rate is not the cause: look at the model's losses."
-        bf16 = " or train with --precision fp32" if self.precision != "fp32" else ""
-        return f"Lower the learning rate (--lr){bf16}."
+        other = " or train with --precision float32" if self.precision != "float32" else ""
+        return f"Lower the learning rate (--lr){other}."
 
     def _large_features(self, rows: Tensor) -> str:
         large = []
@@ -99,7 +101,7 @@ def _finite(values: Tensor) -> Tensor:
     return values.square().isfinite()
 
 
-def _some(entries: list, shown: int = 4) -> str:
+def _some(entries: Sequence[object], shown: int = 4) -> str:
     """
     >>> _some([3, 1, 4, 1, 5, 9])
     '3, 1, 4, 1 and 2 more'

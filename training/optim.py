@@ -7,12 +7,14 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from foundation.errors import InputError
 from foundation.values import is_number, shown
 from kernels.row_optimizers import ROW_OPTIMIZERS, RowOptimizer, Together
+from training.protocols import Trainable
 
+Optimizer = torch.optim.Optimizer | Together
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {
     "adam": (torch.optim.Adam, 1e-3),
     "adagrad": (torch.optim.Adagrad, 1e-2),
@@ -23,11 +25,11 @@ FUSED = ("adam", "adagrad", "sgd")  # one kernel a step for all parameters
 
 
 def make_optimizer(
-    model: nn.Module,
+    model: Trainable,
     optimizer: str | torch.optim.Optimizer,
     lr: float | None,
     tables: Sequence[nn.Parameter] = (),
-) -> torch.optim.Optimizer | Together:
+) -> Optimizer:
     """The named optimiser over the model's parameters, or the given one as it is (`added_l2` brings its l2).
 
     tables: parameters with sparse gradients, which its row-wise form updates (`kernels.row_optimizers`).
@@ -61,7 +63,7 @@ def make_optimizer(
 
 
 @contextlib.contextmanager
-def added_l2(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+def added_l2(model: Trainable, optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """While the block runs, each step of a given optimiser adds the gradient 2 l2 w of the l2 term first.
 
     For instances, which know nothing of `model.l2_of`: they take the steps of the same optimiser by name, beside
@@ -74,11 +76,12 @@ def added_l2(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Non
             decayed.setdefault(2.0 * model.l2_of(name), []).append(parameter)
 
     @torch.no_grad()
-    def add(*_) -> None:
+    def add(*_: object) -> None:
         for weight, parameters in decayed.items():
-            learning = [parameter for parameter in parameters if parameter.grad is not None]
+            learning: list[Tensor] = [parameter for parameter in parameters if parameter.grad is not None]
+            gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
             if learning:
-                torch._foreach_add_([parameter.grad for parameter in learning], learning, alpha=weight)
+                torch._foreach_add_(gradients, learning, alpha=weight)
 
     hook = optimizer.register_step_pre_hook(add)
     try:
@@ -87,7 +90,7 @@ def added_l2(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Non
         hook.remove()
 
 
-def _check_instance(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def _check_instance(model: Trainable, optimizer: torch.optim.Optimizer) -> None:
     name = type(optimizer).__name__
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:

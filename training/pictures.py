@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from foundation.atomic import write_atomic
@@ -31,7 +32,7 @@ class PictureError(Exception):
     """A picture cannot be drawn or written. The message is one line."""
 
 
-def import_matplotlib():
+def import_matplotlib() -> ModuleType:
     """matplotlib, whatever backend the environment names. It is slow to import: call this when something is drawn."""
     if "matplotlib" in sys.modules:
         return sys.modules["matplotlib"]

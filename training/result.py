@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from importlib.metadata import version
+from typing import Any
 
 import pandas as pd
 import torch
@@ -127,7 +128,7 @@ def curves_png(history: list[dict[str, float]], title: str, kept: int | None = N
     kept: the epoch whose weights are, which is marked; None marks nothing.
     """
 
-    def paint(figure) -> None:
+    def paint(figure: Any) -> None:
         frame = pd.DataFrame(history).set_index("epoch")
         left, right = figure.subplots(1, 2)
         named = [

@@ -20,7 +20,8 @@ from training import commit
 from training.checkpoints import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, differences
 from training.claim import LOCK, Claim
 from training.growing_history import APART, GrowingHistory
-from training.model_files import model_files, of_a_result
+from training.model_files import OnDisk, model_files, of_a_result
+from training.options import settings_of_before
 from training.pictures import save_picture
 from training.result import curves_png, history_csv
 from training.result_file import identity_of, read_result, result_file
@@ -70,7 +71,7 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._history is not None and self._claim.holds:
             self._history.close()
         self._claim.release()
@@ -130,7 +131,8 @@ class RunFolder:
         """The finished run that lies here if it is this one, None if it may be replaced."""
         try:
             result = read_result(self.path)
-            different = list(differences(identity_of(result), self.identity))
+            identity = settings_of_before(identity_of(result), self.identity)
+            different = list(differences(identity, self.identity))
             if not different:
                 return result
             problem = f"{self.path} holds a finished run with other settings or data ({'; '.join(different)})."
@@ -149,7 +151,7 @@ class RunFolder:
             if state.progress is None:
                 self._history.write(state.history)
 
-    def finish(self, model, result: dict, history: list[dict], extra: dict) -> None:
+    def finish(self, model: OnDisk, result: dict, history: list[dict], extra: dict) -> None:
         """Writes the results and drops the checkpoints, all at once. extra: further entries of `config.json`."""
         files = model_files(model, extra) | {HISTORY: history_csv(history).encode()}
         files |= {RESULT: result_file(result, files)}
@@ -170,7 +172,7 @@ class RunFolder:
             f"The results cannot be written to {self.path}: {error.strerror}. {where}: {how}, then {HOW_TO_GO_ON}"
         )
 
-    def interrupted(self, model, extra: dict) -> str:
+    def interrupted(self, model: OnDisk, extra: dict) -> str:
         """Leaves a loadable model behind, unless an older result would be lost. Returns what to tell the user."""
         with held_back():
             if not self._claim.holds:
@@ -236,8 +238,8 @@ class ReadOnlyFolder:
     def save_state(self, state: TrainingState) -> None:
         self.state = state
 
-    def finish(self, *_) -> None:
+    def finish(self, *_: object) -> None:
         pass
 
-    def interrupted(self, *_) -> str:
+    def interrupted(self, *_: object) -> str:
         return ""

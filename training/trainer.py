@@ -1,10 +1,10 @@
-"""The training loop, and the prediction pass that evaluation and early stopping share."""
+"""The training loop."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,74 +12,36 @@ from torch import Tensor, nn
 
 from foundation.deepctr import CallbackList, EarlyStopping
 from foundation.errors import InputError
+from foundation.features import Features
 from foundation.interrupts import held_back
-from foundation.values import as_count, is_number, shown
 from kernels.row_optimizers import row_parameters
 from training import distributed
 from training.epoch_lines import EpochLines
+from training.evaluation import score_split
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures, require_validation_figures
 from training.nan_guard import Guard
-from training.precision import autocast, check_precision
+from training.optim import Optimizer
+from training.options import TrainOptions
+from training.precision import autocast, require_precision
+from training.protocols import BatchSource, Trainable, labels_of
 from training.training_state import EpochProgress, TrainingState
 from training.unknown_ids import sparse_names, with_unknown_ids
-
-LR_SCHEDULES = ("constant", "linear")
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train.
-
-    patience: epochs without a better validation AUC before stopping; None trains all epochs. Either way the weights of
-        the best validation epoch are restored at the end.
-    precision: "bf16" runs the forward pass under autocast (`training.precision`); losses and metrics stay float32.
-    published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
-        evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
-    lr_schedule: "constant", or "linear", which lets the learning rate fall to 0 over all epochs.
-    checkpoint_minutes: time after which an epoch under way is saved; every finished epoch is.
-    verbose: 0 silent, 1 a progress bar on a terminal and one line an epoch, 2 the line alone.
-    """
-
-    batch_size: int = 256
-    epochs: int = 1
-    initial_epoch: int = 0
-    patience: int | None = None
-    precision: str = "fp32"
-    shuffle: bool = True
-    published_eval_mode: bool = False
-    lr_schedule: str = "constant"
-    checkpoint_minutes: float = 5.0
-    verbose: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "initial_epoch", *(["patience"] if self.patience is not None else [])):
-            object.__setattr__(self, name, as_count(name, getattr(self, name)))
-        if self.batch_size < 2:
-            raise InputError(f"The batch size must be at least 2, for batch statistics. Received: {self.batch_size}.")
-        if self.epochs < 1:
-            raise InputError(f"The number of epochs must be at least 1. Received: {self.epochs}.")
-        if not 0 <= self.initial_epoch < self.epochs:
-            raise InputError(
-                f"initial_epoch must be at least 0 and below epochs={self.epochs}. Received: {self.initial_epoch}."
-            )
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"The patience must be at least 1 epoch. Received: {self.patience}.")
-        if self.lr_schedule not in LR_SCHEDULES:
-            raise InputError(f"Unknown lr_schedule '{self.lr_schedule}'. Known: {', '.join(LR_SCHEDULES)}.")
-        if not is_number(self.checkpoint_minutes) or self.checkpoint_minutes <= 0:
-            raise InputError(f"checkpoint_minutes must be positive. Received: {shown(self.checkpoint_minutes)}.")
 
 
 class Objective(nn.Module):
     """A model and its losses as one forward pass."""
 
-    def __init__(self, model: nn.Module, precision: str):
+    model: Trainable
+
+    def __init__(self, model: Trainable, precision: str):
         super().__init__()
         self.model, self.precision = model, precision
         self.ids = sparse_names(model.columns)
 
-    def forward(self, features, labels: Tensor, weights: Tensor | None = None):
+    def forward(
+        self, features: Features, labels: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """-> logits (B,), and the losses by name: what leads to no loss stays here, as DDP must not wait for it"""
         model, seen = self.model, features
         if model.training and model.unknown_rate:
@@ -91,13 +53,31 @@ class Objective(nn.Module):
         return output.logits.detach(), model.losses(features, labels, output)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What one call of `Trainer.fit` works on. objective: as the processes call it (`training.distributed`)."""
+
+    train: BatchSource
+    validation: BatchSource | None
+    callbacks: CallbackList
+    state: TrainingState
+    objective: nn.Module
+    lines: EpochLines
+
+
 class Trainer:
-    """Trains a model on a source of batches (`preprocessing.dataset.Split`, `preprocessing.arrays.Arrays`).
+    """Trains a model on a source of batches.
 
     on_epoch: called with the `TrainingState` after every epoch, and inside a long one, to save it.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, options: TrainOptions, on_epoch=None):
+    def __init__(
+        self,
+        model: Trainable,
+        optimizer: Optimizer,
+        options: TrainOptions,
+        on_epoch: Callable[[TrainingState], None] | None = None,
+    ):
         self.model = model
         self.optimizer = optimizer
         self.options = options
@@ -106,7 +86,13 @@ class Trainer:
         self.tables = row_parameters(optimizer)
         self._saved_at = 0.0
 
-    def fit(self, train, validation, callbacks: CallbackList, state: TrainingState | None = None) -> TrainingState:
+    def fit(
+        self,
+        train: BatchSource,
+        validation: BatchSource | None,
+        callbacks: CallbackList,
+        state: TrainingState | None = None,
+    ) -> TrainingState:
         """Trains until the last epoch or early stopping, and leaves the best epoch's weights in the model.
 
         train: source with labels. validation: the same, or None, which keeps the last epoch's weights.
@@ -116,7 +102,7 @@ class Trainer:
         require_validation_figures(callbacks.callbacks, validation is not None, model.metrics_names[1:])
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 rows. Received: {len(train)}.")
-        check_precision(model, options.precision)
+        require_precision(model, options.precision)
         self.group.check(options.batch_size)
         train = train.to(model.device)
         validation = None if validation is None else validation.to(model.device)
@@ -124,15 +110,15 @@ class Trainer:
             state = TrainingState(epoch=options.initial_epoch, best_epoch=options.initial_epoch)
         else:
             state.restore(model, self.optimizer)
-        self.objective = self.group.wrap(Objective(model, options.precision), self.tables)
+        objective = self.group.wrap(Objective(model, options.precision), self.tables, model.has_idle_parameters)
         self.group.require_same(lambda: _description(model, train, validation, options))
         stoppable = any(isinstance(one, EarlyStopping) for one in callbacks.callbacks)
-        self.shown = EpochLines(options.verbose, options.epochs, options.patience, len(train), state, stoppable)
+        lines = EpochLines(options.verbose, options.epochs, options.patience, len(train), state, stoppable)
         callbacks.on_train_begin()
         model.stop_training = False
         self._saved_at = time.monotonic()
         try:
-            self._train(train, validation, callbacks, state)
+            self._train(_Run(train, validation, callbacks, state, objective, lines))
         finally:  # after Ctrl-C or an error, too: the model is used as it stands, in a notebook at the latest
             with held_back():
                 self._schedule_lr(epochs_done=0.0)  # a later fit starts from the full learning rate
@@ -141,20 +127,21 @@ class Trainer:
                 model.eval()
         return state
 
-    def _train(self, train, validation, callbacks: CallbackList, state: TrainingState) -> None:
+    def _train(self, run: _Run) -> None:
         """Epoch after epoch, from where the state is."""
         options, model = self.options, self.model
+        validation, callbacks, state = run.validation, run.callbacks, run.state
         while state.epoch < options.epochs and not state.exhausted(options.patience):
             validated = validation is not None and state.epoch > options.initial_epoch
             model.train(not (options.published_eval_mode and validated))
             callbacks.on_epoch_begin(state.epoch)
-            logs = self._train_epoch(train, state)
+            logs = self._train_epoch(run)
             if validation is not None:
                 result = score_split(model, validation, precision=options.precision, training=True)
                 logs |= {f"val_{name}": value for name, value in result.items()}
             state.record(logs, model, self.optimizer)
             self._save(state)
-            self.shown.show(state, logs)
+            run.lines.show(state, logs)
             figures = figures_for_callbacks(logs)
             callbacks.on_epoch_end(state.epoch - 1, figures)
             require_figures(callbacks.callbacks, figures)
@@ -162,25 +149,26 @@ class Trainer:
                 break
         callbacks.on_train_end()
 
-    def _train_epoch(self, train, state: TrainingState) -> dict[str, float]:
+    def _train_epoch(self, run: _Run) -> dict[str, float]:
         """The pass over the training rows that the state is at, or the rest of it.
 
         Returns the mean of each named loss, and AUC and logloss, over all rows of the epoch.
         """
-        model, epoch, labels = self.model, state.epoch, train.labels
+        model, train, state = self.model, run.train, run.state
+        epoch, labels = state.epoch, labels_of(train)
         order = self._order(len(train), epoch, labels.device)
         if len(order) % self.options.batch_size == 1:
             order = order[:-1]  # a single left-over row has no batch statistics
         progress = (state.progress or EpochProgress.start(len(train))).to(labels.device)
         guard = Guard(model, train, self.options.precision, epoch)
         start = time.perf_counter() - progress.seconds
-        for rows in self.shown.batches(order, progress, self.options.batch_size, state):
+        for rows in run.lines.batches(order, progress, self.options.batch_size, state):
             step = progress.rows // self.options.batch_size + 1
             self._schedule_lr(epoch + progress.rows / len(train))
             self.group.seed(model.seed, epoch, progress.rows)
             share, weight = self.group.share(rows)
             weighted = () if train.weights is None else (train.weights[share],)
-            logits, losses = self.objective(train.batch(share, model.feature_names), labels[share], *weighted)
+            logits, losses = run.objective(train.batch(share, model.feature_names), labels[share], *weighted)
             loss = weight * torch.stack(list(losses.values())).sum()
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -234,7 +222,9 @@ class Trainer:
         return torch.randperm(count, generator=generator).to(device)
 
 
-def _description(model: nn.Module, train, validation, options: TrainOptions) -> dict[str, str]:
+def _description(
+    model: Trainable, train: BatchSource, validation: BatchSource | None, options: TrainOptions
+) -> dict[str, str]:
     """What processes that train one model must share."""
     return {
         "the model": f"{type(model).__name__} {model.settings} {model.editable} {model.columns}",
@@ -245,9 +235,9 @@ def _description(model: nn.Module, train, validation, options: TrainOptions) -> 
     }
 
 
-def _digest(source) -> str:
+def _digest(source: BatchSource) -> str:
     """Of the rows' labels, and of whatever else the source says of itself."""
-    labels = hashlib.sha256(source.labels.cpu().numpy().tobytes()).hexdigest()[:12]
+    labels = hashlib.sha256(labels_of(source).cpu().numpy().tobytes()).hexdigest()[:12]
     return f"{len(source)} rows, labels {labels}, {source.origin}"
 
 
@@ -256,48 +246,3 @@ def _summary(progress: EpochProgress, count: int, result: dict[str, float], seco
     means = {name: float(total) / count for name, total in progress.sums.items()}
     logs = {"loss": sum(means.values()), **(means if len(means) > 1 else {})}
     return logs | result | {"seconds": seconds, "rows_per_second": count / seconds}
-
-
-def score_split(
-    model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192, training: bool = False
-) -> dict[str, float]:
-    """Metrics over all rows of a source, scored once: those named at `compile`, or all that apply.
-
-    training: for a model that is being trained, whose epochs are compared by AUC: all that apply in any case, and the
-    click loss where it is not the logloss. The model's mode is restored afterwards.
-    """
-    logits = split_logits(model, source, precision, batch_size)
-    named = model.metrics_names[1:]
-    if not training:
-        return split_metrics(source, logits, named or None)
-    result = split_metrics(source, logits)
-    further = [name for name in named if name not in result]
-    result |= split_metrics(source, logits, further) if further else {}
-    if model.click_loss.function is not None or source.weights is not None:
-        with torch.no_grad():
-            result["loss"] = float(model.click_loss(logits, source.labels, source.weights))
-    return result
-
-
-def split_logits(model: nn.Module, source, precision: str = "fp32", batch_size: int = 8192) -> Tensor:
-    """(n,) logits of all rows of a source, each computed by one of the processes."""
-    return distributed.current().score(source, lambda part: predict_logits(model, part, batch_size, precision))
-
-
-def split_metrics(source, logits: Tensor, names: Sequence[str] | None = None) -> dict[str, float]:
-    """Metrics of a source's rows, given their logits (n,). names: as for `metrics`."""
-    users, weights = (None if part is None else part.cpu().numpy() for part in (source.users, source.weights))
-    labels = source.labels.cpu().numpy()
-    return distributed.current().once(lambda: metrics(labels, logits.cpu().numpy(), users, weights, names))
-
-
-@torch.no_grad()
-def predict_logits(model: nn.Module, source, batch_size: int = 8192, precision: str = "fp32") -> Tensor:
-    """(n,) float32 logits in evaluation mode; the model decides how (two-tower models encode each entity once)."""
-    training = model.training
-    model.eval()
-    try:
-        with autocast(model, precision):
-            return model.predict_logits(source, batch_size).float()
-    finally:
-        model.train(training)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foundation.errors import InputError
+from training.optim import Optimizer
+from training.protocols import Trainable
 
 
 @dataclass
@@ -64,7 +66,7 @@ class TrainingState:
     optimizer: dict = field(default_factory=dict)
     random: dict[str, Tensor] = field(default_factory=dict)
 
-    def record(self, logs: dict[str, float], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def record(self, logs: dict[str, float], model: Trainable, optimizer: Optimizer) -> None:
         """Closes an epoch. Without validation the last epoch counts as the best."""
         self.epoch += 1
         self.progress = None
@@ -76,7 +78,7 @@ class TrainingState:
             self.best_weights = None if auc is None else _copy(model.state_dict())
         self.capture(model, optimizer)
 
-    def capture(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def capture(self, model: Trainable, optimizer: Optimizer) -> None:
         """Takes in model, optimiser and random numbers as they are now; not copies, so write them at once."""
         self.weights = model.state_dict()
         self.optimizer = optimizer.state_dict()
@@ -88,7 +90,7 @@ class TrainingState:
         """Whether validation has not improved for `patience` epochs."""
         return patience is not None and self.epoch - self.best_epoch >= patience
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def restore(self, model: Trainable, optimizer: Optimizer) -> None:
         """Puts model, optimiser and random numbers where this state left them."""
         try:
             model.load_state_dict(self.weights)

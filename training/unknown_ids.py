@@ -6,7 +6,7 @@ import torch
 
 from foundation.deepctr import SparseFeat
 from foundation.feature_columns import Column
-from foundation.features import Features
+from foundation.features import Features, values_of
 from preprocessing.encoding import UNKNOWN
 
 
@@ -26,7 +26,7 @@ def with_unknown_ids(features: Features, names: list[str], rate: float) -> Featu
     """
     if not names:
         return features
-    ids = [features[name] for name in names]  # each (B,)
+    ids = [values_of(features, name) for name in names]  # each (B,)
     chosen = torch.rand(len(ids), len(ids[0]), device=ids[0].device) < rate  # (F, B)
     replaced = (part.masked_fill(rows, UNKNOWN) for part, rows in zip(ids, chosen, strict=True))
-    return features | dict(zip(names, replaced, strict=True))
+    return {**features, **dict(zip(names, replaced, strict=True))}

@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from foundation.features import Lists
 from model.base import CTRModel
 from model.sources import as_source
 from preprocessing.dataset import Dataset, Split
 from preprocessing.feature_table import FeatureTable
-from serving.from_run import histories, mean_labels
-from training.trainer import predict_logits
+from preprocessing.label_features import request_tables
+from training.evaluation import predict_logits
 
 
 def draw_users(data: Dataset, count: int) -> np.ndarray:
@@ -26,23 +25,14 @@ def draw_users(data: Dataset, count: int) -> np.ndarray:
 def candidates(data: Dataset, users: np.ndarray) -> Split:
     """Each of these users (U,) with every item, U * N rows, the items of one user after another.
 
-    Statistics and histories are made of all training rows, as for a request (`serving.from_run`). Under `holdout` and
-    `temporal` a test row of the pair has the same. Under `published` a test row has statistics of the test labels,
-    which pairs without a test row do not have, and a request neither.
+    Statistics and histories are those that a request finds (`request_tables`).
     """
-    schema, items = data.schema, len(data.raw.items)
-    user_values, item_values = {}, {}
-    user_lists: dict[str, Lists] = {}
-    if schema.user_statistic:
-        user_values[schema.user_statistic] = mean_labels(data, data.raw.user, len(data.raw.users))
-    if schema.item_statistic:
-        item_values[schema.item_statistic] = mean_labels(data, data.raw.item, items)
-    if schema.history:
-        user_lists[schema.history] = histories(data)
+    user_table, item_table = request_tables(data.raw, data.protocol, data.users, data.items)
+    items = len(data.raw.items)
     pairs = replace(
         data,
-        users=FeatureTable(data.users.values | user_values, data.users.lists | user_lists),
-        items=FeatureTable(data.items.values | item_values, data.items.lists),
+        users=user_table,
+        items=item_table,
         per_row=FeatureTable(),
         user=torch.from_numpy(np.repeat(users, items).astype(np.int32)),
         item=torch.arange(items, dtype=torch.int32).repeat(len(users)),

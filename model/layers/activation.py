@@ -51,8 +51,9 @@ def make_activation(kind: str | type[nn.Module], size: int) -> nn.Module:
         return Dice(size)
     if isinstance(kind, str) and kind.lower() in STEADY:
         return STEADY[kind.lower()]()
-    of_torch = isinstance(kind, str) and kind.startswith(TORCH)
-    activation = getattr(nn, kind.removeprefix(TORCH), None) if of_torch else kind
+    activation: object = kind
+    if isinstance(kind, str) and kind.startswith(TORCH):
+        activation = getattr(nn, kind.removeprefix(TORCH), None)
     if not isinstance(activation, type) or not issubclass(activation, nn.Module):
         raise InputError(
             f"dnn_activation must be {', '.join(STEADY)}, dice, the name of a class as {TORCH}GELU, or a subclass of "
@@ -60,13 +61,13 @@ def make_activation(kind: str | type[nn.Module], size: int) -> nn.Module:
         )
     try:
         made = activation()
-        shape = tuple(made.eval()(torch.zeros(2, size)).shape)
+        received: object = tuple(made.eval()(torch.zeros(2, size)).shape)
     except (TypeError, RuntimeError, ValueError) as error:
-        shape = error
-    if shape != (2, size):
+        received = error
+    if received != (2, size):
         raise InputError(
             f"dnn_activation={activation.__name__} must be called without arguments, and then with a tensor (B, size), "
-            f"whose shape it keeps. Received for {(2, size)}: {shape}"
+            f"whose shape it keeps. Received for {(2, size)}: {received}"
         )
     return made.train()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
+from foundation.errors import one_of
 from kernels.linear import linear
 
 PARAMETERIZATIONS = ("vector", "matrix")
@@ -28,10 +28,7 @@ class CrossNetwork(nn.Module):
 
     def __init__(self, size: int, layers: int, parameterization: str = "vector"):
         super().__init__()
-        if parameterization not in PARAMETERIZATIONS:
-            raise InputError(
-                f"cross_parameterization must be one of {', '.join(PARAMETERIZATIONS)}. Received: {parameterization!r}."
-            )
+        one_of("cross_parameterization", parameterization, PARAMETERIZATIONS)
         self.parameterization = parameterization
         self.kernels = nn.Parameter(torch.empty(layers, size, 1 if parameterization == "vector" else size))
         for kernel in self.kernels:

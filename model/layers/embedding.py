@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column, check_columns
-from foundation.features import Features
+from foundation.features import Features, values_of
 from kernels.bag_pooling import pool_lists
 from kernels.lookup import lookup
 
@@ -25,7 +27,9 @@ class FeatureEmbedding(nn.Module):
     `MixedEmbedding`.
     """
 
-    def __init__(self, columns: list[Column], init_std: float = 1e-4, dim: int | None = None):
+    starts: Tensor  # (sparse fields,) int32: the row of `weight` where each field's table begins
+
+    def __init__(self, columns: Sequence[Column], init_std: float = 1e-4, dim: int | None = None):
         super().__init__()
         check_columns(columns)
         if not 0 <= init_std < float("inf"):
@@ -33,25 +37,26 @@ class FeatureEmbedding(nn.Module):
         self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
         self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
         self.dense = [column for column in columns if isinstance(column, DenseFeat)]
+        fields: list[SparseFeat | VarLenSparseFeat] = [*self.sparse, *self.lists]
         for column in self.lists:
             if column.combiner not in ("mean", "sum", "max"):
                 raise InputError(f"Column '{column.name}' has combiner '{column.combiner}'. Known: mean, sum, max.")
-        sizes = {column.embedding_dim for column in self.sparse + self.lists} or {0}  # 0 without fields
+        sizes = {column.embedding_dim for column in fields} or {0}  # 0 without fields
         if dim is None and len(sizes) > 1:
             raise InputError(f"All sparse columns of a table must share one embedding_dim. Received: {sorted(sizes)}.")
         self.dim = sizes.pop() if dim is None else dim
         self.start: dict[str, int] = {}
         self.vocabulary_size: dict[str, int] = {}
         rows = 0
-        for column in self.sparse + self.lists:
-            if column.embedding_name not in self.start:
-                self.start[column.embedding_name] = rows
-                self.vocabulary_size[column.embedding_name] = column.vocabulary_size
-                rows += column.vocabulary_size
+        for field in fields:
+            if field.embedding_name not in self.start:
+                self.start[field.embedding_name] = rows
+                self.vocabulary_size[field.embedding_name] = field.vocabulary_size
+                rows += field.vocabulary_size
         self.weight = nn.Parameter(torch.empty(rows, self.dim).normal_(std=init_std), requires_grad=bool(rows > 0))
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
-        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`layers/tables.py`)
+        self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`set_row_gradients`)
 
     @property
     def num_fields(self) -> int:
@@ -77,7 +82,7 @@ class FeatureEmbedding(nn.Module):
         parts = []
         by_row = self.row_gradients and torch.is_grad_enabled()
         if self.sparse:
-            ids = torch.stack([features[column.name] for column in self.sparse], dim=1)  # (B, sparse fields)
+            ids = torch.stack([values_of(features, column.name) for column in self.sparse], dim=1)  # (B, sparse fields)
             parts.append(lookup(self.weight, ids + self.starts, by_row))  # (B, sparse fields, D)
         for column in self.lists:
             start = self.start[column.embedding_name]
@@ -89,20 +94,19 @@ class FeatureEmbedding(nn.Module):
         return fields, dense_features(self.dense, features, fields)
 
 
-def dense_features(columns: list[DenseFeat], features: Features, fields: Tensor) -> Tensor:
+def dense_features(columns: Sequence[DenseFeat], features: Features, fields: Tensor) -> Tensor:
     """-> (B, dense), beside fields (B, ...)"""
     rows = fields.shape[0]  # not len(fields), which an exported program takes for a constant
     if not columns:
         return fields.new_empty(rows, 0)
-    return torch.cat([features[column.name].reshape(rows, -1) for column in columns], dim=1)
+    return torch.cat([values_of(features, column.name).reshape(rows, -1) for column in columns], dim=1)
 
 
-def flatten(fields: Tensor, dense: Tensor) -> Tensor:
-    """fields (B, F, D), or flattened already, dense (B, dense) -> (B, F * D + dense)"""
-    return join([fields.flatten(1), dense])
+def flatten(*parts: Tensor) -> Tensor:
+    """Fields (B, F, D), dense features (B, dense), ... -> all numbers of a row side by side, (B, F * D + dense + ...)
 
-
-def join(parts: list[Tensor]) -> Tensor:
-    """Tensors (B, n_i) side by side; no copy where only one has columns."""
-    filled = [part for part in parts if part.shape[1]]
-    return filled[0] if len(filled) == 1 else torch.cat(filled or parts, dim=1)
+    No copy where only one of them has numbers.
+    """
+    flat = [part.flatten(1) for part in parts]
+    filled = [part for part in flat if part.shape[1]]
+    return filled[0] if len(filled) == 1 else torch.cat(filled or flat, dim=1)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from torch import nn
 
-from foundation.errors import InputError
+from foundation.errors import InputError, one_of
 from kernels.row_optimizers import ROW_OPTIMIZERS
 from model.layers.embedding import FeatureEmbedding
 
+TABLES = (FeatureEmbedding, nn.Embedding)  # modules that hold tables, each in its parameter `weight`
 EMBEDDING_OPTIMIZERS = ("dense", "rowwise")
 # Numbers in all tables together from which they learn row by row unless asked otherwise (`docs/large_tables.md`).
 ROWWISE_FROM = 20_000_000
 
 
 def tables_of(model: nn.Module) -> list[FeatureEmbedding | nn.Embedding]:
-    """The modules that hold tables, each in its parameter `weight`; without those of dense features alone."""
-    modules = [module for module in model.modules() if isinstance(module, (FeatureEmbedding, nn.Embedding))]
+    """The modules that hold tables; without those of dense features alone."""
+    modules = [module for module in model.modules() if isinstance(module, TABLES)]
     return [module for module in modules if module.weight.numel()]
 
 
@@ -24,14 +25,14 @@ def table_size(model: nn.Module) -> int:
     return sum(module.weight.numel() for module in tables_of(model))
 
 
-def choose_embedding_optimizer(model: nn.Module, asked: str | None, optimizer) -> str | None:
-    """ "dense" or "rowwise": what is asked for, else by the size of the tables and by what the optimiser can do.
+def choose_embedding_optimizer(model: nn.Module, asked: str | None, optimizer: object) -> str | None:
+    """What is asked for, "dense" or "rowwise", else by the size of the tables and by what the optimiser can do.
 
     None for a model without tables.
     Raises `InputError` for an unknown choice, one without effect, or row-wise steps that the optimiser does not have.
     """
-    if asked is not None and asked not in EMBEDDING_OPTIMIZERS:
-        raise InputError(f"embedding_optimizer must be one of {', '.join(EMBEDDING_OPTIMIZERS)}. Received: {asked!r}.")
+    if asked is not None:
+        one_of("embedding_optimizer", asked, EMBEDDING_OPTIMIZERS)
     if not tables_of(model):
         if asked is not None:
             raise InputError(f"embedding_optimizer has no effect on {type(model).__name__}, which has no embeddings.")
@@ -48,4 +49,5 @@ def set_row_gradients(model: nn.Module, on: bool) -> list[nn.Parameter]:
     """Whether the tables' gradients are sparse. Returns the tables if so."""
     for module in tables_of(model):
         setattr(module, "sparse" if isinstance(module, nn.Embedding) else "row_gradients", on)
-    return [module.weight for module in tables_of(model)] if on else []
+    weights = [module.weight for module in tables_of(model)] if on else []
+    return [weight for weight in weights if isinstance(weight, nn.Parameter)]

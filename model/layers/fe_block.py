@@ -1,6 +1,9 @@
-"""FE-Block: heads of every user layer against heads of the last item layer (IntTower, section 3.3)."""
+"""FE-Block: heads of every user layer, and of the last item layer, which meet in MaxSim (IntTower, section 3.3)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +11,10 @@ from torch import Tensor, nn
 from foundation.errors import InputError
 from foundation.values import as_count
 from kernels.linear import Linear, linear
-from model.editable import version_of
-from preprocessing import utils
-
-version_of(utils.fe_score)  # now, as long as the file is what was loaded
 
 
 class FEBlock(nn.Module):
-    """M_u^i = reshape(P_i h_u^i) / (L * H_u),  M_v = reshape(Q h_v^L),  logit = sum over i of MaxSim(M_u^i, M_v).
+    """M_u^i = reshape(P_i h_u^i) / (L * H_u),  M_v = reshape(Q h_v^L), what `SumOfMaxima` makes logits of.
 
     The paper's P_i is P_i / (L * H_u) here, the same function with a sum of L * H_u maxima that starts and learns like
     their mean. Without the divisor a step of Adam, which moves every weight by the learning rate, moves the logits by
@@ -24,6 +23,8 @@ class FEBlock(nn.Module):
     user_sizes: size of each of the L user representations; item_size: of the item representation.
     user_heads, item_heads: H_u and H_v; field_dim: d.
     """
+
+    user_vectors: Tensor  # (), L * H_u
 
     def __init__(self, user_sizes: list[int], item_size: int, user_heads: int, item_heads: int, field_dim: int):
         super().__init__()
@@ -40,32 +41,30 @@ class FEBlock(nn.Module):
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
         self.register_buffer("user_vectors", torch.tensor(float(len(user_sizes) * user_heads)))
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
-        """Refuses weights of another number of heads: 2 of 16 numbers and 4 of 8 have the same shapes."""
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, metadata: Any, strict: bool, *lists: list[str]
+    ) -> None:
+        """Refuses weights of another number of heads: 2 of 16 numbers and 4 of 8 have the same shapes.
+
+        lists: names of missing and of unexpected weights, and what is wrong with others.
+        """
         loaded, own = state_dict.get(f"{prefix}user_vectors"), self.user_vectors.item()
         if loaded is not None and loaded.item() != own:
-            errors.append(
+            lists[-1].append(
                 f"{prefix}user_vectors: weights of {loaded:.0f} user vectors (levels x heads), not of {own:.0f}."
             )
-        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
-
-    @property
-    def editable(self) -> dict[str, str]:
-        """Name and version of the function that its scores hang on and that people edit."""
-        return {"fe_score": version_of(utils.fe_score)}
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, *lists)
 
     def user_levels(self, layers: list[Tensor]) -> list[Tensor]:
-        """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u * d)."""
-        pairs = zip(self.user_projections, layers, strict=True)
-        if self.training:  # weights are smaller than a batch, and a request's row is smaller than the weights
-            return [linear(layer, project.weight / self.user_vectors) for project, layer in pairs]
-        return [project(layer) / self.user_vectors for project, layer in pairs]
+        """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u, d)."""
+        modules = [module for module in self.user_projections if isinstance(module, Linear)]
+        pairs = zip(modules, layers, strict=True)
+        if self.training:  # divide what is smaller: the weights beside a batch, one request's row beside the weights
+            levels = [linear(layer, project.weight / self.user_vectors) for project, layer in pairs]
+        else:
+            levels = [project(layer) / self.user_vectors for project, layer in pairs]
+        return [level.unflatten(1, (self.user_heads, self.field_dim)) for level in levels]
 
-    def item_heads_of(self, layer: Tensor) -> Tensor:
-        """(B, size) -> M_v (B, H_v * d)"""
-        return self.item_projection(layer)
-
-    def forward(self, user_levels: list[Tensor], item_heads: Tensor) -> Tensor:
-        """L tensors (B, H_u * d) and (B, H_v * d) -> (B,), through the editable `preprocessing.utils.fe_score`."""
-        dims = [self.field_dim] * len(user_levels)
-        return utils.fe_score(user_levels, [item_heads], self.user_heads, self.item_heads, dims, dims)
+    def item_vectors(self, layer: Tensor) -> Tensor:
+        """(B, size) -> M_v (B, H_v, d)"""
+        return self.item_projection(layer).unflatten(1, (self.item_heads, self.field_dim))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor, nn
 
 FIELDS = {
@@ -27,15 +29,28 @@ class Forest(nn.Module):
     steps from a root to the deepest leaf. baseline: ().
     """
 
-    def __init__(self):
+    feature: Tensor
+    threshold: Tensor
+    left: Tensor
+    right: Tensor
+    value: Tensor
+    roots: Tensor
+    depth: Tensor
+    baseline: Tensor
+
+    def __init__(self) -> None:
         super().__init__()
         for name, dtype in FIELDS.items():
-            shape = () if name in ("depth", "baseline") else (0,)
+            shape = [] if name in ("depth", "baseline") else [0]
             self.register_buffer(name, torch.zeros(shape, dtype=dtype))
 
     @classmethod
-    def of(cls, grower) -> Forest:
-        """The trees of a fitted `HistGradientBoostingClassifier` without categorical splits."""
+    def from_sklearn(cls, grower: HistGradientBoostingClassifier) -> Forest:
+        """The trees of a fitted `HistGradientBoostingClassifier` without categorical splits.
+
+        scikit-learn has no public way to them: `_predictors`, `_baseline_prediction` and the columns of a tree's nodes
+        are private. Where a new version renames them, tests/model/test_gbdt.py fails, which compares predictions.
+        """
         parts: dict[str, list[Tensor]] = {name: [] for name in FIELDS}
         start = 0
         for (tree,) in grower._predictors:  # one tree a round: there are two classes
@@ -100,7 +115,7 @@ class Forest(nn.Module):
             node = torch.where(left, self.left[node], self.right[node])
         return node
 
-    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """Takes the shapes of what is loaded: the number of trees is learned, too."""
         if all(prefix + name in state_dict for name in FIELDS):
             self.load({name: state_dict[prefix + name] for name in FIELDS})

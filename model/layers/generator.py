@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from foundation.deepctr import SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from model.layers.embedding import FeatureEmbedding
+from model.layers.mixed_embedding import MixedEmbedding
 
 
 class Generators(nn.Module):
@@ -23,9 +25,19 @@ class Generators(nn.Module):
     static: names of the static features; None for all sparse ones. Raises `InputError` for a name that is none of them.
     """
 
-    def __init__(self, embedding: FeatureEmbedding, kinds: list[str], static: tuple[str, ...] | None, output_size: int):
+    places: Tensor  # of the static fields among all
+    values: Tensor  # of the static dense values
+
+    def __init__(
+        self,
+        embedding: FeatureEmbedding | MixedEmbedding,
+        kinds: list[str],
+        static: tuple[str, ...] | None,
+        output_size: int,
+    ):
         super().__init__()
-        names = [column.name for column in embedding.sparse + embedding.lists]  # the order of the fields
+        fields: list[SparseFeat | VarLenSparseFeat] = [*embedding.sparse, *embedding.lists]
+        names = [column.name for column in fields]  # the order of the fields
         dense = [column.name for column in embedding.dense for _ in range(column.dimension)]  # the order of the values
         chosen = [column.name for column in embedding.sparse] if static is None else list(static)
         unknown = [name for name in chosen if name not in names + dense]
@@ -38,7 +50,7 @@ class Generators(nn.Module):
         self.register_buffer("places", torch.tensor(places, dtype=torch.int64), persistent=False)
         values = [place for place, name in enumerate(dense) if name in chosen]
         self.register_buffer("values", torch.tensor(values, dtype=torch.int64), persistent=False)
-        size = len(places) * embedding.dim + len(values)
+        size = sum(fields[place].embedding_dim for place in places) + len(values)
         self.output_size = len(kinds) * output_size
         self.networks = nn.ModuleDict(
             {

@@ -22,7 +22,7 @@ class LightSE(nn.Module):
     def __init__(self, num_fields: int):
         super().__init__()
         self.num_fields = num_fields
-        self.excitation = nn.Linear(num_fields, num_fields)
+        self.excitation: nn.Module = nn.Linear(num_fields, num_fields)
 
     def weights(self, fields: Tensor) -> Tensor:
         """fields (B, F, D) -> a (B, F), each row summing to 1."""

@@ -24,7 +24,7 @@ class MixedEmbedding(nn.Module):
         self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
         self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
         self.dense = [column for column in columns if isinstance(column, DenseFeat)]
-        fields = [*self.sparse, *self.lists]
+        fields: list[SparseFeat | VarLenSparseFeat] = [*self.sparse, *self.lists]
         sizes = list(dict.fromkeys(column.embedding_dim for column in fields))
         groups = [[column for column in fields if column.embedding_dim == size] for size in sizes]
         self.groups = nn.ModuleList(FeatureEmbedding(group, init_std) for group in groups)
@@ -45,11 +45,13 @@ class MixedEmbedding(nn.Module):
     @property
     def output_size(self) -> int:
         """Length of the fields and the dense features together: the input of a tower."""
-        return sum(column.embedding_dim for column in [*self.sparse, *self.lists]) + self.dense_size
+        lists = sum(column.embedding_dim for column in self.lists)
+        return sum(column.embedding_dim for column in self.sparse) + lists + self.dense_size
 
     def table(self, name: str) -> Tensor:
         """(vocabulary_size, D), a view of the table with this `embedding_name`."""
-        return next(group.table(name) for group in self.groups if name in group.start)
+        groups = (group for group in self.groups if isinstance(group, FeatureEmbedding))
+        return next(group.table(name) for group in groups if name in group.start)
 
     def forward(self, features: Features) -> tuple[Tensor, Tensor]:
         """As `FeatureEmbedding` -> fields (B, sum of sizes) and dense (B, dense)."""

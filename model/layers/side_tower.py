@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from foundation.feature_columns import Column
 from foundation.features import Features
-from model.layers.embedding import FeatureEmbedding, join
+from model.layers.embedding import FeatureEmbedding, flatten
 from model.layers.mixed_embedding import embedding_of
 from model.layers.tower import Tower
 
@@ -48,7 +48,7 @@ class SideTower(nn.Module):
 
     def join(self, fields: Tensor, dense: Tensor, *extra: Tensor) -> Tensor:
         """The same from embeddings looked up before, and (B, size) each. -> (B, output_size)"""
-        return self.tower(join([fields.flatten(1), dense, *extra]))[-1]
+        return self.tower(flatten(fields, dense, *extra))[-1]
 
 
 class VectorsTower(nn.Module):

@@ -46,7 +46,7 @@ class Tower(nn.Module):
             for inputs, outputs in zip(self.sizes[:-1], self.sizes[1:], strict=True)
         )
         if linear_output:
-            self.layers[-1] = Linear(*self.sizes[-2:])
+            self.layers[-1] = Linear(self.sizes[-2], self.sizes[-1])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (B, input_size) -> [x, h^1, ..., h^L]: the input and the output of each layer, h^i of shape (B, size_i)."""

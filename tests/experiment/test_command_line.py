@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,11 +18,14 @@ import torch
 from helpers import random_raw
 from script_helpers import assert_short_error, script, write_movielens
 
+import experiment.one_run
 import train_amazon_whole_models
 import train_movielens_IntTower
 import train_movielens_whole_models
 import train_taobao_whole_models
-from experiment.options import FILLED_IN, SCRIPT_ARGUMENTS, parse_options, run_folder, without_defaults
+from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS, without_defaults
+from experiment.options import parse_options
+from experiment.run_name import run_folder
 from experiment.script import Interrupted, run
 from foundation.errors import InputError
 from model import MODELS, default_settings, find_model, load_model, name_of
@@ -53,7 +58,7 @@ class TestBadInput:
             (["--model_name", "lr", "--device", "mps"], "Unknown device 'mps'"),
             (["--model_name", "lr", "--device", "cpu:1"], "Unknown device 'cpu:1'"),
             (["--model_name", "lr", "--device", "cuda:99"], "Device 'cuda:99' is not there"),
-            (["--model_name", "lr", "--precision", "fp16"], "fp32"),
+            (["--model_name", "lr", "--precision", "fp16"], "float32"),
             (["--model_name", "lr", "--epoch", "0"], "0 is out of range, it must be at least 1"),
             (["--model_name", "lr", "--epoch", "-3"], "at least 1"),
             (["--model_name", "lr", "--epoch", "1.5"], "'1.5' is not a whole number"),
@@ -429,10 +434,16 @@ class TestWhatIsAskedIsWhatIsTrained:
     """A score with another seed or learning rate than the one beside it would look like any other."""
 
     def handed_over(self, monkeypatch, module, model_name: str, *argv) -> tuple:
-        """The model and the data with which the script calls `train_and_report`."""
+        """The model and the data with which the script begins its run."""
         calls = []
+
+        @contextlib.contextmanager
+        def one_run(*given):
+            calls.append(given)
+            yield SimpleNamespace(is_open=False, result=None)
+
         monkeypatch.setattr(module, LOADERS[module], lambda *_, **__: random_raw())
-        monkeypatch.setattr(module, "train_and_report", lambda *given: calls.append(given))
+        monkeypatch.setattr(module if module is train_movielens_IntTower else experiment.one_run, "one_run", one_run)
         named = [] if module is train_movielens_IntTower else ["--model_name", model_name]
         assert script(module.main, *named, "--device", "cpu", *argv) == 0
         ((model, data, _, _),) = calls

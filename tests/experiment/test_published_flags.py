@@ -12,7 +12,8 @@ import train_movielens_IntTower
 import train_movielens_whole_models
 import train_taobao_whole_models
 from experiment import published_flags
-from experiment.options import parse_options, run_folder
+from experiment.options import parse_options
+from experiment.run_name import run_folder
 from foundation.errors import InputError
 from model import load_model
 

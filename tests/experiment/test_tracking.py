@@ -17,7 +17,8 @@ from tracker_helpers import SmallRun, StandIn
 import train_movielens_whole_models
 from experiment import one_run as run_module
 from experiment import tracking
-from experiment.options import TRACKERS, parse_options, run_folder
+from experiment.options import TRACKERS, parse_options
+from experiment.run_name import run_folder
 from experiment.script import Interrupted
 from foundation.errors import InputError
 from foundation.run_files import TRACKING

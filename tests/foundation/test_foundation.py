@@ -14,9 +14,10 @@ from pathlib import Path
 import filelock
 import pytest
 
-from foundation.atomic import remove_left_behind, temporary_of, write_atomic
-from foundation.errors import InputError
+from foundation.atomic import remove_left_behind, replacing, temporary_of, write_atomic
+from foundation.errors import InputError, at_least, one_of
 from foundation.interrupts import held_back
+from foundation.json_files import read_json
 from foundation.locks import BusyError, locked
 from foundation.sealed import seal, unseal
 
@@ -51,6 +52,19 @@ class TestWriteAtomic:
         monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
         with pytest.raises(OSError, match="full"):
             write_atomic(tmp_path / "x", "new")
+        assert (tmp_path / "x").read_text() == "old"
+        assert os.listdir(tmp_path) == ["x"]
+
+    def test_a_block_that_fails_keeps_the_old_content(self, tmp_path):
+        write_atomic(tmp_path / "x", "old")
+
+        def fail():
+            with replacing(tmp_path / "x") as temporary:
+                temporary.write_text("half")
+                _ = 1 / 0
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
         assert (tmp_path / "x").read_text() == "old"
         assert os.listdir(tmp_path) == ["x"]
 
@@ -173,3 +187,30 @@ class TestHeldBack:
         thread.start()
         thread.join()
         assert seen == [1]
+
+
+class TestValues:
+    def test_the_least_is_allowed_and_less_is_not(self):
+        at_least("rows", 1, 1)
+        with pytest.raises(InputError, match=r"rows must be at least 1\. Received: 0\."):
+            at_least("rows", 0, 1)
+
+    def test_a_choice_is_allowed_and_another_word_is_not(self):
+        one_of("side", "user", ("user", "item"))
+        with pytest.raises(InputError, match=r"side must be one of user, item\. Received: 'ad'\."):
+            one_of("side", "ad", ("user", "item"))
+
+
+class TestReadJson:
+    def test_what_was_written_comes_back(self, tmp_path):
+        (tmp_path / "x.json").write_text('["ü", 1]', encoding="utf-8")
+        assert read_json(tmp_path / "x.json", list) == ["ü", 1]
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [(b"{", "is not valid JSON"), (b"\xff", "is not valid JSON"), (b"[]", "holds no JSON object")],
+    )
+    def test_anything_else_is_named(self, content, message, tmp_path):
+        (tmp_path / "x.json").write_bytes(content)
+        with pytest.raises(InputError, match=rf"x\.json {message}"):
+            read_json(tmp_path / "x.json")

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from kernels import linear
 from kernels.linear import Linear
 
 SIZES = [(1, 1), (7, 300), (300, 300), (161, 128), (64, 2048)]
@@ -37,13 +36,6 @@ def test_output_and_gradients_are_those_of_float64(rows, sizes, bias):
     assert torch.allclose(x.grad, exact.grad.float(), atol=1e-4)
     for mine, theirs in zip(ours.parameters(), plain.parameters(), strict=True):
         assert torch.allclose(mine.grad, theirs.grad.float(), atol=1e-3, rtol=1e-4)
-
-
-def test_the_usual_training_step_takes_the_fast_way():
-    """Else the equalities here would compare torch with itself."""
-    if linear._PRODUCT is None:
-        pytest.skip("this torch has no oneDNN")
-    assert "_Product" in type(Linear(3, 5)(torch.randn(4, 3)).grad_fn).__name__
 
 
 @pytest.mark.parametrize("change", ["strided rows", "expanded", "transposed"])
@@ -76,9 +68,3 @@ def test_other_dtypes_shapes_and_autocast_are_torchs_own():
         assert ours(torch.randn(2, 4)).dtype == torch.bfloat16
     assert ours(torch.randn(2, 5, 4)).shape == (2, 5, 3)
     assert copy.deepcopy(ours).double()(torch.randn(2, 4).double()).dtype == torch.float64
-
-
-def test_equal_in_every_run():
-    ours, _ = pair(300, 300, True)
-    x = torch.randn(256, 300)
-    assert torch.equal(ours(x), ours(x))

@@ -9,50 +9,22 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from compile_helpers import COLUMNS, LOSSES, arrays, compiled, deep_fm
 from helpers import assert_same_weights
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, roc_auc_score
 from torch import nn
 
-from foundation.deepctr import DenseFeat, EarlyStopping, ModelCheckpoint, SparseFeat, VarLenSparseFeat
+from foundation.deepctr import EarlyStopping, ModelCheckpoint
 from foundation.errors import InputError
 from model.base import Output
-from model.deepfm import DeepFM
 from model.gbdt import GBDT
 from model.lr import LR
 from preprocessing.arrays import Arrays
 from training.click_loss import ClickLoss, choose_loss
 
-COLUMNS = [
-    SparseFeat("user", 9, 4),
-    SparseFeat("item", 11, 4),
-    VarLenSparseFeat(SparseFeat("tags", 5, 4), maxlen=3),
-    DenseFeat("price"),
-]
 NAMES = ["auc", "accuracy", "acc", "logloss", "binary_crossentropy", "mse", "gauc"]
-
-
-def arrays(rows: int = 200, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    rng = np.random.default_rng(seed)
-    x = {
-        "user": rng.integers(1, 9, rows),
-        "item": rng.integers(1, 11, rows),
-        "tags": rng.integers(0, 5, (rows, 3)),
-        "price": rng.random(rows),
-    }
-    return x, ((x["user"] + x["item"] + rng.integers(0, 4, rows)) % 7 > 3).astype(int)
-
-
-def deep_fm(**arguments) -> DeepFM:
-    settings = {"dnn_hidden_units": (8,), "init_std": 0.1, "seed": 3} | arguments
-    return DeepFM(COLUMNS, COLUMNS, **settings)
-
-
-def compiled(*given, model: DeepFM | None = None, **more) -> DeepFM:
-    model = model or deep_fm()
-    model.compile(*given, **more)
-    return model
 
 
 class TestMetrics:
@@ -133,25 +105,10 @@ class TestMetrics:
             compiled("adam").fit(x, y, validation_split=0.3, verbose=0, callbacks=[EarlyStopping("val_acc")])
 
 
-def half_squared(probabilities, labels, reduction="mean"):
-    losses = (probabilities - labels).square() / 2
-    return losses if reduction == "none" else getattr(losses, reduction)()
-
-
 def only_sums(probabilities, labels, reduction):
     return (probabilities - labels).square().sum()
 
 
-LOSSES = {  # as it is given, and by hand
-    "mse": ("mse", lambda p, y: (p - y) ** 2),
-    "mae": ("mae", lambda p, y: abs(p - y)),
-    "torch's mse": (F.mse_loss, lambda p, y: (p - y) ** 2),
-    "module": (nn.MSELoss(), lambda p, y: (p - y) ** 2),
-    "module that sums": (nn.L1Loss(reduction="sum"), lambda p, y: abs(p - y)),
-    "BCELoss": (nn.BCELoss(), lambda p, y: -np.log(np.where(y == 1, p, 1 - p))),
-    "function": (half_squared, lambda p, y: (p - y) ** 2 / 2),
-    "partial": (functools.partial(F.smooth_l1_loss, beta=1.0), lambda p, y: (p - y) ** 2 / 2),
-}
 ROWS = st.lists(st.tuples(st.floats(-6, 6), st.integers(0, 1), st.floats(0, 9)), min_size=1, max_size=9)
 
 

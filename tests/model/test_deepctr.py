@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from deepctr_torch.inputs import build_input_features
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat, build_input_features
+from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from model.autoint import AutoInt
 from model.dcn import DCN
 from model.deepfm import DeepFM

@@ -12,10 +12,8 @@ from torch import Tensor
 from zoo import batch_of, build, columns_of
 
 from foundation.errors import InputError
-from model.layers import attention
 from model.layers.attention import CodeAttention, InteractingLayer, KernelAttention, attend
 from model.layers.cold_se import ColdSE
-from model.layers.cosine import CosineScore
 from model.layers.embedding import flatten
 from model.losses import mimic_loss
 
@@ -39,15 +37,6 @@ def weighted(weights: list[float], vectors: list) -> list[float]:
 
 
 class TestAttention:
-    def test_softmax_equals_torchs_with_gradients(self):
-        scores = (100 * randn(3, 4, 5)).requires_grad_()  # exp(100) is infinite in float32
-        towards = randn(3, 4, 5, seed=1)
-        for dim in (1, 2):
-            ours, theirs = attention.softmax(scores, dim), torch.softmax(scores, dim)
-            assert torch.allclose(ours, theirs, atol=1e-6)
-            gradients = [torch.autograd.grad(result, scores, towards)[0] for result in (ours, theirs)]
-            assert torch.allclose(*gradients, atol=1e-6)
-
     def test_attend_equals_a_loop(self):
         queries, keys, values = randn(2, 4), randn(3, 5, 4, seed=1), randn(3, 5, 6, seed=2)
         result = attend(queries, keys, values, scale=0.7)
@@ -94,9 +83,9 @@ class TestAttention:
 class TestMVKE:
     def test_gate_and_score_equal_a_loop(self, data):
         model = build("mvke", columns_of(data)).requires_grad_(False)
-        model.bias.fill_(0.75)
+        model.interaction.bias.fill_(0.75)
         users, items = randn(5, 3, 8), randn(5, 8, seed=1)  # further apart than those of fresh towers
-        logits, kernels = model.score_aligned(users, items), model.attention.kernels
+        logits, kernels = model.interaction(users, items.unsqueeze(1)), model.attention.kernels
         for row in range(5):
             gate = softmax([dot(items[row], kernel) for kernel in kernels])
             user = weighted(gate, list(users[row]))
@@ -115,7 +104,7 @@ class TestMVKE:
 
     def test_items_choose_different_experts(self, data):
         model = build("mvke", columns_of(data)).eval()
-        gate = model.gate(model.encode_item(batch_of(model, data.test)))
+        gate = model.interaction.gate(model.encode_item(batch_of(model, data.test)).squeeze(1))
         assert torch.allclose(gate.sum(dim=1), torch.ones(len(data.test)))
         assert gate.std(dim=0).min() > 1e-4
 
@@ -127,9 +116,9 @@ class TestMVKE:
 class TestPolyEncoder:
     def test_score_equals_a_loop(self, data):
         model = build("poly_encoder", columns_of(data)).requires_grad_(False)
-        model.bias.fill_(0.75)
+        model.interaction.bias.fill_(0.75)
         users, items = randn(5, 3, 8), randn(5, 8, seed=1)  # further apart than those of fresh towers
-        logits = model.score_aligned(users, items)
+        logits = model.interaction(users, items.unsqueeze(1))
         for row in range(5):
             weights = softmax([dot(items[row], vector) for vector in users[row]])
             user = weighted(weights, list(users[row]))
@@ -197,33 +186,13 @@ class TestDAT:
             build("dat", columns_of(data), mimic_weight=weight)
 
 
-class TestCosineScore:
-    def test_is_a_scaled_cosine_plus_bias(self):
-        score = CosineScore(3.0).requires_grad_(False)
-        score.bias.fill_(0.25)
-        users, items = torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-        assert score(users, items, aligned=False).tolist() == [pytest.approx([1.8 + 0.25, 2.4 + 0.25])]
-
-    def test_fixed_gamma_is_not_trained(self):
-        assert [name for name, _ in CosineScore(3.0).named_parameters()] == ["bias"]
-        assert "log_gamma" in dict(CosineScore("learned").named_parameters())
-
-    def test_learned_gamma_starts_at_one(self):
-        users, items = torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0]])
-        assert CosineScore("learned")(users, items, aligned=True).item() == pytest.approx(0.6)
-
-    def test_published_gamma_bounds_the_probability(self):
-        ends = torch.sigmoid(CosineScore(1)(torch.tensor([[1.0], [-1.0]]), torch.ones(2, 1), aligned=True))
-        assert ends.tolist() == pytest.approx([0.731, 0.269], abs=1e-3)
-
-
 @pytest.mark.parametrize("name", ["dssm", "dat"])
 class TestCosineModels:
     @pytest.fixture
     def parts(self, name, data) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, and the outputs of the user's and the item's tower."""
         model = build(name, columns_of(data), gamma=5.0).eval().requires_grad_(False)
-        model.cosine.bias.fill_(0.25)
+        model.interaction.bias.fill_(0.25)
         outputs = []
         for side in (model.user_side, model.item_side):
             side.register_forward_hook(lambda side, inputs, output: outputs.append(output))

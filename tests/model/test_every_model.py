@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from helpers import assert_same_weights, plain_arrays
-from torch import Tensor
 from zoo import (
     COLUMNS,
     NAMES,
@@ -25,7 +24,6 @@ from zoo import (
 )
 
 from model import MODELS, TRAINING_DEFAULTS, default_settings, find_model, load_model, name_of
-from model.base import TwoTower
 
 EPOCHS_TO_OVERFIT = 300
 
@@ -94,15 +92,15 @@ class TestTwoTowers:
         model = fitted(name, data).eval()
         features = batch_of(model, data.test)
         users, items = model.encode_user(features), model.encode_item(features)
-        assert torch.allclose(model.score(users, items, aligned=True), model(features), atol=1e-6)
+        assert torch.allclose(model.interaction(users, items), model(features), atol=1e-6)
 
-    def test_all_pairs_equal_aligned_rows(self, name, data):
+    def test_products_of_all_pairs_reduce_to_the_logits_of_aligned_rows(self, name, data):
         model = fitted(name, data).eval()
         some, others = batch_of(model, data.test, slice(0, 4)), batch_of(model, data.test, slice(4, 11))
         users, items = model.encode_user(some), model.encode_item(others)
-        pairs = model.score(users, items)
+        products = torch.einsum("uqd,nhd->huqn", model.interaction.query(users), items)
+        pairs = model.interaction.reduce(products[None])[0]
         assert pairs.shape == (4, 7)
-        assert torch.allclose(TwoTower.score(model, users, items), pairs, atol=1e-6)  # the plain way of the base class
         user_names = {column.name for column in model.user_columns}
         for user in range(4):
             for item in range(7):
@@ -233,10 +231,11 @@ def test_small_settings_name_known_models():
     assert SMALL.keys() <= MODELS.keys()
 
 
-def test_representations_are_tensors_or_lists_of_them(data):
+def test_encoders_give_vectors_of_one_size(data):
     for name in TWO_TOWERS:
         model = build(name, columns_of(data)).eval()
         features = batch_of(model, data.test)
-        for encoded in (model.encode_user(features), model.encode_item(features)):
-            parts = encoded if isinstance(encoded, list) else [encoded]
-            assert all(isinstance(part, Tensor) and len(part) == len(data.test) for part in parts)
+        users, items = model.encode_user(features), model.encode_item(features)
+        assert users.ndim == items.ndim == 3
+        assert len(users) == len(items) == len(data.test)
+        assert users.shape[2] == items.shape[2]

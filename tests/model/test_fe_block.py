@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import InputError
+from model.interaction import SumOfMaxima
 from model.layers.fe_block import FEBlock
 from preprocessing import utils
 from preprocessing.dataset import Dataset
@@ -75,20 +76,20 @@ class TestFEBlock:
         expected = slow_fe_score(
             [level.T for level in levels], (block.item_projection.weight @ item.T).T, user_heads, item_heads, [4] * 3
         )
-        score = block(block.user_levels(layers), block.item_heads_of(item))
+        score = SumOfMaxima(user_heads, item_heads).score_levels(block.user_levels(layers), block.item_vectors(item))
         assert score.tolist() == pytest.approx(expected, abs=1e-5)
 
     @pytest.mark.parametrize("heads", [1, 4, 32])
     def test_starts_and_moves_as_far_with_any_number_of_heads(self, heads):
         """A plain sum would start at up to 350 with 32 heads, and move by 46 in one step."""
         torch.manual_seed(0)
-        block = FEBlock([300, 300, 128], 128, heads, heads, field_dim=64)
+        block, interaction = FEBlock([300, 300, 128], 128, heads, heads, field_dim=64), SumOfMaxima(heads, heads)
         layers = [randn(256, size).relu() for size in (300, 300, 128)]
         step = torch.optim.Adam(block.parameters(), lr=1e-3)
-        before = block(block.user_levels(layers), block.item_heads_of(layers[2]))
+        before = interaction.score_levels(block.user_levels(layers), block.item_vectors(layers[2]))
         before.sum().backward()
         step.step()
-        after = block(block.user_levels(layers), block.item_heads_of(layers[2]))
+        after = interaction.score_levels(block.user_levels(layers), block.item_vectors(layers[2]))
         assert before.abs().max() < 5
         assert 0.1 < (after - before).abs().mean() < 2
 
@@ -148,8 +149,8 @@ class TestPastedFeScore:
         with torch.no_grad():
             batch = dataset.test.batch(torch.arange(len(dataset.test)), model.feature_names)
             users, items = model.encode_user(batch), model.encode_item(batch)
-        expected = slow_fe_score(users[:1], items, 2, 3, [4])
-        logits = np.log(after / (1 - after))[:, 0] - model.bias.item()
+        expected = slow_fe_score([users[:, :2].flatten(1)], items.flatten(1), 2, 3, [4])  # the first level
+        logits = np.log(after / (1 - after))[:, 0] - model.interaction.bias.item()
         np.testing.assert_allclose(logits, expected, atol=1e-4)
 
     def test_accelerate_is_the_last_level_of_a_model_that_has_only_that(self, monkeypatch):

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from compile_helpers import COLUMNS, LOSSES, arrays, compiled, deep_fm
 from deepctr_torch.models import DeepFM as Original
-from helpers import assert_same_weights, random_raw, small_model
+from helpers import assert_same_weights, random_raw, slow_gauc, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
-from test_compile import COLUMNS, LOSSES, arrays, compiled, deep_fm
-from test_metrics import slow_gauc
 
 from foundation.deepctr import DenseFeat, ModelCheckpoint, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError

@@ -31,12 +31,12 @@ class TestForest:
         thresholds = np.repeat(x[:1], 50, axis=0)  # rows that lie on a threshold go left in both
         thresholds[:, 1] = [node["num_threshold"] for (t,) in grower._predictors for node in t.nodes][:1] * 50
         for rows in (x, np.random.default_rng(1).normal(size=(300, 4)) * 1000, thresholds):
-            ours = Forest.of(grower)(torch.from_numpy(rows)).numpy()
+            ours = Forest.from_sklearn(grower)(torch.from_numpy(rows)).numpy()
             assert ours == pytest.approx(grower.decision_function(rows), abs=1e-12)
 
     def test_logits_after_each_tree(self):
         grower, x = grow()
-        forest = Forest.of(grower)
+        forest = Forest.from_sklearn(grower)
         staged = list(forest.per_tree(torch.from_numpy(x)))
         assert len(staged) == forest.num_trees == 7
         for ours, theirs in zip(staged, grower.staged_decision_function(x), strict=True):
@@ -44,7 +44,7 @@ class TestForest:
 
     def test_first_trees_are_a_forest(self):
         grower, x = grow()
-        forest, part = Forest.of(grower), Forest()
+        forest, part = Forest.from_sklearn(grower), Forest()
         part.load(forest.first(3))
         assert part.num_trees == 3
         assert torch.allclose(part(torch.from_numpy(x)), list(forest.per_tree(torch.from_numpy(x)))[2])

@@ -147,11 +147,10 @@ class TestModelFollowsTheEquations:
             assert torch.allclose(seen[0][row], expected, atol=1e-6)
 
     def test_score_is_maxsim_of_the_heads_plus_bias(self, model, features):
-        model.bias.data.fill_(0.5)
+        model.interaction.bias.data.fill_(0.5)
         users, items = model.encode_user(features).detach(), model.encode_item(features).detach()
         for row in range(2):
-            heads = users[row].reshape(3, 4), items[row].reshape(3, 4)
-            expected = 0.5 + sum(max(float(p @ q) for q in heads[1]) for p in heads[0])
+            expected = 0.5 + sum(max(float(p @ q) for q in items[row]) for p in users[row])
             assert model(features)[row].item() == pytest.approx(expected, abs=1e-6)
 
     def test_representers_are_linear_maps_of_the_last_layer(self, model, features):
@@ -160,7 +159,7 @@ class TestModelFollowsTheEquations:
         users = model.encode_user(features)
         weight = model.fe_block.user_projections[0].weight
         assert weight.shape == (3 * 4, 8)
-        assert torch.allclose(users, last[0] @ weight.T / 3)  # three heads, of which the score takes the mean
+        assert torch.allclose(users.flatten(1), last[0] @ weight.T / 3)  # of three heads the mean
 
     @pytest.mark.parametrize("kind", DISTANCES)
     def test_generation_loss_equals_the_formula(self, kind, data):
@@ -248,7 +247,7 @@ class TestSwitches:
     @pytest.mark.parametrize("heads", [1, 6])
     def test_number_of_heads(self, heads, data):
         model = build("hit", columns_of(data), num_heads=heads)
-        assert model.encode_user(batch_of(model, data.test)).shape == (len(data.test), heads * 4)
+        assert model.encode_user(batch_of(model, data.test)).shape == (len(data.test), heads, 4)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

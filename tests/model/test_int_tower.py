@@ -36,7 +36,7 @@ class TestModelFollowsTheEquations:
     @torch.no_grad()
     def test_logit_of_each_row(self, data):
         model = build(data, init_std=1.0).eval()
-        model.bias.fill_(0.5)
+        model.interaction.bias.fill_(0.5)
         batch = data.test.batch(torch.arange(6), model.feature_names)
         logits, genres = model(batch), batch["genres"]
         users, items, block = model.user_embedding, model.item_embedding, model.fe_block
@@ -100,14 +100,14 @@ class TestSwitches:
         last.load_state_dict(kept | {divisor: last.state_dict()[divisor]})
         last.fe_block.user_vectors.copy_(weights[divisor])
         batch = data.test.batch(torch.arange(20), every.feature_names)
-        expected = every.fe_block(every.encode_user(batch)[-1:], every.encode_item(batch)) + every.bias
+        expected = every.interaction(every.encode_user(batch)[:, -2:], every.encode_item(batch))  # two heads a level
         torch.testing.assert_close(last(batch), expected)
 
     @pytest.mark.parametrize("units", [(8,), (12, 10), (12, 10, 8, 6)])
     def test_any_number_of_levels(self, data, units):
         model = build(data, dnn_hidden_units=units)
         batch = data.test.batch(torch.arange(5), model.feature_names)
-        assert len(model.encode_user(batch)) == len(units)
+        assert model.encode_user(batch).shape == (5, 2 * len(units), 4)
         assert math.isfinite(fit(model, data, 1).history["loss"][0])
 
     def test_fe_input_projects_inputs_of_layers_instead_of_outputs(self, data):

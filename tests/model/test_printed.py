@@ -94,13 +94,16 @@ class TestNoDumps:
         arrays = plain_arrays(data.test, names)
         labels = data.test.labels.numpy()
         held = Arrays.check(arrays, labels, data.feature_columns(history=False).all, "user_id")
-        for value in (data.raw, data.train, data.encoding, data.vocabularies["user_id"], held):
+        tables = (data.users, data.items, data.per_row, data.protocol, data.protocol.views, data.schema)
+        for value in (data.raw, data.train, data.encoding, data.vocabularies["user_id"], held, *tables):
             assert "\n" not in repr(value)
             assert len(repr(value)) < 300
             assert "tensor(" not in repr(value)
             assert "array(" not in repr(value)
             assert " at 0x" not in repr(value)
         assert f"{len(labels)} rows" in repr(held)
+        assert repr(data.users) == "FeatureTable: 12 rows of user_id, gender, income"
+        assert repr(data.protocol) == "SplitProtocol holdout: 192 train, 48 validation, 60 test rows; leaks no labels"
 
     def test_of_many_columns(self):
         many = [SparseFeat(f"feature{number}", 10, 4) for number in range(200)]

@@ -19,13 +19,14 @@ from helpers import random_raw
 from zoo import DIM, NAMES
 
 import experiment.options
-import model.base
+import model.constructor
+import model.fit_interface
 from experiment.options import parse_options
 from foundation.deepctr import Callback
 from foundation.errors import InputError
 from leaderboard.settings import Settings, arguments_of
 from model import MODELS, build_model
-from model.effects import constructor_defaults
+from model.effects import constructor_defaults, idle_settings
 from preprocessing.dataset import Dataset
 from training import trainer
 
@@ -129,7 +130,7 @@ def settings_of(name: str) -> set[str]:
 
 
 def base_of(name: str) -> Settings:
-    lacking = MODELS[name].model_class.without_effect
+    lacking = idle_settings(MODELS[name].model_class, {})
     return {key: value for key, value in BASE.items() if key in settings_of(name) and key not in lacking}
 
 
@@ -223,8 +224,8 @@ def unchecked(monkeypatch):
 
     Numbers of GPUs, which no model here has, are not seeded: that takes longer than a step.
     """
-    monkeypatch.setattr(model.base, "check_arguments", lambda *_: None)
-    monkeypatch.setattr(model.base, "check_options", lambda *_: None)
+    monkeypatch.setattr(model.constructor, "check_arguments", lambda *_: None)
+    monkeypatch.setattr(model.fit_interface, "check_options", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: None)
     auc = itertools.count()
     monkeypatch.setattr(trainer, "metrics", lambda *_: {"auc": next(auc)})

@@ -179,7 +179,7 @@ class TestRefused:
         [
             ({"batch_size": 1}, "batch size must be at least 2"),
             ({"epochs": 0}, "epochs must be at least 1"),
-            ({"precision": "fp16"}, "Unknown precision 'fp16'. Known: fp32, bf16, bf16_forced"),
+            ({"precision": "fp16"}, "Unknown precision 'fp16'. Known: float32, bfloat16, bfloat16_forced"),
             ({"lr_schedule": "cosine"}, "Unknown lr_schedule 'cosine'. Known: constant, linear"),
             ({"patience": 0, "validation_split": 0.5}, "patience must be at least 1"),
         ],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from frame_helpers import ITEMS, LOG, USERS, build
 from hypothesis import given
 from hypothesis import strategies as st
 from serving_helpers import random_model, ranker_of
-from test_frames import ITEMS, LOG, USERS, build
 
 from foundation.errors import InputError
 from preprocessing.encoding import MinMaxScaler

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.features import Bags, Lists
-from preprocessing.dataset import Dataset, group_rows
+from preprocessing.dataset import Dataset
 from preprocessing.encoding import MinMaxScaler
-from preprocessing.protocol import PROTOCOLS, liked_items, make_protocol, mean_label
+from preprocessing.label_statistics import liked_items, mean_label
+from preprocessing.protocol import PROTOCOLS, make_protocol
 from preprocessing.raw import Ragged, RawData
+from preprocessing.split import group_rows
 
 SPLITS = ("train", "validation", "test")
 

@@ -22,9 +22,10 @@ from pathlib import Path
 import pytest
 
 from foundation.errors import InputError
-from preprocessing import download, remote
-from preprocessing.download import RemoteArchive, find_movielens, load_movielens
+from preprocessing import download
+from preprocessing.download import RemoteArchive
 from preprocessing.folders import remove_left_behind
+from preprocessing.load import find_movielens, load_movielens
 
 FILES = {
     "ratings.dat": b"1::1::5::100\n1::1::2::200\n",
@@ -220,7 +221,7 @@ class TestSlowServer:
     def slow(self, monkeypatch):
         """slow(start of the answer) -> address"""
         monkeypatch.setenv("no_proxy", "*")
-        monkeypatch.setattr(remote, "GRACE_SECONDS", 0.2)
+        monkeypatch.setattr(download, "GRACE_SECONDS", 0.2)
         stop, servers = threading.Event(), []
 
         def start(answer: bytes) -> str:
@@ -252,14 +253,14 @@ class TestSlowServer:
 
     @pytest.mark.parametrize("answer", ANSWERS)
     def test_of_files(self, answer, slow, tmp_path):
-        files = [remote.RemoteFile(f"{slow(answer)}/a.gz", 100_000, 10)]
+        files = [download.RemoteFile(f"{slow(answer)}/a.gz", 100_000, 10)]
         with pytest.raises(InputError, match=r"(cannot be reached|too slow,)[^\n]*\nGet it"):
-            remote.fetch(files, tmp_path / "data", True, "Get it elsewhere.")
+            download.fetch(files, tmp_path / "data", True, "Get it elsewhere.")
         assert everything_in(tmp_path) == []
 
     def test_one_that_is_fast_enough_has_all_the_time_that_it_needs(self, slow, monkeypatch):
-        monkeypatch.setattr(remote, "SLOWEST", 1)
-        blocks = remote.Download(slow(self.ANSWERS[4]), 1).blocks()
+        monkeypatch.setattr(download, "SLOWEST", 1)
+        blocks = download.Download(slow(self.ANSWERS[4]), 1).blocks()
         assert sum(len(next(blocks)) for _ in range(20)) >= 20  # 0.4 seconds, past the time of grace
         blocks.close()
 

@@ -14,7 +14,8 @@ import pytest
 
 from foundation.errors import InputError
 from preprocessing import amazon, files, movielens, taobao
-from preprocessing.files import MARK, find_file, read_planted, unchanged
+from preprocessing.files import MARK, find_file, unchanged
+from preprocessing.planted import read_planted
 from preprocessing.raw import RawData
 
 RATINGS = "9::3::5::978300760\n2::5::1::978302109\n2::3::3::978302110\n9::5::4::978300760\n"

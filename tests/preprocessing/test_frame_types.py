@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from frame_helpers import CATEGORIES, ITEMS, LISTS, LOG, NAMES, NUMBERS, USERS, build, repeated
 from helpers import as_lists
 from serving_helpers import random_model, ranker_of
 from storage_types import TEXTS, WHOLE, arrow, nullable
-from test_frames import ITEMS, LOG, NAMES, USERS, build
 
 from foundation.errors import InputError
 from preprocessing.frames import raw_from_frames
@@ -107,38 +107,6 @@ class TestIds:
             build(interactions=LOG.assign(i=wrong))
         with pytest.raises(InputError, match="u is missing in 60 rows of interactions, the first at row 1"):
             build(users=None, interactions=LOG.assign(u=["a", None, "b", "c"] * 60))
-
-
-GAPS = [3, None, 1, 3]
-CATEGORIES = {  # -> the values that a vocabulary then has, and (of the first three rows) what each row is
-    "categorical integers with gaps": (pd.Categorical(GAPS), [1, 3], [3, None, 1]),
-    "ordered, with one that is not there": (pd.Categorical(GAPS, [9, 3, 1], ordered=True), [1, 3], [3, None, 1]),
-    "categorical floats": (pd.Categorical([0.5, None, 1.5, 0.5]), [0.5, 1.5], [0.5, None, 1.5]),
-    "categorical truth": (pd.Categorical([True, None, False, True]), [False, True], [True, None, False]),
-    "boolean": (pd.array([True, None, False, True], "boolean"), [False, True], [True, None, False]),
-    "objects of truth": (pd.Series([True, None, False, np.True_], dtype=object), [False, True], [True, None, False]),
-    "Int8": (pd.array(GAPS, "Int8"), [1, 3], [3, None, 1]),
-    "objects of many integers": (pd.Series([3, None, np.int8(1), np.uint64(3)], dtype=object), [1, 3], [3, None, 1]),
-    "arrow integers": (arrow(GAPS, pa.int32()), [1, 3], [3, None, 1]),
-    "arrow dictionary": (arrow(["b", None, "a"], pa.dictionary(pa.int8(), pa.string())), ["a", "b"], ["b", None, "a"]),
-    "beyond 64 bits": (pd.Series([2**70, None, 1, 2**70], dtype=object), [1, 2**70], [2**70, None, 1]),
-    "nothing": (arrow([None] * 4, pa.null()), [], [None, None, None]),
-}  # fmt: skip
-NUMBERS = {
-    "Float32": pd.array([1.5, None, -2.0, 1.5], "Float32"),
-    "arrow double": arrow([1.5, None, -2.0, 1.5], pa.float64()),
-    "arrow decimal": arrow([Decimal("1.5"), None, Decimal(-2), Decimal("1.5")], pa.decimal128(9, 2)),
-    "decimals": pd.Series([Decimal("1.5"), None, Decimal(-2), Decimal("NaN")], dtype=object),
-    "objects": pd.Series([1.5, pd.NA, -2, np.float32(1.5)], dtype=object),
-    "sparse array": pd.arrays.SparseArray([1.5, np.nan, -2.0, 1.5]),
-}
-LISTS = {
-    "arrow list": arrow([["b", None, "a"], None, [], ["a"]], pa.list_(pa.string())),
-    "arrow large list": arrow([["b", "a"], None, [], ["a"]], pa.large_list(pa.large_string())),
-    "arrow fixed list": arrow([["b", "a"], None, [None, None], ["a", None]], pa.list_(pa.string(), 2)),
-    "tuples, arrays and Series": [("b", "a"), pd.NA, np.array([]), pd.Series(["a"], index=[7])],
-    "numpy texts": [np.array(["b", "a"]), None, frozenset(), {"a"}],
-}
 
 
 class TestFeatures:
@@ -242,12 +210,6 @@ class TestFeatures:
             days = (pd.to_datetime(frame["born"], utc=True) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
             data = build(users=USERS.assign(born=days.to_numpy()))
             assert (data.scalers["born"].low, data.scalers["born"].fill) == (7305.0, 7305.0)
-
-
-def repeated(column) -> pd.Series:
-    """As long as the users, with their index, in the type that it has."""
-    series = column if isinstance(column, pd.Series) else pd.Series(column)
-    return series.iloc[np.resize(np.arange(len(series)), len(USERS))].set_axis(USERS.index)
 
 
 START = datetime(2026, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from frame_helpers import ITEMS, LOG, NAMES, USERS, build, frames
 from helpers import as_lists, assert_blind_to_test_labels
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,45 +26,6 @@ from preprocessing.leaks import LeakWarning
 from preprocessing.protocol import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = {"user_id": "u", "item_id": "i", "label": "y", "timestamp": "t"}
-
-
-def frames(rows: int = 240) -> dict[str, pd.DataFrame]:
-    rng = np.random.default_rng(0)
-    return {
-        "users": pd.DataFrame(
-            {
-                "u": [f"u{n}" for n in range(20)],
-                "country": pd.Categorical(["DE", "FR", None, "PL"] * 5),
-                "member": [True, False] * 10,
-                "income": [1.5, np.nan, 3.0, 2.0] * 5,
-                "hobbies": [["chess", "go"], [], None, ["go"]] * 5,
-            },
-            index=range(100, 120),
-        ),
-        "items": pd.DataFrame(
-            {
-                "i": np.arange(15) * 10,
-                "kind": ["a", "b", "c"] * 5,
-                "price": np.arange(15) / 2,
-                "tags": [np.array([n % 3, 7]) for n in range(15)],
-            }
-        ),
-        "interactions": pd.DataFrame(
-            {
-                "u": [f"u{n}" for n in rng.integers(0, 20, rows)],
-                "i": rng.integers(0, 15, rows) * 10,
-                "y": rng.integers(0, 2, rows),
-                "t": pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(rng.permutation(rows), unit="s"),
-                "device": ["phone", "desktop", "tv"] * (rows // 3),
-                "hour": rng.random(rows) * 24,
-            }
-        ),
-    }
-
-
-def build(protocol: str = "holdout", **changes) -> Dataset:
-    return Dataset.from_frames(**{**frames(), **NAMES, **changes}, protocol=protocol)
 
 
 class TestInferred:
@@ -195,9 +158,6 @@ class TestGiven:
         assert_blind_to_test_labels(build(protocol).raw, protocol)
 
 
-USERS, ITEMS, LOG = (frames()[name] for name in ("users", "items", "interactions"))
-
-
 class TestRefused:
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -300,3 +260,9 @@ class TestPage:
         assert {"config.json", "model.safetensors"} <= set(os.listdir(tmp_path / "my-run"))
         score = scope["model"].evaluate(scope["data"].test)
         assert score == scope["same"].evaluate(scope["data"].test)
+
+
+def test_each_name_that_frames_may_be_given_is_a_parameter():
+    own = inspect.signature(Dataset.from_frames).parameters
+    assert inspect.signature(raw_from_frames).parameters.keys() <= own.keys()
+    assert not [name for name, parameter in own.items() if parameter.kind is inspect.Parameter.VAR_KEYWORD]

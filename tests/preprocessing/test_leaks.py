@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from test_frames import LOG, build
+from frame_helpers import LOG, build
 
 from preprocessing.leaks import LeakWarning
 
@@ -80,4 +80,4 @@ def test_few_rows_are_told_apart_by_accident(rows):
 def test_the_warning_names_the_caller():
     with pytest.warns(LeakWarning) as caught:
         build(interactions=LOG.assign(stars=DECIDES["stars"]))
-    assert caught[0].filename.endswith("test_frames.py")
+    assert caught[0].filename.endswith("frame_helpers.py")

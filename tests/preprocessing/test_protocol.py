@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import InputError
-from preprocessing.protocol import (
-    FOLDS,
-    PROTOCOLS,
-    SMOOTHING,
-    View,
-    liked_items,
-    make_protocol,
-    mean_label,
-)
+from preprocessing.label_statistics import liked_items, mean_label
+from preprocessing.protocol import FOLDS, PROTOCOLS, SMOOTHING, View, make_protocol
 
 HONEST = ("holdout", "temporal")
 TRAIN = np.arange(6)

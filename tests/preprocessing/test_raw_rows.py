@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from encoding_helpers import ITEMS, LOG, USERS
 from helpers import as_lists, random_raw, small_model
-from test_data_encoding import ITEMS, LOG, USERS, from_frames, trained
 
 from foundation.errors import InputError
 from model import load_model
 from preprocessing.dataset import Dataset
-
-
-@pytest.fixture(scope="module")
-def data() -> Dataset:
-    return from_frames()
-
-
-@pytest.fixture(scope="module")
-def model(data):
-    return trained(data)
-
-
-@pytest.fixture(scope="module")
-def run(model, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    model.save(folder)
-    return folder
 
 
 class TestRawRows:

@@ -13,8 +13,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from foundation.errors import InputError
 from preprocessing.movielens import SCHEMA
+from preprocessing.planted import best_auc
 from preprocessing.raw import RawData
-from preprocessing.synthetic import FIRST_SECOND, GENRES, LAST_SECOND, PROBABILITY, best_auc, synthetic_movielens
+from preprocessing.synthetic import FIRST_SECOND, GENRES, LAST_SECOND, PROBABILITY, synthetic_movielens
 
 
 @pytest.fixture(scope="module")

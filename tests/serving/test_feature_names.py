@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from frame_helpers import ITEMS, LOG, build
 from serving_helpers import random_model, ranker_of
-from test_frames import ITEMS, LOG, build
 
 from serving.ranker import PreRanker
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from serving_helpers import dataset, random_model, ranker_of, text_ids
+from serving_helpers import random_model, ranker_of, text_ids
 
 from foundation.errors import InputError
 from serving.ranker import PreRanker
@@ -48,16 +48,6 @@ TEXT = {
     "generator": (one for one in ("m4997", "m5000")),
 }
 NO_LISTS = ["m5000", b"m5000", {"m5000": 1}, 5000, 5000.0, np.int64(5000), np.array(5000), np.ones((2, 2))]
-
-
-@pytest.fixture(scope="module")
-def data():
-    return dataset()
-
-
-@pytest.fixture(scope="module")
-def ranker(data, tmp_path_factory) -> PreRanker:
-    return ranker_of(tmp_path_factory.mktemp("run"), random_model("int_tower", data), data)
 
 
 @pytest.fixture(scope="module")

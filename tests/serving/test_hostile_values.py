@@ -11,7 +11,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from test_data_encoding import ITEMS, from_frames, trained
+from encoding_helpers import ITEMS, from_frames, trained
 
 from foundation.errors import InputError
 from serving.ranker import PreRanker

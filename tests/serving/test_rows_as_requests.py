@@ -10,10 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from frame_helpers import CATEGORIES, ITEMS, LISTS, NUMBERS, USERS, build, repeated
 from serving_helpers import random_model, ranker_of
 from storage_types import TEXTS, WHOLE, arrow
-from test_frame_types import CATEGORIES, LISTS, NUMBERS, repeated
-from test_frames import ITEMS, USERS, build
 
 from foundation.errors import InputError
 from foundation.values import entries, is_list, plain

@@ -14,7 +14,7 @@ import onnxruntime
 import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers import as_bags, plain_arrays, randn
+from helpers import plain_arrays
 from onnx_helpers import (
     AWKWARD,
     OTHERS,
@@ -33,16 +33,15 @@ import serving.export
 from foundation.errors import InputError
 from foundation.run_files import read_config
 from foundation.sealed import seal
-from kernels import bag_pooling
-from kernels.bag_pooling import pool_lists
-from model.dssm import DSSM
+from model.interaction import InnerProduct
+from preprocessing import utils
 from preprocessing.dataset import Dataset
 from serving.export import export_onnx
 from serving.export_files import replaced_together
 from serving.manifest import model_checksum
 from serving.onnx_programs import Score, input_names, score_program
 from serving.ranker import PreRanker
-from serving.scorer import DotScorer
+from serving.scorer import Scorer
 from serving.writer import build_index
 
 FILES = {"encoding.json", "item_tower.onnx", "items.parquet", "scorer.onnx", "user_tower.onnx", "users.parquet"}
@@ -220,17 +219,6 @@ class TestWithoutIndex:
         assert document["vocabularies"] == {}
 
 
-class TestLists:
-    """As `FeatureEmbedding` pools padded lists in a program, of any length."""
-
-    @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
-    @pytest.mark.parametrize("ids", [[[]], [[], []], [[0, 0]], [[3, 0, 0], [0, 0, 0], [1, 2, 2]]])
-    def test_padding_and_empty_lists_do_not_count(self, mode, ids):
-        table, padded = randn(5, 2), torch.tensor(ids, dtype=torch.int64)
-        expected = pool_lists(as_bags(ids), table, 1, mode)
-        assert torch.allclose(bag_pooling._pool_padded(padded, table, 1, mode), expected)
-
-
 class TestRules:
     def test_a_vocabulary_of_mixed_types_is_refused(self, run):
         config = read_config(run)
@@ -320,34 +308,18 @@ class TestRefused:
             export_onnx(run)
 
     def test_an_edited_score(self, data, tmp_path, monkeypatch):
+        real = utils.fe_score
+        monkeypatch.setattr(utils, "fe_score", lambda *given: 2 * real(*given))
         save_run(tmp_path, random_model("int_tower", data), data)
-        real = type(random_model("int_tower", data)).score
-        monkeypatch.setattr("model.IntTower.IntTower.score", lambda *given, **named: 2 * real(*given, **named))
-        with pytest.raises(InputError, match=r"a score of its own \(or an edited fe_score\), which is not exported"):
+        with pytest.raises(InputError, match=r"a forward alone \(or fe_score was edited\), which is not exported"):
             export_onnx(tmp_path)
         assert not (tmp_path / "onnx").exists()
 
-    def test_a_class_of_ones_own(self, data, run, monkeypatch):
-        class Own(DSSM):
-            """A kernel for each item, which no scorer knows."""
-
-            def encode_item(self, features):
-                return [super().encode_item(features)]
-
-        columns = data.feature_columns(4)
-        monkeypatch.undo()
-        monkeypatch.setattr(serving.export, "read_run", lambda run: (Own(columns.user, columns.item).eval(), {}, "0"))
-        before = contents(run / "onnx")
-        with pytest.raises(InputError, match=r"a score of its own \(or an edited fe_score\), which is not exported"):
-            export_onnx(run)
-        assert contents(run / "onnx") == before
-
-    def test_programs_of_more_than_two_gigabytes(self, data, monkeypatch):
-        model = random_model("dssm", data).requires_grad_(False)
+    def test_programs_of_more_than_two_gigabytes(self, monkeypatch):
         monkeypatch.setattr("serving.onnx_programs.LARGEST", 3)
         query, items = torch.zeros(2, 1, 8), torch.zeros(2, 8)
         with pytest.raises(InputError, match="GiB of weights, and an ONNX program at most 2 GiB"):
-            score_program(Score(model, DotScorer(model, 1, 8)), query, items, "0")
+            score_program(Score(Scorer(InnerProduct(), 1, 8)), query, items, "0")
 
     def test_programs_that_disagree_with_torch(self, data, run):
         random_model("mvke", data, seed=4).save(run, data.encoding_json(), overwrite=True)

@@ -285,7 +285,7 @@ class TestUpdates:
                     features = {
                         c.name: stored.features.batch(c.name, torch.tensor([place[one]])) for c in model.item_columns
                     }
-                scores[one] = float(torch.sigmoid(model.score(user, model.encode_item(features)).double()))
+                scores[one] = float(torch.sigmoid(model.interaction(user, model.encode_item(features)).double()))
         return scores
 
     def test_what_is_not_given_stays(self, data, tmp_path):
@@ -345,7 +345,7 @@ class TestUpdates:
         shutil.rmtree(tmp_path / "index")
         build_index(tmp_path, model, data, "float32")
         reader.rank(107)
-        assert reader.state.items.columns_exact
+        assert reader.state.items.blocks_exact
 
     @pytest.mark.parametrize("differing", [1024, 0])
     def test_deleting_everything(self, differing, data, tmp_path, monkeypatch):
@@ -400,7 +400,7 @@ class TestUpdates:
 
         def base() -> tuple[int, float]:
             items = PreRanker.load(tmp_path).state.items
-            return items.size, float(items.columns.scales.max())
+            return items.size, float(items.blocks.scales.max())
 
         size, scale = base()
         largest = ranker.state.items.base_vectors.abs().max(dim=1).values.argsort(descending=True)[:3].numpy()

@@ -12,19 +12,9 @@ from serving_helpers import Reference, dataset, random_model, ranker_of, save_ru
 from foundation.errors import InputError
 from preprocessing.dataset import Dataset
 from serving.explain import explain
-from serving.from_run import histories, item_entities, mean_labels, user_entities
+from serving.from_run import item_entities, user_entities
 from serving.ranker import PreRanker
 from serving.writer import build_index
-
-
-@pytest.fixture(scope="module")
-def data():
-    return dataset()
-
-
-@pytest.fixture(scope="module")
-def ranker(data, tmp_path_factory) -> PreRanker:
-    return ranker_of(tmp_path_factory.mktemp("run"), random_model("int_tower", data), data)
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +172,11 @@ class TestServingFeatures:
         rows = data.test.rows
         batch = data.test.batch(torch.arange(len(rows)), ["user_mean_rating", "item_mean_rating", "liked_movies"])
         users, items = data.user[rows], data.item[rows]
-        assert torch.equal(mean_labels(data, data.raw.user, len(data.raw.users))[users], batch["user_mean_rating"])
-        assert torch.equal(mean_labels(data, data.raw.item, len(data.raw.items))[items], batch["item_mean_rating"])
-        served = histories(data).batch(users)
+        model = random_model("int_tower", data)
+        user_table, item_table = user_entities(data, model).features, item_entities(data, model).features
+        assert torch.equal(user_table.values["user_mean_rating"][users], batch["user_mean_rating"])
+        assert torch.equal(item_table.values["item_mean_rating"][items], batch["item_mean_rating"])
+        served = user_table.batch("liked_movies", users)
         assert torch.equal(served.values, batch["liked_movies"].values)
         assert torch.equal(served.offsets, batch["liked_movies"].offsets)
 
@@ -217,19 +209,19 @@ class TestExplain:
         ranking = ranker.rank(107, k=6)
         explanation = explain(ranker, 107, ranking.items.tolist())
         assert explanation.terms.shape == (6, len(explanation.names))
-        assert explanation.terms.sum(1) + model.bias.item() == pytest.approx(ranking.logits, abs=1e-4)
+        assert explanation.terms.sum(1) + model.interaction.bias.item() == pytest.approx(ranking.logits, abs=1e-4)
 
     def test_terms_and_matches_equal_a_loop_over_heads(self, ranker, reference):
         """Two levels with two user heads each; three item heads; all of size 4."""
         model, items = reference.model, reference.items[:5]
         arrays = {name: torch.from_numpy(array) for name, array in reference.arrays.items()}
         with torch.no_grad():
-            levels = model.encode_user({name: array[[reference.user_row[107]]] for name, array in arrays.items()})
+            user = {name: array[[reference.user_row[107]]] for name, array in arrays.items()}
+            (user_heads,) = model.encode_user(user)
             places = [reference.item_row[item] for item in items]
             vectors = model.encode_item({name: array[places] for name, array in arrays.items()})
         explanation = explain(ranker, 107, items)
-        user_heads = [head for level in levels for head in level.view(2, 4)]
-        for row, item_heads in enumerate(vectors.view(5, 3, 4)):
+        for row, item_heads in enumerate(vectors):
             products = [[float(head @ other) for other in item_heads] for head in user_heads]
             assert explanation.terms[row].tolist() == pytest.approx([max(each) for each in products], abs=1e-5)
             assert explanation.matched[row].tolist() == [1 + each.index(max(each)) for each in products]

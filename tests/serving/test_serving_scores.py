@@ -12,10 +12,10 @@ from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker
 from foundation.errors import InputError
 from preprocessing import utils
 from serving import top_k
-from serving.blocks import Columns, block_size, blocks_shape, fill_blocks, head_scales
+from serving.blocks import Blocks, block_size, blocks_shape, fill_blocks, head_scales
 from serving.explain import explain
 from serving.fold_batch_norm import for_inference
-from serving.scorer import MANY_VECTORS, PlainScorer, item_heads, make_scorer
+from serving.scorer import MANY_VECTORS, all_pairs, make_scorer
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +105,10 @@ class TestLevels:
             if name not in names
         }
         with torch.no_grad():
-            users = [model.encode_user(x)[place].expand(len(items), -1) for place in places]
-            dims = [model.fe_block.field_dim] * len(places)
-            score = utils.fe_score(users, [model.encode_item(y)], 2, 3, dims, dims) + model.bias
+            levels_of_user = model.encode_user(x).view(2, 8)  # two heads of size 4 each
+            users = [levels_of_user[place].expand(len(items), -1) for place in places]
+            dims = [4] * len(places)
+            score = utils.fe_score(users, [model.encode_item(y).flatten(1)], 2, 3, dims, dims) + model.interaction.bias
         assert ranker.score(user, items, levels=levels) == pytest.approx(torch.sigmoid(score).numpy(), abs=1e-5)
 
     @pytest.mark.parametrize("levels", ["first", [], [0], [3], [1, 1], [1.0], 2])
@@ -131,14 +132,14 @@ def test_an_edited_fe_score_is_what_counts(name, precision, data, tmp_path, monk
     monkeypatch.setattr(utils, "fe_score", last_level_mean)
     model = random_model(name, data)
     ranker, reference = ranker_of(tmp_path, model, data, precision), Reference(model, data)
-    assert isinstance(ranker.state.scorer, PlainScorer)
+    assert ranker.state.scorer.is_plain
     user = reference.users[0]
     assert ranker.score(user, reference.items) == pytest.approx(reference(user, reference.items), abs=1e-5)
     ranking = ranker.rank(user, k=5)
     assert ranking.scores == pytest.approx(reference(user, ranking.items.tolist()), abs=1e-5)
     ranker.delete(ranking.items[:1].tolist())
     assert ranker.rank(user, k=4).items.tolist() == ranking.items[1:].tolist()
-    with pytest.raises(InputError, match=r"or an edited fe_score.*Leave --explain out"):
+    with pytest.raises(InputError, match=r"or fe_score was edited.*Leave --explain out"):
         explain(ranker, user, ranking.items[1:].tolist())
 
 
@@ -204,7 +205,7 @@ class TestPrecision:
     @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
     def test_usually_a_few_hundred_are_scored_again_and_not_all(self, name, precision, large, tmp_path, monkeypatch):
         ranker, read = ranker_of(tmp_path, random_model(name, large), large, precision), []
-        for step in ("exact_logits", "_by_rows"):
+        for step in ("exact_logits", "_by_vectors"):
             original = getattr(top_k, step)
             monkeypatch.setattr(top_k, step, lambda *given, do=original: read.append(len(given[2])) or do(*given))
         users = large.raw.users["user_id"].tolist()
@@ -215,34 +216,34 @@ class TestPrecision:
 class TestBlocks:
     @pytest.mark.parametrize("name", TWO_TOWERS)
     @pytest.mark.parametrize("chunk_bytes", [1 << 10, 1 << 16, 1 << 24], ids=["head", "chunks", "chunk"])
-    def test_any_number_of_items_in_blocks_scores_as_rows_do(self, name, chunk_bytes, data, monkeypatch):
+    def test_any_number_of_items_in_blocks_scores_as_vectors_do(self, name, chunk_bytes, data, monkeypatch):
         monkeypatch.setattr("serving.scorer.CHUNK_BYTES", chunk_bytes)
         monkeypatch.setattr("serving.blocks.BLOCK_VALUES", 10_240)
         model = random_model(name, data)
         batch = data.test.batch(torch.arange(5), model.feature_names)
         with torch.inference_mode():
-            users, width = model.encode_user(batch), model.encode_item(batch).shape[1]
+            users, (_, heads, dim) = model.encode_user(batch), model.encode_item(batch).shape
             generator = torch.Generator().manual_seed(1)
-            size = block_size(width // item_heads(model))
+            size = block_size(dim)
             for count in (1, size - 1, size, size + 1, 5 * size - 3):
-                rows = torch.randn(count, width, generator=generator)
-                scorer = make_scorer(model, users, rows[:8])
-                assert not isinstance(scorer, PlainScorer)
+                items = torch.randn(count, heads, dim, generator=generator)
+                scorer, vectors = make_scorer(model.interaction, users, items[:8]), items.flatten(1)
+                assert not scorer.is_plain
                 query = scorer.query(users)
-                expected = scorer.score_rows(query, rows)
-                assert torch.allclose(expected, model.score(users, rows), atol=1e-4)
-                assert torch.allclose(scorer.score_items(query, rows), expected, atol=1e-4)
+                expected = scorer.score_vectors(query, vectors)
+                assert torch.allclose(expected, all_pairs(model.interaction, users, items), atol=1e-4)
+                assert torch.allclose(scorer.score_items(query, vectors), expected, atol=1e-4)
                 # Logits have a standard deviation of about 1; rounding moves them by up to .05.
                 for dtype, tolerance in (("<f4", 1e-4), ("<u2", 0.1), ("|i1", 0.1)):
-                    scales = head_scales(rows.numpy(), scorer.heads)
-                    blocks = np.zeros(blocks_shape(count, scorer.heads, scorer.dim), dtype=dtype)
-                    fill_blocks(blocks, rows.numpy(), scales)
-                    scores = scorer.score_all(query, Columns.of(blocks, scales, count))
+                    scales = head_scales(vectors.numpy(), heads)
+                    blocks = np.zeros(blocks_shape(count, heads, dim), dtype=dtype)
+                    fill_blocks(blocks, vectors.numpy(), scales)
+                    scores = scorer.score_blocks(query, Blocks.from_arrays(blocks, scales, count))
                     assert scores.shape == (5, count)
                     assert torch.allclose(scores, expected, atol=tolerance), (dtype, count)
 
     @pytest.mark.parametrize("heads", [1, 4])
-    def test_many_vectors_meet_rows_and_few_meet_columns(self, heads, data, tmp_path):
+    def test_many_vectors_meet_vectors_and_few_meet_blocks(self, heads, data, tmp_path):
         """Both ways, and the bounds between them, give what the model predicts."""
         ways = set()
         for user_heads in (MANY_VECTORS // 3 - 1, MANY_VECTORS // 3):  # IntTower has three levels of them
@@ -252,13 +253,13 @@ class TestBlocks:
             ranking = ranker.rank(user, k=20)
             assert ranking.scores == pytest.approx(reference(user, ranking.items.tolist()), abs=1e-5)
             query = torch.zeros(1, 3 * user_heads, 4)
-            ways.add(ranker.state.scorer.prefers_rows(query))
+            ways.add(ranker.state.scorer.prefers_vectors(query))
         assert ways == ({False, True} if heads > 1 else {False})
 
     def test_int8_uses_its_whole_range(self):
-        rows = np.array([[1.0, -4.0, 0.0, 0.0], [2.0, 0.5, 0.0, 0.0]], dtype=np.float32)
-        scales = head_scales(rows, heads=2)
+        vectors = np.array([[1.0, -4.0, 0.0, 0.0], [2.0, 0.5, 0.0, 0.0]], dtype=np.float32)
+        scales = head_scales(vectors, heads=2)
         assert scales.tolist() == pytest.approx([4.0 / 127, 1.0])
         blocks = np.zeros(blocks_shape(2, 2, 2), dtype=np.int8)
-        fill_blocks(blocks, rows, scales)
+        fill_blocks(blocks, vectors, scales)
         assert blocks[0, 0, :, :2].tolist() == [[32, 64], [-127, 16]]

@@ -327,22 +327,24 @@ class TestFullDisk:
 import resource, sys
 from pathlib import Path
 sys.path[:0] = ["tests"]
-import test_checkpoints as tests
-data = tests.Dataset.build(tests.random_raw(), "holdout", 0)
-checkpoints = tests.Checkpoints(Path(sys.argv[1]), tests.IDENTITY)
+from helpers import fit, random_raw, small_model
+from foundation.errors import InputError
+from preprocessing.dataset import Dataset
+from training.checkpoints import Checkpoints
+data, checkpoints = Dataset.build(random_raw(), "holdout", 0), Checkpoints(Path(sys.argv[1]), {})
 def save(state):
     if state.epoch == 1 and state.progress is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
     checkpoints.save(state)
 try:
-    tests.fit(tests.small_model("lr", data), data, on_epoch=save)
-except tests.InputError as error:
+    fit(small_model("lr", data), data, on_epoch=save, checkpoint_minutes=1e-9)
+except InputError as error:
     print(error)
 """
         done = python(code, tmp_path)
         assert "cannot be written: File too large. The one before it is intact" in done.stdout
         assert sorted(path.name for path in tmp_path.iterdir()) == [PREVIOUS, CURRENT]
-        assert written_by(Checkpoints(tmp_path, IDENTITY).load()[0]) == [1, 0]
+        assert written_by(Checkpoints(tmp_path, {}).load()[0]) == [1, 0]
 
 
 class TestOneRunAFolder:

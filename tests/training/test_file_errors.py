@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds: here, it is there in every child)
 from faults import full_disk, in_child
-from helpers import random_raw
-from script_helpers import assert_short_error
+from script_helpers import ARGV, TRAINING, assert_short_error
 from script_helpers import script as run_script
 
 import train_movielens_whole_models as script
@@ -22,18 +21,8 @@ from model import load_model
 from training.commit import is_pending
 from training.result_file import read_result
 
+pytestmark = pytest.mark.usefixtures("small_data")
 ROOT = Path(__file__).resolve().parents[2]
-ARGV = ("--model_name", "dssm", "--set", "dnn_hidden_units=[6]", "--embedding_dim", "4", "--quiet", "--device", "cpu")
-TRAINING = ("--epoch", "2", "--batch_size", "64", "--checkpoint_minutes", "1e-9", "--protocol", "holdout")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _in_this_process():
-    raw = random_raw()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
-        patch.setattr(script, "load_movielens", lambda *_, **__: raw)
-        yield
 
 
 def train(out: Path, *more) -> int:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import slow_gauc
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
@@ -18,17 +19,6 @@ ROWS = st.lists(
     min_size=1,
     max_size=40,
 )
-
-
-def slow_gauc(labels, scores, users) -> float:
-    """scikit-learn's AUC, one user at a time."""
-    total, weight = 0.0, 0
-    for user in set(users.tolist()):
-        own = users == user
-        if 0 < labels[own].sum() < own.sum():
-            total += own.sum() * roc_auc_score(labels[own], scores[own])
-            weight += own.sum()
-    return total / weight if weight else float("nan")
 
 
 class TestGauc:

@@ -19,6 +19,7 @@ import pytest
 import torch
 from helpers import make_raw, random_raw
 
+from experiment import one_run
 from experiment.one_run import train_and_report
 from experiment.options import parse_options
 from experiment.record import code_revision
@@ -89,6 +90,10 @@ STEPS = 3  # 192 training rows in batches of 64
 
 def content(folder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def without(settings: dict, name: str) -> dict:
+    return {key: value for key, value in settings.items() if key != name}
 
 
 def timeless(result: dict) -> dict:
@@ -199,7 +204,7 @@ def test_every_option_of_training_reaches_fit(tmp_path, monkeypatch):
         "batch_size": 64,
         "epochs": 4,
         "patience": 2,
-        "precision": "bf16_forced",
+        "precision": "bfloat16_forced",
         "published_eval_mode": True,
         "lr_schedule": "linear",
         "checkpoint_minutes": 7.0,
@@ -352,6 +357,17 @@ class TestInterruptedRun:
         assert set(content(tmp_path / "resumed")) == RESULTS
         files = [content(tmp_path / name)["model.safetensors"] for name in ("resumed", "whole")]
         assert files[0] == files[1]
+
+    def test_of_an_earlier_version_it_is_continued(self, tmp_path, monkeypatch):
+        """Which wrote precisions otherwise, and knew no `lr_schedule`."""
+        identity = one_run._identity
+        with monkeypatch.context() as patch:
+            written = {"precision": "fp32"}
+            patch.setattr(one_run, "_identity", lambda *given: without(identity(*given) | written, "lr_schedule"))
+            self.interrupt(tmp_path)
+        resumed = Run(tmp_path, "--epoch", 4, "--resume")()
+        assert resumed["run"]["resumed"] == "after epoch 1"
+        assert resumed["identity"]["precision"] == "float32"
 
     def test_interrupted_again_while_resuming(self, tmp_path):
         self.interrupt(tmp_path)

@@ -15,8 +15,8 @@ import pytest
 from benchmarks.make_amazon import make_amazon
 from foundation.errors import InputError
 from preprocessing.amazon import META, REVIEWS
+from preprocessing.download import RemoteFile
 from preprocessing.load import AMAZON_FILES, AMAZON_FOLDER, load_amazon
-from preprocessing.remote import RemoteFile
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -1,0 +1,61 @@
+"""Arguments of a model's constructor on the command line: read, checked, listed, and what leaving them out means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from experiment.arguments import MOST, as_annotated, described, plain_value, suits
+from foundation.errors import InputError
+from model import MODELS, default_settings
+from model.effects import constructor_defaults
+from model.signature import keyword_parameters
+
+# Constructor arguments that have an option of their own, or none.
+SCRIPT_ARGUMENTS = {"device", "gpus", "seed", "task", "dnn_dropout"}
+FILLED_IN = ("user_static", "item_static")  # left out, they are those of the data set (`model.build_model`)
+
+
+def constructor_arguments(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """From --dropout, --fe_score and --set. One that the model does not take is an error."""
+    known = MODELS[name].arguments
+    arguments: dict[str, Any] = {}
+    for option, argument in (("dropout", "dnn_dropout"), ("fe_score", "fe_score")):
+        if option in given:
+            if argument not in known:
+                raise InputError(f"--{option} has no effect on {name}. Leave it out.")
+            arguments[argument] = given[option]
+    for entry in given.get("set", []):
+        argument, separator, text = entry.partition("=")
+        if not separator or argument not in known - SCRIPT_ARGUMENTS:
+            free = ", ".join(sorted(known - SCRIPT_ARGUMENTS))
+            raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
+        if argument in arguments:
+            raise InputError(f"{argument} of {name} is set twice. Received: {entry!r} as well. Leave one out.")
+        value, annotation = plain_value(text), keyword_parameters(MODELS[name].model_class)[argument].annotation
+        if not suits(value, annotation):
+            kind = described(annotation)
+            most = f", whole numbers at most {MOST[int]}" if "int" in kind else ""
+            of_type = "" if kind.startswith("one of") else "of type "
+            raise InputError(f"--set {argument} of {name} must be {of_type}{kind}{most}. Received: {text[:80]!r}.")
+        arguments[argument] = as_annotated(value, annotation)
+    return arguments
+
+
+def listed_arguments(name: str, dataset: str) -> list[str]:
+    """What --set takes for a model, a line each: name, type or choices, default on the data set."""
+    defaults = {**constructor_defaults(MODELS[name].model_class), **default_settings(name, dataset)}
+    return [
+        f"{argument}: {described(entry.annotation)}; default {defaults[argument]}"
+        for argument, entry in keyword_parameters(MODELS[name].model_class).items()
+        if argument in MODELS[name].arguments - SCRIPT_ARGUMENTS
+    ]
+
+
+def without_defaults(model_name: str, dataset: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Constructor arguments without those that say what leaving them out says: equal settings are one run."""
+    if model_name not in MODELS:
+        return arguments
+    usual = constructor_defaults(MODELS[model_name].model_class)
+    apart = default_settings(model_name, dataset).keys() | FILLED_IN
+    return {key: value for key, value in arguments.items() if key in apart or value != usual.get(key)}

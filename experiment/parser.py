@@ -1,0 +1,97 @@
+"""The command line of a training script, made from the declarations of its options."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiment.arguments import Parser, folder, number, place
+from experiment.model_arguments import listed_arguments
+from foundation.options import Option, options_of
+from model import MODELS, default_settings, find_model
+
+GROUPS = MODEL, DATA, TRAINING, RUN = "model", "data", "training", "run"
+
+
+class ScriptParser(Parser):
+    """Says at the end of its help what the defaults are, and what --set takes for the model that is named beside it."""
+
+    def __init__(self, dataset: str, model_name: str | None):
+        super().__init__(
+            description=sys.modules["__main__"].__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,  # what is not given is not there
+        )
+        self.dataset, self.model_name = dataset, model_name
+
+    def parse_known_args(self, args=None, namespace=None):
+        words = sys.argv[1:] if args is None else list(args)
+        if {"-h", "--help"} & set(words):
+            first = Parser(add_help=False, allow_abbrev=False)
+            first.add_argument("--model_name", nargs="?")
+            named = self.model_name or first.parse_known_args(words)[0].model_name
+            self.epilog = _defaults_and_settings(self.dataset, named)
+        return super().parse_known_args(words, namespace)
+
+
+def _defaults_and_settings(dataset: str, named: str | None) -> str:
+    """named: the model, None if none is."""
+    names = list(MODELS) if named is None else [find_model(named)]
+    lines = ["defaults on this data set:"]
+    for name in names:
+        lines.append(
+            f"  {name}: " + " ".join(f"{key}={value}" for key, value in default_settings(name, dataset).items())
+        )
+    if named is None:
+        return "\n".join([*lines, "", "--model_name NAME --help lists what --set takes for that model"])
+    arguments = (f"  {line}" for line in listed_arguments(names[0], dataset))
+    return "\n".join([*lines, "", f"--set takes for {names[0]}:", *arguments])
+
+
+def add_options(
+    parser: argparse.ArgumentParser, declarations: type, defaults: Mapping[str, Any], leave_out: Collection[str]
+) -> None:
+    """Adds the options of a dataclass that have a spelling, in their groups. defaults: those that the help names."""
+    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    for name, declared in options_of(declarations).items():
+        if declared.flags and name not in leave_out:
+            _add(groups[declared.group], declared, defaults.get(name))
+    model = groups[MODEL]
+    model.add_argument("--fe_score", choices=("all", "last"), help="levels of IntTower's FE-Block that are scored")
+    model.add_argument(
+        "--set",
+        action="append",
+        metavar="NAME=VALUE",
+        help="any other argument of the model's constructor, as --set cir_weight=0.1; may be repeated",
+    )
+
+
+def _add(group: Any, declared: Option, default: Any) -> None:
+    told = "" if default is None or declared.kind is bool else f"; default {default}"
+    further: dict[str, Any] = {"dest": declared.name, "help": f"{declared.help}{told}".replace("%", "%%")}
+    if declared.kind is bool:
+        group.add_argument(*declared.flags, action="store_true", **further)
+        return
+    if declared.off:
+        group = group.add_mutually_exclusive_group()
+        flag, what = declared.off
+        group.add_argument(flag, dest=declared.name, action="store_const", const=None, help=what)
+    if declared.choices:
+        further["choices"] = declared.choices
+    else:
+        further["metavar"] = declared.metavar
+    group.add_argument(*declared.flags, type=_converter(declared), required=declared.required, **further)
+
+
+def _converter(declared: Option) -> Callable[[str], Any]:
+    """A text of the command line -> the value."""
+    if declared.choices:
+        return lambda text: declared.aliases.get(text, text)
+    if declared.kind in (int, float):
+        bounds = {"above": declared.above, "most": declared.most, "below": declared.below}
+        return number(declared.kind, declared.least, **bounds)
+    return {Path: folder, str: place}[declared.kind]

@@ -1,0 +1,55 @@
+"""Where a run writes by default: a folder that has what differs from the defaults in its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from experiment.model_arguments import without_defaults
+from experiment.options import Options, parse_options
+from foundation.precisions import ALIASES
+
+# Longer or stranger settings are told by a checksum.
+LONGEST_NAME, SAFE = 80, re.compile(r"[A-Za-z0-9_.,=+-]+")
+IN_THE_PATH = ("model_name", "protocol", "seed", "max_rows", "sample_rate")  # the last two are in the data set's name
+FIRST = ("embedding_dim", "batch_size", "lr", "lr_schedule", "embedding_optimizer")  # in a name; others as declared
+SHORT = {name: alias for alias, name in ALIASES.items()}  # as the names of folders have them
+
+
+def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
+    """--out, --ckpt_fold, or the default place of this run."""
+    if options.out:
+        return Path(options.out)
+    if options.ckpt_fold:
+        return Path(options.ckpt_fold, model_name)
+    name = f"{options.protocol}-seed{options.seed}"
+    usual = _settings(usual_options(options))
+    unusual = {key: value for key, value in _settings(options).items() if (key, value) not in usual.items()}
+    if unusual:
+        readable = "-".join(f"{key}={_short(value)}" for key, value in unusual.items())
+        digest = hashlib.sha256(json.dumps(unusual, sort_keys=True).encode()).hexdigest()[:10]
+        name += f"-{readable if SAFE.fullmatch(readable) and len(readable) <= LONGEST_NAME else digest}"
+    return Path("runs", dataset_name, model_name, name)
+
+
+def usual_options(options: Options) -> Options:
+    """What the script does without options."""
+    return parse_options(options.dataset, None, ["--model_name", options.model_name])
+
+
+def _settings(options: Options) -> dict[str, Any]:
+    """What decides the result, but for what is in the path anyway, and the device."""
+    config = options.config | {"precision": SHORT[options.precision]}
+    names = [*FIRST, *(name for name in config if name not in (*FIRST, *IN_THE_PATH, "device"))]
+    told = without_defaults(options.model_name, options.dataset, options.model_arguments)
+    return {name: config[name] for name in names} | {"dropout": options.dropout} | told
+
+
+def _short(value: Any) -> str:
+    """Lists as their entries, true and false as in JSON."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_short, value))
+    return value if isinstance(value, str) else json.dumps(value)

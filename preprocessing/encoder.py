@@ -1,0 +1,80 @@
+"""Tables and lists of raw values -> encoded ones, by vocabularies and scalers that are fitted on some of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+
+from foundation.features import Lists
+from preprocessing.data_encoding import DataEncoding
+from preprocessing.encoding import UNKNOWN, MinMaxScaler, Vocabulary
+from preprocessing.feature_table import FeatureTable
+from preprocessing.raw import Ragged, Schema
+
+
+class Encoder:
+    """Encodes tables, and keeps how: vocabularies and scalers by feature name, fitted on what given rows hold.
+
+    known: an encoding to apply as it is, in place of fitting one; values that it does not know get the reserved id.
+    """
+
+    def __init__(self, schema: Schema, known: DataEncoding | None = None):
+        self.schema, self.known = schema, known
+        self.vocabularies: dict[str, Vocabulary] = {}
+        self.scalers: dict[str, MinMaxScaler] = {}
+
+    def encode(
+        self, columns: Mapping[str, np.ndarray | pd.Series], lists: Mapping[str, Ragged], weight: np.ndarray
+    ) -> FeatureTable:
+        """Encodes those columns and lists that are features.
+
+        weight: (rows,) how many of the interactions that encodings are fitted on each row takes part in.
+        """
+        schema, table = self.schema, FeatureTable()
+        for name in (*schema.user_sparse, *schema.item_sparse):
+            if name in columns:
+                table.values[name] = torch.from_numpy(self._ids(name, columns[name], weight))
+        for name in (*schema.user_dense, *schema.item_dense):
+            if name in columns:
+                values = np.asarray(columns[name], dtype=np.float64)
+                table.values[name] = torch.from_numpy(self._scaler(name, values, weight).transform(name, values))
+        for name, ragged in lists.items():
+            ids = torch.from_numpy(self._ids(name, ragged.values, np.repeat(weight, ragged.lengths)))
+            bounds = torch.from_numpy(ragged.offsets)
+            table.lists[name] = Lists(ids, bounds[:-1], bounds[1:])
+        return table
+
+    def encoding(self, mean_label: float) -> DataEncoding:
+        """How everything was encoded so far, or the known encoding. mean_label: of the training rows."""
+        return self.known or DataEncoding(self.schema, self.vocabularies, self.scalers, mean_label)
+
+    def _scaler(self, name: str, values: np.ndarray, weight: np.ndarray) -> MinMaxScaler:
+        if self.known is not None:
+            return self.known.scalers[name]
+        scaler = MinMaxScaler.fit(name, values, weight, fill=name in self.schema.fill_mean)
+        self.scalers[name] = scaler
+        return scaler
+
+    def _ids(self, name: str, column, weight: np.ndarray) -> np.ndarray:
+        """column: (n,) values -> (n,) int32 ids. Missing values are unknown ones."""
+        codes, values = _coded(column)
+        if self.known is not None:
+            vocabulary = self.known.vocabularies[name]
+            vocabulary.require_kind(name, values)
+        else:
+            count = np.bincount(codes[codes >= 0], weights=weight[codes >= 0], minlength=len(values))
+            vocabulary = Vocabulary.fit(values, count, self.schema.vocabulary_sizes.get(name))
+            self.vocabularies[name] = vocabulary
+        # A missing value has the code -1, which reads the last entry.
+        return np.append(vocabulary.encode(values), np.int32(UNKNOWN))[codes]
+
+
+def _coded(column) -> tuple[np.ndarray, pd.Index]:
+    """(n,) codes into the distinct values, -1 for a missing one."""
+    if isinstance(column, pd.Categorical):
+        return column.codes, column.categories
+    codes, values = pd.factorize(column)
+    return codes, pd.Index(values)

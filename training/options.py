@@ -1,0 +1,122 @@
+"""The options of training: adding one is a field here, and the place that acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from foundation.errors import InputError
+from foundation.options import option, options_of
+from foundation.precisions import ALIASES
+
+Precision = Literal["float32", "bfloat16", "bfloat16_forced"]
+LrSchedule = Literal["constant", "linear"]
+GRADIENTS = "learns_by_gradients"  # of a model's class
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    patience: epochs without a better validation AUC before stopping; None trains all epochs. Either way the weights of
+        the best validation epoch are restored at the end.
+    precision: "bfloat16" runs the forward pass under autocast (`training.precision`); losses and metrics stay float32.
+    published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
+        evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
+    checkpoint_minutes: time after which an epoch under way is saved; every finished epoch is.
+    verbose: 0 silent, 1 a progress bar on a terminal and one line an epoch, 2 the line alone.
+    """
+
+    batch_size: int = option(
+        "rows a training step",
+        256,
+        least=2,  # for batch statistics
+        title="The batch size",
+        flags=("--batch_size",),
+        metavar="N",
+        needs={GRADIENTS: "which trains on all rows at once"},
+    )
+    epochs: int = option(
+        "passes over the training rows at most",
+        1,
+        least=1,
+        title="The number of epochs",
+        flags=("--epoch",),
+        metavar="N",
+    )
+    initial_epoch: int = option(
+        "finished epochs", 0, title="initial_epoch", decides=False, needs={GRADIENTS: "which grows all trees anew"}
+    )
+    patience: int | None = option(
+        "epochs without a better validation AUC before stopping",
+        None,
+        least=1,
+        title="The patience",
+        flags=("--patience",),
+        metavar="N",
+    )
+    precision: Precision = option(
+        "of the forward and backward pass; bfloat16 is refused where it would be slower, bfloat16_forced is not",
+        "float32",
+        aliases=ALIASES,
+        flags=("--precision",),
+        needs={GRADIENTS: "which is grown by scikit-learn in float64"},
+    )
+    shuffle: bool = option(
+        "rows in random order", True, decides=False, needs={GRADIENTS: "which trains on all rows at once"}
+    )
+    published_eval_mode: bool = option(
+        "reproduce the published loop's evaluation-mode defect", False, flags=("--published_eval_mode",)
+    )
+    lr_schedule: LrSchedule = option(
+        "of the learning rate; linear: it falls to 0 over all epochs",
+        "constant",
+        flags=("--lr_schedule",),
+        needs={GRADIENTS: "which shrinks all trees alike"},
+    )
+    checkpoint_minutes: float = option(
+        "time between checkpoints inside an epoch; one is written after every epoch anyway",
+        5.0,
+        above=0,
+        flags=("--checkpoint_minutes",),
+        decides=False,
+        needs={GRADIENTS: "which is checkpointed once, when all trees have grown"},
+    )
+    verbose: int = 1
+
+    def __post_init__(self) -> None:
+        for name, declared in options_of(TrainOptions).items():
+            object.__setattr__(self, name, declared.check(getattr(self, name)))
+        if not 0 <= self.initial_epoch < self.epochs:
+            raise InputError(
+                f"initial_epoch must be at least 0 and below epochs={self.epochs}. Received: {self.initial_epoch}."
+            )
+
+
+def settings_of_before(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an earlier run as those of a new one are written: choices without abbreviations, and options that
+    there were not yet at their default, which is what was done without them.
+
+    >>> settings_of_before({"lr": 0.1, "precision": "bf16"}, {"lr": 0.2, "precision": "float32", "patience": 3})
+    {'lr': 0.1, 'precision': 'bfloat16', 'patience': None}
+    """
+    written = dict(old)
+    for name, declared in options_of(TrainOptions).items():
+        if name in new:
+            value = old.get(name, getattr(TrainOptions, name))
+            written[name] = declared.aliases.get(value, value) if isinstance(value, str) else value
+    return written
+
+
+class FitOptions(TypedDict, total=False):
+    """What `fit` takes besides the arguments of deepctr-torch's: for editors and type checkers, which read no fields.
+
+    `tests/training/test_options.py` keeps it equal to `TrainOptions`.
+    """
+
+    patience: int | None
+    precision: Precision
+    published_eval_mode: bool
+    lr_schedule: LrSchedule
+    checkpoint_minutes: float
