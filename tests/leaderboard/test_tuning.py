@@ -190,7 +190,7 @@ class TestRuns:
         (tuned,) = tune(runner, ["dcn"], quiet=True)
         trial = tuned.trials[3][0]
         path = runner.results / trial.job.file
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"command": "python script.py --lr 7"}))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"arguments": ["script.py", "--lr", "7"]}))
         with pytest.raises(InputError, match="the result of another command"):
             read(runner.results, trial)
 
@@ -244,7 +244,7 @@ class TestTables:
         assert lines[-1] == f"6 of {TRIALS * len(SEARCHES)} trials; sources 0123456789ab."
 
     def test_unfinished_models_choose_nothing(self):
-        assert self.tuned([0.81, 0.83]).splitlines()[2] == "| DCN | 0.8100 | **0.8300** |  |  |  |  |  |"
+        assert self.tuned([0.81, 0.83]).splitlines()[2] == "| DCN | 0.8100 | **0.8300** |"
 
     def test_without_results(self):
         assert tuning_table([]) == "No trial has run yet."
