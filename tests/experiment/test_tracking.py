@@ -22,6 +22,7 @@ from experiment.run_name import run_folder
 from experiment.script import Interrupted
 from foundation.errors import InputError
 from foundation.run_files import TRACKING
+from training.run_folder import ReadOnlyFolder
 
 EPOCHS = ("--epoch", 4)
 
@@ -151,13 +152,12 @@ class TestWhatATrackerIsTold:
         assert stand_in.runs == {}
         assert capsys.readouterr().err == ""
 
-    def test_the_main_process_alone_tells(self, tmp_path, name, stand_in, monkeypatch):
+    def test_the_main_process_alone_tells(self, tmp_path, name, stand_in):
         one = SmallRun(tmp_path, *EPOCHS, "--track", name)
-        folder = SimpleNamespace(path=tmp_path, state=None)
-        for is_main in (True, False):
-            monkeypatch.setattr(run_module.distributed, "current", lambda main=is_main: SimpleNamespace(is_main=main))
+        of_the_main_one = SimpleNamespace(path=tmp_path, state=None)
+        for folder in (of_the_main_one, ReadOnlyFolder(tmp_path, {}, resume=False)):
             with run_module._tracking(one.data, one.options, folder, {}) as found:
-                assert (found is not None) == is_main
+                assert (found is not None) == (folder is of_the_main_one)
         assert len(stand_in.runs) == 1
 
 
