@@ -10,6 +10,7 @@ from own_models import DistantHeads, Farther, Heads, MeanHeads, Mine, enter, pag
 from serving_helpers import Reference, dataset, random_model, ranker_of
 
 from foundation.errors import InputError
+from model.IntTower import IntTower
 from serving.explain import explain
 from serving.export import export_onnx
 
@@ -107,6 +108,21 @@ class TestForwardAlone:
     def test_levels_are_not_there_to_choose(self, served):
         with pytest.raises(InputError, match="Only IntTower has levels"):
             served(Farther)[0].rank(107, levels="last")
+
+
+def test_one_encoder_changed_beside_what_is_trained_is_refused(data):
+    class Half(IntTower):
+        """Changes what is served, and not the logits that `IntTower.output` trains."""
+
+        def encode_user(self, features):
+            return -super().encode_user(features)
+
+    model = random_model("int_tower", data)
+    assert model.predict(data.test).std() > 0.01
+    model.__class__ = Half
+    for ask in (model.predict, model.evaluate):
+        with pytest.raises(InputError, match=r"Half trains on the logits of its `output`.*override `output`"):
+            ask(data.test)
 
 
 @pytest.mark.parametrize("title", EVERY)
