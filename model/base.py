@@ -15,7 +15,7 @@ from foundation.feature_columns import Column, check_columns, id_column
 from foundation.features import Features
 from foundation.values import shown
 from model.description import describe
-from model.devices import as_device, device_of
+from model.devices import device_of
 from model.effects import constructor_defaults
 from model.fit_interface import EditedWarning, FitInterface
 from model.interaction import Interaction
@@ -75,7 +75,7 @@ class CTRModel(WholeFile, FitInterface, ABC):
         check_columns(columns)
         self.columns = columns
         self.feature_names = [column.name for column in columns]
-        self.device = device_of(as_device(device), gpus, "device" in self.arguments)
+        self.device = device_of(device, gpus, "device" in self.arguments)
         if not 0 <= seed < 2**32:  # what torch, numpy and scikit-learn all take
             raise InputError(f"seed must lie in 0..{2**32 - 1}. Received: {shown(seed)}.")
         self.seed = seed
