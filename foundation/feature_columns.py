@@ -63,15 +63,10 @@ def check_columns(columns: Sequence[Column]) -> None:
         if column.name in names:
             raise InputError(f"Two feature columns are named '{column.name}'. Give each feature one column.")
         names.add(column.name)
+        for what in ["dimension"] if isinstance(column, DenseFeat) else ["vocabulary_size", "embedding_dim"]:
+            as_count(f"{what} of column '{column.name}'", getattr(column, what), least=1)
         if isinstance(column, DenseFeat):
             continue
-        for what in ("vocabulary_size", "embedding_dim"):
-            as_count(f"{what} of column '{column.name}'", getattr(column, what))
-        if column.vocabulary_size < 1 or column.embedding_dim < 1:
-            raise InputError(
-                f"Column '{column.name}' has vocabulary_size={column.vocabulary_size} and "
-                f"embedding_dim={column.embedding_dim}; both must be at least 1."
-            )
         size = (column.vocabulary_size, column.embedding_dim)
         *known, owner = tables.setdefault(column.embedding_name, (*size, column.name))
         if tuple(known) != size:

@@ -14,7 +14,7 @@ from foundation.run_files import RESULT
 from leaderboard.entrants import entrant
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
-from model.effects import constructor_defaults, effective
+from model.effects import constructor_defaults
 from preprocessing.protocol import PROTOCOLS
 from training.options import settings_of_before
 from training.result_file import read_result
@@ -90,7 +90,7 @@ def contradictions(job: Job, result: dict) -> list[str]:
     held = settings_of_before(_flat(result["config"]), wanted)
     usual = constructor_defaults(MODELS[options.model_name].model_class)  # older runs hold what was asked for as well
     if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
-        held, wanted = (effective(MODELS[options.model_name].model_class, each) for each in (held, wanted))
+        held, wanted = (MODELS[options.model_name].model_class.effective(each) for each in (held, wanted))
     ignored = {"device"} | {name for name in FILLED_IN if wanted.get(name) is None}
     return [
         f"{name}: {_shown(held, name)}, wanted {_shown(wanted, name)}"

@@ -137,7 +137,7 @@ class IntTower(TwoTower):
         if not isinstance(light_se, LightSE):
             return {}
         weights = light_se.weights(embedding(features)[0])  # (B, F)
-        return dict(zip([column.name for column in embedding.sparse + embedding.lists], weights.unbind(1), strict=True))
+        return dict(zip([column.name for column in embedding.fields], weights.unbind(1), strict=True))
 
     def _user_layers(self, features: Features) -> list[Tensor]:
         fields, dense = self.user_embedding(features)

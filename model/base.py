@@ -15,7 +15,7 @@ from foundation.feature_columns import Column, check_columns, id_column
 from foundation.features import Features
 from foundation.values import shown
 from model.description import describe
-from model.devices import as_device, device_of
+from model.devices import device_of
 from model.effects import constructor_defaults
 from model.fit_interface import EditedWarning, FitInterface
 from model.interaction import Interaction
@@ -75,7 +75,9 @@ class CTRModel(WholeFile, FitInterface, ABC):
         check_columns(columns)
         self.columns = columns
         self.feature_names = [column.name for column in columns]
-        self.device = device_of(as_device(device), gpus, "device" in self.arguments)
+        self.device = device_of(device, gpus, "device" in self.arguments)
+        if not 0 <= seed < 2**32:  # what torch, numpy and scikit-learn all take
+            raise InputError(f"seed must lie in 0..{2**32 - 1}. Received: {shown(seed)}.")
         self.seed = seed
         self.l2: dict[str, float] = {}
         self.set_l2(embedding=l2_reg_embedding, linear=l2_reg_linear, dnn=l2_reg_dnn)
@@ -236,4 +238,20 @@ class TwoTower(CTRModel):
                 pairs = users.index_select(0, user_group[rows] - chunk[0]), items.index_select(0, item_group[rows])
                 logits[rows] = self.interaction(*pairs).float()
             done = end
+        self._require_same_output(source, logits)
         return logits
+
+    def _require_same_output(self, source: BatchSource, logits: Tensor) -> None:
+        """Raises `InputError` for logits of the encoders and the interaction that are others than those of `output`,
+        which is trained: a subclass has changed the one and not the other. Looks at a few rows.
+        """
+        if torch.is_autocast_enabled(self.device.type):  # too coarse to tell
+            return
+        rows = torch.arange(min(len(source), 16), device=self.device)
+        trained = self(source.batch(rows, self.feature_names))
+        if not torch.allclose(trained, logits[rows], 1e-2, 1e-2, equal_nan=True):
+            raise InputError(
+                f"{type(self).__name__} trains on the logits of its `output`, which are others than those of its "
+                "encoders and its interaction, by which it is evaluated and served. Where you override one of them, "
+                "override `output` to agree: return TwoTower.output(self, features)."
+            )

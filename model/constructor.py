@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from abc import ABC
 from collections.abc import Callable, Mapping
 from inspect import Parameter
@@ -13,7 +14,7 @@ from foundation.annotations import fits, type_words
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.values import shown
-from model.effects import Idle, check_arguments, effective
+from model.effects import Idle, check_arguments, idle_settings
 from model.signature import ConstructorSignature, accepted, signature_of
 
 
@@ -51,7 +52,8 @@ class Constructed(ABC):
     @classmethod
     def effective(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The constructor's arguments without those that do nothing, which older folders may hold."""
-        return effective(cls, arguments)
+        idle = idle_settings(cls, arguments)
+        return {name: value for name, value in arguments.items() if name not in idle}
 
 
 def _remembering(init: Callable[..., None]) -> Callable[..., None]:
@@ -77,7 +79,7 @@ def _remembering(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def _check_types(model_class: type[Constructed], arguments: Mapping[str, Any]) -> None:
-    """Raises `InputError` for an argument that is not what its annotation says, unless it is the default."""
+    """Raises `InputError` for an argument that is no default, and not what its annotation says, or not finite."""
     for name, parameter in signature_of(model_class).parameters.items():
         value, annotation = arguments.get(name, parameter.default), parameter.annotation
         if value is parameter.default:
@@ -87,6 +89,8 @@ def _check_types(model_class: type[Constructed], arguments: Mapping[str, Any]) -
                 raise InputError(f"{name} must be a list of feature columns. Received: {shown(value)}.")
         elif not fits(value, annotation):
             raise InputError(f"{name} must be of type {type_words(annotation)}. Received: {shown(value)}.")
+        elif fits(value, float) and not -math.inf < value < math.inf:
+            raise InputError(f"{name} must be a finite number. Received: {value}.")
 
 
 def _bound(model_class: type[Constructed], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,24 +8,22 @@ from foundation.errors import InputError
 from foundation.values import shown
 
 
-def as_device(device: str | torch.device) -> torch.device:
-    """Raises `InputError` for a name that torch does not know."""
-    try:
-        return torch.device(device)
-    except RuntimeError:
-        raise InputError(f"device must be cpu, cuda or cuda:1, for example. Received: {shown(device)}.") from None
-
-
-def device_of(device: torch.device, gpus: list[int | str | torch.device] | None, named: bool) -> torch.device:
+def device_of(given: str | torch.device, gpus: list[int | str | torch.device] | None, named: bool) -> torch.device:
     """The device that is meant.
 
-    gpus: one GPU by its number or as a device, as in deepctr-torch; None or [] for `device`.
+    given: the constructor's `device`, for gpus=None or [].
+    gpus: one GPU by its number or as a device, as in deepctr-torch.
     named: whether `device` was asked for, and is not the default.
-    Raises `InputError` for several GPUs, for a device that is not there, and for another one than `device`.
+    Raises `InputError` for a name that torch does not know, for several GPUs, for a device that is not there, and for
+    another one than `device`.
 
-    >>> device_of(torch.device("cpu"), None, named=False)
+    >>> device_of("cpu", None, named=False)
     device(type='cpu')
     """
+    try:
+        device = torch.device(given)
+    except RuntimeError:
+        raise InputError(f"device must be cpu, cuda or cuda:1, for example. Received: {shown(given)}.") from None
     if not gpus:
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise InputError(f"device='{device}' is not there: {torch.cuda.device_count()} CUDA devices. Use the CPU.")

@@ -107,12 +107,6 @@ def check_arguments(model_class: type[Constructed], arguments: Mapping[str, Any]
             warnings.warn(str(refusal), InputWarning, stacklevel=3)
 
 
-def effective(model_class: type[Constructed], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without those that do nothing."""
-    idle = idle_settings(model_class, arguments)
-    return {name: value for name, value in arguments.items() if name not in idle}
-
-
 def check_options(model: Constructed, options: TrainOptions, validated: bool) -> None:
     """Raises `InputError` for an option of `fit` that does nothing. validated: whether there are validation rows."""
     idle = idle_settings(type(model), model.arguments | vars(options))

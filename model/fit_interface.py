@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Unpack
 
 import numpy as np
@@ -36,10 +36,6 @@ SCORED_AT_ONCE = 8192  # rows
 
 class EditedWarning(InputWarning):
     """A function that belongs to a trained model was edited afterwards."""
-
-
-def _editable(part: nn.Module) -> Iterable[tuple[str, str]]:
-    return getattr(part, "editable", {}).items()
 
 
 class FitInterface(Constructed, nn.Module, Trainable):
@@ -207,7 +203,10 @@ class FitInterface(Constructed, nn.Module, Trainable):
     @property
     def editable(self) -> dict[str, str]:
         """Functions that people edit and that the logits hang on (`fe_score`): name -> version, as they are now."""
-        return {name: version for part in self.modules() if part is not self for name, version in _editable(part)}
+        found: dict[str, str] = {}
+        for part in self.modules():
+            found |= {} if part is self else getattr(part, "editable", {})
+        return found
 
     def warn_if_edited(self) -> None:
         """Warns where such a function is another one than the model was trained with: scores are of the new one."""

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from foundation.errors import InputError
-from foundation.values import shown
+from foundation.values import is_number, shown
 from kernels.short_softmax import short_softmax
 from model.editable import version_of
 from model.effects import Idle
@@ -113,8 +113,8 @@ class InnerProduct(AdditiveInteraction):
         super().__init__()
         if gamma == "learned":
             self.log_gamma = nn.Parameter(torch.zeros(()))
-        elif isinstance(gamma, (int, float)) and 0 < gamma < math.inf:
-            self.register_buffer("log_gamma", torch.tensor(math.log(gamma)), persistent=False)
+        elif is_number(gamma) and 0 < float(gamma) < math.inf:
+            self.register_buffer("log_gamma", torch.tensor(math.log(float(gamma))), persistent=False)
         else:
             raise InputError(f"gamma must be a positive number or 'learned'. Received: {gamma!r}.")
 

@@ -54,12 +54,8 @@ def generation_loss(mimic: Tensor, original: Tensor, rows: Tensor, kind: str) ->
     >>> generation_loss(mimic, original, torch.tensor([1.0, 1.0, 0.0]), "cosine").item()
     0.5
     """
-    return _mean_over(DISTANCES[kind](mimic, original.detach()), rows)
-
-
-def _mean_over(values: Tensor, rows: Tensor) -> Tensor:
-    """Means of values (..., B) over the rows with 1; 0 if there are none."""
-    return (values * rows).sum(-1) / rows.sum(-1).clamp(min=1.0)
+    distances = DISTANCES[kind](mimic, original.detach())  # (..., B)
+    return (distances * rows).sum(-1) / rows.sum(-1).clamp(min=1.0)
 
 
 DISTANCES = {  # of vectors g and r in rows, (..., n) -> (...)

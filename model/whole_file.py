@@ -43,8 +43,8 @@ class WholeFile(nn.Module):
 
 def _declare_safe(model_class: type[nn.Module]) -> None:
     """Lets plain `torch.load` build models of this class, from the layers that are defined by now."""
-    packages = (*LAYERS, model_class.__module__.partition(".")[0])
-    layers = [part for part in _below(nn.Module) if any(_is_of(part, package) for package in packages)]
+    packages = tuple(f"{package}." for package in (*LAYERS, model_class.__module__.partition(".")[0]))
+    layers = [part for part in _below(nn.Module) if f"{part.__module__}.".startswith(packages)]
     optimizers = [part for part in vars(torch.optim).values() if isinstance(part, type)]
     torch.serialization.add_safe_globals(
         [
@@ -85,7 +85,3 @@ def _below(parent: type[nn.Module]) -> Iterator[type[nn.Module]]:
     for child in children:
         yield child
         yield from _below(child)
-
-
-def _is_of(part: type, package: str) -> bool:
-    return part.__module__ == package or part.__module__.startswith(f"{package}.")

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat, get_feature_names
+from foundation.deepctr import DenseFeat, VarLenSparseFeat, get_feature_names
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.features import Bags, Features
@@ -50,8 +50,8 @@ class Arrays:
     ) -> Arrays:
         """Converts and checks; features that no column names are ignored.
 
-        x: arrays by feature name, or a list of them in the order of `input_names`. y, weights: (n,) or (n, 1), of
-        numpy, pandas or plain Python.
+        x: arrays by feature name, or a list of them in the order of deepctr-torch: that of the columns, a `length_name`
+            directly behind the first list that names it. y, weights: (n,) or (n, 1), of numpy, pandas or plain Python.
         Raises `InputError` for a missing feature, a wrong shape or type, an id beyond its vocabulary, NaN or infinity,
         a length beyond its list, a label other than 0 and 1, a weight below 0, weights of 0 alone.
         """
@@ -124,21 +124,10 @@ class Arrays:
         )
 
 
-def input_names(columns: list[Column]) -> list[str]:
-    """The arrays that the columns read, in the order in which deepctr-torch takes a list of them: that of the columns,
-    a `length_name` directly behind the first list that names it.
-
-    >>> history = VarLenSparseFeat(SparseFeat("liked", 9, 4), maxlen=3, length_name="liked_count")
-    >>> input_names([SparseFeat("user", 9, 4), history, DenseFeat("price")])
-    ['user', 'liked', 'liked_count', 'price']
-    """
-    return get_feature_names(columns)
-
-
 def _by_name(x: Mapping[str, np.ndarray] | Sequence[np.ndarray], columns: list[Column]) -> Mapping[str, np.ndarray]:
     if isinstance(x, Mapping):
         return x
-    names = input_names(columns)
+    names = get_feature_names(columns)
     expected = f"a list of {len(names)} arrays, in this order: {', '.join(names)}"
     if not isinstance(x, (list, tuple)):
         raise InputError(f"Features must be a dict of arrays by name, or {expected}. Received: {type(x).__name__}.")
@@ -196,17 +185,12 @@ def _check_feature(column: Column, array: np.ndarray) -> np.ndarray:
     ids = array.astype(np.int64)
     if (ids != array).any():
         raise InputError(f"Feature '{column.name}' must hold whole ids. Received fractions; encode it first.")
-    check_ids(column, ids)
-    return ids
-
-
-def check_ids(column: SparseFeat | VarLenSparseFeat, ids: np.ndarray) -> None:
-    """Raises `InputError` unless all ids lie in 0..vocabulary_size - 1."""
     if ids.size and (ids.min() < 0 or ids.max() >= column.vocabulary_size):
         raise InputError(
             f"Feature '{column.name}' has ids from {ids.min()} to {ids.max()}, but its column says "
             f"vocabulary_size={column.vocabulary_size}. Ids must lie in 0..{column.vocabulary_size - 1}."
         )
+    return ids
 
 
 def _one_a_row(what: str, values: np.ndarray, count: int) -> np.ndarray:

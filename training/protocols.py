@@ -25,11 +25,17 @@ class Output:
 
     logits: (B,). latent: whatever else a model's losses need, by name. weights: (B,) of the rows in the click loss,
     which training adds; None: all alike.
+    Raises `InputError` for logits of another shape, which a loss might spread over pairs of rows without a word.
     """
 
     logits: Tensor
     latent: dict[str, Any] = field(default_factory=dict)
     weights: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.logits.ndim != 1:
+            shape = tuple(self.logits.shape)
+            raise InputError(f"A model returns one logit a row, in shape (rows). Received: {shape}. Flatten them.")
 
 
 class BatchSource(Protocol):

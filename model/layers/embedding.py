@@ -15,7 +15,29 @@ from kernels.bag_pooling import pool_lists
 from kernels.lookup import lookup
 
 
-class FeatureEmbedding(nn.Module):
+class EmbeddedColumns(nn.Module):
+    """Feature columns by kind. Raises `InputError` if they contradict each other."""
+
+    def __init__(self, columns: Sequence[Column]):
+        super().__init__()
+        check_columns(columns)
+        self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
+        self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
+        self.dense = [column for column in columns if isinstance(column, DenseFeat)]
+        self.fields: list[SparseFeat | VarLenSparseFeat] = [*self.sparse, *self.lists]  # in the order of F
+
+    @property
+    def num_fields(self) -> int:
+        """F: sparse and list fields."""
+        return len(self.fields)
+
+    @property
+    def dense_size(self) -> int:
+        """Sum of the dense features' dimensions."""
+        return sum(column.dimension for column in self.dense)
+
+
+class FeatureEmbedding(EmbeddedColumns):
     """Feature columns -> one D-dimensional vector a field, and the dense features joined.
 
     All tables stand in one parameter `weight` of shape (sum of vocabulary sizes, D), so that the F sparse fields of a
@@ -30,25 +52,20 @@ class FeatureEmbedding(nn.Module):
     starts: Tensor  # (sparse fields,) int32: the row of `weight` where each field's table begins
 
     def __init__(self, columns: Sequence[Column], init_std: float = 1e-4, dim: int | None = None):
-        super().__init__()
-        check_columns(columns)
+        super().__init__(columns)
         if not 0 <= init_std < float("inf"):
             raise InputError(f"init_std must be a number of at least 0. Received: {init_std}.")
-        self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
-        self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
-        self.dense = [column for column in columns if isinstance(column, DenseFeat)]
-        fields: list[SparseFeat | VarLenSparseFeat] = [*self.sparse, *self.lists]
         for column in self.lists:
             if column.combiner not in ("mean", "sum", "max"):
                 raise InputError(f"Column '{column.name}' has combiner '{column.combiner}'. Known: mean, sum, max.")
-        sizes = {column.embedding_dim for column in fields} or {0}  # 0 without fields
+        sizes = {column.embedding_dim for column in self.fields} or {0}  # 0 without fields
         if dim is None and len(sizes) > 1:
             raise InputError(f"All sparse columns of a table must share one embedding_dim. Received: {sorted(sizes)}.")
         self.dim = sizes.pop() if dim is None else dim
         self.start: dict[str, int] = {}
         self.vocabulary_size: dict[str, int] = {}
         rows = 0
-        for field in fields:
+        for field in self.fields:
             if field.embedding_name not in self.start:
                 self.start[field.embedding_name] = rows
                 self.vocabulary_size[field.embedding_name] = field.vocabulary_size
@@ -57,16 +74,6 @@ class FeatureEmbedding(nn.Module):
         starts = torch.tensor([self.start[column.embedding_name] for column in self.sparse], dtype=torch.int32)
         self.register_buffer("starts", starts, persistent=False)
         self.row_gradients = False  # whether the gradient is sparse, for updates row by row (`set_row_gradients`)
-
-    @property
-    def num_fields(self) -> int:
-        """F: sparse and list fields."""
-        return len(self.sparse) + len(self.lists)
-
-    @property
-    def dense_size(self) -> int:
-        """Sum of the dense features' dimensions."""
-        return sum(column.dimension for column in self.dense)
 
     @property
     def output_size(self) -> int:

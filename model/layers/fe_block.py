@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foundation.errors import InputError
 from foundation.values import as_count
 from kernels.linear import Linear, linear
 
@@ -28,14 +27,9 @@ class FEBlock(nn.Module):
 
     def __init__(self, user_sizes: list[int], item_size: int, user_heads: int, item_heads: int, field_dim: int):
         super().__init__()
-        sizes = (user_heads, item_heads, field_dim)
-        user_heads, item_heads, field_dim = (as_count("Each of heads and field_dim", size) for size in sizes)
-        if min(user_heads, item_heads, field_dim) < 1:
-            raise InputError(
-                "Heads and field_dim must be at least 1. "
-                f"Received: user_head={user_heads}, item_head={item_heads} (HIT: num_heads), field_dim={field_dim}."
-            )
-        self.user_heads, self.item_heads, self.field_dim = user_heads, item_heads, field_dim
+        user_heads = self.user_heads = as_count("user_head (HIT: num_heads)", user_heads, least=1)
+        item_heads = self.item_heads = as_count("item_head (HIT: num_heads)", item_heads, least=1)
+        field_dim = self.field_dim = as_count("field_dim", field_dim, least=1)
         self.user_projections = nn.ModuleList(Linear(size, user_heads * field_dim, bias=False) for size in user_sizes)
         self.item_projection = Linear(item_size, item_heads * field_dim, bias=False)
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.

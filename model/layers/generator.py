@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from foundation.deepctr import SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
-from model.layers.embedding import FeatureEmbedding
-from model.layers.mixed_embedding import MixedEmbedding
+from model.layers.embedding import EmbeddedColumns
 
 
 class Generators(nn.Module):
@@ -30,14 +28,13 @@ class Generators(nn.Module):
 
     def __init__(
         self,
-        embedding: FeatureEmbedding | MixedEmbedding,
+        embedding: EmbeddedColumns,
         kinds: list[str],
         static: tuple[str, ...] | None,
         output_size: int,
     ):
         super().__init__()
-        fields: list[SparseFeat | VarLenSparseFeat] = [*embedding.sparse, *embedding.lists]
-        names = [column.name for column in fields]  # the order of the fields
+        names = [column.name for column in embedding.fields]
         dense = [column.name for column in embedding.dense for _ in range(column.dimension)]  # the order of the values
         chosen = [column.name for column in embedding.sparse] if static is None else list(static)
         unknown = [name for name in chosen if name not in names + dense]
@@ -50,15 +47,11 @@ class Generators(nn.Module):
         self.register_buffer("places", torch.tensor(places, dtype=torch.int64), persistent=False)
         values = [place for place, name in enumerate(dense) if name in chosen]
         self.register_buffer("values", torch.tensor(values, dtype=torch.int64), persistent=False)
-        size = sum(fields[place].embedding_dim for place in places) + len(values)
+        size = sum(embedding.fields[place].embedding_dim for place in places) + len(values)
         self.output_size = len(kinds) * output_size
         self.networks = nn.ModuleDict(
             {
-                kind: nn.Sequential(
-                    nn.Linear(size, output_size),
-                    nn.ReLU(),
-                    nn.Linear(output_size, output_size),
-                )
+                kind: nn.Sequential(nn.Linear(size, output_size), nn.ReLU(), nn.Linear(output_size, output_size))
                 for kind in kinds
             }
         )

@@ -5,48 +5,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
+from foundation.deepctr import DenseFeat
 from foundation.errors import InputError
-from foundation.feature_columns import Column, check_columns
+from foundation.feature_columns import Column
 from foundation.features import Features
-from model.layers.embedding import FeatureEmbedding, dense_features
+from model.layers.embedding import EmbeddedColumns, FeatureEmbedding, dense_features
 
 
-class MixedEmbedding(nn.Module):
+class MixedEmbedding(EmbeddedColumns):
     """A `FeatureEmbedding` for each embedding size. Fields are joined sparse ones first, then lists, as there.
 
     Fields of different sizes have no third dimension (B, F, D), so that they come as (B, sum of sizes).
     """
 
     def __init__(self, columns: list[Column], init_std: float = 1e-4):
-        super().__init__()
-        check_columns(columns)
-        self.sparse = [column for column in columns if isinstance(column, SparseFeat)]
-        self.lists = [column for column in columns if isinstance(column, VarLenSparseFeat)]
-        self.dense = [column for column in columns if isinstance(column, DenseFeat)]
-        fields: list[SparseFeat | VarLenSparseFeat] = [*self.sparse, *self.lists]
-        sizes = list(dict.fromkeys(column.embedding_dim for column in fields))
-        groups = [[column for column in fields if column.embedding_dim == size] for size in sizes]
+        super().__init__(columns)
+        sizes = list(dict.fromkeys(column.embedding_dim for column in self.fields))
+        groups = [[column for column in self.fields if column.embedding_dim == size] for size in sizes]
         self.groups = nn.ModuleList(FeatureEmbedding(group, init_std) for group in groups)
         # Of each field: its size's group, and its place there.
-        chosen = [(sizes.index(column.embedding_dim), column) for column in fields]
+        chosen = [(sizes.index(column.embedding_dim), column) for column in self.fields]
         self.places = [(group, groups[group].index(column)) for group, column in chosen]
-
-    @property
-    def num_fields(self) -> int:
-        """F: sparse and list fields."""
-        return len(self.places)
-
-    @property
-    def dense_size(self) -> int:
-        """Sum of the dense features' dimensions."""
-        return sum(column.dimension for column in self.dense)
 
     @property
     def output_size(self) -> int:
         """Length of the fields and the dense features together: the input of a tower."""
-        lists = sum(column.embedding_dim for column in self.lists)
-        return sum(column.embedding_dim for column in self.sparse) + lists + self.dense_size
+        return sum(column.embedding_dim for column in self.fields) + self.dense_size
 
     def table(self, name: str) -> Tensor:
         """(vocabulary_size, D), a view of the table with this `embedding_name`."""

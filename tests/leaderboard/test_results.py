@@ -16,7 +16,6 @@ from leaderboard.recipes.recipes import recipe_jobs
 from leaderboard.results import contradictions, filed_result, load_runs, read_json
 from leaderboard.tuning.run import TUNING, load_tuned
 from model import MODELS, build_model
-from model.effects import effective
 from preprocessing.dataset import Dataset
 from preprocessing.protocol import PROTOCOLS
 
@@ -98,9 +97,9 @@ class TestHere:
             dataset = next(name for name, file in SCRIPTS.items() if words[script].endswith(file))
             options = parse_options(dataset, None, words[script + 1 :])
             model_class = MODELS[options.model_name].model_class
-            held = effective(model_class, result["config"]["model_arguments"])
+            held = model_class.effective(result["config"]["model_arguments"])
             wanted = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
-            wanted = json.loads(json.dumps(effective(model_class, wanted)))
+            wanted = json.loads(json.dumps(model_class.effective(wanted)))
             assert {name: held.get(name) for name in wanted} == wanted, path
             assert set(held) - set(wanted) <= {"user_static", "item_static"}, path
 

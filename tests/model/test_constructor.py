@@ -12,7 +12,7 @@ import pytest
 import torch
 from zoo import COLUMNS, ITEM, USER, arrays
 
-from foundation.deepctr import SparseFeat
+from foundation.deepctr import DenseFeat, SparseFeat
 from foundation.errors import InputError, InputWarning
 from model.deepfm import DeepFM
 from model.dssm import DSSM
@@ -160,6 +160,10 @@ class TestTypes:
             ({"dnn_activation": 3}, "dnn_activation must be of type str or a class of Module. Received: 3"),
             ({"device": "gpu"}, "device must be cpu, cuda or cuda:1, for example. Received: 'gpu'"),
             ({"device": 1}, "device must be of type str or device. Received: 1"),
+            ({"gamma": float("inf")}, "gamma must be a finite number. Received: inf"),
+            ({"init_std": float("nan")}, "init_std must be a finite number. Received: nan"),
+            ({"seed": -1}, r"seed must lie in 0..4294967295\. Received: -1"),
+            ({"seed": 10**400}, r"seed must lie in 0..4294967295\. Received: 1000"),
         ],
     )
     def test_of_another_kind_are_refused_by_name(self, given, message):
@@ -178,9 +182,11 @@ class TestTypes:
         for column in (SparseFeat("age", size, 4), SparseFeat("age", 5, size)):
             with pytest.raises(InputError, match="of column 'age' must be a whole number"):
                 DSSM([*USER, column], ITEM)
+        with pytest.raises(InputError, match="dimension of column 'price' must be"):
+            LR([DenseFeat("price", size)])
 
     def test_numbers_of_numpy_and_lists_for_tuples_are_taken(self):
-        given = {"dnn_hidden_units": [np.int64(4)], "seed": np.int32(3), "l2_reg_dnn": np.float32(0.5), "init_std": 1}
+        given = {"dnn_hidden_units": [np.int64(4)], "seed": np.int32(3), "gamma": np.float32(0.5), "init_std": 1}
         assert DSSM(USER, tuple(ITEM), **given).seed == 3
 
     def test_an_argument_without_a_known_type_is_not_looked_at(self):

@@ -28,7 +28,7 @@ class TestGammaOfDssm:
         assert names
         assert all(not torch.equal(model.state_dict()[name], untrained[name]) for name in names)
 
-    @pytest.mark.parametrize("gamma", [0.0, -1.0, float("inf"), "auto", None])
+    @pytest.mark.parametrize("gamma", [0.0, -1.0, "auto"])
     def test_bad_values_are_refused(self, data, gamma):
         with pytest.raises(InputError, match=r"gamma must be a positive number or 'learned'\. Received"):
             small_model("dssm", data, gamma=gamma)

@@ -95,7 +95,7 @@ class TestFEBlock:
 
     @pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
     def test_sizes_below_one_are_refused(self, sizes):
-        with pytest.raises(InputError, match=r"must be at least 1\. Received: user_head="):
+        with pytest.raises(InputError, match=r"(head \(HIT: num_heads\)|field_dim) must be at least 1\. Received: 0"):
             FEBlock([3], 3, *sizes)
 
 

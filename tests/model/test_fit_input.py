@@ -15,12 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from foundation.deepctr import DenseFeat, ModelCheckpoint, SparseFeat, VarLenSparseFeat
+from foundation.deepctr import DenseFeat, ModelCheckpoint, SparseFeat, VarLenSparseFeat, get_feature_names
 from foundation.errors import InputError
 from model.deepfm import DeepFM
 from model.dssm import DSSM
 from model.gbdt import GBDT
-from preprocessing.arrays import input_names
 from preprocessing.dataset import Dataset
 from training.click_loss import ClickLoss
 from training.metrics import metrics
@@ -178,7 +177,7 @@ class TestListsOfArrays:
 
     def test_order_is_deepctr_torch_s(self):
         names = ["price", "tags", "count", "user", "more"]
-        assert input_names(WITH_LENGTH) == names
+        assert get_feature_names(WITH_LENGTH) == names
         assert list(Original(WITH_LENGTH, WITH_LENGTH).feature_index) == names
 
     def test_of_two_towers_are_the_user_s_columns_first(self):

@@ -29,7 +29,7 @@ class TestSettings:
     @pytest.mark.parametrize("name", ["batch_size", "epochs", "initial_epoch"])
     def test_anything_else_is_refused(self, dataset, name, wrong):
         model = small_model("dssm", dataset)
-        with pytest.raises(InputError, match=f"{name} must be a whole number"):
+        with pytest.raises(InputError, match=f"{name.replace('_', '.')} must be a whole number"):
             model.fit(dataset.train, verbose=0, **{name: wrong})
         if name == "batch_size":
             for ask in (model.predict, model.evaluate):

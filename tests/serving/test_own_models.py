@@ -6,10 +6,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from own_models import DistantHeads, Farther, Heads, MeanHeads, Mine, enter, page_module
+from own_models import Distance, DistantHeads, Farther, Heads, MeanHeads, Mine, enter, page_module
 from serving_helpers import Reference, dataset, random_model, ranker_of
 
 from foundation.errors import InputError
+from model.IntTower import IntTower
 from serving.explain import explain
 from serving.export import export_onnx
 
@@ -107,6 +108,29 @@ class TestForwardAlone:
     def test_levels_are_not_there_to_choose(self, served):
         with pytest.raises(InputError, match="Only IntTower has levels"):
             served(Farther)[0].rank(107, levels="last")
+
+
+def test_logits_of_another_shape_are_refused(data, monkeypatch):
+    monkeypatch.setattr(Distance, "forward", lambda self, users, items: (users @ items.mT).amax(2))
+    model = random_model(enter(monkeypatch, DistantHeads), data)
+    model.compile(loss="mse")  # which torch would take over all pairs of rows
+    with pytest.raises(InputError, match=r"one logit a row, in shape \(rows\)\. Received: \(192, 2\)"):
+        model.fit(data.train, verbose=0)
+
+
+def test_one_encoder_changed_beside_what_is_trained_is_refused(data):
+    class Half(IntTower):
+        """Changes what is served, and not the logits that `IntTower.output` trains."""
+
+        def encode_user(self, features):
+            return -super().encode_user(features)
+
+    model = random_model("int_tower", data)
+    assert model.predict(data.test).std() > 0.01
+    model.__class__ = Half
+    for ask in (model.predict, model.evaluate):
+        with pytest.raises(InputError, match=r"Half trains on the logits of its `output`.*override `output`"):
+            ask(data.test)
 
 
 @pytest.mark.parametrize("title", EVERY)
