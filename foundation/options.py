@@ -34,7 +34,6 @@ class Option:
     decides: whether the result depends on it: then it is part of a run's identity.
     datasets: whose scripts have it; none named, all.
     needs: name of a class attribute of models -> why the option does nothing for a model where that is false.
-    title: what messages call it.
     """
 
     name: str
@@ -55,22 +54,20 @@ class Option:
     decides: bool = True
     datasets: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
-    title: str = ""
 
     def check(self, value: Any) -> Any:
         """The value as the program takes it. Raises `InputError` for one that the declaration does not allow."""
-        title = self.title or self.name
         if value is None and self.optional:
             return None
         if self.choices:
             value = self.aliases.get(value, value) if isinstance(value, str) else value
             if value not in self.choices:
-                raise InputError(f"Unknown {title} {shown(value)}. Known: {', '.join(self.choices)}.")
+                raise InputError(f"Unknown {self.name} {shown(value)}. Known: {', '.join(self.choices)}.")
         elif self.kind is int:
-            return as_count(title, value, None if self.least is None else int(self.least))
+            return as_count(self.name, value, None if self.least is None else int(self.least))
         elif self.kind is float and not (is_number(value) and self.allows(value)):
             bounds = "positive" if self.above == 0 else f"a number, {self.bounds}"
-            raise InputError(f"{title} must be {bounds}. Received: {shown(value)}.")
+            raise InputError(f"{self.name} must be {bounds}. Received: {shown(value)}.")
         return value
 
     def allows(self, value: float) -> bool:
@@ -118,7 +115,7 @@ def _declared(name: str, kind: Any, further: Mapping[str, Any]) -> Option:
         (kind,) = parts
     choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
     usual = {"choices": choices, "flags": (f"--{name}",), "metavar": "N" if kind is int else "X"}
-    return Option(name, kind, optional, **usual | further)
+    return Option(name, kind, optional, **{**usual, **further})
 
 
 def defaults_of(declarations: type) -> dict[str, Any]:

@@ -32,18 +32,13 @@ class TrainOptions:
         "rows a training step",
         256,
         least=2,  # for batch statistics
-        title="The batch size",
         needs={GRADIENTS: "which trains on all rows at once"},
     )
-    epochs: int = option(
-        "passes over the training rows at most", 1, least=1, title="The number of epochs", flags=("--epoch",)
-    )
+    epochs: int = option("passes over the training rows at most", 1, least=1, flags=("--epoch",))
     initial_epoch: int = option(
         "finished epochs", 0, decides=False, needs={GRADIENTS: "which grows all trees anew"}, flags=()
     )
-    patience: int | None = option(
-        "epochs without a better validation AUC before stopping", None, least=1, title="The patience"
-    )
+    patience: int | None = option("epochs without a better validation AUC before stopping", None, least=1)
     precision: Precision = option(
         "of the forward and backward pass; bfloat16 is refused where it would be slower, bfloat16_forced is not",
         "float32",
