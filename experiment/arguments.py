@@ -24,26 +24,19 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
 
 
-def number(
-    kind: type,
-    least: float | None = None,
-    *,
-    above: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
-) -> Callable[[str], Any]:
-    """A converter for argparse that also checks the range. Without an upper bound: up to `MOST`."""
-    if kind is int and most is None and below is None:
-        most = MOST[int]
-    bounds = Option("", kind, False, "", least=least, above=above, most=most, below=below)
+def number(kind: type, least: float | None = None, **bounds: float | None) -> Callable[[str], Any]:
+    """A converter for argparse that also checks the range: bounds as of an `Option`, up to `MOST` without an upper one."""
+    if kind is int and bounds.get("most") is None and bounds.get("below") is None:
+        bounds["most"] = MOST[int]
+    allowed = Option("", kind, False, "", least=least, **bounds)
 
     def convert(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
-        if not (bounds.allows(value) and (kind is int or abs(value) <= MOST[float])):
-            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds.bounds}")
+        if not (allowed.allows(value) and (kind is int or abs(value) <= MOST[float])):
+            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {allowed.bounds}")
         return value
 
     return convert
