@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def number(kind: type, least: float | None = None, **bounds: float | None) -> Callable[[str], Any]:
-    """A converter for argparse that also checks the range: bounds as of an `Option`, up to `MOST` without an upper one."""
+    """A converter for argparse that also checks the range: bounds as of an `Option`; without an upper one `MOST`."""
     if kind is int and bounds.get("most") is None and bounds.get("below") is None:
         bounds["most"] = MOST[int]
     allowed = Option("", kind, False, "", least=least, **bounds)
