@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from experiment import torchrun
 from experiment.devices import chosen_device
@@ -24,7 +24,6 @@ from training import distributed
 from training.options import TrainOptions
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]  # of `experiment.tracking`
-TRACKERS = get_args(Tracker)
 DATA_PLACES = {
     "movielens": "data/, else download, else the generated data, which `synthetic` asks for",
     "amazon": "data/amazon-electronics, else download",
