@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
 
 
-def number(kind: type, least: float | None = None, **bounds: float | None) -> Callable[[str], Any]:
+def number(kind: type, least: float | None = None, **bounds: Any) -> Callable[[str], Any]:
     """A converter for argparse that also checks the range: bounds as of an `Option`; without an upper one `MOST`."""
     if kind is int and bounds.get("most") is None and bounds.get("below") is None:
         bounds["most"] = MOST[int]
