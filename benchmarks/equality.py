@@ -26,17 +26,11 @@ from foundation.atomic import write_atomic
 from leaderboard.ablations.variants import shown_variant_jobs
 from leaderboard.jobs import grid
 from model import MODELS
-from model.base import TwoTower
+from model.base import EARLIER_NAMES, TwoTower
 from preprocessing.protocol import PROTOCOLS
 
 HERE = Path(__file__).resolve().parent.parent
 TIMES = ("seconds", "rows_per_second")
-# Tensors of the other checkout that have another name here, where the model has one of that name.
-RENAMED_TENSORS = {
-    "bias": "interaction.bias",
-    "cosine.bias": "interaction.bias",
-    "cosine.log_gamma": "interaction.log_gamma",
-}
 # Runs in each checkout, so it names what both have: prints the items and logits of a few requests, bit by bit.
 SERVED = """
 import json, sys
@@ -81,7 +75,7 @@ def compare(other: Path, words: list[str]) -> dict:
         for name, checkout in (("other", other), ("here", HERE)):
             runs[name] = _run(checkout, [*words, "--out", str(Path(place, name))], Path(place, name))
     here, before = runs["here"], runs["other"]
-    for old, new in RENAMED_TENSORS.items():
+    for old, new in EARLIER_NAMES.items():
         if old in before["parts"] and old not in here["parts"] and new in here["parts"]:
             before["parts"][new] = before["parts"].pop(old)
     parts = sorted(here["parts"].keys() | before["parts"].keys())

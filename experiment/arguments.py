@@ -1,4 +1,4 @@
-"""Texts of a command line as numbers, values and types, and what is said about wrong ones."""
+"""Texts of a command line as numbers and values, and what is said about wrong ones."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any, NoReturn, get_args
 
 from foundation.errors import InputError
 from foundation.options import Option
 
 # The largest numbers that are taken: more is no size of anything, or infinity.
 MOST = {int: 2**31 - 1, float: sys.float_info.max}
+AS_JSON = {"True": "true", "False": "false", "None": "null"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,26 +24,19 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
 
 
-def number(
-    kind: type,
-    least: float | None = None,
-    *,
-    above: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
-) -> Callable[[str], Any]:
-    """A converter for argparse that also checks the range. Without an upper bound: up to `MOST`."""
-    if kind is int and most is None and below is None:
-        most = MOST[int]
-    bounds = Option("", kind, False, "", least=least, above=above, most=most, below=below)
+def number(kind: type, least: float | None = None, **bounds: Any) -> Callable[[str], Any]:
+    """A converter for argparse that also checks the range: bounds as of an `Option`; without an upper one `MOST`."""
+    if kind is int and bounds.get("most") is None and bounds.get("below") is None:
+        bounds["most"] = MOST[int]
+    allowed = Option("", kind, False, "", least=least, **bounds)
 
     def convert(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole' if kind is int else 'a'} number") from None
-        if not (bounds.allows(value) and (kind is int or abs(value) <= MOST[float])):
-            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {bounds.bounds}")
+        if not (allowed.allows(value) and (kind is int or abs(value) <= MOST[float])):
+            raise argparse.ArgumentTypeError(f"{text} is out of range, it must be {allowed.bounds}")
         return value
 
     return convert
@@ -60,39 +53,6 @@ def folder(text: str) -> Path:
     return Path(place(text))
 
 
-def suits(value, annotation) -> bool:
-    """Whether a value has this type; whole numbers up to `MOST` are numbers, truth values and NaN are not."""
-    kind, parts = get_origin(annotation), get_args(annotation)
-    if kind in (Union, UnionType):
-        return any(suits(value, part) for part in parts)
-    if kind is Literal:
-        return any(type(value) is type(choice) and value == choice for choice in parts)
-    if kind is type:
-        return False  # no text is a class
-    if kind in (tuple, list):
-        return isinstance(value, tuple) and all(suits(entry, parts[0]) for entry in value)
-    if annotation in (int, float):
-        kinds = (int,) if annotation is int else (int, float)
-        return type(value) in kinds and abs(value) <= MOST[annotation]
-    return isinstance(value, annotation)
-
-
-def described(annotation: Any) -> str:
-    """The type for people: without classes, which no text is.
-
-    >>> described(float), described(tuple[int, ...] | None), described(Literal["all", "last"])
-    ('float', 'tuple[int, ...] or null', 'one of all, last')
-    """
-    kind, parts = get_origin(annotation), get_args(annotation)
-    if kind is Literal:
-        return f"one of {', '.join(map(str, parts))}" if len(parts) > 1 else str(parts[0])
-    if kind in (Union, UnionType):
-        return " or ".join(described(part) for part in parts if get_origin(part) is not type)
-    if annotation is NoneType:
-        return "null"
-    return str(annotation) if kind else getattr(annotation, "__name__", str(annotation))
-
-
 def as_annotated(value, annotation):
     """The value as an argument of this type takes it: 1 as 1.0 where numbers need not be whole.
 
@@ -104,13 +64,13 @@ def as_annotated(value, annotation):
 
 
 def plain_value(text: str):
-    """What a text says as JSON, a list as a tuple; the text itself if it is no JSON.
+    """What a text says as JSON, or as Python writes it, a list as a tuple; the text itself if it is neither.
 
-    >>> plain_value("[128, 64]"), plain_value("True"), plain_value("mean")
-    ((128, 64), True, 'mean')
+    >>> plain_value("[128, 64]"), plain_value("True"), plain_value("None"), plain_value("mean")
+    ((128, 64), True, None, 'mean')
     """
     try:
-        value = json.loads(text.lower() if text in ("True", "False") else text)
+        value = json.loads(AS_JSON.get(text, text))
     except ValueError:
         return text
     return tuple(value) if isinstance(value, list) else value

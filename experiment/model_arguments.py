@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiment.arguments import MOST, as_annotated, described, plain_value, suits
+from experiment.arguments import MOST, as_annotated, plain_value
+from foundation.annotations import fits, type_words
 from foundation.errors import InputError
 from model import MODELS, default_settings
 from model.effects import constructor_defaults
@@ -33,20 +34,26 @@ def constructor_arguments(name: str, given: Mapping[str, Any]) -> dict[str, Any]
         if argument in arguments:
             raise InputError(f"{argument} of {name} is set twice. Received: {entry!r} as well. Leave one out.")
         value, annotation = plain_value(text), keyword_parameters(MODELS[name].model_class)[argument].annotation
-        if not suits(value, annotation):
-            kind = described(annotation)
-            most = f", whole numbers at most {MOST[int]}" if "int" in kind else ""
+        if not (fits(value, annotation) and _is_finite(value)):
+            kind = type_words(annotation, classes=False)
             of_type = "" if kind.startswith("one of") else "of type "
+            most = f", whole numbers at most {MOST[int]}" if "int" in kind or "float" in kind else ""
             raise InputError(f"--set {argument} of {name} must be {of_type}{kind}{most}. Received: {text[:80]!r}.")
         arguments[argument] = as_annotated(value, annotation)
     return arguments
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether every number in it is one that is taken (`MOST`)."""
+    entries = value if isinstance(value, tuple) else (value,)
+    return all(abs(entry) <= MOST[type(entry)] for entry in entries if type(entry) in MOST)
 
 
 def listed_arguments(name: str, dataset: str) -> list[str]:
     """What --set takes for a model, a line each: name, type or choices, default on the data set."""
     defaults = {**constructor_defaults(MODELS[name].model_class), **default_settings(name, dataset)}
     return [
-        f"{argument}: {described(entry.annotation)}; default {defaults[argument]}"
+        f"{argument}: {type_words(entry.annotation, classes=False)}; default {defaults[argument]}"
         for argument, entry in keyword_parameters(MODELS[name].model_class).items()
         if argument in MODELS[name].arguments - SCRIPT_ARGUMENTS
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from experiment import torchrun
 from experiment.devices import chosen_device
@@ -24,7 +24,6 @@ from training import distributed
 from training.options import TrainOptions
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]  # of `experiment.tracking`
-TRACKERS = get_args(Tracker)
 DATA_PLACES = {
     "movielens": "data/, else download, else the generated data, which `synthetic` asks for",
     "amazon": "data/amazon-electronics, else download",
@@ -44,47 +43,32 @@ class Options(TrainOptions):
     dataset: str
     model_arguments: dict[str, Any]
     model_name: str = option(
-        f"{' '.join(MODELS)}; case, - and _ do not matter",
-        flags=("--model_name",),
-        metavar="NAME",
-        group=MODEL,
-        required=True,
+        f"{' '.join(MODELS)}; case, - and _ do not matter", metavar="NAME", group=MODEL, required=True
     )
-    embedding_dim: int = option("size of a feature's embedding", least=1, flags=("--embedding_dim",), metavar="N")
+    embedding_dim: int = option("size of a feature's embedding", least=1)
     dropout: float | None = option(
         "share of units dropped in the towers",
         None,
         least=0,
         below=1,
-        flags=("--dropout",),
         group=MODEL,
         decides=False,  # as one of the model's arguments it does
     )
-    protocol: str = option(
-        "published is the papers' and leaks test labels",
-        "published",
-        choices=PROTOCOLS,
-        flags=("--protocol",),
-        group=DATA,
-    )
+    protocol: str = option("published is the papers' and leaks test labels", "published", choices=PROTOCOLS, group=DATA)
     seed: int = option(
         "of the split, the initial weights and the order of rows",
         1023,
         least=0,
         most=2**32 - 1,
         flags=("--seed", "--random_seed"),
-        metavar="N",
         group=DATA,
     )
-    max_rows: int | None = option(
-        "only the first N interactions in time order", None, least=1, flags=("--max_rows",), metavar="N", group=DATA
-    )
+    max_rows: int | None = option("only the first N interactions in time order", None, least=1, group=DATA)
     sample_rate: float = option(
         "random share of the interactions that is kept; published for HIT: 0.3",
         1.0,
         above=0,
         most=1,
-        flags=("--sample_rate",),
         group=DATA,
         datasets=("taobao",),
     )
@@ -92,27 +76,18 @@ class Options(TrainOptions):
         "side of the ad's position: item, as published, or request, for one vector an ad",
         "item",
         choices=PID_PLACEMENTS,
-        flags=("--pid_placement",),
         group=DATA,
         datasets=("taobao",),
         needs={"has_two_sides": "which reads the features of both sides in one place"},
     )
-    lr: float = option("learning rate of Adam", above=0, flags=("--lr",))
+    lr: float = option("learning rate of Adam", above=0)
     embedding_optimizer: str | None = option(
         "dense updates all rows of the embedding tables in each step, rowwise those of the batch; default by size",
         None,
         choices=EMBEDDING_OPTIMIZERS,
-        flags=("--embedding_optimizer",),
     )
-    device: str = option("auto, cpu, cuda, cuda:N", "auto", flags=("--device",), metavar="NAME", group=RUN)
-    data_path: str | None = option(
-        "folder or file of the data",
-        None,
-        flags=("--data_path",),
-        metavar="PATH",
-        group=RUN,
-        decides=False,
-    )
+    device: str = option("auto, cpu, cuda, cuda:N", "auto", metavar="NAME", group=RUN)
+    data_path: str | None = option("folder or file of the data", None, metavar="PATH", group=RUN, decides=False)
     cache: Path | None = option(
         "where parsed tables are kept for the next start",
         DEFAULT_CACHE,
@@ -126,36 +101,26 @@ class Options(TrainOptions):
     out: str | None = option(
         "run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>, and what differs from the defaults",
         None,
-        flags=("--out",),
         metavar="DIR",
         group=RUN,
         decides=False,
     )
-    ckpt_fold: str | None = option("folder of the run folder, which has the model's name then", None, decides=False)
+    ckpt_fold: str | None = option(
+        "folder of the run folder, which has the model's name then", None, decides=False, flags=()
+    )
     resume: bool = option(
         "continue the interrupted run in the run folder; without one start, and after a finished one do nothing",
         False,
-        flags=("--resume",),
         group=RUN,
         decides=False,
     )
     overwrite: bool = option(
-        "replace a finished run with other settings or data in the run folder",
-        False,
-        flags=("--overwrite",),
-        group=RUN,
-        decides=False,
+        "replace a finished run with other settings or data in the run folder", False, group=RUN, decides=False
     )
     track: Tracker | None = option(
-        "settings and figures of the run in this tracker as well (docs/tracking.md)",
-        None,
-        flags=("--track",),
-        group=RUN,
-        decides=False,
+        "settings and figures of the run in this tracker as well (docs/tracking.md)", None, group=RUN, decides=False
     )
-    quiet: bool = option(
-        "print nothing but the closing table and warnings", False, flags=("--quiet",), group=RUN, decides=False
-    )
+    quiet: bool = option("print nothing but the closing table and warnings", False, group=RUN, decides=False)
 
     @property
     def config(self) -> dict[str, Any]:

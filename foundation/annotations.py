@@ -41,14 +41,17 @@ def fits(value: Any, annotation: Any) -> bool:
     return not isinstance(annotation, type) or annotation is inspect.Parameter.empty or isinstance(value, annotation)
 
 
-def type_words(annotation: Any) -> str:
-    """
+def type_words(annotation: Any, classes: bool = True) -> str:
+    """classes: whether to name them among several types; no text of a command line is one.
+
     >>> type_words(int | None), type_words(tuple[int, ...] | list[int]), type_words(str | type[ValueError])
     ('int or None', 'tuple[int, ...] or list[int]', 'str or a class of ValueError')
+    >>> type_words(str | type[ValueError], classes=False), type_words(Literal["mean", "sum"])
+    ('str', "one of 'mean', 'sum'")
     """
     kind, parts = get_origin(annotation), get_args(annotation)
     if kind in (Union, UnionType):
-        return " or ".join(map(type_words, parts))
+        return " or ".join(type_words(part) for part in parts if classes or get_origin(part) is not type)
     if kind is Literal:
         return f"one of {', '.join(map(repr, parts))}"
     if kind is type:

@@ -28,13 +28,12 @@ class Option:
 
     name, kind: of the field; kind without None, which `optional` tells. choices: of a `Literal`, or given.
     least, above, most, below: bounds of a number. aliases: other spelling of a choice -> the choice.
-    flags: its spellings on the command line, none if it is not there. off: the flag that makes it None, and its help.
-    required: whether the command line must have it.
-    metavar: of its value in the help. group: under which help and settings list it.
+    flags: its spellings on the command line, `--name` if not told, () if it is not there.
+    off: the flag that makes it None, and its help. required: whether the command line must have it.
+    metavar: of its value in the help, "N" or "X" for a number. group: under which help and settings list it.
     decides: whether the result depends on it: then it is part of a run's identity.
     datasets: whose scripts have it; none named, all.
     needs: name of a class attribute of models -> why the option does nothing for a model where that is false.
-    title: what messages call it.
     """
 
     name: str
@@ -50,27 +49,25 @@ class Option:
     flags: tuple[str, ...] = ()
     off: tuple[str, str] | None = None
     required: bool = False
-    metavar: str = "X"
+    metavar: str = ""
     group: str = "training"
     decides: bool = True
     datasets: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
-    title: str = ""
 
     def check(self, value: Any) -> Any:
         """The value as the program takes it. Raises `InputError` for one that the declaration does not allow."""
-        title = self.title or self.name
         if value is None and self.optional:
             return None
         if self.choices:
             value = self.aliases.get(value, value) if isinstance(value, str) else value
             if value not in self.choices:
-                raise InputError(f"Unknown {title} {shown(value)}. Known: {', '.join(self.choices)}.")
+                raise InputError(f"Unknown {self.name} {shown(value)}. Known: {', '.join(self.choices)}.")
         elif self.kind is int:
-            return as_count(title, value, None if self.least is None else int(self.least))
+            return as_count(self.name, value, None if self.least is None else int(self.least))
         elif self.kind is float and not (is_number(value) and self.allows(value)):
             bounds = "positive" if self.above == 0 else f"a number, {self.bounds}"
-            raise InputError(f"{title} must be {bounds}. Received: {shown(value)}.")
+            raise InputError(f"{self.name} must be {bounds}. Received: {shown(value)}.")
         return value
 
     def allows(self, value: float) -> bool:
@@ -117,7 +114,8 @@ def _declared(name: str, kind: Any, further: Mapping[str, Any]) -> Option:
     if optional:
         (kind,) = parts
     choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
-    return Option(**{"name": name, "kind": kind, "optional": optional, "choices": choices, **further})
+    usual = {"choices": choices, "flags": (f"--{name}",), "metavar": "N" if kind is int else "X"}
+    return Option(name, kind, optional, **{**usual, **further})
 
 
 def defaults_of(declarations: type) -> dict[str, Any]:

@@ -29,6 +29,13 @@ from training.protocols import BatchSource, Output
 
 __all__ = ["CTRModel", "EditedWarning", "Output", "TwoTower"]
 
+# Of tensors in folders of earlier versions -> what they are called now.
+EARLIER_NAMES = {
+    "bias": "interaction.bias",
+    "cosine.bias": "interaction.bias",
+    "cosine.log_gamma": "interaction.log_gamma",
+}
+
 
 class CTRModel(WholeFile, FitInterface, ABC):
     """A model of the click probability, with deepctr-torch's compile / fit / predict / evaluate.
@@ -215,6 +222,13 @@ class TwoTower(CTRModel):
     def field_weights(self, side: Literal["user", "item"], features: Features) -> dict[str, Tensor]:
         """How much a side weighs each of its fields, for explanations: name -> (B,), nothing where it weighs none."""
         return {}
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Also takes the weights of before the interaction was a module."""
+        for old, new in EARLIER_NAMES.items():
+            if prefix + old in state_dict and old not in self.state_dict():
+                state_dict[prefix + new] = state_dict.pop(prefix + old)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def output(self, features: Features) -> Output:
         return Output(self.interaction(self.encode_user(features), self.encode_item(features)))

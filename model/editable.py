@@ -46,7 +46,14 @@ def _text(function: Callable) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return ast.unparse(_WithoutTypes().visit(tree))
+
+
+class _WithoutTypes(ast.NodeTransformer):
+    """Variables lose their types, which do nothing: a run of before they were written down is of the same version."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.Assign | None:
+        return None if node.value is None else ast.Assign([node.target], node.value, lineno=node.lineno)
 
 
 def _instructions(code: CodeType) -> str:

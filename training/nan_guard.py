@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from foundation.errors import InputError
+from foundation.shown import some
 from training.protocols import BatchSource, Trainable
 
 EVERY = 64  # steps between two looks
@@ -70,9 +70,9 @@ class Guard:
         broken = [name for name, good in zip(step.parameters, finite, strict=True) if not good]
         rows = step.rows.tolist()
         message = (
-            f"Epoch {self.epoch + 1}, step {step.number}, training rows {_some(rows)}: loss "
+            f"Epoch {self.epoch + 1}, step {step.number}, training rows {some(rows, 4)}: loss "
             f"{', '.join(f'{name} {value:.4g}' for name, value in losses.items())}; "
-            f"gradient not finite: {_some(broken) if broken else 'none'}. {self._advice(step)}"
+            f"gradient not finite: {some(broken, 4, width=80) if broken else 'none'}. {self._advice(step)}"
         )
         return NotFiniteError(message, step.number, step.rows, broken)
 
@@ -99,12 +99,3 @@ class Guard:
 def _finite(values: Tensor) -> Tensor:
     """Which of these, and their squares, are numbers: Adam squares gradients and stands still where it overflows."""
     return values.square().isfinite()
-
-
-def _some(entries: Sequence[object], shown: int = 4) -> str:
-    """
-    >>> _some([3, 1, 4, 1, 5, 9])
-    '3, 1, 4, 1 and 2 more'
-    """
-    more = f" and {len(entries) - shown} more" if len(entries) > shown else ""
-    return ", ".join(map(str, entries[:shown])) + more

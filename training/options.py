@@ -32,54 +32,32 @@ class TrainOptions:
         "rows a training step",
         256,
         least=2,  # for batch statistics
-        title="The batch size",
-        flags=("--batch_size",),
-        metavar="N",
         needs={GRADIENTS: "which trains on all rows at once"},
     )
-    epochs: int = option(
-        "passes over the training rows at most",
-        1,
-        least=1,
-        title="The number of epochs",
-        flags=("--epoch",),
-        metavar="N",
-    )
+    epochs: int = option("passes over the training rows at most", 1, least=1, flags=("--epoch",))
     initial_epoch: int = option(
-        "finished epochs", 0, title="initial_epoch", decides=False, needs={GRADIENTS: "which grows all trees anew"}
+        "finished epochs", 0, decides=False, needs={GRADIENTS: "which grows all trees anew"}, flags=()
     )
-    patience: int | None = option(
-        "epochs without a better validation AUC before stopping",
-        None,
-        least=1,
-        title="The patience",
-        flags=("--patience",),
-        metavar="N",
-    )
+    patience: int | None = option("epochs without a better validation AUC before stopping", None, least=1)
     precision: Precision = option(
         "of the forward and backward pass; bfloat16 is refused where it would be slower, bfloat16_forced is not",
         "float32",
         aliases=ALIASES,
-        flags=("--precision",),
         needs={GRADIENTS: "which is grown by scikit-learn in float64"},
     )
     shuffle: bool = option(
-        "rows in random order", True, decides=False, needs={GRADIENTS: "which trains on all rows at once"}
+        "rows in random order", True, decides=False, needs={GRADIENTS: "which trains on all rows at once"}, flags=()
     )
-    published_eval_mode: bool = option(
-        "reproduce the published loop's evaluation-mode defect", False, flags=("--published_eval_mode",)
-    )
+    published_eval_mode: bool = option("reproduce the published loop's evaluation-mode defect", False)
     lr_schedule: LrSchedule = option(
         "of the learning rate; linear: it falls to 0 over all epochs",
         "constant",
-        flags=("--lr_schedule",),
         needs={GRADIENTS: "which shrinks all trees alike"},
     )
     checkpoint_minutes: float = option(
         "time between checkpoints inside an epoch; one is written after every epoch anyway",
         5.0,
         above=0,
-        flags=("--checkpoint_minutes",),
         decides=False,
         needs={GRADIENTS: "which is checkpointed once, when all trees have grown"},
     )

@@ -92,6 +92,11 @@ class TrainingState:
 
     def restore(self, model: Trainable, optimizer: Optimizer) -> None:
         """Puts model, optimiser and random numbers where this state left them."""
+        if self.weights.keys() != model.state_dict().keys():  # the optimiser numbers them in the model's order
+            raise InputError(
+                "The checkpoint has weights of other names than this model: it is of another model, or of an earlier "
+                "version of this one. Use another --out."
+            )
         try:
             model.load_state_dict(self.weights)
             optimizer.load_state_dict(self.optimizer)

@@ -121,3 +121,12 @@ def test_an_interaction_of_ones_own_needs_forward_alone(data):
 
 def test_all_levels_by_any_name():
     assert chosen_levels(None, 3) == chosen_levels("all", 3) == chosen_levels([1, 2, 3], 3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", TWO_TOWERS)
+def test_weights_by_their_earlier_names_are_read(name, data):
+    model = build(name, columns_of(data))
+    weights = model.state_dict()
+    del weights["interaction.bias"]
+    model.load_state_dict({**weights, "cosine.bias" if name in ("dssm", "dat") else "bias": torch.tensor(0.5)})
+    assert model.interaction.bias == 0.5

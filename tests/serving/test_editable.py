@@ -31,6 +31,11 @@ def score(users, items):
     return (users[-1]
             * items[-1])
 '''
+TYPED = """
+def score(users, items):
+    product: object = users[-1] * items[-1]
+    return product
+"""
 OTHER = """
 def score(users, items):
     return users[0] * items[-1]
@@ -64,6 +69,10 @@ class TestVersion:
         plain, commented, other = (version_of(function(tmp_path, text)) for text in (PLAIN, COMMENTED, OTHER))
         assert plain == commented
         assert plain != other
+
+    def test_is_not_of_the_types_of_variables(self, tmp_path):
+        typed, plain = (function(tmp_path, text) for text in (TYPED, TYPED.replace(": object", "")))
+        assert version_of(typed) == version_of(plain)
 
     def test_is_also_of_what_the_function_uses(self, tmp_path):
         texts = [WITH_HELPER.format(level=level, more=more) for level, more in ((-1, ""), (0, ""), (-1, " * 2"))]

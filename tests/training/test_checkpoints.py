@@ -124,6 +124,13 @@ class TestResumedInsideAnEpoch:
         with pytest.raises(InputError, match=r"does not fit this model .*Use another --out"):
             fit(small_model("dssm", dataset, dnn_hidden_units=(9, 8)), dataset, state=state)
 
+    def test_weights_by_the_names_of_an_earlier_version_are_refused(self, dataset, tmp_path):
+        states_of(tmp_path, small_model("dssm", dataset), dataset, epochs=1)
+        state, _ = Checkpoints(tmp_path, IDENTITY).load()
+        state.weights["cosine.bias"] = state.weights.pop("interaction.bias")
+        with pytest.raises(InputError, match=r"of an earlier version of this one. Use another --out"):
+            fit(small_model("dssm", dataset), dataset, state=state)
+
     @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan")])
     def test_bad_intervals_are_refused(self, minutes, dataset):
         with pytest.raises(InputError, match="checkpoint_minutes must be positive"):

@@ -23,9 +23,7 @@ from training.options import FitOptions, TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELD = """
-    warmup_steps: int = option(
-        "steps in which the rate grows", 0, least=0, flags=("--warmup_steps",), needs={GRADIENTS: "which takes none"}
-    )
+    warmup_steps: int = option("steps in which the rate grows", 0, least=0, needs={GRADIENTS: "which takes none"})
 """
 PROGRAM = """
 import inspect, json
@@ -64,7 +62,7 @@ def test_a_new_option_is_a_change_of_one_file(tmp_path):
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert "--warmup_steps X" in found["help"]
+    assert "--warmup_steps N" in found["help"]
     assert "steps in which the rate grows; default 0" in found["help"]
     assert found["fit"] == 0
     assert found["config"] == [0, 3]
@@ -110,7 +108,7 @@ def test_both_spellings_of_a_precision_are_one_run(old, new):
 @dataclass(frozen=True)
 class Own:
     rate: float = option("a share", 0.5, least=0, below=1)
-    count: int | None = option("of things", None, least=2, title="The count")
+    count: int | None = option("of things", None, least=2)
     kind: Literal["a", "b"] = option("of two", "a", aliases={"A": "a"})
     plain: int = 3
 
@@ -123,8 +121,8 @@ class TestDeclaration:
             ("rate", float("nan"), "rate must be a number"),
             ("rate", "much", "Received: 'much'"),
             ("rate", None, "Received: None"),
-            ("count", 1, r"The count must be at least 2\. Received: 1\."),
-            ("count", 2.5, "The count must be a whole number"),
+            ("count", 1, r"count must be at least 2\. Received: 1\."),
+            ("count", 2.5, "count must be a whole number"),
             ("kind", "c", r"Unknown kind 'c'\. Known: a, b\."),
             ("kind", None, "Unknown kind None"),
             ("kind", ["a"], "Unknown kind"),
