@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from foundation.errors import InputError
-from leaderboard.audit.tables import probes_of
+from leaderboard.audit import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.grid.tables import protocol_losses

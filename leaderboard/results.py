@@ -12,6 +12,7 @@ from foundation.errors import InputError
 from foundation.json_files import read_json
 from foundation.run_files import RESULT
 from leaderboard.entrants import entrant
+from leaderboard.estimates import Estimate
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
 from model.effects import constructor_defaults, effective
@@ -25,7 +26,7 @@ FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
 
 
 def read_if_there(path: Path, kind: type = list):
-    """The same, None without the file."""
+    """The content of a JSON file of this kind, None without the file. Raises `InputError` for a damaged one."""
     return read_json(path, kind) if path.exists() else None
 
 
@@ -157,6 +158,11 @@ def _number(value: float | None) -> float:
 def select_runs(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.DataFrame:
     """The runs of one protocol, model and variant ("": default settings)."""
     return runs[(runs["protocol"] == protocol) & (runs["model"] == model) & (runs["variant"] == variant)]
+
+
+def auc_of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "", metric: str = "auc") -> Estimate:
+    """Of the test rows, over the seeds; its count is 0 without runs. metric: "auc", "logloss", ..."""
+    return Estimate.from_values(select_runs(runs, protocol, model, variant)[metric])
 
 
 def default_runs(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:

@@ -19,12 +19,12 @@ from model.base import TwoTower
 from serving.entities import EntityTable, keys_of
 from serving.fold_batch_norm import for_inference
 from serving.given import one_id
-from serving.manifest import Manifest, model_checksum, model_signature, read_manifest, signature
+from serving.manifest import Manifest, model_signature, read_manifest, signature
 from serving.raw_encoder import RawEncoder, concatenate
 from serving.scorer import Scorer, make_scorer
 from serving.section_file import SectionFile
 from serving.snapshot import Snapshot, open_file
-from training.model_files import read_config
+from training.model_files import model_checksum, read_config
 
 ATTEMPTS = 20  # to open what the manifest names, while writers replace both
 SAMPLE = 8  # users and items on which the scorer is checked

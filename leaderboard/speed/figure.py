@@ -11,9 +11,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from leaderboard.entrants import ENTRANTS, title
 from leaderboard.estimates import Estimate
-from leaderboard.grid.figures import auc_of
 from leaderboard.markdown import decimal_text
-from leaderboard.results import runs_by_entrant
+from leaderboard.results import auc_of, runs_by_entrant
 from leaderboard.speed.speeds import Speeds
 from leaderboard.theme import Picture, Theme, marker_of
 

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from leaderboard.ablations.variants import ABLATIONS
-from leaderboard.drawings.architectures import ARCHITECTURES
+from leaderboard.drawings import ARCHITECTURES
 from leaderboard.pages import PAGES, Results
 from leaderboard.speed.figure import latency_picture, points
 from leaderboard.speed.speeds import Speeds
