@@ -35,12 +35,9 @@ from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.provenance import read_links, same_sources
 from leaderboard.recipes import recipes_table
 from leaderboard.results import default_runs, load_runs
-from leaderboard.speed.figure import latency_picture
-from leaderboard.speed.speeds import FILES, Speeds, read_measurements
-from leaderboard.speed.tables import speed_tables
-from leaderboard.stages.figure import survivors_picture
+from leaderboard.speed import FILES, Speeds, latency_picture, read_measurements, speed_tables
 from leaderboard.stages.measure import STAGES
-from leaderboard.stages.tables import differences_table, rankers_table, stage_frame, stage_table
+from leaderboard.stages.report import differences_table, rankers_table, stage_frame, stage_table, survivors_picture
 from leaderboard.theme import Picture, draw, picture
 from leaderboard.tuning.run import TUNING, Tuned, load_tuned
 from leaderboard.tuning.tables import searches_table, tuning_table
@@ -61,7 +58,7 @@ class Results:
     """What `results/` holds of one data set.
 
     runs: see `load_runs`.  audit: see `leaderboard.audit`.  stages: see `leaderboard.stages.measure`.
-    tuned: see `leaderboard.tuning.run`.  measured: see `leaderboard.speed.speeds`.
+    tuned: see `leaderboard.tuning.run`.  measured: see `leaderboard.speed`.
     links: see `leaderboard.provenance`.
     """
 

@@ -20,7 +20,7 @@ from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.grid.tables import protocol_losses
 from leaderboard.markdown import decimal_text, estimate_text, milliseconds, signed_text
 from leaderboard.results import select_runs
-from leaderboard.speed.tables import whole_requests
+from leaderboard.speed import whole_requests
 
 if TYPE_CHECKING:
     from leaderboard.pages import Results

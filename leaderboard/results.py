@@ -20,6 +20,7 @@ from preprocessing.protocol import PROTOCOLS
 from training.options import settings_of_before
 from training.result_file import read_result
 
+HONEST = "holdout"  # the protocol of pictures that show one: without the leak, and in every grid
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")

@@ -12,7 +12,7 @@ from leaderboard.entrants import BASELINE, kind, paper_auc, title
 from leaderboard.estimates import Estimate, relative_improvement
 from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, estimate_text, signed_text, table
 from leaderboard.results import auc_of, runs_by_entrant, select_runs
-from leaderboard.speed.speeds import Speeds
+from leaderboard.speed import Speeds
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 

@@ -27,7 +27,7 @@ from leaderboard.prose import Numbers
 from leaderboard.recipes import recipe_jobs
 from leaderboard.results import load_runs
 from leaderboard.settings import arguments_of
-from leaderboard.speed.speeds import Speeds
+from leaderboard.speed import Speeds
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
 from preprocessing.protocol import PROTOCOLS

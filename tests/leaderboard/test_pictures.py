@@ -18,8 +18,7 @@ from PIL import Image
 from leaderboard.ablations.variants import ABLATIONS
 from leaderboard.drawings import ARCHITECTURES
 from leaderboard.pages import PAGES, Results
-from leaderboard.speed.figure import latency_picture, points
-from leaderboard.speed.speeds import Speeds
+from leaderboard.speed import Speeds, latency_picture, points
 from leaderboard.theme import LIGHT, THEMES, draw
 
 ROOT = Path(__file__).resolve().parents[2]
