@@ -108,7 +108,7 @@ def test_nor_has_one_with_an_edited_score(data, tmp_path, monkeypatch):
     monkeypatch.setattr(utils, "fe_score", lambda users, items, *sizes: users[-1].sum(1) * items[-1].sum(1))
     ranker = ranker_of(tmp_path, random_model("hit", data, num_heads=1), data)
     with pytest.raises(
-        InputError, match="The score of this HIT, of a forward alone or an edited fe_score, is no product"
+        InputError, match="of a forward alone or an edited fe_score, is no product"
     ):
         ranker.user_vectors(USERS)
 
