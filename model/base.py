@@ -233,7 +233,7 @@ class TwoTower(CTRModel):
             users = self.encode_user(source.batch(user_first[chunk], user_names))
             end = int(ends[chunk[-1]])
             for rows in order[done:end].split(batch_size):
-                pairs = users[user_group[rows] - chunk[0]], items[item_group[rows]]
+                pairs = users.index_select(0, user_group[rows] - chunk[0]), items.index_select(0, item_group[rows])
                 logits[rows] = self.interaction(*pairs).float()
             done = end
         return logits
