@@ -23,14 +23,14 @@ from experiment.arguments import Parser
 from experiment.record import ROOT
 from experiment.script import run
 from foundation.errors import InputError
-from leaderboard.ablations.variants import ABLATIONS, ablation_jobs, shown_variant_jobs
-from leaderboard.audit.probes import AUDIT, write_audit
-from leaderboard.jobs import Job, first_seeds, grid
+from leaderboard.ablations.variants import ABLATIONS, ablation_jobs, entrant_jobs
+from leaderboard.audit import AUDIT, write_audit
+from leaderboard.jobs import Job, first_seeds
 from leaderboard.pages import DATASET, write_pages, write_report
 from leaderboard.provenance import read_links, standing
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
-from leaderboard.recipes.recipes import RECIPES, recipe_jobs
+from leaderboard.recipes import RECIPES, recipe_jobs
 from leaderboard.results import load_runs
 from leaderboard.runner import Runner
 from leaderboard.stages.measure import STAGES, measure_stages
@@ -147,11 +147,6 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
     else:
         runner.run(jobs)
         print(f"{len(jobs)} results in {runner.results}")
-
-
-def entrant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
-    """The grid, and the variants that stand beside its models."""
-    return grid(dataset, models, protocols, seeds) + shown_variant_jobs(dataset, models, protocols, seeds)
 
 
 def variants(models: list[str], protocols: list[str], seeds: int) -> list[Job]:

@@ -23,8 +23,7 @@ from safetensors.torch import load_file
 
 from experiment.arguments import Parser, number
 from foundation.atomic import write_atomic
-from leaderboard.ablations.variants import shown_variant_jobs
-from leaderboard.jobs import grid
+from leaderboard.ablations.variants import entrant_jobs
 from model import MODELS
 from model.base import EARLIER_NAMES, TwoTower
 from preprocessing.protocol import PROTOCOLS
@@ -107,7 +106,7 @@ def _cases(options: argparse.Namespace) -> dict[str, list[str]]:
     common = ["--data_path", str(options.data_path.resolve()), "--max_rows", str(options.max_rows)]
     common += ["--epoch", str(options.epoch)]
     protocols = list(options.protocols)
-    jobs = grid("movielens", list(MODELS), protocols, 1) + shown_variant_jobs("movielens", list(MODELS), protocols, 1)
+    jobs = entrant_jobs("movielens", list(MODELS), protocols, 1)
     return {
         job.title: [*job.command(None)[2:], *common]
         for job in jobs

@@ -21,9 +21,15 @@ def key_of(entry: dict) -> Key:
     return entry["protocol"], entry["seed"], entry.get("model", "")
 
 
-def read_entries(path: Path) -> list[dict]:
-    """Those of a file; none without one. Raises `InputError` for a damaged one."""
-    return read_if_there(path) or []
+def read_entries(path: Path, data_sha256: str | None = None) -> list[dict]:
+    """Those of a file; none without one. data_sha256: of the data at hand, None if not known.
+
+    Raises `InputError` for a damaged file, and for entries that are about other data.
+    """
+    entries = read_if_there(path) or []
+    for entry in entries:
+        require_data(path, entry, data_sha256)
+    return entries
 
 
 def file_entry(path: Path, entry: dict) -> None:
@@ -37,9 +43,7 @@ def file_entry(path: Path, entry: dict) -> None:
     except OSError:
         raise InputError(f"{path.parent} cannot be made: a file is in its way. Give another --results.") from None
     with locked(path.parent / LOCK, keep=False):
-        every = {key_of(held): held for held in read_entries(path)}
-        for held in every.values():
-            require_data(path, held, entry["data_sha256"])
+        every = {key_of(held): held for held in read_entries(path, entry["data_sha256"])}
         every[key_of(entry)] = entry
         ordered = [every[key] for key in sorted(every, key=_place)]
         write_atomic(path, json.dumps(ordered, indent=1) + "\n")

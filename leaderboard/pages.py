@@ -20,9 +20,8 @@ from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from leaderboard.ablations.figures import ablation_pictures
 from leaderboard.ablations.tables import ablation_table, ablations_with_runs, parts_table
-from leaderboard.audit.probes import AUDIT
-from leaderboard.audit.tables import explained_table, probes_table
-from leaderboard.drawings.architectures import ARCHITECTURES
+from leaderboard.audit import AUDIT, explained_table, probes_table
+from leaderboard.drawings import ARCHITECTURES
 from leaderboard.entrants import kind
 from leaderboard.grid.calibration import calibration_picture, calibration_table
 from leaderboard.grid.comparisons import comparisons_table, summary_table
@@ -34,14 +33,11 @@ from leaderboard.json_entries import read_entries
 from leaderboard.markdown import decimal_text
 from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.provenance import read_links, same_sources
-from leaderboard.recipes.table import recipes_table
+from leaderboard.recipes import recipes_table
 from leaderboard.results import default_runs, load_runs
-from leaderboard.speed.figure import latency_picture
-from leaderboard.speed.speeds import FILES, Speeds, read_measurements
-from leaderboard.speed.tables import speed_tables
-from leaderboard.stages.figure import survivors_picture
+from leaderboard.speed import FILES, Speeds, latency_picture, read_measurements, speed_tables
 from leaderboard.stages.measure import STAGES
-from leaderboard.stages.tables import differences_table, rankers_table, stage_frame, stage_table
+from leaderboard.stages.report import differences_table, rankers_table, stage_frame, stage_table, survivors_picture
 from leaderboard.theme import Picture, draw, picture
 from leaderboard.tuning.run import TUNING, Tuned, load_tuned
 from leaderboard.tuning.tables import searches_table, tuning_table
@@ -61,8 +57,8 @@ GENERATED_NOTE = (
 class Results:
     """What `results/` holds of one data set.
 
-    runs: see `load_runs`.  audit: see `leaderboard.audit.probes`.  stages: see `leaderboard.stages.measure`.
-    tuned: see `leaderboard.tuning.run`.  measured: see `leaderboard.speed.speeds`.
+    runs: see `load_runs`.  audit: see `leaderboard.audit`.  stages: see `leaderboard.stages.measure`.
+    tuned: see `leaderboard.tuning.run`.  measured: see `leaderboard.speed`.
     links: see `leaderboard.provenance`.
     """
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from foundation.errors import InputError
-from leaderboard.audit.tables import probes_of
+from leaderboard.audit import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.grid.tables import protocol_losses
 from leaderboard.markdown import decimal_text, estimate_text, milliseconds, signed_text
 from leaderboard.results import select_runs
-from leaderboard.speed.tables import whole_requests
+from leaderboard.speed import whole_requests
 
 if TYPE_CHECKING:
     from leaderboard.pages import Results

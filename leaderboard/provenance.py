@@ -23,9 +23,8 @@ from experiment.record import ROOT, code_revision
 from experiment.script import run
 from foundation.atomic import write_atomic
 from foundation.errors import InputError
-from leaderboard.ablations.variants import shown_variant_jobs
+from leaderboard.ablations.variants import entrant_jobs
 from leaderboard.code_fingerprint import bytes_sha256, sources_sha256
-from leaderboard.jobs import grid
 from leaderboard.results import read_if_there, read_json
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
@@ -100,9 +99,7 @@ def main() -> None:
     parser.add_argument("--after", type=Path, default=ROOT, metavar="AFTER", help="default: this checkout")
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
     options = parser.parse_args()
-    jobs = grid("movielens", list(MODELS), list(PROTOCOLS), 1) + shown_variant_jobs(
-        "movielens", list(MODELS), list(PROTOCOLS), 1
-    )
+    jobs = entrant_jobs("movielens", list(MODELS), list(PROTOCOLS), 1)
     link = add_link(options.results, options.before, options.after, options.proof, [job.title for job in jobs])
     print(f"Recorded in {options.results / LINKS}: {json.dumps(link, indent=1)}")
 

@@ -14,7 +14,7 @@ from experiment.record import ROOT
 from experiment.script import Interrupted
 from foundation.errors import InputError
 from leaderboard.ablations.variants import ABLATIONS, ablation_jobs
-from leaderboard.audit.probes import AUDIT, write_audit
+from leaderboard.audit import AUDIT, write_audit
 from leaderboard.code_fingerprint import sources_sha256
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.pages import write_report

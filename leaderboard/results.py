@@ -12,6 +12,7 @@ from foundation.errors import InputError
 from foundation.json_files import read_json
 from foundation.run_files import RESULT
 from leaderboard.entrants import entrant
+from leaderboard.estimates import Estimate
 from leaderboard.jobs import SCRIPTS, Job
 from model import MODELS
 from model.effects import constructor_defaults
@@ -19,13 +20,14 @@ from preprocessing.protocol import PROTOCOLS
 from training.options import settings_of_before
 from training.result_file import read_result
 
+HONEST = "holdout"  # the protocol of pictures that show one: without the leak, and in every grid
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
 
 
 def read_if_there(path: Path, kind: type = list):
-    """The same, None without the file."""
+    """The content of a JSON file of this kind, None without the file. Raises `InputError` for a damaged one."""
     return read_json(path, kind) if path.exists() else None
 
 
@@ -157,6 +159,11 @@ def _number(value: float | None) -> float:
 def select_runs(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> pd.DataFrame:
     """The runs of one protocol, model and variant ("": default settings)."""
     return runs[(runs["protocol"] == protocol) & (runs["model"] == model) & (runs["variant"] == variant)]
+
+
+def auc_of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "", metric: str = "auc") -> Estimate:
+    """Of the test rows, over the seeds; its count is 0 without runs. metric: "auc", "logloss", ..."""
+    return Estimate.from_values(select_runs(runs, protocol, model, variant)[metric])
 
 
 def default_runs(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:

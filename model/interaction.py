@@ -254,7 +254,7 @@ def chosen_levels(levels: Levels, count: int) -> list[int]:
     if levels == "last":
         return [count - 1]
     if isinstance(levels, (list, tuple)) and levels and len(set(levels)) == len(levels):
-        numbers = [level for level in levels if isinstance(level, int) and 1 <= level <= count]
+        numbers = [level for level in levels if type(level) is int and 1 <= level <= count]
         if len(numbers) == len(levels):
             return [level - 1 for level in numbers]
     raise InputError(f"levels must be 'all', 'last' or distinct numbers from 1 to {count}. Received: {shown(levels)}.")

@@ -156,7 +156,7 @@ def in_key_order(entities: Entities) -> Entities:
 
 
 def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], dict]:
-    """Sections, contents and meta of entities in key order, for `format_writer.create`. Raises `InputError` as `utf8`
+    """Sections, contents and meta of entities in key order, for `section_writer.create`. Raises `InputError` as `utf8`
     does."""
     content = {"key": keys_of(entities.ids)}
     names = {"value": list(entities.features.values), "list": list(entities.features.lists)}

@@ -33,7 +33,6 @@ def _folded(layer: nn.Module) -> nn.Module:
     if not norms:
         return nn.Sequential(linear, activation)
     (norm,) = norms
-    assert isinstance(linear, nn.Linear)
     assert isinstance(norm, nn.BatchNorm1d)
     assert norm.running_mean is not None
     assert norm.running_var is not None

@@ -26,7 +26,6 @@ from foundation.errors import InputError
 from foundation.locks import locked
 from foundation.run_files import CONFIG, WEIGHTS, version
 from foundation.sealed import read_sealed, seal
-from training import model_files
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
 ADVICE = "Build the index again with prerank.py build."
@@ -71,11 +70,6 @@ class Manifest:
 
 def index_folder(run: Path) -> Path:
     return run / FOLDER
-
-
-def model_checksum(run: Path) -> str:
-    """sha256 over configuration and weights of a run. Raises `InputError` where one is missing or damaged."""
-    return model_files.model_checksum(run)
 
 
 def model_signature(run: Path) -> list[tuple]:

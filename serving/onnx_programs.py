@@ -30,7 +30,7 @@ from model.base import TwoTower
 from serving.scorer import Scorer
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-CHECKSUM = "model_sha256"  # in the metadata of a program: `manifest.model_checksum` of the run
+CHECKSUM = "model_sha256"  # in the metadata of a program: `training.model_files.model_checksum` of the run
 LARGEST = (1 << 31) - (1 << 20)  # bytes of weights: a program is one protobuf message, which has at most 2 GiB
 ROWS, ITEMS = "rows", "items"  # names of dimensions
 

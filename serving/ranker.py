@@ -166,9 +166,10 @@ def _require_product(state: State) -> None:
     scorer = state.scorer
     if not scorer.is_product:
         heads = f" with {scorer.heads} item heads" if scorer.heads > 1 else ""
+        heads = ", of a forward alone or an edited fe_score," if scorer.is_plain else heads
         raise InputError(
             f"The score of this {type(state.model).__name__}{heads} is no product of one user vector with one item "
-            "vector. Use PreRanker.rank,\nor scorer.onnx of prerank.py export; or train DSSM, DAT, IntTower with "
+            "vector. Use PreRanker.rank, or scorer.onnx of prerank.py export; or train DSSM, DAT, IntTower with "
             "item_head=1 or HIT with num_heads=1."
         )
 

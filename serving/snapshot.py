@@ -66,16 +66,17 @@ def write_base(path: Path, items: Entities, model: TwoTower, precision: str, met
 
 def write_delta(path: Path, items: Entities, vectors: np.ndarray, gone: np.ndarray, meta: dict) -> None:
     """items: in key order; vectors: theirs (n, H * d). gone: keys of the base that it no longer speaks for."""
-    sections, content, table = sections_of(items)
-    content |= {VECTORS: vectors, "gone": gone}
-    sections |= {VECTORS: ("<f4", vectors.shape), "gone": ("<i8", gone.shape)}
-    with create(path, sections, meta | table) as arrays:
-        for name, array in content.items():
-            arrays[name][...] = array
+    _write(path, items, {VECTORS: vectors, "gone": gone}, meta)
 
 
 def write_users(path: Path, users: Entities, meta: dict) -> None:
-    sections, content, table = sections_of(in_key_order(users))
+    _write(path, in_key_order(users), {}, meta)
+
+
+def _write(path: Path, entities: Entities, more: dict[str, np.ndarray], meta: dict) -> None:
+    sections, content, table = sections_of(entities)
+    content |= more
+    sections |= {name: (array.dtype.str, array.shape) for name, array in more.items()}
     with create(path, sections, meta | table) as arrays:
         for name, array in content.items():
             arrays[name][...] = array

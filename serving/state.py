@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import serving.forked  # noqa: F401  whoever ranks may fork
 from foundation.errors import InputError
 from foundation.features import Features
 from foundation.values import shown
@@ -19,15 +19,19 @@ from model.base import TwoTower
 from serving.entities import EntityTable, keys_of
 from serving.fold_batch_norm import for_inference
 from serving.given import one_id
-from serving.manifest import Manifest, model_checksum, model_signature, read_manifest, signature
+from serving.manifest import Manifest, model_signature, read_manifest, signature
 from serving.raw_encoder import RawEncoder, concatenate
 from serving.scorer import Scorer, make_scorer
 from serving.section_file import SectionFile
 from serving.snapshot import Snapshot, open_file
-from training.model_files import read_config
+from training.model_files import model_checksum, read_config
 
 ATTEMPTS = 20  # to open what the manifest names, while writers replace both
 SAMPLE = 8  # users and items on which the scorer is checked
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    # A child has no threads of its parent's OpenMP, whose first larger product would wait for them for ever.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @dataclass(frozen=True)

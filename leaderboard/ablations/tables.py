@@ -10,7 +10,7 @@ from leaderboard.ablations.variants import ABLATIONS, Ablation
 from leaderboard.entrants import ONE_HEAD, title
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.markdown import difference_text, estimate_text, table
-from leaderboard.results import select_runs
+from leaderboard.results import auc_of, select_runs
 from preprocessing.protocol import PROTOCOLS
 
 # What a reader calls a variant whose name is one of options; of the others the name says it.
@@ -78,7 +78,7 @@ def ablation_table(runs: pd.DataFrame, ablation: Ablation) -> str:
         for protocol in protocols:
             differs = variant != ablation.reference
             difference = difference_text(against_reference(runs, protocol, ablation, variant)) if differs else ""
-            cells += [auc(runs, protocol, ablation.model, variant), difference]
+            cells += [estimate_text(auc_of(runs, protocol, ablation.model, variant)), difference]
         rows.append(cells)
     heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
     return table(heads, rows)
@@ -109,9 +109,3 @@ def auc_by_heads(runs: pd.DataFrame, protocol: str, ablation: Ablation) -> dict[
     own = {heads: part.set_index("seed")["auc"] for heads, part in own.items() if len(part)}
     common = pd.DataFrame(own).dropna()
     return {heads: Estimate.from_values(common[heads]) for heads in common} if len(common) else {}
-
-
-def auc(runs: pd.DataFrame, protocol: str, model: str, variant: str = "") -> str:
-    """As printed, "" without runs."""
-    chosen = select_runs(runs, protocol, model, variant)
-    return estimate_text(Estimate.from_values(chosen["auc"])) if len(chosen) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leaderboard.entrants import SHOWN_VARIANTS
-from leaderboard.jobs import SCRIPTS, Job, first_seeds
+from leaderboard.jobs import SCRIPTS, Job, first_seeds, grid
 from leaderboard.settings import Settings, arguments_of
 
 
@@ -124,3 +124,8 @@ def shown_variant_jobs(dataset: str, models: list[str], protocols: list[str], se
     shown = {pair for pair in SHOWN_VARIANTS.values() if pair[0] in models}
     jobs = ablation_jobs(dataset, protocols, seeds, ABLATIONS)
     return [job for job in jobs if (job.model, job.variant) in shown]
+
+
+def entrant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+    """The grid, and the variants that stand beside its models."""
+    return grid(dataset, models, protocols, seeds) + shown_variant_jobs(dataset, models, protocols, seeds)

@@ -9,9 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from leaderboard.entrants import BASELINE, OURS, is_two_tower, title
-from leaderboard.grid.learning import HONEST
 from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, group_mean_text, table
-from leaderboard.results import default_runs
+from leaderboard.results import HONEST, default_runs
 from leaderboard.theme import Picture, Theme
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS

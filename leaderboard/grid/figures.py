@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from leaderboard.entrants import OURS
-from leaderboard.estimates import Estimate
 from leaderboard.line_labels import End, label_ends
 from leaderboard.markdown import PROTOCOL_TITLES, decimal_text
-from leaderboard.results import select_runs
+from leaderboard.results import auc_of
 from leaderboard.theme import Picture, Theme, marker_of
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
@@ -88,8 +87,3 @@ def protocol_steps(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
         handle.set_linestyle("-")
     handles[OURS.index("hit")].set_linestyle("--")
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handlelength=3)
-
-
-def auc_of(runs: pd.DataFrame, protocol: str, model: str) -> Estimate:
-    """Of the default settings."""
-    return Estimate.from_values(select_runs(runs, protocol, model)["auc"])

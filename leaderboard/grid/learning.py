@@ -11,11 +11,9 @@ from matplotlib.figure import Figure
 from leaderboard.entrants import is_two_tower
 from leaderboard.line_labels import End, label_ends
 from leaderboard.markdown import decimal_text
-from leaderboard.results import default_runs
+from leaderboard.results import HONEST, default_runs
 from leaderboard.theme import Picture, Theme, marker_of
 from model import MODELS
-
-HONEST = "holdout"  # the protocol of the pictures that show one
 
 
 def curves(runs: pd.DataFrame) -> dict[str, np.ndarray]:

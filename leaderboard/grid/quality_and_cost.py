@@ -7,9 +7,9 @@ import pandas as pd
 from leaderboard.entrants import kind, title
 from leaderboard.markdown import group_mean_text, milliseconds, table
 from leaderboard.results import default_runs, runs_by_entrant
-from leaderboard.speed.speeds import Speeds
+from leaderboard.speed import Speeds
 from leaderboard.stages.agreement import TOP
-from leaderboard.stages.tables import stage_frame
+from leaderboard.stages.report import stage_frame
 
 FIRST, LATER = "holdout", "temporal"  # the protocols that leak nothing; models stand in the order of the first
 CUT = 400  # candidates that a pre-ranker lets through

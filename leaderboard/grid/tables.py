@@ -11,8 +11,8 @@ import pandas as pd
 from leaderboard.entrants import BASELINE, kind, paper_auc, title
 from leaderboard.estimates import Estimate, relative_improvement
 from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, estimate_text, signed_text, table
-from leaderboard.results import runs_by_entrant, select_runs
-from leaderboard.speed.speeds import Speeds
+from leaderboard.results import auc_of, runs_by_entrant, select_runs
+from leaderboard.speed import Speeds
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
@@ -79,7 +79,7 @@ def steps_table(runs: pd.DataFrame) -> str:
     """What each model's AUC loses from protocol to protocol: without the leak, and by time instead of at random."""
     rows = []
     for name, entry in MODELS.items():
-        means = [Estimate.from_values(select_runs(runs, protocol, name)["auc"]).mean for protocol in PROTOCOLS]
+        means = [auc_of(runs, protocol, name).mean for protocol in PROTOCOLS]
         if not all(map(math.isnan, means)):
             losses = [signed_text(protocol_losses(runs, name, *pair)) for pair in itertools.pairwise(PROTOCOLS)]
             rows.append([entry.title, *map(decimal_text, means), *losses])

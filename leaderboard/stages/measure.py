@@ -19,7 +19,6 @@ from foundation.run_files import is_finished
 from leaderboard.entrants import entrant, is_two_tower
 from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.json_entries import file_entry, key_of, read_entries
-from leaderboard.results import require_data
 from leaderboard.runner import Runner
 from leaderboard.stages.agreement import TOP, rank_correlation, survivors
 from leaderboard.stages.candidates import candidate_scores, candidates, draw_users
@@ -85,9 +84,7 @@ def measure_stages(raw: RawData, jobs: list[Job], runner: Runner, path: Path, qu
     On Ctrl-C what was measured is kept, and the next call goes on from there.
     """
     runner = replace(runner, data_sha256=raw.fingerprint)
-    entries = {key_of(entry): entry for entry in read_entries(path)}
-    for entry in entries.values():  # before anything is measured
-        require_data(path, entry, raw.fingerprint)
+    entries = {key_of(entry): entry for entry in read_entries(path, raw.fingerprint)}
     by_place: dict[tuple[str, int], list[Job]] = {}
     for job in jobs:
         by_place.setdefault((job.protocol, job.seed), []).append(job)

@@ -72,7 +72,8 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
     unknown = [model for model in models if model not in SEARCHES]
     if unknown:
         raise InputError(
-            f"No trials are defined for {', '.join(unknown)}. Name other --models, or add to leaderboard/trials.py."
+            f"No trials are defined for {', '.join(unknown)}. Name other --models, or add to "
+            "leaderboard/tuning/trials.py."
         )
     ordered = [model for model in SEARCHES if model in models]
     tuned, failures = [], []

@@ -12,7 +12,7 @@ from script_helpers import script
 from benchmarks import latency
 from benchmarks.generated_run import make_model
 from foundation.errors import InputError
-from leaderboard.speed.tables import requests_table, serving_table
+from leaderboard.speed import requests_table, serving_table
 
 
 @pytest.mark.parametrize("title", latency.SHAPES)
@@ -55,7 +55,7 @@ def test_what_a_part_does_not_read_is_refused(argv, said):
 
 
 def test_one_head_is_measured_and_has_a_row_in_each_table(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("leaderboard.speed.tables.USUAL_ITEMS", 64)
+    monkeypatch.setattr("leaderboard.speed.USUAL_ITEMS", 64)
     measured = {}
     for part in ("scoring", "requests"):
         path = tmp_path / f"{part}.json"

@@ -8,8 +8,7 @@ from report_helpers import SPREAD, five, runs
 
 from leaderboard.ablations.tables import ablation_table, auc_by_heads, parts_table
 from leaderboard.ablations.variants import Ablation
-from leaderboard.recipes.recipes import VARIANT
-from leaderboard.recipes.table import recipes_table
+from leaderboard.recipes import VARIANT, recipes_table
 
 
 def test_a_variant_can_be_what_others_are_compared_with():

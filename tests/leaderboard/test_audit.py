@@ -12,8 +12,8 @@ from helpers import random_raw
 
 from experiment.script import Interrupted
 from foundation.errors import InputError
-from leaderboard.audit import probes as audit_module
-from leaderboard.audit.probes import _auc, audit, membership, write_audit
+from leaderboard import audit as audit_module
+from leaderboard.audit import _auc, audit, membership, write_audit
 from leaderboard.json_entries import read_entries
 from preprocessing.dataset import Dataset
 from preprocessing.protocol import PROTOCOLS

@@ -17,17 +17,17 @@ from benchmarks.latency import SHAPES
 from experiment.options import parse_options
 from leaderboard.ablations.tables import ablation_table, label
 from leaderboard.ablations.variants import ABLATIONS, Ablation, ablation_jobs, shown_variant_jobs
-from leaderboard.audit.tables import explained_table, probes_table
+from leaderboard.audit import explained_table, probes_table
 from leaderboard.entrants import ENTRANTS, SHOWN_VARIANTS, title
 from leaderboard.estimates import Estimate, compare, paired_p_value, relative_improvement
 from leaderboard.grid.tables import leaderboard_table, overview_table
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.pages import Results, filled, plain_report
 from leaderboard.prose import Numbers
-from leaderboard.recipes.recipes import recipe_jobs
+from leaderboard.recipes import recipe_jobs
 from leaderboard.results import load_runs
 from leaderboard.settings import arguments_of
-from leaderboard.speed.speeds import Speeds
+from leaderboard.speed import Speeds
 from model import MODELS, build_model
 from preprocessing.dataset import Dataset
 from preprocessing.protocol import PROTOCOLS

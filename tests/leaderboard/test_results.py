@@ -12,7 +12,7 @@ from experiment.options import parse_options
 from foundation.errors import InputError
 from leaderboard.ablations.variants import ABLATIONS, ablation_jobs
 from leaderboard.jobs import SCRIPTS, Job, grid
-from leaderboard.recipes.recipes import recipe_jobs
+from leaderboard.recipes import recipe_jobs
 from leaderboard.results import contradictions, filed_result, load_runs, read_json
 from leaderboard.tuning.run import TUNING, load_tuned
 from model import MODELS, build_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from leaderboard.speed.speeds import Speeds, read_measurements
+from leaderboard.speed import Speeds, read_measurements
 
 
 def request(model: str, p50_ms: float, items: int = 10_000, **more) -> dict:

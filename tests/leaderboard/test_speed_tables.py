@@ -7,8 +7,7 @@ import json
 import pytest
 
 from foundation.errors import InputError
-from leaderboard.speed.speeds import read_measurements
-from leaderboard.speed.tables import requests_table, serving_table, speed_tables, training_table
+from leaderboard.speed import read_measurements, requests_table, serving_table, speed_tables, training_table
 
 
 def request(model: str, p50_ms: float, **more) -> dict:

@@ -10,8 +10,8 @@ from leaderboard.grid.calibration import calibration_picture, calibration_table,
 from leaderboard.grid.learning import curves
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
 from leaderboard.pages import Results, draw_all, plain_report
-from leaderboard.speed.speeds import Speeds
-from leaderboard.stages.tables import differences_table, rankers_table, stage_frame, stage_table
+from leaderboard.speed import Speeds
+from leaderboard.stages.report import differences_table, rankers_table, stage_frame, stage_table
 from leaderboard.theme import LIGHT
 from model import MODELS
 from model.base import TwoTower

@@ -38,11 +38,11 @@ from preprocessing import utils
 from preprocessing.dataset import Dataset
 from serving.export import export_onnx
 from serving.export_files import replaced_together
-from serving.manifest import model_checksum
 from serving.onnx_programs import Score, input_names, score_program
 from serving.ranker import PreRanker
 from serving.scorer import Scorer
 from serving.writer import build_index
+from training.model_files import model_checksum
 
 FILES = {"encoding.json", "item_tower.onnx", "items.parquet", "scorer.onnx", "user_tower.onnx", "users.parquet"}
 

@@ -111,7 +111,7 @@ class TestLevels:
             score = utils.fe_score(users, [model.encode_item(y).flatten(1)], 2, 3, dims, dims) + model.interaction.bias
         assert ranker.score(user, items, levels=levels) == pytest.approx(torch.sigmoid(score).numpy(), abs=1e-5)
 
-    @pytest.mark.parametrize("levels", ["first", [], [0], [3], [1, 1], [1.0], 2])
+    @pytest.mark.parametrize("levels", ["first", [], [0], [3], [1, 1], [1.0], [True], 2])
     def test_others_are_refused(self, levels, served):
         with pytest.raises(InputError, match="levels must be"):
             served["int_tower"][0].rank(107, levels=levels)

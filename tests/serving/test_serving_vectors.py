@@ -100,14 +100,16 @@ def test_models_whose_score_is_no_product_have_no_vectors(name, data, tmp_path):
     ranker = ranker_of(tmp_path, random_model(name, data), data)
     said = {"int_tower": "IntTower with 3 item heads", "hit": "HIT with 3 item heads"}.get(name, "")
     for ask in (lambda: ranker.user_vectors(USERS), ranker.item_vectors):
-        with pytest.raises(InputError, match=rf"The score of this {said}(?s:.*) Use PreRanker.rank,\nor scorer.onnx"):
+        with pytest.raises(InputError, match=rf"The score of this {said}(?s:.*) Use PreRanker.rank, or scorer.onnx"):
             ask()
 
 
 def test_nor_has_one_with_an_edited_score(data, tmp_path, monkeypatch):
     monkeypatch.setattr(utils, "fe_score", lambda users, items, *sizes: users[-1].sum(1) * items[-1].sum(1))
     ranker = ranker_of(tmp_path, random_model("hit", data, num_heads=1), data)
-    with pytest.raises(InputError, match="The score of this HIT is no product"):
+    with pytest.raises(
+        InputError, match="of a forward alone or an edited fe_score, is no product"
+    ):
         ranker.user_vectors(USERS)
 
 

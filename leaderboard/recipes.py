@@ -7,7 +7,17 @@ the batch, with l2 and generation loss added as they are; beside a mean, each of
 
 from __future__ import annotations
 
+import itertools
+import math
+
+import pandas as pd
+
+from leaderboard.ablations.tables import against, protocols_of
+from leaderboard.entrants import paper_auc, title
+from leaderboard.estimates import Estimate
 from leaderboard.jobs import SCRIPTS, Job, first_seeds
+from leaderboard.markdown import decimal_text, difference_text, estimate_text, signed_text, table
+from leaderboard.results import auc_of, select_runs
 from leaderboard.settings import Settings, arguments_of
 
 VARIANT = "published_recipe"  # beside the ablations' variants, among the results of a model
@@ -50,3 +60,29 @@ def recipe_jobs(dataset: str, models: list[str], protocols: list[str], seeds: in
         for model in models
         if model in RECIPES
     ]
+
+
+def recipes_table(runs: pd.DataFrame, dataset: str) -> str:
+    """A row a model, and of each protocol the recipe, the defaults and their difference; "" without runs."""
+    protocols = protocols_of(runs, [VARIANT])
+    rows = []
+    for model in RECIPES:
+        if not any(len(select_runs(runs, protocol, model, VARIANT)) for protocol in protocols):
+            continue
+        paper = paper_auc(model, dataset)
+        cells = [title(model), decimal_text(paper)]
+        for protocol in protocols:
+            recipe, default = (estimate_text(auc_of(runs, protocol, model, name)) for name in (VARIANT, ""))
+            if protocol == "published":
+                recipe += _distance(select_runs(runs, protocol, model, VARIANT)["auc"], paper)
+            gain = against(runs, protocol, model, "", VARIANT)
+            cells += [recipe, default, difference_text(gain)]
+        rows.append(cells)
+    heads = [(f"`{name}`: the recipe", "our defaults", "gain") for name in protocols]
+    return table(["AUC", "paper", *itertools.chain(*heads)], rows)
+
+
+def _distance(aucs: pd.Series, paper: float) -> str:
+    if math.isnan(paper) or not len(aucs):
+        return ""
+    return f" ({signed_text(Estimate(aucs.mean() - paper, math.nan, 1))})"

@@ -1,1 +1,0 @@
-"""How IntTower and HIT work, drawn."""

@@ -1,1 +1,0 @@
-"""How much of a distance to a paper is the way of training."""

@@ -1,1 +1,0 @@
-"""What training and serving cost, as the scripts in `benchmarks/` measured it."""
