@@ -107,9 +107,7 @@ def test_models_whose_score_is_no_product_have_no_vectors(name, data, tmp_path):
 def test_nor_has_one_with_an_edited_score(data, tmp_path, monkeypatch):
     monkeypatch.setattr(utils, "fe_score", lambda users, items, *sizes: users[-1].sum(1) * items[-1].sum(1))
     ranker = ranker_of(tmp_path, random_model("hit", data, num_heads=1), data)
-    with pytest.raises(
-        InputError, match="of a forward alone or an edited fe_score, is no product"
-    ):
+    with pytest.raises(InputError, match="of a forward alone or an edited fe_score, is no product"):
         ranker.user_vectors(USERS)
 
 
