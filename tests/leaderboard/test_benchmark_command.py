@@ -86,8 +86,8 @@ def test_everything_is_grid_and_variants_then_audit_stages_and_report(elsewhere,
     def jobs(*_):
         return [replace(job, arguments=(*small, *job.arguments)) for job in ran(*_)]
 
-    ran = benchmark.grid
-    monkeypatch.setattr(benchmark, "grid", jobs)
+    ran = benchmark.entrant_jobs
+    monkeypatch.setattr(benchmark, "entrant_jobs", jobs)
     monkeypatch.setattr(benchmark, "variants", lambda models, protocols, seeds: [])
     own = [
         "--everything",
