@@ -16,12 +16,13 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from benchmarks.sections import machine
 from benchmarks.training_speed import our_model
-from experiment.options import TRACKERS
+from experiment.options import Tracker
 from experiment.script import run
 from experiment.tracking import Tracking, require
 from model import MODELS
@@ -75,7 +76,7 @@ def seconds(name: str, split: Split, epochs: int, tracker: str | None) -> tuple[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_path")
-    parser.add_argument("--track", choices=TRACKERS, default="tensorboard")
+    parser.add_argument("--track", choices=get_args(Tracker), default="tensorboard")
     parser.add_argument("--model", choices=[name for name in MODELS if name != "gbdt"], default="int_tower")
     parser.add_argument("--rows", type=int, default=102_400)
     parser.add_argument("--epochs", type=int, default=3)

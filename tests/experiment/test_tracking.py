@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from tracker_helpers import SmallRun, StandIn
 import train_movielens_whole_models
 from experiment import one_run as run_module
 from experiment import tracking
-from experiment.options import TRACKERS, parse_options
+from experiment.options import Tracker, parse_options
 from experiment.run_name import run_folder
 from experiment.script import Interrupted
 from foundation.errors import InputError
@@ -39,7 +40,7 @@ def _own_settings(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(params=TRACKERS)
+@pytest.fixture(params=get_args(Tracker))
 def name(request) -> str:
     return request.param
 
@@ -212,7 +213,7 @@ class TestARunIsTheSame:
 
 class TestPackages:
     def test_each_choice_has_its_class(self):
-        assert list(tracking.TRACKERS) == list(TRACKERS)
+        assert list(tracking.TRACKERS) == list(get_args(Tracker))
 
     def test_a_missing_one_is_one_line_before_anything_is_read(self, tmp_path, name, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
