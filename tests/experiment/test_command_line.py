@@ -145,7 +145,7 @@ class TestBadInput:
         [
             (["--set", "fe_input=both"], "fe_input must be one of post, pre. Received: 'both'"),
             (["--set", "dnn_hidden_units=[]"], "at least one layer"),
-            (["--set", "user_head=0"], "user_head=0"),
+            (["--set", "user_head=0"], "user_head (HIT: num_heads) must be at least 1. Received: 0."),
             (["--set", "cir_temperature=0"], "cir_temperature"),
             (["--set", "l2_reg_embedding=-1"], "l2_reg_embedding must be a number of at least 0"),
             (["--set", "init_std=-1"], "init_std"),

@@ -184,7 +184,7 @@ class TestSwitches:
             ({"cir_weight": -1.0}, "cir_weight >= 0"),
             ({"cir_temperature": 0.0}, "cir_temperature > 0"),
             ({"dnn_dropout": 1.0}, "Dropout must lie"),
-            ({"user_head": 0}, "user_head=0"),
+            ({"user_head": 0}, r"user_head .*must be at least 1. Received: 0"),
         ],
         ids=lambda value: None if isinstance(value, str) else next(iter(value)),
     )
