@@ -223,7 +223,7 @@ class TestForms:
 
     def test_no_epochs_are_refused(self):
         x, y = arrays()
-        with pytest.raises(InputError, match=r"number of epochs must be at least 1\. Received: 0"):
+        with pytest.raises(InputError, match=r"epochs must be at least 1\. Received: 0"):
             compiled("adam").fit(x, y, epochs=0, verbose=0)
 
     def test_epochs_end_at_their_number_and_in_order_without_shuffling(self):

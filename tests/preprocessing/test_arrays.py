@@ -177,7 +177,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"batch_size": 1}, "batch size must be at least 2"),
+            ({"batch_size": 1}, "batch_size must be at least 2"),
             ({"epochs": 0}, "epochs must be at least 1"),
             ({"precision": "fp16"}, "Unknown precision 'fp16'. Known: float32, bfloat16, bfloat16_forced"),
             ({"lr_schedule": "cosine"}, "Unknown lr_schedule 'cosine'. Known: constant, linear"),
@@ -210,8 +210,8 @@ class TestColumnsRefused:
         [
             ([SparseFeat("a", 3, 4), SparseFeat("a", 5, 4)], "Two feature columns are named 'a'"),
             ([SparseFeat("a", 3, 4), DenseFeat("a")], "Two feature columns are named 'a'"),
-            ([SparseFeat("a", 0, 4)], "vocabulary_size=0"),
-            ([SparseFeat("a", 3, 0)], "embedding_dim=0"),
+            ([SparseFeat("a", 0, 4)], "vocabulary_size of column 'a' must be at least 1"),
+            ([SparseFeat("a", 3, 0)], "embedding_dim of column 'a' must be at least 1"),
             ([SparseFeat("a", 3, 4), SparseFeat("b", 5, 4, embedding_name="a")], r"'a' and 'b' share.*3, 4.*5, 4"),
             ([SparseFeat("a", 3, 4), SparseFeat("b", 5, 8)], r"share one embedding_dim. Received: 4 of a; 8 of b"),
             ([SparseFeat("a", 3, 4), "b"], "must be SparseFeat, DenseFeat or VarLenSparseFeat. Received: 'b'"),
@@ -225,7 +225,9 @@ class TestColumnsRefused:
     @pytest.mark.parametrize("columns", [[], None, [DenseFeat("a")]])
     def test_a_side_without_an_id(self, columns):
         for sides in ((columns, ITEM), (USER, columns)):
-            with pytest.raises(InputError, match=r"at least one SparseFeat on the (user|item) side"):
+            with pytest.raises(
+                InputError, match=r"at least one SparseFeat on the (user|item) side|must be a list of feature columns"
+            ):
                 DSSM(*sides)
 
 

@@ -170,7 +170,7 @@ class TestHitTower:
             ({"user_input_for_recon": None}, "Received: None"),
             ({"user_input_for_recon": ["gender"]}, "Received: 'gender'"),
             ({"hidden_units_for_recon": 32}, "two layers"),
-            ({"user_head": "2", "item_head": "2"}, "whole number.*Received: '2'"),
+            ({"user_head": "2", "item_head": "2"}, "num_heads must be of type int. Received: '2'"),
             ({"num_heads": 3}, "takes user_head and item_head for num_heads"),
             ({"user_static": ("gender",)}, "takes user_input_for_recon for user_static"),
         ],
