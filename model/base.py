@@ -252,8 +252,18 @@ class TwoTower(CTRModel):
                 pairs = users.index_select(0, user_group[rows] - chunk[0]), items.index_select(0, item_group[rows])
                 logits[rows] = self.interaction(*pairs).float()
             done = end
-        self._require_same_output(source, logits)
+        if self._output_may_differ:
+            self._require_same_output(source, logits)
         return logits
+
+    @property
+    def _output_may_differ(self) -> bool:
+        """Whether a subclass changed `output` or an encoder without the other; `TwoTower.output` calls the encoders."""
+        owners = {
+            next(each for each in type(self).__mro__ if name in vars(each))
+            for name in ("output", "encode_user", "encode_item")
+        }
+        return len(owners) > 1 and type(self).output is not TwoTower.output
 
     def _require_same_output(self, source: BatchSource, logits: Tensor) -> None:
         """Raises `InputError` for logits of the encoders and the interaction that are others than those of `output`,

@@ -67,8 +67,7 @@ class Seen:
         seen, output, losses = cls(), model.output, model.losses
 
         def recorded_output(features):
-            if torch.is_grad_enabled() or not seen.by_losses:  # not an evaluation between steps
-                seen.by_output.append(ids_of(features, model.columns))
+            seen.by_output.append(ids_of(features, model.columns))
             return output(features)
 
         def recorded_losses(features, *rest):
