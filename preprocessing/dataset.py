@@ -24,9 +24,10 @@ from preprocessing.frames import raw_from_frames
 from preprocessing.known import as_encoding, raw_for
 from preprocessing.label_features import label_features
 from preprocessing.planted import best_auc
-from preprocessing.protocol import SplitProtocol, make_protocol
+from preprocessing.protocol import make_protocol
 from preprocessing.raw import RawData, Schema
 from preprocessing.split import Split
+from preprocessing.split_protocol import SplitProtocol
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,25 @@ class Dataset:
     encoding: DataEncoding
 
     @classmethod
-    def build(cls, raw: RawData, protocol: str, seed: int, encoding: DataEncoding | None = None) -> Dataset:
+    def build(
+        cls,
+        raw: RawData,
+        protocol: str,
+        seed: int,
+        encoding: DataEncoding | None = None,
+        *,
+        validation_rows: str | None = None,
+        statistics: str | None = None,
+        refit: bool = False,
+    ) -> Dataset:
         """Splits, computes what the protocol allows, encodes. Raises `InputError` for data that cannot be used.
 
         encoding: to apply in place of a fitted one (`preprocessing.known`).
+        validation_rows, statistics: switches of the protocol (`preprocessing.protocol.PROTOCOLS`).
+        refit: with training and validation rows together as training rows, and no validation rows: what a model is
+            trained on when its number of epochs has been chosen.
         """
-        rules = make_protocol(protocol, raw, seed)
+        rules = make_protocol(protocol, raw, seed, validation_rows, statistics)
         # Published scripts encode and scale before they split; honest vocabularies and scalers know training rows only.
         fitted = np.zeros(len(raw), dtype=bool)
         for rows in rules.splits.values() if rules.leaks_labels else [rules.splits["train"]]:

@@ -7,8 +7,8 @@ import torch
 from foundation.features import Lists
 from preprocessing.feature_table import FeatureTable
 from preprocessing.label_statistics import Histories, entity_means, liked_items, mean_label, user_histories
-from preprocessing.protocol import SplitProtocol
 from preprocessing.raw import RawData
+from preprocessing.split_protocol import SplitProtocol
 
 
 def label_features(raw: RawData, protocol: SplitProtocol, items: FeatureTable) -> FeatureTable:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preprocessing.protocol import View
 from preprocessing.raw import RawData
+from preprocessing.split_protocol import View
 
 
 def mean_label(views: list[View], entity: np.ndarray, raw: RawData, smoothing: float) -> np.ndarray:

@@ -18,9 +18,9 @@ from preprocessing.dataset import Dataset, Split
 from preprocessing.feature_table import FeatureTable
 from preprocessing.label_features import label_features
 from preprocessing.load import load_amazon, load_movielens, load_taobao
-from preprocessing.protocol import View
 from preprocessing.raw import RawData
 from preprocessing.sequence import pad_sequences
+from preprocessing.split_protocol import View
 from published.log import Logger
 from published.taobao_place import taobao_folder
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from foundation.errors import InputError
 from preprocessing.label_statistics import liked_items, mean_label
-from preprocessing.protocol import FOLDS, PROTOCOLS, SMOOTHING, View, make_protocol
+from preprocessing.protocol import FOLDS, PROTOCOLS, make_protocol
+from preprocessing.split_protocol import SMOOTHING, View
 
 HONEST = ("holdout", "temporal")
 TRAIN = np.arange(6)
