@@ -128,7 +128,9 @@ ABLATIONS = [
     ),
     Ablation("HIT's history", "hit", {"no_history": {"history": False}}, protocols=("holdout", "temporal")),
     *(
-        Ablation(f"The history in {title(model)}", model, {"history": {"history": True}}, protocols=("holdout", "temporal"))
+        Ablation(
+            f"The history in {title(model)}", model, {"history": {"history": True}}, protocols=("holdout", "temporal")
+        )
         for model in ("int_tower", "deep_fm", "dcn", "mvke", "poly_encoder")
     ),
     *(
