@@ -7,8 +7,8 @@ versions train the same. `results/equivalent_sources.json` holds such proofs; se
     python -m leaderboard.provenance BEFORE proof.json
 
 BEFORE: a checkout of the version before. The version after is this checkout, `--after` names another one. A version
-goes by its fingerprint, and by the sha256 of its files' bytes, which older results hold. Where a protocol means something
-else in the version after, `--protocols` names those for which the proof is given.
+goes by its fingerprint, and by the sha256 of its files' bytes, which older results hold. Where a protocol means
+something else in the version after, `--protocols` names those for which the proof is given.
 """
 
 from __future__ import annotations
