@@ -17,9 +17,10 @@ from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
-from model.interaction import NO_COSINE, GatedKernels
+from model.interaction import NO_COSINE, CosineOfMixture, GatedKernels
 from model.layers.attention import KernelAttention
 from model.layers.side_tower import SideTower, VectorsTower
+from model.layers.tower import bias_effects
 from model.signature import TowerArguments
 
 
@@ -30,8 +31,11 @@ class MVKE(TwoTower):
     experts, and the mixture is made when an item comes, so that both sides can be encoded ahead of time.
 
     num_kernels: K.
-    gamma: 1 alone; the published code scales a cosine by it.
+    cosine: whether the score is the cosine of the mixture and v, as published (`CosineOfMixture`). It is ranked more
+        slowly, not explained and not exported.
+    gamma: 1 alone, by which the published code scales its cosine.
     dnn_activation: see `Tower`.
+    tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).
     """
 
     def __init__(
@@ -43,23 +47,27 @@ class MVKE(TwoTower):
         dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         gamma: float | str = 1.0,
+        cosine: bool = False,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
+        tower_std: float | None = None,
+        tower_bias: bool = False,
         init_std: float = 1e-4,
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         at_least("num_kernels", num_kernels, 1)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
+        maps: dict[str, Any] = {"activation": dnn_activation, "std": tower_std, "bias": tower_bias}
+        self.user_side = VectorsTower(self.user_columns, *tower, **maps)
         self.attention = KernelAttention(num_kernels, dnn_hidden_units[-1], self.user_side.embedding.dim)
-        self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
-        self.interaction = GatedKernels(self.attention)
+        self.item_side = SideTower(self.item_columns, *tower, **maps)
+        self.interaction = CosineOfMixture(self.attention) if cosine else GatedKernels(self.attention)
         self.to(self.device)
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
-        return super().without_effect_beside(settings) | NO_COSINE
+        return super().without_effect_beside(settings) | NO_COSINE | bias_effects(settings)
 
     def encode_user(self, features: Features) -> Tensor:
         """-> all experts u_k (B, K, d)"""
