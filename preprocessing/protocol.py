@@ -47,15 +47,16 @@ def make_protocol(
         raise InputError(f"Unknown protocol '{name}'. Known: {', '.join(PROTOCOLS)}.")
     protocol = PROTOCOLS[name]
     chosen = (
-        _choice(name, "validation_rows", validation_rows, protocol.validation_rows),
-        _choice(name, "statistics", statistics, protocol.statistics),
+        switch(name, "validation_rows", validation_rows, protocol.validation_rows),
+        switch(name, "statistics", statistics, protocol.statistics),
     )
     made = protocol.make(raw, seed, *chosen, refit)
     _require_both_classes(protocol, made.splits, raw.label)
     return made if raw.schema.reads_labels else replace(made, views=[])
 
 
-def _choice(protocol: str, option: str, given: str | None, known: tuple[str, ...]) -> str:
+def switch(protocol: str, option: str, given: str | None, known: tuple[str, ...]) -> str:
+    """What is given, or the first of the protocol's choices. Raises `InputError` for one of another protocol."""
     if given is not None and given not in known:
         raise InputError(
             f"The {protocol} protocol has {option} {' or '.join(known)}. Received: {given}. Choose one of its own, or "
