@@ -22,6 +22,8 @@ from training.result_file import read_result
 
 HONEST = "holdout"  # the protocol of pictures that show one: without the leak, and in every grid
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
+# Protocols that are not what they were: a result says of its `split` how it was made, or it is older.
+REDEFINED = ("published", "temporal")
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
 
@@ -45,8 +47,18 @@ def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict |
             f"{path} is the result of another command. Move it away and run again, or give another --results.\n"
             f"  it holds: python {' '.join(held)}\n  wanted:   python {' '.join(wanted)}"
         )
+    _require_rows_of_today(path, result)
     require_data(path, result, data_sha256)
     return result
+
+
+def _require_rows_of_today(path: Path, result: dict) -> None:
+    """Raises `InputError` for a result of a protocol's rows of before, which no word of its command tells."""
+    if result.get("protocol") in REDEFINED and "split" not in result:
+        raise InputError(
+            f"{path} is of the rows that {result['protocol']} had before: it does not say which validation rows and "
+            "statistics it was made with. Move it away and run again, or give another --results."
+        )
 
 
 def arguments_held(result: dict) -> list[str]:
