@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from leaderboard.entrants import title
@@ -16,9 +17,9 @@ from leaderboard.ladder.steps import reached
 from leaderboard.markdown import decimal_text
 from leaderboard.theme import Picture, Theme
 
-ROW, MARGINS = 0.33, 1.25  # inches: of a rung, and of titles and legend
+ROW, MARGINS = 0.3, 1.4  # inches: of a rung, and of titles and legend
 BAR = 0.62  # height of a bar, in rows
-LABEL_ROOM = 0.62  # of a panel's width beside the bars, for the values
+BAND = 0.5  # opacity of what marks the protocols without the leak
 
 
 @dataclass(frozen=True)
@@ -54,33 +55,35 @@ def waterfalls(figure: Figure, theme: Theme, rungs: list[Rung], climbs: dict[str
     """A panel a model, all on one scale, with a row a rung: a bar from the value before to the new one, and that."""
     axes = figure.subplots(1, len(climbs), sharex=True, sharey=True, squeeze=False)[0]
     values = [bar.end for own in climbs.values() for bar in own]
-    low, high = min(values), max(values)
+    room = 0.05 * (max(values) - min(values))
+    honest = [row for row, rung in enumerate(rungs) if rung.protocol not in ("", "published")]
     for axis, (model, own) in zip(axes, climbs.items(), strict=True):
-        _waterfall(axis, theme, own, high + 0.12 * (high - low))
         axis.set_title(title(model))
-        honest = [row for row, rung in enumerate(rungs) if rung.protocol not in ("", "published")]
         if honest:
-            axis.axhspan(honest[0] - 0.5, honest[-1] + 0.5, color=theme.fill, zorder=0)
-    axes[0].set_xlim(low - 0.06 * (high - low), high + LABEL_ROOM * (high - low))
+            axis.axhspan(honest[0] - 0.5, honest[-1] + 0.5, color=theme.faint, alpha=BAND, lw=0, zorder=0)
+        _waterfall(axis, theme, own)
+    axes[0].set_xlim(min(values) - room, max(values) + room)
     axes[0].set_ylim(len(rungs) - 0.5, -0.5)
     axes[0].set_yticks(range(len(rungs)), [rung.title for rung in rungs])
-    kinds = {"the AUC rises": theme.two_towers, "it falls": theme.ours}
-    handles: list = [theme.ring("the paper's number"), *(Patch(color=color, label=name) for name, color in kinds.items())]
-    handles.append(Patch(color=theme.fill, label="honest protocols"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    paper = Line2D([], [], linestyle=":", color=theme.ink, label="the paper's AUC")
+    handles = [paper, Patch(color=theme.two_towers, label="a rise"), Patch(color=theme.ours, label="a fall")]
+    if honest:
+        handles.append(Patch(color=theme.faint, alpha=BAND, lw=0, label="protocols without the leak"))
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    legend.set_title("test AUC, mean over seeds: from the paper's, one change after another")
 
 
-def _waterfall(axis: Axes, theme: Theme, own: list[Bar], label_place: float) -> None:
+def _waterfall(axis: Axes, theme: Theme, own: list[Bar]) -> None:
+    axis.axvline(own[0].end, linestyle=":", color=theme.ink, lw=1, zorder=1)
     for bar, following in zip(own, [*own[1:], None], strict=True):
         color = theme.two_towers if bar.end > bar.start else theme.ours
-        if bar is own[0]:
-            axis.plot(bar.end, bar.row, "o", mfc="none", mec=theme.ink, zorder=3)
-        else:
-            axis.barh(bar.row, bar.end - bar.start, left=bar.start, height=BAR, color=color, zorder=2)
+        axis.barh(bar.row, bar.end - bar.start, left=bar.start, height=BAR, color=color, zorder=3)
         if following:
-            axis.plot([bar.end] * 2, [bar.row, following.row], color=theme.ink, lw=0.8, zorder=1)
+            axis.plot([bar.end] * 2, [bar.row, following.row], color=theme.ink, lw=1, zorder=2)
         weight = "bold" if bar is own[0] or following is None else "normal"
-        axis.text(label_place, bar.row, decimal_text(bar.end), va="center", weight=weight)
+        place = {"transform": axis.get_yaxis_transform(), "va": "center"}
+        axis.text(1.02, bar.row, decimal_text(bar.end), weight=weight, **place)
+    axis.locator_params(axis="x", nbins=3)
     axis.xaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
     axis.tick_params(left=False)
     axis.spines["left"].set_visible(False)

@@ -118,9 +118,9 @@ RUNGS = (
     Rung("training_mode", "dropout in every epoch", "training mode in every epoch", words=training_mode),
     Rung("paper_model", "the paper's model", "model and losses as in the paper", words=paper_model),
     Rung("our_recipe", "our training", "settings searched by validation", words=our_recipe, models=OF_THE_RELEASES),
-    Rung("holdout", "no label leak", "no row's label in its features", "holdout", models=OF_THE_RELEASES,
+    Rung("holdout", "holdout: no label leak", "no row's label in its features", "holdout", models=OF_THE_RELEASES,
          shares_rows=False),
-    Rung("temporal", "later data", "the test rows are the latest", "temporal", models=OF_THE_RELEASES,
+    Rung("temporal", "temporal: later data", "the test rows are the latest", "temporal", models=OF_THE_RELEASES,
          shares_rows=False),
 )  # fmt: skip
 BY_KEY = {rung.key: rung for rung in RUNGS}
