@@ -119,7 +119,8 @@ def report(folder: Path | None = None, dataset: str = DATASET) -> None:
     """Of these results beside them; None: of the committed ones, in the project's own pages and pictures."""
     print(*(write_pages() if folder is None else write_report(folder, folder / "figure", dataset)), sep="\n")
     results = folder or ROOT / "results"
-    print(standing(load_runs(results / dataset)["sources"], read_links(results)))
+    runs = load_runs(results / dataset)
+    print(standing(zip(runs["protocol"], runs["sources"], strict=True), read_links(results)))
 
 
 def measure(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
