@@ -28,22 +28,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leaderboard.jobs import SCRIPTS, Job, first_seeds
-from leaderboard.settings import Settings, arguments_of
-from model import MODELS
-from model.released import released_settings
+from leaderboard.settings import arguments_of
+from model import MODELS, default_settings
+from model.effects import constructor_defaults
+from model.released import DIFFERENCES, released_settings
 
 DATASET = "movielens"
 CLIMBERS = ("int_tower", "hit", "dssm", "deep_fm")  # on every rung
 OF_THE_RELEASES = tuple(name for name in MODELS if name not in ("lr", "gbdt"))
 CLIMBER_SEEDS, OTHER_SEEDS = 5, 3
-FEWER_HEADS = {"user_head": 4, "item_head": 4}
-# What `paper_model` keeps of the release: how it trains, and sizes. All else is the model's or this project's loop.
-HYPERPARAMETERS = ("batch_size", "lr", "lr_schedule", "epochs", "patience", "dnn_dropout", "dnn_use_bn", "init_std")
-HYPERPARAMETERS += ("unknown_rate",)
-WEIGHTS = ("l2_reg_embedding", "l2_reg_linear", "l2_reg_dnn", "alpha")  # of losses beside the clicks'
-CIR = {"cir_weight": 0.05, "cir_temperature": 0.2}  # the release has none; these are of this project's defaults
-# Switches of the data, which the models on every rung have by themselves.
-OF_THE_DATA = ("history", "own_history_table")
+HEADS = {"user_head": 4, "item_head": 4}
+CIR = {"cir_weight": 0.05, "cir_temperature": 0.2}  # the releases have none; these are of this project's defaults
+WEIGHTS = ("l2_reg_embedding", "l2_reg_linear", "alpha")  # of losses beside that of clicks
+# What makes a release out of a paper's model, which the models on every rung do without from `paper_model` on.
+SWITCHES = {name for each in DIFFERENCES for name in each.settings} - set(WEIGHTS)
+RANDOM_VALIDATION = ("--validation_rows", "random")
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,12 @@ def as_released(model: str) -> tuple[str, ...]:
     return ("--as_released",)
 
 
-def fewer_heads(model: str) -> tuple[str, ...]:
-    return as_released(model) + (arguments_of(FEWER_HEADS) if model == "int_tower" else ())
+def heads_4(model: str) -> tuple[str, ...]:
+    return as_released(model) + (arguments_of(HEADS) if model == "int_tower" else ())
 
 
 def random_validation(model: str) -> tuple[str, ...]:
-    return (*fewer_heads(model), "--validation_rows", "random")
+    return (*heads_4(model), *RANDOM_VALIDATION)
 
 
 def tower_start(model: str) -> tuple[str, ...]:
@@ -85,34 +84,29 @@ def tower_start(model: str) -> tuple[str, ...]:
 
 
 def training_mode(model: str) -> tuple[str, ...]:
-    """With the release's settings one by one: what it switches on has no switch that leaves it out again."""
-    left_out = ("tower_std", "published_eval_mode", *OF_THE_DATA)
-    return _explicit({name: value for name, value in _released(model).items() if name not in left_out})
+    return (*tower_start(model), "--no_published_eval_mode")
 
 
 def paper_model(model: str) -> tuple[str, ...]:
-    released = _released(model)
-    kept = {name: released[name] for name in (*HYPERPARAMETERS, *FEWER_HEADS) if name in released}
-    weights = {name: released[name] / released["batch_size"] for name in WEIGHTS if name in released}
-    return _explicit(kept | weights | (CIR if model == "int_tower" else {}))
+    """Without `--as_released`: its settings without `SWITCHES`, and of this project's defaults none."""
+    entry, ours = MODELS[model], default_settings(model, DATASET)
+    own = {name: value for name, value in constructor_defaults(entry.model_class).items() if name in entry.arguments}
+    settings = {**own, **released_settings(model, DATASET)}
+    settings = {name: value for name, value in settings.items() if name not in SWITCHES}
+    settings |= {name: settings[name] / settings["batch_size"] for name in WEIGHTS if settings.get(name)}
+    settings |= HEADS | CIR if model == "int_tower" else {}
+    stated = {name: value for name, value in settings.items() if name in ours or value != own.get(name)}
+    return (*arguments_of(stated), *RANDOM_VALIDATION)
 
 
 def our_recipe(model: str) -> tuple[str, ...]:
-    return ("--validation_rows", "random")
-
-
-def _released(model: str) -> Settings:
-    return released_settings(model, DATASET) | (FEWER_HEADS if model == "int_tower" else {})
-
-
-def _explicit(settings: Settings) -> tuple[str, ...]:
-    return (*arguments_of(settings), "--validation_rows", "random")
+    return RANDOM_VALIDATION
 
 
 RUNGS = (
     Rung("paper", "the paper", "", protocol="", models=OF_THE_RELEASES),
     Rung("release", "its release", "the released code as it is", words=as_released, models=OF_THE_RELEASES),
-    Rung("heads_4", "4 heads", "4 heads instead of 32", words=fewer_heads, models=("int_tower",)),
+    Rung("heads_4", "4 heads", "4 heads instead of 32", words=heads_4, models=("int_tower",)),
     Rung("random_validation", "random validation rows", "validation rows at random", words=random_validation),
     Rung("tower_start", "towers start as usual", "towers start as torch starts them", words=tower_start),
     Rung("training_mode", "dropout in every epoch", "training mode in every epoch", words=training_mode),
