@@ -20,7 +20,7 @@ def main() -> None:
         raw = load_movielens(options.data_path, quiet=options.quiet)
     if options.max_rows:
         raw = raw.first(options.max_rows)
-    data = Dataset.build(raw, options.protocol, options.seed)
+    data = Dataset.build(raw, **options.split)
     seconds = time.perf_counter() - start
 
     # The feature columns, for two towers and for a ranking model, and the model. To train another one, change its line:
@@ -28,7 +28,7 @@ def main() -> None:
     #     model = DCN(
     #         linear_feature_columns, dnn_feature_columns, task="binary", dnn_dropout=dropout, device=device, seed=seed
     #     )
-    columns = data.feature_columns(options.embedding_dim)
+    columns = data.feature_columns(**options.columns)
     user_feature_columns, item_feature_columns = columns.user, columns.item
     linear_feature_columns = dnn_feature_columns = columns.all  # noqa: F841 (for the model that replaces IntTower)
     dropout, device, seed = options.dropout or 0.0, options.device, options.seed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiment import stops
+from experiment.defaults import usual_settings, without_new_options
 from experiment.model_arguments import without_defaults
 from experiment.options import Options
 from experiment.record import begin_record, end_record
@@ -183,9 +184,11 @@ def _config(model: CTRModel, options: Options) -> dict[str, Any]:
 
 def _identity(model: CTRModel, data: Dataset, options: Options) -> dict[str, Any]:
     """What a run must share with an interrupted one to continue it."""
-    told = {"model_arguments": _plain(without_defaults(name_of(model), options.dataset, model.settings))}
+    name = name_of(model)
+    usual = usual_settings(name, options.dataset, options.protocol, options.as_released) if name in MODELS else {}
+    told = {"model_arguments": _plain(without_defaults(name, usual, model.settings))}
     known = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "edited": model.editable}
-    return {**known, **_config(model, options), **told}
+    return {**known, **without_new_options(_config(model, options)), **told}
 
 
 def _extra(model: CTRModel, data: Dataset) -> dict[str, Any]:

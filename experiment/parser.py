@@ -48,7 +48,7 @@ def _defaults_and_settings(dataset: str, named: str | None) -> str:
         )
     if named is None:
         return "\n".join([*lines, "", "--model_name NAME --help lists what --set takes for that model"])
-    arguments = (f"  {line}" for line in listed_arguments(names[0], dataset))
+    arguments = (f"  {line}" for line in listed_arguments(names[0], default_settings(names[0], dataset)))
     return "\n".join([*lines, "", f"--set takes for {names[0]}:", *arguments])
 
 

@@ -50,7 +50,7 @@ class Option:
     aliases: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     off: tuple[str, str] | None = None
-    bare: str | None = None
+    bare: Any = None
     required: bool = False
     metavar: str = ""
     group: str = "training"
