@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
+from experiment.defaults import without_new_options
 from experiment.options import parse_options
 from foundation.errors import InputError
 from foundation.json_files import read_json
@@ -22,8 +24,8 @@ from training.result_file import read_result
 
 HONEST = "holdout"  # the protocol of pictures that show one: without the leak, and in every grid
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
-# Protocols that are not what they were: a result says of its `split` how it was made, or it is older.
-REDEFINED = ("published", "temporal")
+# Settings that decide which rows a model sees. A result that does not say them is of before they were settings.
+ROWS = ("validation_rows", "statistics", "refit")
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
 
@@ -47,18 +49,14 @@ def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict |
             f"{path} is the result of another command. Move it away and run again, or give another --results.\n"
             f"  it holds: python {' '.join(held)}\n  wanted:   python {' '.join(wanted)}"
         )
-    _require_rows_of_today(path, result)
+    other = contradictions(job, result, ROWS)
+    if other:
+        raise InputError(
+            f"{path} is of other rows than its command means today ({'; '.join(other)}). "
+            "Move it away and run again, or give another --results."
+        )
     require_data(path, result, data_sha256)
     return result
-
-
-def _require_rows_of_today(path: Path, result: dict) -> None:
-    """Raises `InputError` for a result of a protocol's rows of before, which no word of its command tells."""
-    if result.get("protocol") in REDEFINED and "split" not in result:
-        raise InputError(
-            f"{path} is of the rows that {result['protocol']} had before: it does not say which validation rows and "
-            "statistics it was made with. Move it away and run again, or give another --results."
-        )
 
 
 def arguments_held(result: dict) -> list[str]:
@@ -89,8 +87,10 @@ def finished_run(folder: Path, job: Job, data_sha256: str | None = None) -> dict
     return result
 
 
-def contradictions(job: Job, result: dict) -> list[str]:
+def contradictions(job: Job, result: dict, names: Collection[str] | None = None) -> list[str]:
     """In which settings a finished run is not what a job's command asks for, each as "name: value, wanted value".
+
+    names: of the settings that are compared, None for all.
 
     Compared is what the run says of itself, not how it was called: equal settings give equal results. Nothing is known
     of a script of someone's own, nor of a result without settings.
@@ -105,16 +105,19 @@ def contradictions(job: Job, result: dict) -> list[str]:
     usual = constructor_defaults(MODELS[options.model_name].model_class)  # older runs hold what was asked for as well
     if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
         held, wanted = (MODELS[options.model_name].model_class.effective(each) for each in (held, wanted))
+        held, wanted = (without_new_options(each) for each in (held, wanted))
     ignored = {"device"} | {name for name in FILLED_IN if wanted.get(name) is None}
     return [
         f"{name}: {_shown(held, name)}, wanted {_shown(wanted, name)}"
         for name in wanted | held
-        if name not in ignored and held.get(name, usual.get(name)) != wanted.get(name, usual.get(name))
+        if name not in ignored
+        and (names is None or name in names)
+        and held.get(name, usual.get(name)) != wanted.get(name, usual.get(name))
     ]
 
 
 def _shown(settings: dict, name: str) -> str:
-    return repr(settings[name]) if name in settings else "the default"
+    return repr(settings[name]) if name in settings else "as it was before" if name in ROWS else "the default"
 
 
 def _flat(config: dict) -> dict:
