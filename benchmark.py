@@ -6,7 +6,7 @@ IntTower and HIT with one head run beside their defaults: their scores are plain
 python benchmark.py --quick                                                    a small one, on generated data
 python benchmark.py --everything --data_path ...                               all below but --tune, one after another
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
-python benchmark.py --ladder --data_path ... --workers 2                       runs from a paper's number to an honest one
+python benchmark.py --ladder --data_path ... --workers 2                       runs from the papers' AUCs to honest ones
 python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs ablations
 python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
 python benchmark.py --audit --seeds 5 --data_path ...                          what the leaking features alone reach

@@ -35,10 +35,11 @@ def read_if_there(path: Path, kind: type = list):
     return read_json(path, kind) if path.exists() else None
 
 
-def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict | None:
+def filed_result(path: Path, job: Job, data_sha256: str | None = None, of_today: bool = True) -> dict | None:
     """What is filed as the result of a job, None for nothing. data_sha256: of the data at hand, None if not known.
 
-    Raises `InputError` for a damaged file, and for the result of another command or of other data.
+    of_today: refuse one of a protocol as it was before, too, though it has the same command.
+    Raises `InputError` for a damaged file, and for the result of another command, of other rows or of other data.
     """
     if not path.exists():
         return None
@@ -49,7 +50,7 @@ def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict |
             f"{path} is the result of another command. Move it away and run again, or give another --results.\n"
             f"  it holds: python {' '.join(held)}\n  wanted:   python {' '.join(wanted)}"
         )
-    other = contradictions(job, result, ROWS)
+    other = contradictions(job, result, ROWS) if of_today else []
     if other:
         raise InputError(
             f"{path} is of other rows than its command means today ({'; '.join(other)}). "
@@ -90,10 +91,8 @@ def finished_run(folder: Path, job: Job, data_sha256: str | None = None) -> dict
 def contradictions(job: Job, result: dict, names: Collection[str] | None = None) -> list[str]:
     """In which settings a finished run is not what a job's command asks for, each as "name: value, wanted value".
 
-    names: of the settings that are compared, None for all.
-
     Compared is what the run says of itself, not how it was called: equal settings give equal results. Nothing is known
-    of a script of someone's own, nor of a result without settings.
+    of a script of someone's own, nor of a result without settings. names: of what is compared, None for all.
     """
     dataset = next((name for name, script in SCRIPTS.items() if script == job.script), None)
     if dataset is None or "config" not in result:

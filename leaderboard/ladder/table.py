@@ -50,7 +50,9 @@ def models_on_the_ladder(runs: pd.DataFrame, dataset: str) -> str:
         mark = FAR_MARK if abs(distance.mean) > FAR else ""
         cells = [decimal_text(paper.mean), estimate_text(found), signed_text(distance) + mark]
         if found.count or any(end.count for end in ends):
-            rows.append([title(model), *cells, *map(estimate_text, ends), _seeds([value.count for value in (found, *ends)])])
+            rows.append(
+                [title(model), *cells, *map(estimate_text, ends), _seeds([value.count for value in (found, *ends)])]
+            )
     heads = ["AUC", "paper", "release", "release minus paper", *(BY_KEY[key].title for key in ENDS), "seeds"]
     return table(heads, rows)
 
