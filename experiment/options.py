@@ -74,8 +74,8 @@ class Options(TrainOptions):
         decides=False,  # as one of the model's arguments it does
     )
     as_released: str | None = option(
-        f"the model's structure, loop and settings as in a public release ({' or '.join(RELEASES)}), by default the one "
-        "that the model's code is of; what is given beside it overrides it",
+        f"the model's structure, loop and settings as in a public release ({' or '.join(RELEASES)}), by default the "
+        "one that the model's code is of; what is given beside it overrides it",
         None,
         choices=RELEASES,
         bare=OWN_RELEASE,
