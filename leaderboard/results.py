@@ -105,7 +105,6 @@ def contradictions(job: Job, result: dict, names: Collection[str] | None = None)
     usual = constructor_defaults(MODELS[options.model_name].model_class)  # older runs hold what was asked for as well
     if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
         held, wanted = (MODELS[options.model_name].model_class.effective(each) for each in (held, wanted))
-        held, wanted = (without_new_options(each) for each in (held, wanted))
     ignored = {"device"} | {name for name in FILLED_IN if wanted.get(name) is None}
     return [
         f"{name}: {_shown(held, name)}, wanted {_shown(wanted, name)}"
