@@ -39,7 +39,7 @@ from serving.state import load_two_tower
 from serving.writer import build_index
 from training import run_folder
 from training.model_files import save_model
-from training.result_file import FILES, identity_of, read_result
+from training.result_file import FILES, identity_of, read_result, split_of
 
 ITEMS = [ITEM, ITEM | {"genres": ["War", "Drama"]}]
 EXPECTED = re.compile(
@@ -165,7 +165,7 @@ def measure(folder: Path, options: argparse.Namespace) -> Counter:
     rows, raw = options.max_rows, data_of(options.data_path)
     # Of one seed: the seed draws the split, and so what the encoding of the data and the index are.
     models = [train(folder / name, name, raw, rows) for name in ("int_tower", "dssm")]
-    data = Dataset.build(raw.first(rows), read_result(models[0])["protocol"], read_result(models[0])["seed"])
+    data = Dataset.build(raw.first(rows), **split_of(read_result(models[0])))
     states = possible(models, data, folder)
     run = shutil.copytree(folder / f"of-{models[0].name}", folder / "run")
     context = multiprocessing.get_context("spawn")

@@ -51,7 +51,7 @@ from training.checkpoints import CURRENT, PREVIOUS, TEMPORARY, Checkpoints
 from training.claim import LOCK
 from training.commit import NEXT
 from training.pictures import draw_png
-from training.result_file import NOT_THE_MEASUREMENT, read_result
+from training.result_file import NOT_THE_MEASUREMENT, read_result, split_of
 
 TIMES = ("seconds", "train_rows_per_second", "rows_per_second", *NOT_THE_MEASUREMENT)
 
@@ -247,7 +247,7 @@ def seen(setup: Setup, out: Path) -> dict:
             raise
         rows = result["config"].get("max_rows")
         raw = setup.raw.first(rows) if rows else setup.raw
-        build_index(out, model, Dataset.build(raw, result["protocol"], result["seed"]))
+        build_index(out, model, Dataset.build(raw, **split_of(result)))
     ranker = PreRanker.load(out)
     users = ranker.state.users.ids(np.arange(4)).tolist()
     rankings = [(one.items.tolist(), one.scores.tolist()) for one in ranker.rank(users, k=20)]

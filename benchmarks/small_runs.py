@@ -26,7 +26,7 @@ from serving.rank_table import items_with_texts, liked_before
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
 from serving.writer import build_index
-from training.result_file import read_result
+from training.result_file import read_result, split_of
 
 ITEM = {"movie_id": 99_001, "title": "Added", "genres": ["Comedy"]}
 CHANGED = [{"movie_id": number, "title": f"Changed {number}"} for number in (1, 260, 1196)]
@@ -94,7 +94,7 @@ def train(out: Path, model: str, raw: RawData, rows: int, seed: int = 1) -> Path
 def index(folder: Path, raw: RawData, rows: int, precision: str = "float32") -> Dataset:
     """Builds the index of a run, then adds, changes and deletes items. Returns the data set of the run."""
     result = read_result(folder)
-    data = Dataset.build(raw.first(rows), result["protocol"], result["seed"])
+    data = Dataset.build(raw.first(rows), **split_of(result))
     build_index(folder, load_two_tower(folder), data, precision)
     ranker = PreRanker.load(folder)
     ranker.upsert([ITEM, *CHANGED])

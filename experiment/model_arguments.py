@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from experiment.arguments import MOST, as_annotated, plain_value
 from foundation.annotations import fits, type_words
 from foundation.errors import InputError
-from model import MODELS, default_settings
+from model import MODELS
 from model.effects import constructor_defaults
 from model.signature import keyword_parameters
 
@@ -49,9 +49,10 @@ def _is_finite(value: Any) -> bool:
     return all(abs(entry) <= MOST[type(entry)] for entry in entries if type(entry) in MOST)
 
 
-def listed_arguments(name: str, dataset: str) -> list[str]:
-    """What --set takes for a model, a line each: name, type or choices, default on the data set."""
-    defaults = {**constructor_defaults(MODELS[name].model_class), **default_settings(name, dataset)}
+def listed_arguments(name: str, usual: Mapping[str, Any]) -> list[str]:
+    """What --set takes for a model, a line each: name, type or choices, default. usual: other defaults than the
+    constructor's."""
+    defaults = {**constructor_defaults(MODELS[name].model_class), **usual}
     return [
         f"{argument}: {type_words(entry.annotation, classes=False)}; default {defaults[argument]}"
         for argument, entry in keyword_parameters(MODELS[name].model_class).items()
@@ -59,10 +60,12 @@ def listed_arguments(name: str, dataset: str) -> list[str]:
     ]
 
 
-def without_defaults(model_name: str, dataset: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Constructor arguments without those that say what leaving them out says: equal settings are one run."""
+def without_defaults(model_name: str, usual: Collection[str], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Constructor arguments without those that say what leaving them out says: equal settings are one run.
+
+    usual: names of those whose default is another than the constructor's.
+    """
     if model_name not in MODELS:
         return arguments
-    usual = constructor_defaults(MODELS[model_name].model_class)
-    apart = default_settings(model_name, dataset).keys() | FILLED_IN
-    return {key: value for key, value in arguments.items() if key in apart or value != usual.get(key)}
+    own = constructor_defaults(MODELS[model_name].model_class)
+    return {key: value for key, value in arguments.items() if key in usual or key in FILLED_IN or value != own.get(key)}

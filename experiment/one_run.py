@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiment import stops
+from experiment.defaults import usual_settings, without_new_options
 from experiment.model_arguments import without_defaults
 from experiment.options import Options
 from experiment.record import begin_record, end_record
@@ -31,7 +32,7 @@ from training.metrics import click_probability
 from training.result import closing_table, make_result
 from training.result_file import IDENTITY, RUN
 from training.run_folder import COMPLETE, ReadOnlyFolder, RunFolder, what_is_saved
-from training.training_state import TrainingState
+from training.training_state import Choice, TrainingState
 
 if TYPE_CHECKING:
     from experiment.tracking import Tracking
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class OneRun:
-    """A run whose folder is open.
+    """A run whose folder is open: of one training, or with --refit of two.
 
+    build: the data -> a compiled model for them. model, data: of the training that it is in.
     preprocess_seconds: that the data took. result: `result.json` as a dict, once there is one; with --resume a finished
-    run has it from the beginning.
+    run has it from the beginning. choice: what the first of two trainings has chosen, once it has.
     """
 
+    build: Callable[[Dataset], CTRModel]
     model: CTRModel
     data: Dataset
     options: Options
@@ -52,6 +55,8 @@ class OneRun:
     folder: RunFolder | ReadOnlyFolder
     tracking: Tracking | None = None
     result: dict | None = None
+    choice: Choice | None = None
+    validation: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._record = begin_record(self.options.data_path, _place(self.folder))
@@ -62,14 +67,58 @@ class OneRun:
         """Whether there is something to train."""
         return self.result is None
 
+    def trainings(self) -> Iterator[tuple[CTRModel, Split, Split | None]]:
+        """What is to be fitted, to which rows, and the rows that validate it, one training after the other.
+
+        With --refit there are two: the first chooses the number of epochs, the second trains a fresh model that long on
+        training and validation rows. A resumed run goes on in the one that it was in, a finished one has none.
+        """
+        if not self.is_open:
+            return
+        if self.choice is None:
+            self._say("Training 1 of 2, whose best epoch says for how many epochs the model is trained anew.")
+            yield self.model, self.data.train, self.data.validation
+            self.validation = self.model.evaluate(self.data.validation)
+            if self.options.refit:
+                self.train_anew(self._chosen())
+        if self.choice is not None:
+            rows = f"the {len(self.data.train):,} training and validation rows together"
+            self._say(f"\nTraining 2 of 2, of a fresh model on {rows}.")
+            yield self.model, self.data.train, None
+
+    def _say(self, text: str) -> None:
+        if self.options.refit and not self.options.quiet:
+            print(text, flush=True)
+
+    def _chosen(self) -> Choice:
+        state, data = self.folder.state, self.data
+        assert state is not None  # `fit` has saved its last epoch
+        rows = {split: len(data.split(split)) for split in data.protocol.splits}
+        return Choice(state.history, state.best_epoch, self.validation, self._trained - self._start, rows)
+
+    def train_anew(self, choice: Choice) -> None:
+        """Makes the second training the one that the run is in, of which the folder then has a checkpoint."""
+        start = time.perf_counter()
+        data = Dataset.build(self.data.raw, **self.options.split, refit=True)
+        self.preprocess_seconds += time.perf_counter() - start
+        model = self.build(data)
+        if self.folder.state is None or self.folder.state.choice is None:
+            assert model.optim is not None  # `build` compiles
+            self.folder.save_state(TrainingState.anew(choice, model, model.optim))
+        self.model, self.data, self.choice, self.validation = model, data, choice, choice.validation
+        self._start = self._trained = time.perf_counter()
+
     @property
     def fit_arguments(self) -> dict[str, Any]:
         """For `model.fit`, besides the rows: how to train, where an interrupted run goes on, where to save."""
         callbacks = [self.tracking] if self.tracking else None
         own = {"callbacks": callbacks, "state": self.folder.state, "on_epoch": self._save_state}
+        if self.choice is not None:  # nothing validates, and the learning rate falls as it did
+            own |= {"patience": None, "stop_after": self.choice.best_epoch}
         return self.options.fit_arguments | own
 
     def _save_state(self, state: TrainingState) -> None:
+        state.choice = self.choice
         self.folder.save_state(state)
         self._trained = time.perf_counter()
 
@@ -80,7 +129,7 @@ class OneRun:
         scores = split_metrics(rows, logits)
         return scores, calibration(rows.labels.cpu().numpy(), click_probability(logits.cpu().numpy()))
 
-    def finish(self, validation: dict[str, float], test: tuple[dict[str, float], dict]) -> None:
+    def finish(self, test: tuple[dict[str, float], dict]) -> None:
         """Writes the run folder: what was measured, history, curves and the model. test: of `evaluate`."""
         model, data, name = self.model, self.data, name_of(self.model)
         entry, state = _entry(name), self.folder.state
@@ -88,34 +137,40 @@ class OneRun:
         result = make_result(
             dataset=data,
             model_name=name,
-            scores={"validation": validation, "test": test[0]},
+            scores={"validation": self.validation, "test": test[0]},
             calibration=test[1],
             paper=entry.paper.get(data.name),
             parameters=model.num_parameters,
             paper_parameters=entry.paper_parameters.get(data.name),
-            history=state.history,
-            best_epoch=state.best_epoch,
+            state=state,
+            split=self.options.split | {"refit": self.options.refit},
             seconds={
                 "preprocess": self.preprocess_seconds,
+                **({} if self.choice is None else {"choose": self.choice.seconds}),
                 "train": self._trained - self._start,
                 "evaluate": time.perf_counter() - self._trained,
             },
             config=_config(model, self.options),
         )
         result |= {IDENTITY: self.folder.identity, RUN: end_record(self._record)}
-        self.folder.finish(model, result, state.history, model.known_with(_extra(model, data)))
+        self.folder.finish(model, result, state.curve, model.known_with(_extra(model, data)))
         self.result = result
         if self.tracking:
             self.tracking.finish(result)
 
 
 @contextlib.contextmanager
-def one_run(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> Iterator[OneRun]:
+def one_run(
+    build: Callable[[Dataset], CTRModel], data: Dataset, options: Options, preprocess_seconds: float
+) -> Iterator[OneRun]:
     """Opens the run folder, shows the settings; at the end prints the closing table. In between the model is trained.
+
+    build: data -> a compiled model for them; called again for a second training.
 
     The model counts, not --model_name: a script whose model line was edited reports what it trained.
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
+    model = build(data)
     name, group = name_of(model), distributed.current()
     identity = group.once(lambda: _identity(model, data, options))  # devices differ
     if options.embedding_optimizer == choose_embedding_optimizer(model, None, "adam"):
@@ -134,12 +189,14 @@ def one_run(model: CTRModel, data: Dataset, options: Options, preprocess_seconds
             folder = opened[0] if opened else ReadOnlyFolder(path, identity, resumes)
             if folder.notice:
                 print(visible_lines(folder.notice), file=sys.stderr, flush=True)
-            run = OneRun(model, data, options, preprocess_seconds, folder, result=finished)
+            run = OneRun(build, model, data, options, preprocess_seconds, folder, result=finished)
             if finished is None:
                 if not options.quiet:
                     print(settings_text(model, data, options, _place(folder)))
                     print(f"Writes to: {visible(path)}\n", flush=True)
-                stack.enter_context(_left_usable(folder, model, _extra(model, data)))
+                if folder.state is not None and folder.state.choice is not None:
+                    run.train_anew(folder.state.choice)
+                stack.enter_context(_left_usable(run))
                 run.tracking = stack.enter_context(_tracking(data, options, folder, _config(model, options)))
                 stack.enter_context(waiting_for_the_cause())
             elif not options.quiet:
@@ -158,15 +215,19 @@ def one_run(model: CTRModel, data: Dataset, options: Options, preprocess_seconds
         raise Interrupted(COMPLETE.format(folder=path) if complete else what_is_saved(path)) from None
 
 
-def train_and_report(model: CTRModel, data: Dataset, options: Options, preprocess_seconds: float) -> dict | None:
+def train_and_report(
+    build: Callable[[Dataset], CTRModel], data: Dataset, options: Options, preprocess_seconds: float
+) -> dict | None:
     """Fits the model, scores validation and test once, writes the run folder, prints the closing table.
 
+    build: data -> a compiled model for them.
     Returns `result.json` as a dict. With --resume a finished run is its own result, and nothing is trained.
     """
-    with one_run(model, data, options, preprocess_seconds) as run:
+    with one_run(build, data, options, preprocess_seconds) as run:
+        for model, train, validation in run.trainings():
+            model.fit(train, validation_data=validation, **run.fit_arguments)
         if run.is_open:
-            model.fit(data.train, validation_data=data.validation, **run.fit_arguments)
-            run.finish(test=run.evaluate(data.test), validation=model.evaluate(data.validation))
+            run.finish(test=run.evaluate(run.data.test))
     return run.result
 
 
@@ -183,9 +244,11 @@ def _config(model: CTRModel, options: Options) -> dict[str, Any]:
 
 def _identity(model: CTRModel, data: Dataset, options: Options) -> dict[str, Any]:
     """What a run must share with an interrupted one to continue it."""
-    told = {"model_arguments": _plain(without_defaults(name_of(model), options.dataset, model.settings))}
+    name = name_of(model)
+    usual = usual_settings(name, options.dataset, options.protocol, options.as_released) if name in MODELS else {}
+    told = {"model_arguments": _plain(without_defaults(name, usual, model.settings))}
     known = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "edited": model.editable}
-    return {**known, **_config(model, options), **told}
+    return {**known, **without_new_options(_config(model, options)), **told}
 
 
 def _extra(model: CTRModel, data: Dataset) -> dict[str, Any]:
@@ -199,13 +262,14 @@ def _entry(name: str) -> ModelEntry:
 
 
 @contextlib.contextmanager
-def _left_usable(folder: RunFolder | ReadOnlyFolder, model: CTRModel, extra: dict) -> Iterator[None]:
+def _left_usable(run: OneRun) -> Iterator[None]:
     """On Ctrl-C writes the model so far, and says by `Interrupted` what there is."""
     try:
         yield
     except KeyboardInterrupt:
         stops.end()
-        raise Interrupted(folder.interrupted(model, model.known_with(extra))) from None
+        known = run.model.known_with(_extra(run.model, run.data))
+        raise Interrupted(run.folder.interrupted(run.model, known)) from None
 
 
 def _tracking(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiment import torchrun
+from experiment.defaults import OWN_RELEASE, WITH_HISTORY, usual_settings
 from experiment.devices import chosen_device
 from experiment.model_arguments import constructor_arguments
 from experiment.parser import DATA, MODEL, RUN, ScriptParser, add_options
@@ -17,13 +18,29 @@ from foundation.options import defaults_of, option, options_of
 from model import MODELS, default_settings, find_model
 from model.effects import Idle, constructor_defaults, idle_settings
 from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
+from model.released import RELEASES
 from preprocessing.cache import DEFAULT_CACHE
-from preprocessing.protocol import PROTOCOLS
+from preprocessing.protocol import PROTOCOLS, switch
 from preprocessing.taobao import PID_PLACEMENTS
 from training import distributed
 from training.options import TrainOptions
 
+LOOP = {"published_eval_mode", "summed_loss"}  # what a release switches on
+SWITCHES = ("validation_rows", "statistics")  # of a protocol
+CHOICES = {
+    name: tuple(dict.fromkeys(choice for each in PROTOCOLS.values() for choice in getattr(each, name)))
+    for name in SWITCHES
+}
 Tracker = Literal["tensorboard", "mlflow", "wandb"]  # of `experiment.tracking`
+
+
+def _of_protocols(what: str, name: str) -> str:
+    """The help of a switch of protocols: the choices of each, the default first."""
+    return f"{what}: " + "; ".join(
+        f"{protocol} {' or '.join(getattr(each, name))}" for protocol, each in PROTOCOLS.items()
+    )
+
+
 DATA_PLACES = {
     "movielens": "data/, else download, else the generated data, which `synthetic` asks for",
     "amazon": "data/amazon-electronics, else download",
@@ -36,6 +53,8 @@ class Options(TrainOptions):
     """Everything that a script needs to know. An option of other data sets has its default.
 
     dataset: of which script ("movielens", ...).
+    as_released: of which release the model's form and all defaults are, None for this project's own.
+    history: whether the model reads the items that a user liked; own_history_table: through a table of their own.
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
     model_arguments: all other arguments for its constructor.
     """
@@ -54,7 +73,37 @@ class Options(TrainOptions):
         group=MODEL,
         decides=False,  # as one of the model's arguments it does
     )
+    as_released: str | None = option(
+        f"the model's structure, loop and settings as in a public release ({' or '.join(RELEASES)}), by default the "
+        "one that the model's code is of; what is given beside it overrides it",
+        None,
+        choices=RELEASES,
+        bare=OWN_RELEASE,
+        metavar="RELEASE",
+        group=MODEL,
+    )
+    history: bool = option(
+        "the model reads the items that the user liked; default for hit",
+        off=("--no_history", "without them"),
+        group=MODEL,
+        datasets=WITH_HISTORY,
+    )
+    own_history_table: bool = option("the history has an embedding table of its own", False, flags=())
     protocol: str = option("published is the papers' and leaks test labels", "published", choices=PROTOCOLS, group=DATA)
+    validation_rows: str = option(
+        _of_protocols("which rows validate", "validation_rows"), choices=CHOICES["validation_rows"], group=DATA
+    )
+    statistics: str = option(
+        _of_protocols("which labels a row's statistics and history are made of", "statistics"),
+        choices=CHOICES["statistics"],
+        group=DATA,
+    )
+    refit: bool = option(
+        "train anew on training and validation rows together, for the number of epochs that was best, before testing; "
+        f"default under {', '.join(name for name, each in PROTOCOLS.items() if each.refits)}",
+        off=("--no_refit", "test the model that was validated"),
+        group=DATA,
+    )
     seed: int = option(
         "of the split, the initial weights and the order of rows",
         1023,
@@ -132,6 +181,16 @@ class Options(TrainOptions):
         }
 
     @property
+    def split(self) -> dict[str, Any]:
+        """Keywords of `Dataset.build`: how the data are split, and what each row may know."""
+        return {name: getattr(self, name) for name in ("protocol", "seed", *SWITCHES)}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Keywords of `Dataset.feature_columns`."""
+        return {name: getattr(self, name) for name in ("embedding_dim", "history")}
+
+    @property
     def fit_arguments(self) -> dict[str, Any]:
         """The options of `model.fit`."""
         named = {name: getattr(self, name) for name, declared in options_of(TrainOptions).items() if declared.flags}
@@ -157,13 +216,20 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         raise InputError("gbdt trains in one process. Start the script without torchrun.")
     if given.get("track"):
         distributed.current().once(lambda: _require_tracker(given["track"]))
-    usual, known = default_settings(name, dataset), options_of(Options)
+    protocol = given.get("protocol", Options.protocol)
+    for key in SWITCHES:
+        switch(protocol, key, given.get(key), getattr(PROTOCOLS[protocol], key))
+    usual, known = usual_settings(name, dataset, protocol, given.pop("as_released", None)), options_of(Options)
     chosen = {key: value for key, value in (usual | given).items() if key in known}
     asked = constructor_arguments(name, given)
     arguments = {key: value for key, value in usual.items() if key not in known} | asked
     idle = _idle(name, arguments | chosen, usual["patience"])
     _refuse_idle(name, idle, given | asked, {key: value for key, value in usual.items() if key in known})
     arguments = {key: value for key, value in arguments.items() if key in asked or key not in idle}
+    for key in LOOP & idle.keys() - given.keys():  # of a release, and without effect beside what was given
+        chosen[key] = getattr(Options, key)
+    if not chosen["history"]:
+        chosen["own_history_table"] = False
     no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None
     chosen |= {"model_name": name, "dropout": arguments.pop("dnn_dropout", no_dropout)}
     chosen |= {"device": chosen_device(chosen.get("device", Options.device))}

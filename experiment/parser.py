@@ -48,7 +48,7 @@ def _defaults_and_settings(dataset: str, named: str | None) -> str:
         )
     if named is None:
         return "\n".join([*lines, "", "--model_name NAME --help lists what --set takes for that model"])
-    arguments = (f"  {line}" for line in listed_arguments(names[0], dataset))
+    arguments = (f"  {line}" for line in listed_arguments(names[0], default_settings(names[0], dataset)))
     return "\n".join([*lines, "", f"--set takes for {names[0]}:", *arguments])
 
 
@@ -73,13 +73,16 @@ def add_options(
 def _add(group: Any, declared: Option, default: Any) -> None:
     told = "" if default is None or declared.kind is bool else f"; default {default}"
     further: dict[str, Any] = {"dest": declared.name, "help": f"{declared.help}{told}".replace("%", "%%")}
-    if declared.kind is bool:
-        group.add_argument(*declared.flags, action="store_true", **further)
-        return
     if declared.off:
         group = group.add_mutually_exclusive_group()
         flag, what = declared.off
-        group.add_argument(flag, dest=declared.name, action="store_const", const=None, help=what)
+        value = False if declared.kind is bool else None
+        group.add_argument(flag, dest=declared.name, action="store_const", const=value, help=what)
+    if declared.kind is bool:
+        group.add_argument(*declared.flags, action="store_true", **further)
+        return
+    if declared.bare is not None:
+        further |= {"nargs": "?", "const": declared.bare}
     if declared.choices:
         further["choices"] = declared.choices
     else:

@@ -8,13 +8,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+from experiment.defaults import usual_settings
 from experiment.model_arguments import without_defaults
 from experiment.options import Options, parse_options
 from foundation.precisions import ALIASES
 
 # Longer or stranger settings are told by a checksum.
 LONGEST_NAME, SAFE = 80, re.compile(r"[A-Za-z0-9_.,=+-]+")
-IN_THE_PATH = ("model_name", "protocol", "seed", "max_rows", "sample_rate")  # the last two are in the data set's name
+IN_THE_PATH = (
+    "model_name",
+    "as_released",
+    "protocol",
+    "seed",
+    "max_rows",
+    "sample_rate",
+)  # the last two are in the data set's name
 FIRST = ("embedding_dim", "batch_size", "lr", "lr_schedule", "embedding_optimizer")  # in a name; others as declared
 SHORT = {name: alias for alias, name in ALIASES.items()}  # as the names of folders have them
 
@@ -26,6 +34,7 @@ def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
     if options.ckpt_fold:
         return Path(options.ckpt_fold, model_name)
     name = f"{options.protocol}-seed{options.seed}"
+    name += f"-as_released={options.as_released}" if options.as_released else ""
     usual = _settings(usual_options(options))
     unusual = {key: value for key, value in _settings(options).items() if (key, value) not in usual.items()}
     if unusual:
@@ -36,15 +45,18 @@ def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
 
 
 def usual_options(options: Options) -> Options:
-    """What the script does without options."""
-    return parse_options(options.dataset, None, ["--model_name", options.model_name])
+    """What the script does without other options, under this protocol and as this release."""
+    argv = ["--model_name", options.model_name, "--protocol", options.protocol]
+    argv += ["--as_released", options.as_released] if options.as_released else []
+    return parse_options(options.dataset, None, argv)
 
 
 def _settings(options: Options) -> dict[str, Any]:
     """What decides the result, but for what is in the path anyway, and the device."""
     config = options.config | {"precision": SHORT[options.precision]}
     names = [*FIRST, *(name for name in config if name not in (*FIRST, *IN_THE_PATH, "device"))]
-    told = without_defaults(options.model_name, options.dataset, options.model_arguments)
+    usual = usual_settings(options.model_name, options.dataset, options.protocol, options.as_released)
+    told = without_defaults(options.model_name, usual, options.model_arguments)
     return {name: config[name] for name in names} | {"dropout": options.dropout} | told
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
+from experiment.defaults import usual_settings
 from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS
 from experiment.options import Options
-from experiment.parser import DATA, TRAINING
+from experiment.parser import DATA, MODEL, TRAINING
 from experiment.run_name import usual_options
 from foundation.options import options_of
 from foundation.shown import shortened, visible
-from model import MODELS, default_settings, name_of
+from model import MODELS, name_of
 from model.base import CTRModel
 from model.effects import constructor_defaults, idle_settings
 from model.layers.embedding_optimizer import table_size
@@ -25,6 +26,7 @@ from training import distributed
 FIRST = (
     *("embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience", "precision", "embedding_optimizer"),
 )
+FORM = ("as_released", "history")  # options that shape a model beside its constructor's arguments
 UPDATES = {"dense": "all updated in each step", "rowwise": "of which a step updates those of its batch"}
 MARK = "*"
 WIDTH, INDENT = 100, 10
@@ -70,17 +72,20 @@ def _groups(model: CTRModel, options: Options) -> dict[str, list[str]]:
     usual, name = usual_options(options), name_of(model)
     chosen = {"embedding_optimizer": model.embedding_optimizer}  # by size, if it was not asked for
     settings = vars(options) | chosen
-    defaults = vars(usual) | (chosen if options.embedding_optimizer is None else {})
+    defaults = vars(usual) | {name: getattr(Options, name) for name in ("protocol", "as_released")}
+    defaults |= chosen if options.embedding_optimizer is None else {}
     own = constructor_defaults(type(model))
     arguments = {**own, **model.settings}
-    table = default_settings(name, options.dataset) if name in MODELS else {}
+    table = usual_settings(name, options.dataset, options.protocol, options.as_released) if name in MODELS else {}
     data, training = (_names(group, options.dataset) for group in (DATA, TRAINING))
     idle = idle_settings(type(model), {name: settings[name] for name in training} | arguments)
     apart = {*idle, *FILLED_IN, *SCRIPT_ARGUMENTS} - {"dnn_dropout"}
+    form = {name: settings[name] for name in _names(MODEL, options.dataset) if name in FORM}
     return {
         "data": _listed({name: settings[name] for name in data}, defaults),
         "training": _listed({name: settings[name] for name in training if name not in idle}, defaults),
-        "model": _listed({name: value for name, value in arguments.items() if name not in apart}, {**own, **table}),
+        "model": _listed(form, defaults)
+        + _listed({name: value for name, value in arguments.items() if name not in apart}, {**own, **table}),
     }
 
 

@@ -248,7 +248,7 @@ class Tracking(Callback):
 
     def _catch_up(self, tracker: Tracker) -> None:
         """All epochs of the run that the tracker has not been told."""
-        history = [] if self.folder.state is None else self.folder.state.history
+        history = [] if self.folder.state is None else self.folder.state.curve
         missed = [logs for logs in history if logs["epoch"] > self.epochs]
         for logs in missed:
             number = int(logs["epoch"])

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from experiment.one_run import train_and_report
 from experiment.options import Options, parse_options
-from model import MODELS, build_model
+from model import build_model
+from model.base import CTRModel
 from preprocessing.dataset import Dataset
 from preprocessing.raw import RawData
 from training.distributed import main_first
@@ -25,16 +26,19 @@ def train_any_model(dataset: str, load: Callable[[Options], RawData]) -> None:
         raw = load(options)
     if options.max_rows:
         raw = raw.first(options.max_rows)
-    data = Dataset.build(raw, options.protocol, options.seed)
+    data = Dataset.build(raw, **options.split)
     seconds = time.perf_counter() - start
 
-    columns = data.feature_columns(options.embedding_dim, history=MODELS[options.model_name].history)
-    model = build_model(options.model_name, columns, **options.constructor_arguments)
-    model.compile(
-        "adam",
-        "binary_crossentropy",
-        metrics=["auc", "logloss", "gauc"],
-        lr=options.lr,
-        embedding_optimizer=options.embedding_optimizer,
-    )
-    train_and_report(model, data, options, seconds)
+    def build(data: Dataset) -> CTRModel:
+        columns = data.feature_columns(**options.columns)
+        model = build_model(options.model_name, columns, **options.constructor_arguments)
+        model.compile(
+            "adam",
+            "binary_crossentropy",
+            metrics=["auc", "logloss", "gauc"],
+            lr=options.lr,
+            embedding_optimizer=options.embedding_optimizer,
+        )
+        return model
+
+    train_and_report(build, data, options, seconds)

@@ -29,7 +29,9 @@ class Option:
     name, kind: of the field; kind without None, which `optional` tells. choices: of a `Literal`, or given.
     least, above, most, below: bounds of a number. aliases: other spelling of a choice -> the choice.
     flags: its spellings on the command line, `--name` if not told, () if it is not there.
-    off: the flag that makes it None, and its help. required: whether the command line must have it.
+    off: the flag that makes it None, or False if it is a bool, and its help: for what is on by default, somewhere.
+    bare: what the flag alone means, for an option whose value may be left out.
+    required: whether the command line must have it.
     metavar: of its value in the help, "N" or "X" for a number. group: under which help and settings list it.
     decides: whether the result depends on it: then it is part of a run's identity.
     datasets: whose scripts have it; none named, all.
@@ -48,6 +50,7 @@ class Option:
     aliases: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     off: tuple[str, str] | None = None
+    bare: Any = None
     required: bool = False
     metavar: str = ""
     group: str = "training"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiment.defaults import without_new_options
 from experiment.options import parse_options
 from foundation.errors import InputError
 from foundation.json_files import read_json
@@ -89,7 +90,8 @@ def contradictions(job: Job, result: dict) -> list[str]:
     options = parse_options(dataset, None, job.command(None)[2:])
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     wanted = _flat(json.loads(json.dumps(options.config | {"model_arguments": arguments})))  # tuples as lists
-    held = settings_of_before(_flat(result["config"]), wanted)
+    held = without_new_options(settings_of_before(_flat(result["config"]), wanted))
+    wanted = without_new_options(wanted)
     usual = constructor_defaults(MODELS[options.model_name].model_class)  # older runs hold what was asked for as well
     if held.get("model_name") == wanted["model_name"]:  # of older runs, which hold what did nothing
         held, wanted = (MODELS[options.model_name].model_class.effective(each) for each in (held, wanted))

@@ -110,7 +110,7 @@ def check_arguments(model_class: type[Constructed], arguments: Mapping[str, Any]
 def check_options(model: Constructed, options: TrainOptions, validated: bool) -> None:
     """Raises `InputError` for an option of `fit` that does nothing. validated: whether there are validation rows."""
     idle = idle_settings(type(model), model.arguments | vars(options))
-    if not validated:
+    if not validated and options.stop_after is None:
         idle.setdefault("published_eval_mode", Idle("without validation rows", "pass validation_data"))
     for name, reason in idle.items():
         if name in vars(options) and name not in NEEDLESS and getattr(options, name) != getattr(TrainOptions, name):

@@ -123,7 +123,7 @@ class GBDT(CTRModel):
 
         scikit-learn stops growing on validation logloss with the same patience. Batch size and order do not matter.
         """
-        if state is not None:  # trees are checkpointed once, when all have grown
+        if state is not None and state.epoch:  # trees are checkpointed once, when all have grown
             callbacks.on_train_begin()
             self.load_state_dict(state.best_weights or state.weights)
             callbacks.on_train_end()
@@ -146,7 +146,7 @@ class GBDT(CTRModel):
         early = "val_" in rows and options.patience is not None
         grower = HistGradientBoostingClassifier(
             learning_rate=lr,
-            max_iter=options.epochs,
+            max_iter=options.last_epoch,
             early_stopping=early,
             n_iter_no_change=options.patience or 1,
             tol=0.0,

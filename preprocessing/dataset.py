@@ -70,7 +70,7 @@ class Dataset:
         refit: with training and validation rows together as training rows, and no validation rows: what a model is
             trained on when its number of epochs has been chosen.
         """
-        rules = make_protocol(protocol, raw, seed, validation_rows, statistics)
+        rules = make_protocol(protocol, raw, seed, validation_rows, statistics, refit)
         # Published scripts encode and scale before they split; honest vocabularies and scalers know training rows only.
         fitted = np.zeros(len(raw), dtype=bool)
         for rows in rules.splits.values() if rules.leaks_labels else [rules.splits["train"]]:
@@ -154,7 +154,15 @@ class Dataset:
         return self.split("test")
 
     def split(self, name: str) -> Split:
-        """The rows of "train", "validation" or "test" as a source of batches."""
+        """The rows of "train", "validation" or "test" as a source of batches. Raises `InputError` for others."""
+        if name not in self.protocol.splits:
+            known = ", ".join(self.protocol.splits)
+            raise InputError(
+                f"This data set has no {name} rows, only {known}. Built with refit=True, its training rows hold the "
+                "validation rows; build it with refit=False to validate."
+                if name == "validation"
+                else f"The splits of a data set are {known}. Received: {name!r}."
+            )
         return Split(self, torch.from_numpy(self.protocol.splits[name]))
 
     def summary(self) -> str:

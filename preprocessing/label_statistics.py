@@ -23,14 +23,13 @@ def mean_label(views: list[View], entity: np.ndarray, raw: RawData, smoothing: f
     """
     result = np.full(len(raw), 0.5, dtype=np.float64)
     for view in views:
-        seen, label = entity[view.sources], raw.label[view.sources]
         if view.earlier_only:
-            timestamp = raw.timestamp[view.sources]
-            total, count = _earlier_sums(seen, timestamp, label)
-            all_total, all_count = _earlier_sums(np.zeros_like(seen), timestamp, label)
+            total, count = _earlier_sums(view, entity, raw)
+            all_total, all_count = _earlier_sums(view, np.zeros_like(entity), raw)
             prior = np.divide(all_total, all_count, out=np.full(len(count), 0.5), where=all_count > 0)
             result[view.readers] = _smoothed(total, count, prior, smoothing)
         else:
+            seen, label = entity[view.sources], raw.label[view.sources]
             means = entity_means(seen, label, int(entity.max()) + 1, smoothing)
             result[view.readers] = means[entity[view.readers]]
     return result.astype(np.float32)
@@ -55,17 +54,25 @@ def _smoothed(total: np.ndarray, count: np.ndarray, prior: np.ndarray, smoothing
     return np.divide(total + smoothing * prior, weight, out=prior, where=weight > 0)
 
 
-def _earlier_sums(entity: np.ndarray, timestamp: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each row, the sum and the count of its entity's labels at strictly smaller timestamps."""
-    order = np.lexsort((timestamp, entity))
-    new_entity = np.diff(entity[order], prepend=-1) != 0
-    new_time = new_entity | (np.diff(timestamp[order], prepend=-1) != 0)
+def _earlier_sums(view: View, entity: np.ndarray, raw: RawData) -> tuple[np.ndarray, np.ndarray]:
+    """For each reader, the sum and the count of its entity's labels among the sources at strictly smaller timestamps.
+
+    entity: (n,) int, of all rows. Returns (readers,) float64 and (readers,) int64.
+    """
+    is_source = np.zeros(len(raw), dtype=bool)
+    is_source[view.sources] = True
+    taken = is_source.copy()
+    taken[view.readers] = True
+    rows = np.flatnonzero(taken)
+    rows = rows[np.lexsort((raw.timestamp[rows], entity[rows]))]
+    new_entity = np.diff(entity[rows], prepend=-1) != 0
+    new_time = new_entity | (np.diff(raw.timestamp[rows], prepend=-1) != 0)
     entity_start, tie_start = _starts(new_entity), _starts(new_time)
-    cumulative = np.concatenate([[0.0], np.cumsum(label[order], dtype=np.float64)])
-    total, count = np.empty(len(order)), np.empty(len(order), dtype=np.int64)
-    total[order] = cumulative[tie_start] - cumulative[entity_start]
-    count[order] = tie_start - entity_start
-    return total, count
+    total, count = np.zeros(len(raw)), np.zeros(len(raw), dtype=np.int64)
+    for result, value in ((total, np.where(is_source[rows], raw.label[rows], 0)), (count, is_source[rows])):
+        cumulative = np.concatenate([[0], np.cumsum(value, dtype=result.dtype)])
+        result[rows] = cumulative[tie_start] - cumulative[entity_start]
+    return total[view.readers], count[view.readers]
 
 
 def _starts(new: np.ndarray) -> np.ndarray:
@@ -99,9 +106,8 @@ def liked_items(views: list[View], raw: RawData) -> Histories:
         user = raw.user[view.readers]
         start[view.readers], end[view.readers] = offset + liked.start[user], offset + liked.end[user]
         if view.earlier_only:
-            rows = view.sources
-            count, _ = _earlier_sums(raw.user[rows], raw.timestamp[rows], raw.label[rows])  # of liked items
-            end[rows] = start[rows] + count.astype(np.int64)
+            count, _ = _earlier_sums(view, raw.user, raw)  # of liked items
+            end[view.readers] = start[view.readers] + count.astype(np.int64)
         offset += len(liked.items)
     return Histories(np.concatenate(pools), start, end)
 

@@ -10,7 +10,7 @@ import numpy as np
 from foundation.errors import InputError
 from preprocessing.published_protocol import published
 from preprocessing.raw import RawData
-from preprocessing.split_protocol import SMOOTHING, SplitProtocol, View, random_split
+from preprocessing.split_protocol import SMOOTHING, SplitProtocol, View, joined, random_split
 from preprocessing.temporal_protocol import temporal
 
 FOLDS = 5
@@ -18,38 +18,45 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Protocol:
-    """make: of data, seed and the two switches. validation_rows, statistics: choices of each, the default first.
+    """make: of data, seed, the two switches and `refit`. validation_rows, statistics: choices, the default first.
 
     refits: whether a model is by default trained anew on training and validation rows before it is tested.
     """
 
-    make: Callable[[RawData, int, str, str], SplitProtocol]
+    make: Callable[[RawData, int, str, str, bool], SplitProtocol]
     validation_rows: tuple[str, ...]
     statistics: tuple[str, ...]
     refits: bool = False
 
 
 def make_protocol(
-    name: str, raw: RawData, seed: int, validation_rows: str | None = None, statistics: str | None = None
+    name: str,
+    raw: RawData,
+    seed: int,
+    validation_rows: str | None = None,
+    statistics: str | None = None,
+    refit: bool = False,
 ) -> SplitProtocol:
     """Splits `raw` and says what each row may see. Depends on the arguments alone.
 
     validation_rows, statistics: of the choices that `PROTOCOLS` lists; None: the first.
+    refit: training and validation rows are training rows, and there are no validation rows.
     Raises `InputError` for an unknown name or choice, too few rows, or a split with a single class.
     """
     if name not in PROTOCOLS:
         raise InputError(f"Unknown protocol '{name}'. Known: {', '.join(PROTOCOLS)}.")
     protocol = PROTOCOLS[name]
     chosen = (
-        _choice(name, "validation_rows", validation_rows, protocol.validation_rows),
-        _choice(name, "statistics", statistics, protocol.statistics),
+        switch(name, "validation_rows", validation_rows, protocol.validation_rows),
+        switch(name, "statistics", statistics, protocol.statistics),
     )
-    made = protocol.make(raw, seed, *chosen)
+    made = protocol.make(raw, seed, *chosen, refit)
     _require_both_classes(made.splits, raw.label)
     return made if raw.schema.reads_labels else replace(made, views=[])
 
 
-def _choice(protocol: str, option: str, given: str | None, known: tuple[str, ...]) -> str:
+def switch(protocol: str, option: str, given: str | None, known: tuple[str, ...]) -> str:
+    """What is given, or the first of the protocol's choices. Raises `InputError` for one of another protocol."""
     if given is not None and given not in known:
         raise InputError(
             f"The {protocol} protocol has {option} {' or '.join(known)}. Received: {given}. Choose one of its own, or "
@@ -58,18 +65,25 @@ def _choice(protocol: str, option: str, given: str | None, known: tuple[str, ...
     return given or known[0]
 
 
-def holdout(raw: RawData, seed: int, validation_rows: str, statistics: str) -> SplitProtocol:
+def _published(raw: RawData, seed: int, validation_rows: str, statistics: str, refit: bool) -> SplitProtocol:
+    made = published(raw, seed, validation_rows, statistics)
+    return joined(made) if refit else made
+
+
+def holdout(raw: RawData, seed: int, validation_rows: str, statistics: str, refit: bool) -> SplitProtocol:
     """A random split; a training row reads the labels of the four folds of the training rows that it is not in, a row
     of the other splits those of all training rows."""
     splits = random_split(len(raw), seed)
-    train, scored = splits["train"], np.concatenate([splits["validation"], splits["test"]])
+    if refit:
+        splits = {"train": np.sort(np.concatenate([splits["train"], splits["validation"]])), "test": splits["test"]}
+    train, scored = splits["train"], np.concatenate([rows for split, rows in splits.items() if split != "train"])
     fold = np.random.default_rng([seed, FOLDS]).permutation(len(train)) % FOLDS
     views = [View(train[fold == k], train[fold != k]) for k in range(FOLDS)]
     return SplitProtocol("holdout", splits, [*views, View(scored, train)], SMOOTHING)
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "published": Protocol(published, ("tail", "random"), ("two_parts", "three_parts")),
+    "published": Protocol(_published, ("tail", "random"), ("two_parts", "three_parts")),
     "holdout": Protocol(holdout, ("random",), ("frozen",)),
     "temporal": Protocol(temporal, ("known", "next"), ("frozen", "as_of"), refits=True),
 }

@@ -7,7 +7,7 @@ labels they see. All of the honesty of an evaluation is in that one list; what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,19 @@ class SplitProtocol:
     def leaks_labels(self) -> bool:
         """Whether labels reach what should not know them; encoders are then fitted on all splits, too."""
         return self.leak is not None
+
+
+def joined(made: SplitProtocol) -> SplitProtocol:
+    """The validation rows as training rows, behind those, and one view of what both kinds read; the test rows and what
+    they read stay as they are. For a protocol whose rows read the labels of their own split."""
+    train, test = np.concatenate([made.splits["train"], made.splits["validation"]]), made.splits["test"]
+    of_test = [bool(np.isin(view.readers, test).any()) for view in made.views]
+    own = [view for view, tested in zip(made.views, of_test, strict=True) if not tested]
+    rest = [view for view, tested in zip(made.views, of_test, strict=True) if tested]
+    if own:
+        readers, sources = (np.concatenate([getattr(view, name) for view in own]) for name in ("readers", "sources"))
+        rest = [View(readers, sources), *rest]
+    return replace(made, splits={"train": train, "test": test}, views=rest)
 
 
 def random_split(count: int, seed: int) -> dict[str, np.ndarray]:

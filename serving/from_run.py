@@ -21,7 +21,7 @@ from preprocessing.load import SYNTHETIC, load_amazon, load_movielens, load_taob
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.entities import Entities
-from training.result_file import RUN, read_result
+from training.result_file import RUN, read_result, split_of
 
 
 def _generated(path: str | None, config: dict) -> RawData:
@@ -52,8 +52,8 @@ LOADERS: dict[str, Callable[[str | None, dict], RawData]] = {
 def load_dataset(run: Path, data_path: str | None) -> Dataset:
     """The data set that a run was trained on. data_path: None for where it was read from then.
 
-    Raises `InputError` if it is not the same, to the last value, if it is not there any more, or if there is a path for
-    data that is generated.
+    Raises `InputError` if it is not the same, to the last value, if it is not there any more or cannot be split as it
+    was, or if there is a path for data that is generated.
     """
     result = read_result(run)
     name, config = result["dataset"], result["config"]
@@ -70,7 +70,7 @@ def load_dataset(run: Path, data_path: str | None) -> Dataset:
             f"{run} was trained on '{name}' ({result['data_sha256'][:12]}...). Received '{raw.name}' "
             f"({raw.fingerprint[:12]}...). Give the same data with --data_path."
         )
-    return Dataset.build(raw, result["protocol"], result["seed"])
+    return Dataset.build(raw, **split_of(result))
 
 
 def _data_path(run: Path, result: dict) -> str | None:

@@ -20,7 +20,7 @@ from foundation.atomic import sync_folder
 from foundation.errors import InputError
 from foundation.interrupts import held_back
 from training.options import settings_of_before
-from training.training_state import EpochProgress, TrainingState
+from training.training_state import Choice, EpochProgress, TrainingState
 
 CURRENT, PREVIOUS, TEMPORARY = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.tmp"
 FORMAT = b"ckpt-v2\n"
@@ -153,9 +153,9 @@ def _read(path: Path) -> tuple[dict, TrainingState]:
                 raise _DamagedError("is damaged (its checksum differs)")
             file.seek(len(FORMAT) + DIGEST)
             saved = torch.load(file, weights_only=True, map_location="cpu")
-        progress = saved["state"]["progress"]
-        progress = None if progress is None else EpochProgress(**progress)
-        return dict(saved["identity"]), TrainingState(**(saved["state"] | {"progress": progress}))
+        parts = {"progress": EpochProgress, "choice": Choice}  # there was no choice in earlier versions
+        whole = {name: kind(**saved["state"][name]) for name, kind in parts.items() if saved["state"].get(name)}
+        return dict(saved["identity"]), TrainingState(**(saved["state"] | whole))
     except FileNotFoundError:
         raise _DamagedError("is missing") from None
     except OSError as error:
@@ -167,7 +167,8 @@ def _read(path: Path) -> tuple[dict, TrainingState]:
 
 
 def _plain(state: TrainingState) -> dict:
-    return vars(state) | {"progress": None if state.progress is None else vars(state.progress)}
+    parts = {"progress": state.progress, "choice": state.choice}
+    return vars(state) | {name: None if part is None else vars(part) for name, part in parts.items()}
 
 
 def _require_finite(state: TrainingState) -> None:

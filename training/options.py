@@ -22,6 +22,10 @@ class TrainOptions:
     patience: epochs without a better validation AUC before stopping; None trains all epochs. Either way the weights of
         the best validation epoch are restored at the end.
     precision: "bfloat16" runs the forward pass under autocast (`training.precision`); losses and metrics stay float32.
+    stop_after: epochs after which training ends, of a learning rate's schedule over `epochs`: how a model is trained
+        anew for the number of epochs that validation has chosen.
+    summed_loss: the click loss is summed over the rows of a batch, as in deepctr-torch and the releases, in place of
+        the mean; other losses of a model and l2 are added as they are. What is logged stays a mean.
     published_eval_mode: reproduces a defect of the published loop, whose first validation leaves the model in
         evaluation mode for good, so that dropout and batch statistics are active in the first epoch only.
     checkpoint_minutes: time after which an epoch under way is saved; every finished epoch is.
@@ -48,7 +52,18 @@ class TrainOptions:
     shuffle: bool = option(
         "rows in random order", True, decides=False, needs={GRADIENTS: "which trains on all rows at once"}, flags=()
     )
-    published_eval_mode: bool = option("reproduce the published loop's evaluation-mode defect", False)
+    published_eval_mode: bool = option(
+        "reproduce the published loop's evaluation-mode defect",
+        False,
+        off=("--no_published_eval_mode", "train in training mode throughout"),
+    )
+    summed_loss: bool = option(
+        "sum the click loss over the rows of a batch, which makes l2 and other losses weigh less beside it",
+        False,
+        off=("--no_summed_loss", "the mean over the rows of a batch"),
+        needs={GRADIENTS: "whose trees have no steps"},
+    )
+    stop_after: int | None = option("epochs after which training ends", None, least=1, decides=False, flags=())
     lr_schedule: LrSchedule = option(
         "of the learning rate; linear: it falls to 0 over all epochs",
         "constant",
@@ -70,6 +85,15 @@ class TrainOptions:
             raise InputError(
                 f"initial_epoch must be at least 0 and below epochs={self.epochs}. Received: {self.initial_epoch}."
             )
+        if not self.initial_epoch < self.last_epoch <= self.epochs:
+            raise InputError(
+                f"stop_after must be above initial_epoch={self.initial_epoch} and at most epochs={self.epochs}. "
+                f"Received: {self.stop_after}."
+            )
+
+    @property
+    def last_epoch(self) -> int:
+        return self.epochs if self.stop_after is None else self.stop_after
 
 
 def settings_of_before(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,5 +120,7 @@ class FitOptions(TypedDict, total=False):
     patience: int | None
     precision: Precision
     published_eval_mode: bool
+    summed_loss: bool
+    stop_after: int | None
     lr_schedule: LrSchedule
     checkpoint_minutes: float

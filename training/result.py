@@ -14,6 +14,7 @@ from foundation.shown import shortened, visible
 from preprocessing.dataset import Dataset
 from training.calibration import BINS
 from training.pictures import draw_png
+from training.training_state import TrainingState
 
 LEAK = "The published protocol leaks test labels: {}. For an honest number: --protocol holdout or --protocol temporal."
 GAUC_NOTE = "GAUC: AUC per user, weighted by the user's impressions; users of one class left out."
@@ -29,18 +30,22 @@ def make_result(
     paper: tuple[float, float] | None,
     parameters: int,
     paper_parameters: int | None,
-    history: list[dict[str, float]],
-    best_epoch: int,
+    state: TrainingState,
+    split: dict[str, Any],
     seconds: dict[str, float],
     config: dict,
 ) -> dict:
     """`result.json`.
 
     scores: "validation" and "test" -> metrics. calibration: of the test rows (`training.calibration`).
-    paper: published (AUC, logloss), if any.
+    paper: published (AUC, logloss), if any. state: at the end of the run. split: keywords of `Dataset.build` that build
+    the data of the tested model again.
+
+    Where a model was trained anew, "validation", "epochs" and "best_epoch" are of the training that chose for how long,
+    and "rows", "test" and the speed of the other.
     """
     best_possible = dataset.best_possible_auc("test")
-    rows = len(dataset.train) * len(history)
+    rows, choice = len(dataset.train) * len(state.history), state.choice
     return {
         "dataset": dataset.name,
         "data_sha256": dataset.raw.fingerprint,
@@ -49,6 +54,7 @@ def make_result(
         **({"leak": dataset.protocol.leak} if dataset.protocol.leak else {}),
         "model": model_name,
         "seed": dataset.seed,
+        "split": split,
         "rows": {split: len(dataset.split(split)) for split in dataset.protocol.splits},
         "test": _without_nan(scores["test"]),
         "validation": _without_nan(scores["validation"]),
@@ -57,10 +63,11 @@ def make_result(
         **({} if best_possible is None else {"best_possible_auc": best_possible}),
         "parameters": parameters,
         "paper_parameters": paper_parameters,
-        "epochs": len(history),
-        "best_epoch": best_epoch,
+        "epochs": len(state.curve),
+        "best_epoch": state.kept,
+        **({} if choice is None else {"refit": {"epochs": len(state.history), "chosen_on": choice.rows}}),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "train_rows_per_second": round(rows / sum(epoch["seconds"] for epoch in history)),
+        "train_rows_per_second": round(rows / sum(epoch["seconds"] for epoch in state.history)),
         "threads": torch.get_num_threads(),
         "config": config,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
@@ -108,7 +115,10 @@ def closing_table(result: dict, title: str) -> str:
 
 def _validation_line(result: dict) -> str:
     best = f"best at epoch {result['best_epoch']} of {result['epochs']}"
-    return f"Validation AUC: {result['validation']['auc']:.4f}, {best}, whose weights were kept."
+    kept = ", whose weights were kept."
+    if "refit" in result:
+        kept = "; the tested model was trained anew that long, on training and validation rows."
+    return f"Validation AUC: {result['validation']['auc']:.4f}, {best}{kept}"
 
 
 def _parameters_line(result: dict) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from foundation.errors import InputError
 from foundation.run_files import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS, committed, unchanged
@@ -47,6 +48,22 @@ def _read(run: Path) -> dict:
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}. {ADVICE}") from None
     return result
+
+
+def split_of(result: dict) -> dict[str, Any]:
+    """Keywords of `Dataset.build` that build the data of the tested model again.
+
+    Raises `InputError` for a run of before protocols had switches, where its split is no more.
+    """
+    if "split" in result:
+        return result["split"]
+    known = {"protocol": result["protocol"], "seed": result["seed"]}
+    if result["protocol"] == "published":
+        raise InputError(
+            "The run was made when the published protocol had other rows than the releases, and its data cannot be "
+            f"split like that any more. {ADVICE}"
+        )
+    return known | ({"validation_rows": "next"} if result["protocol"] == "temporal" else {})
 
 
 def identity_of(result: dict) -> dict:

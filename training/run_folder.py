@@ -63,7 +63,7 @@ class RunFolder:
         try:
             self._tidy_up()
             self._look(resume, overwrite)
-            self._history = None if self.result else GrowingHistory(self.path, self.state.history if self.state else [])
+            self._history = None if self.result else GrowingHistory(self.path, self.state.curve if self.state else [])
         except BaseException:
             self._claim.release()
             raise
@@ -149,7 +149,7 @@ class RunFolder:
             self.checkpoints.save(state)
             self.state, self._saved = state, state.place
             if state.progress is None:
-                self._history.write(state.history)
+                self._history.write(state.curve)
 
     def finish(self, model: OnDisk, result: dict, history: list[dict], extra: dict) -> None:
         """Writes the results and drops the checkpoints, all at once. extra: further entries of `config.json`."""
@@ -182,9 +182,9 @@ class RunFolder:
             if self.state is not None and self.state.epoch and not is_finished(self.path):
                 model.load_state_dict(self.state.best_weights or self.state.weights)
                 try:
-                    files = model_files(model, extra) | {HISTORY: history_csv(self.state.history).encode()}
+                    files = model_files(model, extra) | {HISTORY: history_csv(self.state.curve).encode()}
                     commit.replace_together(self.path, files, _apart(self.path))
-                    self._draw(self.state.history, "interrupted run", self.state.best_epoch)
+                    self._draw(self.state.curve, "interrupted run", self.state.kept)
                 except (OSError, InputError) as error:
                     print(f"warning: the model so far is in the checkpoint alone: {error}", file=sys.stderr)
             return what_is_saved(self.path, self._saved)

@@ -28,6 +28,8 @@ from training.protocols import BatchSource, Trainable, labels_of
 from training.training_state import EpochProgress, TrainingState
 from training.unknown_ids import sparse_names, with_unknown_ids
 
+CLICKS = "ctr"  # of a model's losses, the one of clicks
+
 
 class Objective(nn.Module):
     """A model and its losses as one forward pass."""
@@ -113,7 +115,7 @@ class Trainer:
         objective = self.group.wrap(Objective(model, options.precision), self.tables, model.has_idle_parameters)
         self.group.require_same(lambda: _description(model, train, validation, options))
         stoppable = any(isinstance(one, EarlyStopping) for one in callbacks.callbacks)
-        lines = EpochLines(options.verbose, options.epochs, options.patience, len(train), state, stoppable)
+        lines = EpochLines(options.verbose, options.last_epoch, options.patience, len(train), state, stoppable)
         callbacks.on_train_begin()
         model.stop_training = False
         self._saved_at = time.monotonic()
@@ -131,8 +133,10 @@ class Trainer:
         """Epoch after epoch, from where the state is."""
         options, model = self.options, self.model
         validation, callbacks, state = run.validation, run.callbacks, run.state
-        while state.epoch < options.epochs and not state.exhausted(options.patience):
-            validated = validation is not None and state.epoch > options.initial_epoch
+        while state.epoch < options.last_epoch and not state.exhausted(options.patience):
+            # A training anew goes through the modes of the one that chose its number of epochs.
+            validates = validation is not None or options.stop_after is not None
+            validated = validates and state.epoch > options.initial_epoch
             model.train(not (options.published_eval_mode and validated))
             callbacks.on_epoch_begin(state.epoch)
             logs = self._train_epoch(run)
@@ -169,7 +173,7 @@ class Trainer:
             share, weight = self.group.share(rows)
             weighted = () if train.weights is None else (train.weights[share],)
             logits, losses = run.objective(train.batch(share, model.feature_names), labels[share], *weighted)
-            loss = weight * torch.stack(list(losses.values())).sum()
+            loss = weight * self._minimised(losses, len(rows))
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.group.exchange(self.tables)
@@ -193,6 +197,18 @@ class Trainer:
             lambda: metrics(labels[order].cpu().numpy(), progress.logits[order].cpu().numpy(), None, weights, names)
         )
         return _summary(progress, len(order), result, seconds)
+
+    def _minimised(self, losses: dict[str, Tensor], count: int) -> Tensor:
+        """The sum of the losses, each a mean over this process's rows. count: rows of the batch, of all processes:
+        with `Group.share`'s weight, their mean is the click loss summed over the batch, whatever the shares.
+        """
+        if self.options.summed_loss:
+            if CLICKS not in losses:
+                raise InputError(
+                    f"summed_loss sums the loss named '{CLICKS}'. This model has {', '.join(losses)}. Leave it out."
+                )
+            losses = losses | {CLICKS: count * losses[CLICKS]}
+        return torch.stack(list(losses.values())).sum()
 
     def _merge(self, progress: EpochProgress) -> None:
         """Tells every process what the others have computed."""

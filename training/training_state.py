@@ -48,11 +48,27 @@ class EpochProgress:
 
 
 @dataclass
+class Choice:
+    """What a training has chosen and left for the one that follows it: a model trained anew on more rows.
+
+    history: one dict of logs an epoch. best_epoch: the number of epochs for the other. validation: metric -> score.
+    seconds: that it took. rows: by split.
+    """
+
+    history: list[dict[str, float]]
+    best_epoch: int
+    validation: dict[str, float]
+    seconds: float
+    rows: dict[str, int]
+
+
+@dataclass
 class TrainingState:
     """Everything that the rest of a run depends on.
 
     epoch: epochs finished. history: one dict of logs an epoch. best_weights: of the best validation epoch so far.
     progress: of the epoch under way, None between epochs.
+    choice: of the training before this one, None if this is the first.
     weights, optimizer, random: as `capture` found them.
     """
 
@@ -62,9 +78,28 @@ class TrainingState:
     best_auc: float = float("-inf")
     best_weights: dict[str, Tensor] | None = None
     progress: EpochProgress | None = None
+    choice: Choice | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict = field(default_factory=dict)
     random: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def anew(cls, choice: Choice, model: Trainable, optimizer: Optimizer) -> TrainingState:
+        """Where the second training begins, with its random numbers as `fit` sets them."""
+        torch.manual_seed(model.seed)
+        state = cls(choice=choice)
+        state.capture(model, optimizer)
+        return state
+
+    @property
+    def curve(self) -> list[dict[str, float]]:
+        """The history with validation figures: of the training that chooses the number of epochs."""
+        return self.history if self.choice is None else self.choice.history
+
+    @property
+    def kept(self) -> int:
+        """The epoch of `curve` that was best."""
+        return self.best_epoch if self.choice is None else self.choice.best_epoch
 
     def record(self, logs: dict[str, float], model: Trainable, optimizer: Optimizer) -> None:
         """Closes an epoch. Without validation the last epoch counts as the best."""
@@ -111,9 +146,11 @@ class TrainingState:
     @property
     def place(self) -> str:
         """For people: how far the run is."""
+        which = "" if self.choice is None else " of the second training"
         if self.progress is None:
-            return f"after epoch {self.epoch}"
-        return f"in epoch {self.epoch + 1}, after {self.progress.rows:,} of {len(self.progress.logits):,} rows"
+            return f"after epoch {self.epoch}{which}"
+        rows = f"after {self.progress.rows:,} of {len(self.progress.logits):,} rows"
+        return f"in epoch {self.epoch + 1}{which}, {rows}"
 
 
 def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:

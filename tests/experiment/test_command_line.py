@@ -440,14 +440,14 @@ class TestWhatIsAskedIsWhatIsTrained:
         @contextlib.contextmanager
         def one_run(*given):
             calls.append(given)
-            yield SimpleNamespace(is_open=False, result=None)
+            yield SimpleNamespace(is_open=False, result=None, trainings=list)
 
         monkeypatch.setattr(module, LOADERS[module], lambda *_, **__: random_raw())
         monkeypatch.setattr(module if module is train_movielens_IntTower else experiment.one_run, "one_run", one_run)
         named = [] if module is train_movielens_IntTower else ["--model_name", model_name]
         assert script(module.main, *named, "--device", "cpu", *argv) == 0
-        ((model, data, _, _),) = calls
-        return model, data
+        ((build, data, _, _),) = calls
+        return build(data), data
 
     def test_options(self, module, monkeypatch):
         argv = ["--seed", 7, "--protocol", "temporal", "--max_rows", 200, "--lr", 0.25, "--dropout", 0.4]

@@ -149,7 +149,7 @@ def train(job, runner, raw, *more: str) -> None:
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     model = build_model(job.model, columns, seed=job.seed, **arguments)
     model.compile("adam", metrics=["auc", "logloss", "gauc"], lr=options.lr)
-    train_and_report(model, data, options, 0.0)
+    train_and_report(lambda data: model, data, options, 0.0)
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ class Run:
             self.model.losses = losses
 
     def __call__(self) -> dict:
-        return train_and_report(self.model, self.data, self.options, preprocess_seconds=0.5)
+        return train_and_report(lambda data: self.model, self.data, self.options, preprocess_seconds=0.5)
 
 
 def closing_lines(capsys) -> list[str]:

@@ -1,0 +1,49 @@
+"""What a run does unless it is told otherwise: by model, data set, protocol, and release if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from model import MODELS, default_settings
+from model.released import release_of, released_settings
+from preprocessing.protocol import PROTOCOLS
+
+OWN_RELEASE = True  # `--as_released` without a value
+WITH_HISTORY = ("movielens",)  # scripts whose data have the items that each user liked
+# What was done before there was the option, so that results of then are compared with those of now. `published` had
+# other rows then.
+NOT_YET: dict[str, Any] = {"as_released": None, "own_history_table": False, "refit": False}
+ROWS_THEN = {
+    "holdout": {"validation_rows": "random", "statistics": "frozen"},
+    "temporal": {"validation_rows": "next", "statistics": "frozen"},
+}
+
+
+def usual_settings(name: str, dataset: str, protocol: str, as_released: str | bool | None) -> dict[str, Any]:
+    """Options and constructor arguments of a model on a data set ("movielens", ...).
+
+    as_released: a release of `model.released`, `OWN_RELEASE`, or None for this project's own defaults.
+    Raises `InputError` for a release that lacks the model.
+    """
+    rows = PROTOCOLS[protocol]
+    choices = {"validation_rows": rows.validation_rows[0], "statistics": rows.statistics[0], "refit": rows.refits}
+    if as_released is None:
+        own = {"history": MODELS[name].history, "own_history_table": False} | default_settings(name, dataset)
+    else:
+        release = release_of(name, None if as_released is OWN_RELEASE else str(as_released))
+        own = {"as_released": release} | released_settings(name, dataset, release)
+    if dataset not in WITH_HISTORY:
+        own |= {"history": False, "own_history_table": False}
+    return choices | own
+
+
+def without_new_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those that say what was done before there was the option.
+
+    >>> without_new_options({"protocol": "temporal", "model_name": "lr", "validation_rows": "next", "refit": True})
+    {'protocol': 'temporal', 'model_name': 'lr', 'refit': True}
+    """
+    entry = MODELS.get(config["model_name"])
+    then = NOT_YET | {"history": entry is not None and entry.history} | ROWS_THEN.get(config["protocol"], {})
+    return {name: value for name, value in config.items() if name not in then or value != then[name]}
