@@ -23,7 +23,7 @@ from model.interaction import NO_COSINE, SumOfMaxima
 from model.layers.embedding import FeatureEmbedding, flatten
 from model.layers.fe_block import FEBlock
 from model.layers.light_se import LightSE
-from model.layers.tower import Tower
+from model.layers.tower import Tower, bias_effects
 from model.losses import cir_loss
 from model.signature import TowerArguments
 
@@ -32,11 +32,14 @@ class IntTower(TwoTower):
     """Two towers whose layers meet in an FE-Block.
 
     user_head, item_head, field_dim: H_u, H_v and d of the FE-Block.
-    light_se: whether Light-SE weighs the fields before the towers.
+    light_se, light_se_bias: whether Light-SE weighs the fields before the towers, and whether with its bias b.
     fe_score: "all" levels, or the "last" alone, which is faster online.
-    fe_input: "post" projects each layer's output, as the paper has it; "pre" its input, as the published code does.
+    fe_input: what the FE-Block projects of the user's layers: "post" each one's output, as the paper has it; "pre" its
+        input, as the published code does. Of the item it is the last layer's output in both.
+    fe_bias, fe_sum: whether the projections have biases, and whether maxima are summed undivided (`FEBlock`).
     cir_weight, cir_temperature: lambda_1 and tau; 0 switches CIR off.
     gamma: 1 alone, which the published code takes and does not use. dnn_activation: see `Tower`.
+    tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).
     user_filed_size, item_filed_size: number of fields, checked against the columns; the published scripts pass them.
     """
 
@@ -52,10 +55,15 @@ class IntTower(TwoTower):
         dnn_dropout: float = 0.0,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
+        tower_std: float | None = None,
+        tower_bias: bool = False,
         gamma: float | str = 1.0,
         light_se: bool = True,
+        light_se_bias: bool = True,
         fe_score: str = "all",
         fe_input: str = "post",
+        fe_bias: bool = False,
+        fe_sum: bool = False,
         cir_weight: float = 0.0,
         cir_temperature: float = 0.1,
         init_std: float = 1e-4,
@@ -76,38 +84,41 @@ class IntTower(TwoTower):
         self.item_embedding = FeatureEmbedding(self.item_columns, init_std)
         _check_field_size("user_filed_size", user_filed_size, self.user_embedding.num_fields)
         _check_field_size("item_filed_size", item_filed_size, self.item_embedding.num_fields)
-        self.user_light_se = LightSE(self.user_embedding.num_fields) if light_se else nn.Identity()
-        self.item_light_se = LightSE(self.item_embedding.num_fields) if light_se else nn.Identity()
+        self.user_light_se = LightSE(self.user_embedding.num_fields, light_se_bias) if light_se else nn.Identity()
+        self.item_light_se = LightSE(self.item_embedding.num_fields, light_se_bias) if light_se else nn.Identity()
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn)
-        self.user_tower = Tower(self.user_embedding.output_size, *tower, activation=dnn_activation)
-        self.item_tower = Tower(self.item_embedding.output_size, *tower, activation=dnn_activation)
-        # A tower returns [input, h^1, ..., h^L]; these slices pick what the FE-Block projects.
+        maps: dict[str, Any] = {"activation": dnn_activation, "std": tower_std, "bias": tower_bias}
+        self.user_tower = Tower(self.user_embedding.output_size, *tower, **maps)
+        self.item_tower = Tower(self.item_embedding.output_size, *tower, **maps)
+        # A tower returns [input, h^1, ..., h^L]; these slices pick what the FE-Block projects of the user's.
         first = 0 if fe_input == "pre" else 1
         levels = range(first, first + len(dnn_hidden_units))
         self.levels = list(levels) if fe_score == "all" else [levels[-1]]
-        self.item_level = levels[-1]
-        self.has_idle_parameters = fe_input == "pre"  # nobody reads the last layers, except CIR
+        self.has_idle_parameters = fe_input == "pre" and not cir_weight  # CIR alone reads the user's last layer then
         self.fe_block = FEBlock(
             [self.user_tower.sizes[level] for level in self.levels],
-            self.item_tower.sizes[self.item_level],
+            self.item_tower.sizes[-1],
             user_head,
             item_head,
             field_dim,
+            fe_bias,
+            fe_sum,
         )
         self.interaction = SumOfMaxima(self.fe_block.user_heads, self.fe_block.item_heads, len(self.levels))
         self.to(self.device)
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
-        idle = super().without_effect_beside(settings) | NO_COSINE
+        idle = super().without_effect_beside(settings) | NO_COSINE | bias_effects(settings)
+        if not settings["light_se"]:
+            idle["light_se_bias"] = Idle("which has no Light-SE", "set light_se to true")
         if not settings["cir_weight"] and settings["cir_temperature"] > 0:  # else a bad value, which is said first
             idle["cir_temperature"] = Idle("whose cir_weight is 0", "set cir_weight above 0")
-        if len(settings["dnn_hidden_units"]) == 1:
-            second = "give dnn_hidden_units a second layer"
-            idle["fe_score"] = Idle("whose towers have one level", second)
-            if settings["fe_input"] == "pre" and not settings["cir_weight"]:
-                reason = Idle("which reads the input of its only layer alone", second)
-                idle |= dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation"), reason)
+        one_level = len(settings["dnn_hidden_units"]) == 1
+        if one_level:
+            idle["fe_score"] = Idle("whose towers have one level", "give dnn_hidden_units a second layer")
+        if settings["user_head"] == 1 and (one_level or settings["fe_score"] == "last"):
+            idle["fe_sum"] = Idle("which sums one number", "set user_head above 1")
         return idle
 
     def encode_user(self, features: Features) -> Tensor:
@@ -151,7 +162,7 @@ class IntTower(TwoTower):
         return self.fe_block.user_levels([layers[level] for level in self.levels])
 
     def _item_vectors(self, layers: list[Tensor]) -> Tensor:
-        return self.fe_block.item_vectors(layers[self.item_level])
+        return self.fe_block.item_vectors(layers[-1])
 
 
 def _check_field_size(name: str, given: int | None, actual: int) -> None:

@@ -34,9 +34,11 @@ class DAT(TwoTower):
     loss trains it as it trains an embedding. The paper's category alignment loss is left out: no data set here labels
     items with one major category.
 
-    mimic_weight: of L_u and L_v.
+    mimic_weight: of L_u and L_v. mimic_mean: whether they are means over rows and d numbers, not over rows alone.
     gamma: as in DSSM; 1 is published, "learned" has the better logloss.
     dnn_activation: see `Tower`; the last layer has none. Fields may have several embedding sizes.
+    relu_output: whether the last layer ends in batch norm, activation and dropout like the others, as released.
+    tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).
     """
 
     def __init__(
@@ -45,11 +47,15 @@ class DAT(TwoTower):
         item_dnn_feature_columns: list[Column],
         *,
         mimic_weight: float = 0.5,
+        mimic_mean: bool = False,
         gamma: float | str = 1.0,
         dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
+        relu_output: bool = False,
+        tower_std: float | None = None,
+        tower_bias: bool = False,
         init_std: float = 1e-4,
         **common: Unpack[TowerArguments],
     ):
@@ -58,11 +64,13 @@ class DAT(TwoTower):
             raise InputError(
                 f"mimic_weight must be positive: without the mimic loss this model is DSSM. Received: {mimic_weight}."
             )
-        self.mimic_weight = mimic_weight
+        self.mimic_weight, self.mimic_mean = mimic_weight, mimic_mean
         size = last_size(dnn_hidden_units)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, size)
-        self.user_side = SideTower(self.user_columns, *tower, linear_output=True, activation=dnn_activation)
-        self.item_side = SideTower(self.item_columns, *tower, linear_output=True, activation=dnn_activation)
+        output: dict[str, Any] = {"linear_output": not relu_output, "activation": dnn_activation}
+        output |= {"std": tower_std, "bias": tower_bias}
+        self.user_side = SideTower(self.user_columns, *tower, **output)
+        self.item_side = SideTower(self.item_columns, *tower, **output)
         self.user_augmented_embedding = _table(self.user_columns, self.user_id, size, init_std)
         self.item_augmented_embedding = _table(self.item_columns, self.item_id, size, init_std)
         self.interaction = InnerProduct(gamma)
@@ -92,8 +100,8 @@ class DAT(TwoTower):
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)
         latent = {name: value.float() for name, value in output.latent.items()}
-        user = mimic_loss(latent["user_mimic"], latent["item"], labels)
-        item = mimic_loss(latent["item_mimic"], latent["user"], labels)
+        user = mimic_loss(latent["user_mimic"], latent["item"], labels, self.mimic_mean)
+        item = mimic_loss(latent["item_mimic"], latent["user"], labels, self.mimic_mean)
         losses["mimic"] = self.mimic_weight * (user + item)
         return losses
 

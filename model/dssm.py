@@ -24,6 +24,8 @@ class DSSM(TwoTower):
     gamma: scale of the cosine. The published 1 leaves the logits a span of 2 around the bias, which is what makes the
         published logloss .456 beside an AUC of .870. "learned" starts at 1 and is trained with the towers.
     dnn_activation: see `Tower`; the last layer has none. Fields may have several embedding sizes.
+    relu_output: whether the last layer ends in batch norm, activation and dropout like the others, as released.
+    tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).
     """
 
     def __init__(
@@ -36,13 +38,18 @@ class DSSM(TwoTower):
         dnn_dropout: float = 0.0,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
+        relu_output: bool = False,
+        tower_std: float | None = None,
+        tower_bias: bool = False,
         init_std: float = 1e-4,
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        self.user_side = SideTower(self.user_columns, *tower, linear_output=True, activation=dnn_activation)
-        self.item_side = SideTower(self.item_columns, *tower, linear_output=True, activation=dnn_activation)
+        output: dict[str, Any] = {"linear_output": not relu_output, "activation": dnn_activation}
+        output |= {"std": tower_std, "bias": tower_bias}
+        self.user_side = SideTower(self.user_columns, *tower, **output)
+        self.item_side = SideTower(self.item_columns, *tower, **output)
         self.interaction = InnerProduct(gamma)
         self.to(self.device)
 

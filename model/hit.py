@@ -25,7 +25,7 @@ from model.interaction import NO_COSINE, SumOfMaxima
 from model.layers.fe_block import FEBlock
 from model.layers.generator import Generators
 from model.layers.side_tower import SideTower
-from model.layers.tower import last_size
+from model.layers.tower import bias_effects, last_size
 from model.losses import DISTANCES, generation_loss
 from model.signature import TowerArguments
 from published.hit_tower import hit_arguments
@@ -37,10 +37,14 @@ class HIT(TwoTower):
     num_heads, field_dim: H and d of both representers.
     user_static, item_static: names of the features that the generators read; default: all sparse ones of the side.
     use_target, use_non_target: whether there are the generators that learn from clicks, and from their absence.
-    generation_loss: distance of mimic and original: cosine, euclidean, manhattan, mae, mse; or "none", an ablation
-        in which the generators keep their random weights, frozen, and still feed the towers.
+    generation_loss: distance of mimic and original: cosine, euclidean, manhattan, mae, mse; "none", an ablation in
+        which the generators keep their random weights, frozen, and still feed the towers; "released", see there.
     alpha: weight of the generation loss.
+    generator_relu: whether generators end in a ReLU, as released.
+    fe_bias, fe_sum: whether the projections have biases, and whether maxima are summed undivided (`FEBlock`).
     gamma: 1 alone, which the published code takes and does not use. dnn_activation: see `Tower`.
+    tower_std, tower_bias: how the linear maps of towers and generators start, and whether those of the towers have a
+        bias beside batch norm (`Tower`).
     """
 
     def __init__(
@@ -56,11 +60,16 @@ class HIT(TwoTower):
         use_non_target: bool = True,
         generation_loss: str = "cosine",
         alpha: float = 0.1,
+        generator_relu: bool = False,
+        fe_bias: bool = False,
+        fe_sum: bool = False,
         dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 32),
         dnn_dropout: float = 0.0,
         gamma: float | str = 1.0,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
+        tower_std: float | None = None,
+        tower_bias: bool = False,
         init_std: float = 1e-4,
         **common: Unpack[TowerArguments],
     ):
@@ -70,13 +79,14 @@ class HIT(TwoTower):
         self.distance, self.alpha = generation_loss, alpha
         self.generates = bool(kinds) and generation_loss != "none"
         last = last_size(dnn_hidden_units)
-        self.fe_block = FEBlock([last], last, num_heads, num_heads, field_dim)
+        self.fe_block = FEBlock([last], last, num_heads, num_heads, field_dim, fe_bias, fe_sum)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, len(kinds) * num_heads * field_dim)
-        self.user_side = SideTower(self.user_columns, *tower, activation=dnn_activation)
-        self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
+        maps: dict[str, Any] = {"activation": dnn_activation, "std": tower_std, "bias": tower_bias}
+        self.user_side = SideTower(self.user_columns, *tower, **maps)
+        self.item_side = SideTower(self.item_columns, *tower, **maps)
         size = num_heads * field_dim
-        self.user_generators = Generators(self.user_side.embedding, kinds, user_static, size)
-        self.item_generators = Generators(self.item_side.embedding, kinds, item_static, size)
+        self.user_generators = Generators(self.user_side.embedding, kinds, user_static, size, generator_relu, tower_std)
+        self.item_generators = Generators(self.item_side.embedding, kinds, item_static, size, generator_relu, tower_std)
         if not self.generates:
             self.user_generators.requires_grad_(False)
             self.item_generators.requires_grad_(False)
@@ -85,12 +95,14 @@ class HIT(TwoTower):
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
-        idle = super().without_effect_beside(settings) | NO_COSINE
+        idle = super().without_effect_beside(settings) | NO_COSINE | bias_effects(settings)
         if not settings["use_target"] and not settings["use_non_target"]:
             reason = Idle("which has no generators", "set use_target or use_non_target to true")
-            idle |= dict.fromkeys(("alpha", "generation_loss", "user_static", "item_static"), reason)
+            idle |= dict.fromkeys(("alpha", "generation_loss", "generator_relu", "user_static", "item_static"), reason)
         elif settings["generation_loss"] == "none":
             idle["alpha"] = Idle("whose generation_loss is none", "choose a distance")
+        if settings["num_heads"] == 1:
+            idle["fe_sum"] = Idle("which sums one number", "set num_heads above 1")
         for name, off in (("alpha", 0), ("generation_loss", "none")):
             if settings[name] == off:  # true as it stands
                 idle.pop(name, None)
@@ -155,7 +167,7 @@ def _hidden(side: SideTower, generators: Generators, features: Features) -> tupl
 
 
 def _check_generation(kind: str, alpha: float, has_generators: bool) -> None:
-    one_of("generation_loss", kind, (*DISTANCES, "none"))
+    one_of("generation_loss", kind, (*DISTANCES, "released", "none"))
     if alpha < 0:
         raise InputError(f"alpha must not be negative. Received: {alpha}.")
     if alpha == 0 and has_generators and kind != "none":

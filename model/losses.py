@@ -44,7 +44,9 @@ def generation_loss(mimic: Tensor, original: Tensor, rows: Tensor, kind: str) ->
     """How far mimic vectors are from what they mimic, as a mean over the chosen rows (HIT, section 3.2).
 
     original: (..., B, n), the other tower's representation, through which no gradient flows; mimic: (..., B, n).
-    rows: (..., B) 1 for the rows that count, 0 for others.  kind: a key of `DISTANCES`.
+    rows: (..., B) 1 for the rows that count, 0 for others.
+    kind: a key of `DISTANCES`; or "released", the cosine itself, which training then makes small, as a mean over all
+    rows, where those that do not count are zeros.
     Returns (...), 0 without rows.
 
     Two rows count, of which one points the right way and one at a right angle: (0 + 1) / 2
@@ -54,7 +56,10 @@ def generation_loss(mimic: Tensor, original: Tensor, rows: Tensor, kind: str) ->
     >>> generation_loss(mimic, original, torch.tensor([1.0, 1.0, 0.0]), "cosine").item()
     0.5
     """
-    distances = DISTANCES[kind](mimic, original.detach())  # (..., B)
+    original = original.detach()
+    if kind == "released":
+        return (F.cosine_similarity(mimic, original, dim=-1) * rows).mean(-1)
+    distances = DISTANCES[kind](mimic, original)  # (..., B)
     return (distances * rows).sum(-1) / rows.sum(-1).clamp(min=1.0)
 
 
@@ -67,13 +72,15 @@ DISTANCES = {  # of vectors g and r in rows, (..., n) -> (...)
 }
 
 
-def mimic_loss(augmented: Tensor, original: Tensor, labels: Tensor) -> Tensor:
+def mimic_loss(augmented: Tensor, original: Tensor, labels: Tensor, mean: bool = False) -> Tensor:
     """DAT's adaptive mimic loss: mean over the batch of ||y a + (1 - y) p - p||^2, which is ||a - p||^2 where y = 1.
 
     augmented: a, (B, d); original: p, (B, d), the other tower's output, through which no gradient flows; labels: (B,).
+    mean: divides by d, as released.
 
     >>> a, p = torch.tensor([[1.0, 0.0], [9.0, 9.0]]), torch.tensor([[0.0, 1.0], [0.0, 0.0]])
     >>> mimic_loss(a, p, torch.tensor([1.0, 0.0])).item()  # ((1 + 1) + 0) / 2
     1.0
     """
-    return (labels * (augmented - original.detach()).square().sum(dim=1)).mean()
+    squares = (augmented - original.detach()).square()  # (B, d)
+    return (labels * (squares.mean(dim=1) if mean else squares.sum(dim=1))).mean()

@@ -20,6 +20,7 @@ from model.effects import Idle
 from model.interaction import NO_COSINE, GatedKernels
 from model.layers.attention import KernelAttention
 from model.layers.side_tower import SideTower, VectorsTower
+from model.layers.tower import bias_effects
 from model.signature import TowerArguments
 
 
@@ -32,6 +33,7 @@ class MVKE(TwoTower):
     num_kernels: K.
     gamma: 1 alone; the published code scales a cosine by it.
     dnn_activation: see `Tower`.
+    tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).
     """
 
     def __init__(
@@ -45,21 +47,24 @@ class MVKE(TwoTower):
         gamma: float | str = 1.0,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
+        tower_std: float | None = None,
+        tower_bias: bool = False,
         init_std: float = 1e-4,
         **common: Unpack[TowerArguments],
     ):
         super().__init__(user_dnn_feature_columns, item_dnn_feature_columns, **common)
         at_least("num_kernels", num_kernels, 1)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std)
-        self.user_side = VectorsTower(self.user_columns, *tower, activation=dnn_activation)
+        maps: dict[str, Any] = {"activation": dnn_activation, "std": tower_std, "bias": tower_bias}
+        self.user_side = VectorsTower(self.user_columns, *tower, **maps)
         self.attention = KernelAttention(num_kernels, dnn_hidden_units[-1], self.user_side.embedding.dim)
-        self.item_side = SideTower(self.item_columns, *tower, activation=dnn_activation)
+        self.item_side = SideTower(self.item_columns, *tower, **maps)
         self.interaction = GatedKernels(self.attention)
         self.to(self.device)
 
     @classmethod
     def without_effect_beside(cls, settings: Mapping[str, Any]) -> dict[str, Idle]:
-        return super().without_effect_beside(settings) | NO_COSINE
+        return super().without_effect_beside(settings) | NO_COSINE | bias_effects(settings)
 
     def encode_user(self, features: Features) -> Tensor:
         """-> all experts u_k (B, K, d)"""

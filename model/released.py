@@ -1,4 +1,4 @@
-"""The released form of every model: the settings of the public releases of IntTower and HIT, as options of this project.
+"""The released form of every model: what the public releases of IntTower and HIT set, as options of this project.
 
 What differs from a paper is in `model.differences`, once; here stand the releases' hyper-parameters beside it.
 """

@@ -56,6 +56,8 @@ class WideDeepArguments(WideArguments, total=False):
     dnn_dropout: float
     dnn_use_bn: bool
     dnn_activation: str | type[nn.Module]
+    tower_std: float | None
+    tower_bias: bool
     init_std: float
 
 

@@ -21,17 +21,28 @@ class FEBlock(nn.Module):
 
     user_sizes: size of each of the L user representations; item_size: of the item representation.
     user_heads, item_heads: H_u and H_v; field_dim: d.
+    bias: whether P_i and Q have biases. summed: leaves the division out, as released.
     """
 
     user_vectors: Tensor  # (), L * H_u
 
-    def __init__(self, user_sizes: list[int], item_size: int, user_heads: int, item_heads: int, field_dim: int):
+    def __init__(
+        self,
+        user_sizes: list[int],
+        item_size: int,
+        user_heads: int,
+        item_heads: int,
+        field_dim: int,
+        bias: bool = False,
+        summed: bool = False,
+    ):
         super().__init__()
         user_heads = self.user_heads = as_count("user_head (HIT: num_heads)", user_heads, least=1)
         item_heads = self.item_heads = as_count("item_head (HIT: num_heads)", item_heads, least=1)
         field_dim = self.field_dim = as_count("field_dim", field_dim, least=1)
-        self.user_projections = nn.ModuleList(Linear(size, user_heads * field_dim, bias=False) for size in user_sizes)
-        self.item_projection = Linear(item_size, item_heads * field_dim, bias=False)
+        self.user_projections = nn.ModuleList(Linear(size, user_heads * field_dim, bias=bias) for size in user_sizes)
+        self.item_projection = Linear(item_size, item_heads * field_dim, bias=bias)
+        self.summed = summed
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
         self.register_buffer("user_vectors", torch.tensor(float(len(user_sizes) * user_heads)))
 
@@ -53,11 +64,17 @@ class FEBlock(nn.Module):
         """L tensors (B, size_i) -> L tensors M_u^i, each (B, H_u, d)."""
         modules = [module for module in self.user_projections if isinstance(module, Linear)]
         pairs = zip(modules, layers, strict=True)
-        if self.training:  # divide what is smaller: the weights beside a batch, one request's row beside the weights
-            levels = [linear(layer, project.weight / self.user_vectors) for project, layer in pairs]
+        if self.summed:
+            levels = [project(layer) for project, layer in pairs]
+        elif self.training:  # divide what is smaller: the weights beside a batch, one request's row beside the weights
+            levels = [linear(layer, *self._divided(project)) for project, layer in pairs]
         else:
             levels = [project(layer) / self.user_vectors for project, layer in pairs]
         return [level.unflatten(1, (self.user_heads, self.field_dim)) for level in levels]
+
+    def _divided(self, project: Linear) -> list[Tensor]:
+        """Weights and, where there are some, biases, divided by L * H_u."""
+        return [part / self.user_vectors for part in (project.weight, project.bias) if part is not None]
 
     def item_vectors(self, layer: Tensor) -> Tensor:
         """(B, size) -> M_v (B, H_v, d)"""

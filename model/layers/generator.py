@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from foundation.errors import InputError
 from model.layers.embedding import EmbeddedColumns
+from model.layers.tower import start_maps
 
 
 class Generators(nn.Module):
@@ -17,9 +18,10 @@ class Generators(nn.Module):
     Dense features among the static ones stand behind the embeddings, as in a tower's input.
 
     The embeddings are detached, so that no loss of a generator reaches them. The last layer has no ReLU, since what it
-    imitates has both signs.
+    imitates has both signs; relu_output gives it one, as released.
 
     kinds: which generators there are, of "target" and "non_target".
+    std: as of `Tower`.
     static: names of the static features; None for all sparse ones. Raises `InputError` for a name that is none of them.
     """
 
@@ -32,6 +34,8 @@ class Generators(nn.Module):
         kinds: list[str],
         static: tuple[str, ...] | None,
         output_size: int,
+        relu_output: bool = False,
+        std: float | None = None,
     ):
         super().__init__()
         names = [column.name for column in embedding.fields]
@@ -49,12 +53,14 @@ class Generators(nn.Module):
         self.register_buffer("values", torch.tensor(values, dtype=torch.int64), persistent=False)
         size = sum(embedding.fields[place].embedding_dim for place in places) + len(values)
         self.output_size = len(kinds) * output_size
+        last = [nn.ReLU()] if relu_output else []
         self.networks = nn.ModuleDict(
             {
-                kind: nn.Sequential(nn.Linear(size, output_size), nn.ReLU(), nn.Linear(output_size, output_size))
+                kind: nn.Sequential(nn.Linear(size, output_size), nn.ReLU(), nn.Linear(output_size, output_size), *last)
                 for kind in kinds
             }
         )
+        start_maps(self.networks, std)
 
     def forward(self, fields: Tensor, dense: Tensor) -> dict[str, Tensor]:
         """fields (B, F, D), dense (B, dense) -> a mimic vector (B, output_size) for each kind"""

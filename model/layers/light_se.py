@@ -11,7 +11,7 @@ from foundation.errors import InputError
 class LightSE(nn.Module):
     """z = mean over D of E,  a = softmax(W z + b),  V = E + a * E.
 
-    One square layer where SENET has two, and a residual, so that no field is switched off.
+    One square layer where SENET has two, and a residual, so that no field is switched off. bias: whether there is b.
 
     >>> light_se = LightSE(num_fields=2)
     >>> _ = nn.init.zeros_(light_se.excitation.weight), nn.init.zeros_(light_se.excitation.bias)
@@ -19,10 +19,10 @@ class LightSE(nn.Module):
     [[[3.0, 6.0], [9.0, 12.0]]]
     """
 
-    def __init__(self, num_fields: int):
+    def __init__(self, num_fields: int, bias: bool = True):
         super().__init__()
         self.num_fields = num_fields
-        self.excitation: nn.Module = nn.Linear(num_fields, num_fields)
+        self.excitation: nn.Module = nn.Linear(num_fields, num_fields, bias=bias)
 
     def weights(self, fields: Tensor) -> Tensor:
         """fields (B, F, D) -> a (B, F), each row summing to 1."""

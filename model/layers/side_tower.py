@@ -18,7 +18,7 @@ class SideTower(nn.Module):
     """The flattened fields, the dense features and any extra vectors through a `Tower`: h^L.
 
     extra_size: length of the extra vectors together, for models that add something to a tower's input.
-    linear_output, activation: see `Tower`.
+    linear_output, activation, std, bias: see `Tower`.
     """
 
     def __init__(
@@ -31,11 +31,13 @@ class SideTower(nn.Module):
         extra_size: int = 0,
         linear_output: bool = False,
         activation: str | type[nn.Module] = "relu",
+        std: float | None = None,
+        bias: bool = False,
     ):
         super().__init__()
         self.embedding = embedding_of(columns, init_std)
         size = self.embedding.output_size + extra_size
-        self.tower = Tower(size, hidden_units, dropout, use_bn, linear_output, activation)
+        self.tower = Tower(size, hidden_units, dropout, use_bn, linear_output, activation, std, bias)
 
     @property
     def output_size(self) -> int:
@@ -66,11 +68,13 @@ class VectorsTower(nn.Module):
         use_bn: bool = True,
         init_std: float = 1e-4,
         activation: str | type[nn.Module] = "relu",
+        std: float | None = None,
+        bias: bool = False,
     ):
         super().__init__()
         self.embedding = FeatureEmbedding(columns, init_std)
         size = self.embedding.dim + self.embedding.dense_size
-        self.tower = Tower(size, hidden_units, dropout, use_bn, activation=activation)
+        self.tower = Tower(size, hidden_units, dropout, use_bn, activation=activation, std=std, bias=bias)
         # In the file of weights, so that one without it, which means other logits, is not taken for one of these.
         self.register_buffer("divisor", torch.tensor(float(hidden_units[-1]) ** 0.5))
 

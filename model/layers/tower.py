@@ -22,6 +22,8 @@ class Tower(nn.Module):
     linear_output: ends in the linear map of the last layer. Models that score by a cosine need it: behind a ReLU no
         cosine is negative, and no logit below the bias.
     activation: "relu", "sigmoid", "linear", "prelu", "dice", or a class (`layers/activation.py`).
+    std: the maps' weights start at N(0, std); None: at torch's default. Biases always do.
+    bias: whether the maps keep a bias that batch norm takes away again.
     """
 
     def __init__(
@@ -32,13 +34,15 @@ class Tower(nn.Module):
         use_bn: bool = True,
         linear_output: bool = False,
         activation: str | type[nn.Module] = "relu",
+        std: float | None = None,
+        bias: bool = False,
     ):
         super().__init__()
         last_size(hidden_units)
         self.sizes = [input_size, *hidden_units]
         self.layers = nn.ModuleList(
             nn.Sequential(
-                Linear(inputs, outputs, bias=not use_bn),  # batch norm has a bias of its own
+                Linear(inputs, outputs, bias=bias or not use_bn),  # batch norm has one of its own
                 *([nn.BatchNorm1d(outputs)] if use_bn else []),
                 make_activation(activation, outputs),
                 Dropout(dropout),
@@ -47,6 +51,7 @@ class Tower(nn.Module):
         )
         if linear_output:
             self.layers[-1] = Linear(self.sizes[-2], self.sizes[-1])
+        start_maps(self, std)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """x (B, input_size) -> [x, h^1, ..., h^L]: the input and the output of each layer, h^i of shape (B, size_i)."""
@@ -63,9 +68,30 @@ def last_size(hidden_units: Sequence[int]) -> int:
     return hidden_units[-1]
 
 
-def linear_output_effects(settings: Mapping[str, Any]) -> dict[str, Idle]:
-    """What does nothing in a `Tower` with a linear output, whose last layer is that map alone."""
-    if len(settings["dnn_hidden_units"]) != 1:
+def start_maps(network: nn.Module, std: float | None) -> None:
+    """Draws the weights of all linear maps in it from N(0, std); None leaves them as they are.
+
+    Raises `InputError` for a standard deviation that is not positive.
+    """
+    if std is None:
+        return
+    if std <= 0:
+        raise InputError(f"tower_std must be positive, or left out for torch's start. Received: {std}.")
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=std)
+
+
+def bias_effects(settings: Mapping[str, Any]) -> dict[str, Idle]:
+    """tower_bias, where a `Tower` has biases anyway."""
+    if settings["dnn_use_bn"]:
         return {}
-    reason = Idle("whose towers of one layer are linear maps", "give dnn_hidden_units a second layer")
-    return dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation"), reason)
+    return {"tower_bias": Idle("whose linear maps have biases without batch norm", "set dnn_use_bn to true")}
+
+
+def linear_output_effects(settings: Mapping[str, Any]) -> dict[str, Idle]:
+    """What does nothing in a `Tower` with a linear output, unless relu_output: its last layer is that map alone."""
+    if len(settings["dnn_hidden_units"]) != 1 or settings["relu_output"]:
+        return bias_effects(settings)
+    reason = Idle("whose towers of one layer are linear maps", "give dnn_hidden_units a second layer, or relu_output")
+    return dict.fromkeys(("dnn_dropout", "dnn_use_bn", "dnn_activation", "tower_bias"), reason)

@@ -254,7 +254,7 @@ class TestSwitches:
         [
             ({"alpha": 0}, "generation_loss='none'"),
             ({"alpha": -0.1}, "must not be negative"),
-            ({"generation_loss": "cos"}, "cosine, euclidean, manhattan, mae, mse, none"),
+            ({"generation_loss": "cos"}, "cosine, euclidean, manhattan, mae, mse, released, none"),
             ({"num_heads": 0}, "at least 1"),
             ({"field_dim": 0}, "at least 1"),
             ({"user_static": ("age",)}, "'age'"),

@@ -119,7 +119,7 @@ class TestSwitches:
             return [p.in_features for p in model.fe_block.user_projections], model.fe_block.item_projection.in_features
 
         assert inputs(post) == ([*units], units[-1])
-        assert inputs(pre) == ([width, *units[:-1]], units[-2])
+        assert inputs(pre) == ([width, *units[:-1]], units[-1])  # of the item the last output in both
 
     @torch.no_grad()
     def test_fe_input_pre_never_uses_the_last_hidden_layer(self, data):
