@@ -18,7 +18,8 @@ WIDTH = 32  # of a name, in columns of a terminal
 
 
 def describe(data: Dataset) -> str:
-    """Size and protocol, rows and share of positives of each split, and each feature with its side and kind.
+    """Size and protocol, rows and share of positives of each split, and each feature with its side and kind; under
+    `temporal` how many rows are of users and items that training has not seen.
 
     Reads each label once, and where each list begins and ends.
     """
@@ -35,6 +36,7 @@ def describe(data: Dataset) -> str:
             data.raw.size,
             f"Protocol {protocol.name}, seed {data.seed}, {leaks}",
             *_aligned(splits, right=(1, 2)),
+            *_not_seen(data),
             *_aligned(features),
         ]
     )
@@ -53,9 +55,25 @@ def summarize(data: Dataset) -> str:
             f"Data: {visible(data.name)}, {len(data.raw):,} interactions of {len(data.raw.users):,} users and "
             f"{len(data.raw.items):,} items",
             f"Protocol: {data.protocol.name}, seed {data.seed}: {splits} rows",
+            *_not_seen(data),
             *(f"  {visible(count)}" for count in counts),
         ]
     )
+
+
+def _not_seen(data: Dataset) -> list[str]:
+    """A line under `temporal`, where the splits differ in it, and none elsewhere."""
+    raw, splits = data.raw, data.protocol.splits
+    if data.protocol.name != "temporal":
+        return []
+    new: dict[str, list[str]] = {split: [] for split in splits if split != "train"}
+    for entity, size in ((raw.user, len(raw.users)), (raw.item, len(raw.items))):
+        seen = np.zeros(size, dtype=bool)
+        seen[entity[splits["train"]]] = True
+        for split, shares in new.items():
+            shares.append(f"{np.mean(~seen[entity[splits[split]]]):.1%}")
+    parts = ", ".join(f"{users} and {items} of {split}" for split, (users, items) in new.items())
+    return [f"  rows of users and items that training has not seen: {parts}"]
 
 
 def _feature(data: Dataset, side: str, column: Column) -> list[str]:
