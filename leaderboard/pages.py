@@ -21,6 +21,7 @@ from foundation.errors import InputError
 from leaderboard.ablations.figures import ablation_pictures
 from leaderboard.ablations.tables import ablation_table, ablations_with_runs, parts_table
 from leaderboard.audit import AUDIT, explained_table, probes_table
+from leaderboard.differences import releases_table
 from leaderboard.drawings import ARCHITECTURES
 from leaderboard.entrants import kind
 from leaderboard.grid.calibration import calibration_picture, calibration_table
@@ -30,10 +31,11 @@ from leaderboard.grid.learning import learning_picture
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
 from leaderboard.grid.tables import leaderboard_table, overview_table, steps_table
 from leaderboard.json_entries import read_entries
+from leaderboard.ladder.picture import ladder_picture
+from leaderboard.ladder.table import ladder_table, models_on_the_ladder
 from leaderboard.markdown import decimal_text
 from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.provenance import read_links, same_sources
-from leaderboard.recipes import recipes_table
 from leaderboard.results import default_runs, load_runs
 from leaderboard.speed import FILES, Speeds, latency_picture, read_measurements, speed_tables
 from leaderboard.stages.measure import STAGES
@@ -46,7 +48,8 @@ from preprocessing.protocol import PROTOCOLS
 
 DATASET = "ml-1m"
 SPEED = "speed"  # beside the data sets: what benchmarks measured
-PAGES = ("README.md", "results/README.md", "docs/tuning.md", "docs/serving.md")  # with markers, of `DATASET`
+# With markers, of `DATASET`.
+PAGES = ("README.md", "results/README.md", "docs/tuning.md", "docs/serving.md", "docs/published_code.md")
 GENERATED_NOTE = (
     "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
     "compared with a paper's."
@@ -94,6 +97,7 @@ class Results:
             **model_pictures(self.runs, self.dataset),
             **latency_picture(self.runs, self.speeds),
             **ablation_pictures(self.runs, ablations_with_runs(self.runs)),
+            **ladder_picture(self.runs, self.dataset),
             **survivors_picture(self.runs, self.stages),
             **calibration_picture(self.runs),
             **learning_picture(self.runs),
@@ -111,7 +115,9 @@ class Results:
             "audit": probes_table(self.audit, runs),
             "explained": explained_table(self.audit, runs),
             "calibration": calibration_table(runs),
-            "recipes": recipes_table(runs, dataset),
+            "ladder": ladder_table(runs, dataset),
+            "ladder logloss": ladder_table(runs, dataset, "logloss"),
+            "ladder models": models_on_the_ladder(runs, dataset),
             "parts": parts_table(runs),
         }
         for protocol in PROTOCOLS:
@@ -130,6 +136,7 @@ class Results:
     def page_tables(self) -> dict[str, str]:
         """The same with what stands on pages of this project alone."""
         own = {"models": models_table(), "trials": searches_table(), "tuning": tuning_table(self.tuned)}
+        own["differences"] = releases_table()
         return self.tables() | own | speed_tables(self.measured)
 
 

@@ -47,8 +47,7 @@ def summarize(data: Dataset) -> str:
     sizes = {name: len(rows) for name, rows in data.protocol.splits.items()}
     kept, counts = sum(sizes.values()), list(data.raw.counts)
     if kept < len(data.raw):  # the published protocol alone drops rows
-        gone = {"users without a positive": len(data.raw) - kept}
-        counts.append(RowCount("protocol", len(data.raw), kept, gone))
+        counts.append(RowCount("protocol", len(data.raw), kept, data.protocol.dropped))
     splits = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     return "\n".join(
         [
@@ -87,10 +86,9 @@ def _feature(data: Dataset, side: str, column: Column) -> list[str]:
         home = next(table for table in (data.users, data.items, data.per_row) if name in table)
         kind = "history" if name == schema.history else "list"
         return [side, name, kind, f"{ids}, {_mean_length(home.lists[name]):.1f} a row"]
+    kind = "mean label" if name in (schema.user_statistic, schema.item_statistic) else "number"
     scaler = data.scalers.get(name)
-    if scaler is None:
-        return [side, name, "mean label", ""]
-    return [side, name, "number", f"{scaler.low:g} to {scaler.high:g}"]
+    return [side, name, kind, "" if scaler is None else f"{scaler.low:g} to {scaler.high:g}"]
 
 
 def _mean_length(lists: Lists) -> float:
