@@ -53,7 +53,7 @@ class TestSteps:
     def test_of_adam_hardly_hang_on_the_factor(self, data):
         runs = [fitted(data, "adam", 1e-3, summed, **NO_L2)[0] for summed in (True, False)]
         start = build("deep_fm", columns_of(data), **NO_L2).state_dict()
-        assert 0 < far(*runs) < 1e-2 * far(runs[0], start)
+        assert 0 < far(*runs) < 0.05 * far(runs[0], start)
 
     def test_l2_weighs_a_row_and_not_a_batch(self, data):
         """Beside the sum, an l2 that shrinks the weights beside the mean does little."""
