@@ -82,7 +82,7 @@ def test_a_model_without_a_loss_of_that_name_is_refused(data):
     model = build("dssm", columns_of(data))
     model.compile("adam")
     model.losses = lambda features, labels, output: {"mine": model.click_loss(output.logits, labels)}
-    with pytest.raises(InputError, match="summed_loss sums the loss named 'ctr'. This model has mine"):
+    with pytest.raises(InputError, match=r"summed_loss sums the loss named 'ctr'\. This model has mine"):
         model.fit(data.train, batch_size=BATCH, verbose=0, summed_loss=True)
 
 
