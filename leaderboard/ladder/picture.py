@@ -32,13 +32,17 @@ class Bar:
 
 
 def ladder_picture(runs: pd.DataFrame, dataset: str) -> dict[str, Picture]:
-    """Of the models that have a paper's number and runs on at least two rungs; {} without any."""
+    """Of the models with a paper's number and runs between it and the honest protocols; {} without any."""
     rungs = [rung for rung in RUNGS if any(reached(runs, dataset, rung, model).count for model in CLIMBERS)]
     found = {model: bars(runs, dataset, rungs, model) for model in CLIMBERS}
-    climbs = {model: own for model, own in found.items() if len(own) > 2 and own[0].row == 0}
-    if not climbs or not any(rung.key == "release" for rung in rungs):
+    climbs = {model: own for model, own in found.items() if _is_climb([rungs[bar.row] for bar in own])}
+    if not climbs:
         return {}
     return {"ladder": Picture(MARGINS + ROW * len(rungs), partial(waterfalls, rungs=rungs, climbs=climbs))}
+
+
+def _is_climb(rungs: list[Rung]) -> bool:
+    return bool(rungs) and not rungs[0].protocol and any(rung.variant for rung in rungs)
 
 
 def bars(runs: pd.DataFrame, dataset: str, rungs: list[Rung], model: str) -> list[Bar]:
