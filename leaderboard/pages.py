@@ -21,6 +21,7 @@ from foundation.errors import InputError
 from leaderboard.ablations.figures import ablation_pictures
 from leaderboard.ablations.tables import ablation_table, ablations_with_runs, parts_table
 from leaderboard.audit import AUDIT, explained_table, probes_table
+from leaderboard.differences import releases_table
 from leaderboard.drawings import ARCHITECTURES
 from leaderboard.entrants import kind
 from leaderboard.grid.calibration import calibration_picture, calibration_table
@@ -47,7 +48,8 @@ from preprocessing.protocol import PROTOCOLS
 
 DATASET = "ml-1m"
 SPEED = "speed"  # beside the data sets: what benchmarks measured
-PAGES = ("README.md", "results/README.md", "docs/tuning.md", "docs/serving.md")  # with markers, of `DATASET`
+# With markers, of `DATASET`.
+PAGES = ("README.md", "results/README.md", "docs/tuning.md", "docs/serving.md", "docs/published_code.md")
 GENERATED_NOTE = (
     "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
     "compared with a paper's."
@@ -134,6 +136,7 @@ class Results:
     def page_tables(self) -> dict[str, str]:
         """The same with what stands on pages of this project alone."""
         own = {"models": models_table(), "trials": searches_table(), "tuning": tuning_table(self.tuned)}
+        own["differences"] = releases_table()
         return self.tables() | own | speed_tables(self.measured)
 
 

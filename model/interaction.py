@@ -6,9 +6,11 @@ A user has R vectors u_r and an item H vectors v_h, all of size d. With their pr
     SumOfMaxima       int_tower, hit    logit = sum_r max_h P_rh + bias                  R = levels * H_u
     SoftmaxOverCodes  poly_encoder      logit = sum_r softmax_r(P_r) P_r + bias          R = codes, H = 1
     GatedKernels      mvke              logit = sum_r softmax_r(<c_r, v>) P_r + bias     R = experts, H = 1
+    CosineOfMixture   both, as released logit = cos(sum_r w_r u_r, v) + bias             w: the softmax above, H = 1
 
 Each scores aligned rows (`forward`), as training and evaluation need it, and says how the products of some users with
-many items reduce to logits (`query`, `terms`, `reduce`), as serving, explanations and the ONNX export need it.
+many items reduce to logits (`query`, `terms`, `reduce`), as serving, explanations and the ONNX export need it. The cosine of
+a mixture alone does not, whose length no product tells.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foundation.errors import InputError
@@ -241,6 +244,28 @@ class GatedKernels(AdditiveInteraction):
     def terms(self, products: Tensor) -> Tensor:
         experts, kernels = products[:, 0].float().chunk(2, dim=2)  # (G, U, K, n) each
         return short_softmax(kernels, dim=2) * experts
+
+
+class CosineOfMixture(Interaction):
+    """logit = cos(sum_r w_r u_r, v) + bias with w = softmax_r(<c_r, v>), or softmax_r(<u_r, v>) without kernels c_r.
+
+    The published score of MVKE and Poly-Encoder, with this project's w, which depend on the row alone.
+
+    attention: as of `GatedKernels`; None for a user without kernels.
+    """
+
+    def __init__(self, attention: KernelAttention | None = None):
+        super().__init__()
+        self._shared = (attention,)
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        """(B, R, d) and (B, 1, d) -> (B,)"""
+        items = _only(items, "encode_item")
+        asked = users if self._shared[0] is None else self._shared[0].kernels  # (B, R, d) or (R, d)
+        weights = torch.softmax((asked @ items.unsqueeze(2)).squeeze(2), dim=1)  # (B, R)
+        mixture = (weights.unsqueeze(2) * users).sum(dim=1)  # (B, d)
+        return F.cosine_similarity(mixture, items, dim=1) + self.bias
 
 
 def chosen_levels(levels: Levels, count: int) -> list[int]:

@@ -17,7 +17,7 @@ from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
-from model.interaction import NO_COSINE, GatedKernels
+from model.interaction import NO_COSINE, CosineOfMixture, GatedKernels
 from model.layers.attention import KernelAttention
 from model.layers.side_tower import SideTower, VectorsTower
 from model.layers.tower import bias_effects
@@ -31,7 +31,9 @@ class MVKE(TwoTower):
     experts, and the mixture is made when an item comes, so that both sides can be encoded ahead of time.
 
     num_kernels: K.
-    gamma: 1 alone; the published code scales a cosine by it.
+    cosine: whether the score is the cosine of the mixture and v, as published (`CosineOfMixture`). It is ranked more
+        slowly, not explained and not exported.
+    gamma: 1 alone, by which the published code scales its cosine.
     dnn_activation: see `Tower`.
     tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).
     """
@@ -45,6 +47,7 @@ class MVKE(TwoTower):
         dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         gamma: float | str = 1.0,
+        cosine: bool = False,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
         tower_std: float | None = None,
@@ -59,7 +62,7 @@ class MVKE(TwoTower):
         self.user_side = VectorsTower(self.user_columns, *tower, **maps)
         self.attention = KernelAttention(num_kernels, dnn_hidden_units[-1], self.user_side.embedding.dim)
         self.item_side = SideTower(self.item_columns, *tower, **maps)
-        self.interaction = GatedKernels(self.attention)
+        self.interaction = CosineOfMixture(self.attention) if cosine else GatedKernels(self.attention)
         self.to(self.device)
 
     @classmethod

@@ -17,7 +17,7 @@ from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
 from model.effects import Idle
-from model.interaction import NO_COSINE, SoftmaxOverCodes
+from model.interaction import NO_COSINE, CosineOfMixture, SoftmaxOverCodes
 from model.layers.attention import CodeAttention
 from model.layers.side_tower import SideTower, VectorsTower
 from model.layers.tower import bias_effects
@@ -28,7 +28,9 @@ class PolyEncoder(TwoTower):
     """A user tower with m vectors, between which the item chooses.
 
     num_codes: m.
-    gamma: 1 alone; the published code scales a cosine by it.
+    cosine: whether the score is the cosine of the mixture and v, as published (`CosineOfMixture`). It is ranked more
+        slowly, not explained and not exported.
+    gamma: 1 alone, by which the published code scales its cosine.
     dnn_activation: see `Tower`.
     tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).
     """
@@ -42,6 +44,7 @@ class PolyEncoder(TwoTower):
         dnn_hidden_units: tuple[int, ...] | list[int] = (300, 300, 128),
         dnn_dropout: float = 0.0,
         gamma: float | str = 1.0,
+        cosine: bool = False,
         dnn_use_bn: bool = True,
         dnn_activation: str | type[nn.Module] = "relu",
         tower_std: float | None = None,
@@ -56,7 +59,7 @@ class PolyEncoder(TwoTower):
         self.user_side = VectorsTower(self.user_columns, *tower, **maps)
         self.codes = CodeAttention(num_codes, self.user_side.embedding.dim)
         self.item_side = SideTower(self.item_columns, *tower, **maps)
-        self.interaction = SoftmaxOverCodes()
+        self.interaction = CosineOfMixture() if cosine else SoftmaxOverCodes()
         self.to(self.device)
 
     @classmethod

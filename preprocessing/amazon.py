@@ -2,7 +2,8 @@
 
 Source: R. He and J. McAuley, "Ups and Downs: Modeling the Visual Evolution of Fashion Trends with One-Class
 Collaborative Filtering", WWW 2016. A review is a positive if it gives 4 or 5 stars. An item has the names of all its
-category paths as a list. A missing price is filled with a mean.
+category paths as a list; under the published protocol that list is one category, as in the releases (which take its
+text: two texts with equal names in equal order are one category here). A missing price is filled with a mean.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ SCHEMA = Schema(
     item_static=("asin", "categories"),
     fill_mean=("price",),
     published_statistics="all",
+    published_values=("categories",),
+    published_user_static=("reviewerID", "user_mean_rating"),
 )
 
 REVIEWS, META = "reviews_Electronics_5.json.gz", "meta_Electronics.json.gz"

@@ -27,9 +27,10 @@ from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 DEFAULT_CACHE = Path("runs", "cache")
 # Raise it whenever a reader or this file would give another `RawData` for the same files.
-VERSION = 3
+VERSION = 4
 MANIFEST = "manifest.json"
 ROWS = ("user", "item", "label", "timestamp", "best_score")
+DESCRIBED = ("described_users", "described_items")
 # Of a folder that is not there, changes, or was made by something else.
 UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException)
 
@@ -104,6 +105,7 @@ def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
         user_lists=lists("user_lists"),
         item_lists=lists("item_lists"),
         counts=tuple(RowCount(**{**entry, "notes": tuple(entry["notes"])}) for entry in content["counts"]),
+        **{name: content[name] for name in DESCRIBED},
     )
 
 
@@ -127,6 +129,7 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
         "identity": identity,
         "name": raw.name,
         "counts": [asdict(count) for count in raw.counts],
+        **{name: getattr(raw, name) for name in DESCRIBED},
         "arrays": list(arrays),
         "frames": list(frames),
         **{kind: list(getattr(raw, kind)) for kind in ("interactions", "user_lists", "item_lists")},

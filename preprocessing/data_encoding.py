@@ -23,7 +23,8 @@ from preprocessing.raw import Schema
 class DataEncoding:
     """vocabularies, scalers: by feature name. mean_label: of the training rows; a statistic that nobody knows is this.
 
-    The history of a user has the vocabulary of the items' ids. Statistics are mean labels and not scaled.
+    The history of a user has the vocabulary of the items' ids. Statistics are mean labels, scaled where they have a
+    scaler: under the published protocol.
     """
 
     schema: Schema
@@ -45,7 +46,7 @@ class DataEncoding:
             meaning[schema.history] = ["liked", meaning[schema.item_id]]
         for side, statistic in (("user", schema.user_statistic), ("item", schema.item_statistic)):
             if statistic:
-                meaning[statistic] = ["mean label", side]
+                meaning[statistic] = ["mean label", side, *meaning.get(statistic, ())[1:]]
         return {name: hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16] for name, what in meaning.items()}
 
     def require_same(self, other: DataEncoding, features: Iterable[str], what: str) -> None:

@@ -72,14 +72,13 @@ class Dataset:
         """
         rules = make_protocol(protocol, raw, seed, validation_rows, statistics, refit)
         # Published scripts encode and scale before they split; honest vocabularies and scalers know training rows only.
-        fitted = np.zeros(len(raw), dtype=bool)
-        for rows in rules.splits.values() if rules.leaks_labels else [rules.splits["train"]]:
-            fitted[rows] = True
-        encoder = Encoder(raw.schema, encoding)
-        users = encoder.encode(raw.users, raw.user_lists, np.bincount(raw.user, fitted, len(raw.users)))
-        items = encoder.encode(raw.items, raw.item_lists, np.bincount(raw.item, fitted, len(raw.items)))
-        per_row = encoder.encode(raw.interactions, {}, fitted)
-        computed = label_features(raw, rules, items)
+        fitted = rules.splits["train"] if rules.encoded_by is None else rules.encoded_by
+        filling = fitted if rules.filled_by is None else rules.filled_by
+        encoder = Encoder(raw.schema.as_published() if protocol == "published" else raw.schema, encoding)
+        users = encoder.encode(raw.users, raw.user_lists, *_counts(raw.user, len(raw.users), fitted, filling))
+        items = encoder.encode(raw.items, raw.item_lists, *_counts(raw.item, len(raw.items), fitted, filling))
+        per_row = encoder.encode(raw.interactions, {}, *_counts(np.arange(len(raw)), len(raw), fitted, filling))
+        computed = label_features(raw, rules, items, encoder)
         return cls(
             raw=raw,
             protocol=rules,
@@ -139,7 +138,8 @@ class Dataset:
 
     @property
     def schema(self) -> Schema:
-        return self.raw.schema
+        """Of the features as they were encoded, which the published protocol may read otherwise than `raw.schema`."""
+        return self.encoding.schema
 
     @property
     def train(self) -> Split:
@@ -190,11 +190,14 @@ class Dataset:
         """The encoding for `config.json`, where `save` puts it for every model that was trained on this data set."""
         return self.encoding.to_json()
 
-    def feature_columns(self, embedding_dim: int = 32, history: bool = False) -> FeatureColumns:
+    def feature_columns(
+        self, embedding_dim: int = 32, history: bool = False, own_history_table: bool = False
+    ) -> FeatureColumns:
         """deepctr-torch columns of both sides; `history` adds the user's liked items.
 
         The history's ids are the items' and its column names their table: a ranking model shares it, a two-tower model
-        keeps one a side, so that neither tower needs the other's.
+        keeps one a side, so that neither tower needs the other's. With `own_history_table` the history has one of its
+        own in every model, as in the releases.
         """
 
         def sparse(name: str) -> SparseFeat:
@@ -206,7 +209,8 @@ class Dataset:
         user += [VarLenSparseFeat(sparse(name), maxlen=0, combiner="mean") for name in schema.user_lists]
         item += [VarLenSparseFeat(sparse(name), maxlen=0, combiner="mean") for name in schema.item_lists]
         if history and schema.history:
-            liked = sparse(schema.item_id)._replace(name=schema.history, embedding_name=schema.item_id)
+            table = schema.history if own_history_table else schema.item_id
+            liked = sparse(schema.item_id)._replace(name=schema.history, embedding_name=table)
             user.append(VarLenSparseFeat(liked, maxlen=0, combiner="mean"))
         user += [DenseFeat(name) for name in (*schema.user_dense, schema.user_statistic) if name]
         item += [DenseFeat(name) for name in (*schema.item_dense, schema.item_statistic) if name]
@@ -241,3 +245,8 @@ class Dataset:
             item=self.item.to(device),
             label=self.label.to(device),
         )
+
+
+def _counts(entity: np.ndarray, size: int, *chosen: np.ndarray) -> list[np.ndarray]:
+    """How often each entity (n,) occurs among some rows, (size,) for each of these choices."""
+    return [np.bincount(entity[rows], minlength=size) for rows in chosen]

@@ -18,7 +18,8 @@ WIDTH = 32  # of a name, in columns of a terminal
 
 
 def describe(data: Dataset) -> str:
-    """Size and protocol, rows and share of positives of each split, and each feature with its side and kind.
+    """Size and protocol, rows and share of positives of each split, and each feature with its side and kind; under
+    `temporal` how many rows are of users and items that training has not seen.
 
     Reads each label once, and where each list begins and ends.
     """
@@ -35,6 +36,7 @@ def describe(data: Dataset) -> str:
             data.raw.size,
             f"Protocol {protocol.name}, seed {data.seed}, {leaks}",
             *_aligned(splits, right=(1, 2)),
+            *_not_seen(data),
             *_aligned(features),
         ]
     )
@@ -45,17 +47,32 @@ def summarize(data: Dataset) -> str:
     sizes = {name: len(rows) for name, rows in data.protocol.splits.items()}
     kept, counts = sum(sizes.values()), list(data.raw.counts)
     if kept < len(data.raw):  # the published protocol alone drops rows
-        gone = {"users without a positive": len(data.raw) - kept}
-        counts.append(RowCount("protocol", len(data.raw), kept, gone))
+        counts.append(RowCount("protocol", len(data.raw), kept, data.protocol.dropped))
     splits = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     return "\n".join(
         [
             f"Data: {visible(data.name)}, {len(data.raw):,} interactions of {len(data.raw.users):,} users and "
             f"{len(data.raw.items):,} items",
             f"Protocol: {data.protocol.name}, seed {data.seed}: {splits} rows",
+            *_not_seen(data),
             *(f"  {visible(count)}" for count in counts),
         ]
     )
+
+
+def _not_seen(data: Dataset) -> list[str]:
+    """A line under `temporal`, where the splits differ in it, and none elsewhere."""
+    raw, splits = data.raw, data.protocol.splits
+    if data.protocol.name != "temporal":
+        return []
+    new: dict[str, list[str]] = {split: [] for split in splits if split != "train"}
+    for entity, size in ((raw.user, len(raw.users)), (raw.item, len(raw.items))):
+        seen = np.zeros(size, dtype=bool)
+        seen[entity[splits["train"]]] = True
+        for split, shares in new.items():
+            shares.append(f"{np.mean(~seen[entity[splits[split]]]):.1%}")
+    parts = ", ".join(f"{users} and {items} of {split}" for split, (users, items) in new.items())
+    return [f"  rows of users and items that training has not seen: {parts}"]
 
 
 def _feature(data: Dataset, side: str, column: Column) -> list[str]:
@@ -69,10 +86,9 @@ def _feature(data: Dataset, side: str, column: Column) -> list[str]:
         home = next(table for table in (data.users, data.items, data.per_row) if name in table)
         kind = "history" if name == schema.history else "list"
         return [side, name, kind, f"{ids}, {_mean_length(home.lists[name]):.1f} a row"]
+    kind = "mean label" if name in (schema.user_statistic, schema.item_statistic) else "number"
     scaler = data.scalers.get(name)
-    if scaler is None:
-        return [side, name, "mean label", ""]
-    return [side, name, "number", f"{scaler.low:g} to {scaler.high:g}"]
+    return [side, name, kind, "" if scaler is None else f"{scaler.low:g} to {scaler.high:g}"]
 
 
 def _mean_length(lists: Lists) -> float:

@@ -10,7 +10,7 @@ import torch
 
 from foundation.features import Lists
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.encoding import UNKNOWN, MinMaxScaler, Vocabulary
+from preprocessing.encoding import UNKNOWN, MinMaxScaler, Vocabulary, scaled
 from preprocessing.feature_table import FeatureTable
 from preprocessing.raw import Ragged, Schema
 
@@ -27,34 +27,53 @@ class Encoder:
         self.scalers: dict[str, MinMaxScaler] = {}
 
     def encode(
-        self, columns: Mapping[str, np.ndarray | pd.Series], lists: Mapping[str, Ragged], weight: np.ndarray
+        self,
+        columns: Mapping[str, np.ndarray | pd.Series],
+        lists: Mapping[str, Ragged],
+        weight: np.ndarray,
+        fill_weight: np.ndarray | None = None,
     ) -> FeatureTable:
-        """Encodes those columns and lists that are features.
+        """Encodes those columns and lists that are features. A list that is a sparse feature is one value, its text.
 
         weight: (rows,) how many of the interactions that encodings are fitted on each row takes part in.
+        fill_weight: (rows,) of those whose mean stands for a missing number; None: the same ones.
         """
         schema, table = self.schema, FeatureTable()
         for name in (*schema.user_sparse, *schema.item_sparse):
             if name in columns:
                 table.values[name] = torch.from_numpy(self._ids(name, columns[name], weight))
+            elif name in lists:
+                table.values[name] = torch.from_numpy(self._ids(name, lists[name].joined(), weight))
         for name in (*schema.user_dense, *schema.item_dense):
             if name in columns:
                 values = np.asarray(columns[name], dtype=np.float64)
-                table.values[name] = torch.from_numpy(self._scaler(name, values, weight).transform(name, values))
+                scaler = self._scaler(name, values, weight, fill_weight)
+                table.values[name] = torch.from_numpy(scaler.transform(name, values))
         for name, ragged in lists.items():
+            if name in table.values:
+                continue
             ids = torch.from_numpy(self._ids(name, ragged.values, np.repeat(weight, ragged.lengths)))
             bounds = torch.from_numpy(ragged.offsets)
             table.lists[name] = Lists(ids, bounds[:-1], bounds[1:])
         return table
 
+    def statistic(self, name: str, means: np.ndarray, scaled_by: np.ndarray | None) -> np.ndarray:
+        """Mean labels (n,) -> (n,) float32, scaled as the known encoding says, or so that those of the rows `scaled_by`
+        span 0..1, or, with neither, not at all."""
+        if self.known is None and scaled_by is not None:
+            self.scalers[name] = MinMaxScaler.fit(name, means[scaled_by])
+        return scaled(name, means, self.scalers if self.known is None else self.known.scalers)
+
     def encoding(self, mean_label: float) -> DataEncoding:
         """How everything was encoded so far, or the known encoding. mean_label: of the training rows."""
         return self.known or DataEncoding(self.schema, self.vocabularies, self.scalers, mean_label)
 
-    def _scaler(self, name: str, values: np.ndarray, weight: np.ndarray) -> MinMaxScaler:
+    def _scaler(
+        self, name: str, values: np.ndarray, weight: np.ndarray, fill_weight: np.ndarray | None
+    ) -> MinMaxScaler:
         if self.known is not None:
             return self.known.scalers[name]
-        scaler = MinMaxScaler.fit(name, values, weight, fill=name in self.schema.fill_mean)
+        scaler = MinMaxScaler.fit(name, values, weight, name in self.schema.fill_mean, fill_weight)
         self.scalers[name] = scaler
         return scaler
 

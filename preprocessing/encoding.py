@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,10 +97,18 @@ class MinMaxScaler:
     fill: float | None = None
 
     @classmethod
-    def fit(cls, name: str, values: np.ndarray, weight: np.ndarray | None = None, fill: bool = False) -> MinMaxScaler:
+    def fit(
+        cls,
+        name: str,
+        values: np.ndarray,
+        weight: np.ndarray | None = None,
+        fill: bool = False,
+        fill_weight: np.ndarray | None = None,
+    ) -> MinMaxScaler:
         """weight: (n,) how many training rows have each value; all count the same without it.
 
         fill: whether NaN is a missing value, to be taken as the weighted mean (as 0 where all are missing).
+        fill_weight: (n,) in place of `weight` in that mean.
         """
         weight = np.ones(len(values)) if weight is None else weight
         present = ~np.isnan(values) if fill else np.ones(len(values), dtype=bool)
@@ -108,8 +117,12 @@ class MinMaxScaler:
         if not present.any():
             return cls(0.0, 0.0, 0.0 if fill else None)
         seen = values[present]
-        mean = float(np.average(seen, weights=weight[present])) if fill else None
-        return cls(float(seen.min()), float(seen.max()), mean)
+        low, high = float(seen.min()), float(seen.max())
+        if not fill:
+            return cls(low, high)
+        if fill_weight is not None:
+            present, weight = ~np.isnan(values) & (fill_weight > 0), fill_weight
+        return cls(low, high, float(np.average(values[present], weights=weight[present])))
 
     def transform(self, name: str, values: np.ndarray) -> np.ndarray:
         """values: (n,) -> (n,) float32. Raises `InputError` where a value is NaN, infinite or beyond float32."""
@@ -128,6 +141,11 @@ class MinMaxScaler:
 
     def to_json(self) -> dict[str, float]:
         return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def scaled(name: str, values: np.ndarray, scalers: Mapping[str, MinMaxScaler]) -> np.ndarray:
+    """values: (n,) -> (n,) float32, as they are where the feature has no scaler."""
+    return scalers[name].transform(name, values) if name in scalers else values.astype(np.float32)
 
 
 def require_finite(name: str, values: np.ndarray) -> None:

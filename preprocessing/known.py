@@ -15,7 +15,7 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.run_files import read_config
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.encoding import Vocabulary
+from preprocessing.encoding import Vocabulary, scaled
 from preprocessing.frames import features_of, raw_from_frames
 from preprocessing.raw import Ragged, RawData, Schema
 
@@ -111,12 +111,12 @@ def arrays_for(encoding: DataEncoding, frame: pd.DataFrame, columns: list[Column
         elif vocabulary is not None:
             vocabulary.require_kind(name, pd.Index(part.table[name]))
             arrays[name] = vocabulary.encode(part.table[name])
-        elif name in encoding.scalers:
-            arrays[name] = encoding.scalers[name].transform(name, part.table[name].to_numpy(dtype=np.float64))
-        elif name in frame:
-            arrays[name] = _statistics(name, part.table[name].to_numpy(), encoding.mean_label)
+        elif name in computed:
+            none = np.full(len(frame), np.nan)
+            values = part.table[name].to_numpy(dtype=np.float64) if name in frame else none
+            arrays[name] = scaled(name, _statistics(name, values, encoding.mean_label), encoding.scalers)
         else:
-            arrays[name] = np.full(len(frame), encoding.mean_label, dtype=np.float32)
+            arrays[name] = encoding.scalers[name].transform(name, part.table[name].to_numpy(dtype=np.float64))
     return arrays
 
 
@@ -146,9 +146,9 @@ def _padded(vocabulary: Vocabulary, name: str, lists: Ragged) -> np.ndarray:
 
 
 def _statistics(name: str, values: np.ndarray, mean_label: float) -> np.ndarray:
-    """(n,) float32, the mean label where one is missing. Raises `InputError` for what is no mean label."""
+    """(n,), the mean label where one is missing. Raises `InputError` for what is no mean label."""
     statistic = np.where(np.isnan(values), mean_label, values)
     low, high = statistic.min(initial=0.5), statistic.max(initial=0.5)
     if not 0 <= low <= high <= 1:
         raise InputError(f"'{name}' is a mean label and must lie in 0..1. Received: {low} to {high}.")
-    return statistic.astype(np.float32)
+    return statistic

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from foundation.features import Lists
+from preprocessing.encoder import Encoder
+from preprocessing.encoding import MinMaxScaler, scaled
 from preprocessing.feature_table import FeatureTable
 from preprocessing.label_statistics import Histories, entity_means, liked_items, mean_label, user_histories
 from preprocessing.raw import RawData
 from preprocessing.split_protocol import SplitProtocol
 
 
-def label_features(raw: RawData, protocol: SplitProtocol, items: FeatureTable) -> FeatureTable:
-    """What each row sees. Mean labels lie in 0..1 and are not scaled: a scaler would carry other rows' labels."""
+def label_features(raw: RawData, protocol: SplitProtocol, items: FeatureTable, encoder: Encoder) -> FeatureTable:
+    """What each row sees. Mean labels lie in 0..1; the published protocol alone scales them, as the releases do: a
+    scaler carries other rows' labels."""
     schema, table = raw.schema, FeatureTable()
     for name, entity in ((schema.user_statistic, raw.user), (schema.item_statistic, raw.item)):
         if name:
-            table.values[name] = torch.from_numpy(mean_label(protocol.views, entity, raw, protocol.smoothing))
+            means = mean_label(protocol.views, entity, raw, protocol.smoothing)
+            table.values[name] = torch.from_numpy(encoder.statistic(name, means, protocol.scaled_by))
     if schema.history:
         table.lists[schema.history] = _encoded(liked_items(protocol.views, raw), items.values[schema.item_id])
     return table
 
 
 def request_tables(
-    raw: RawData, protocol: SplitProtocol, users: FeatureTable, items: FeatureTable
+    raw: RawData,
+    protocol: SplitProtocol,
+    users: FeatureTable,
+    items: FeatureTable,
+    scalers: Mapping[str, MinMaxScaler],
 ) -> tuple[FeatureTable, FeatureTable]:
     """Users and items with the statistics and histories that a request finds: over all training rows.
 
     They are what a test row sees under `holdout` and `temporal`. The published protocol gives its test rows statistics
     of the test labels; nobody has those when a request comes, so there, too, the training rows are taken.
+
+    scalers: of the encoding of the data, by feature.
     """
     schema, train = raw.schema, protocol.splits["train"]
     users = FeatureTable(dict(users.values), dict(users.lists))
@@ -37,7 +49,7 @@ def request_tables(
     for name, table, entity, frame in sides:
         if name:
             means = entity_means(entity[train], raw.label[train], len(frame), protocol.smoothing)
-            table.values[name] = torch.from_numpy(means.astype("float32"))
+            table.values[name] = torch.from_numpy(scaled(name, means, scalers))
     if schema.history:
         users.lists[schema.history] = _encoded(user_histories(train, raw), items.values[schema.item_id])
     return users, items

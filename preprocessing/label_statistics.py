@@ -15,7 +15,7 @@ from preprocessing.split_protocol import View
 
 
 def mean_label(views: list[View], entity: np.ndarray, raw: RawData, smoothing: float) -> np.ndarray:
-    """The mean label of each row's entity, over the rows that it may see: (n,) float32 in 0..1.
+    """The mean label of each row's entity, over the rows that it may see: (n,) float64 in 0..1.
 
     Smoothed as in `entity_means`. A row that sees nothing at all gets 0.5.
 
@@ -32,7 +32,7 @@ def mean_label(views: list[View], entity: np.ndarray, raw: RawData, smoothing: f
             seen, label = entity[view.sources], raw.label[view.sources]
             means = entity_means(seen, label, int(entity.max()) + 1, smoothing)
             result[view.readers] = means[entity[view.readers]]
-    return result.astype(np.float32)
+    return result
 
 
 def entity_means(entity: np.ndarray, label: np.ndarray, size: int, smoothing: float) -> np.ndarray:

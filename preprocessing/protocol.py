@@ -51,7 +51,7 @@ def make_protocol(
         switch(name, "statistics", statistics, protocol.statistics),
     )
     made = protocol.make(raw, seed, *chosen, refit)
-    _require_both_classes(made.splits, raw.label)
+    _require_both_classes(protocol, made.splits, raw.label)
     return made if raw.schema.reads_labels else replace(made, views=[])
 
 
@@ -89,11 +89,13 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def _require_both_classes(splits: dict[str, np.ndarray], label: np.ndarray) -> None:
+def _require_both_classes(protocol: Protocol, splits: dict[str, np.ndarray], label: np.ndarray) -> None:
     for split, rows in splits.items():
         positives = int(np.count_nonzero(label[rows]))
         if positives in (0, len(rows)):
+            choices = protocol.validation_rows if split == "validation" else ()
+            others = f"other validation rows ({' or '.join(choices)}), " if len(choices) > 1 else ""
             raise InputError(
                 f"The {split} split has labels of one class only: {positives} positive of {len(rows)} rows. "
-                "AUC needs both; use more rows (--max_rows) or another protocol."
+                f"AUC needs both; use more rows (--max_rows), {others}or another protocol."
             )

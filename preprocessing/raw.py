@@ -40,6 +40,15 @@ class Ragged:
     def lengths(self) -> np.ndarray:
         return np.diff(self.offsets)
 
+    def joined(self) -> np.ndarray:
+        """(rows,) object: each list as one text; None for an empty one.
+
+        >>> Ragged.from_lists([["Comedy", "Drama"], []]).joined().tolist()
+        ['Comedy|Drama', None]
+        """
+        parts = np.split(self.values, self.offsets[1:-1])
+        return np.array(["|".join(map(str, part)) if len(part) else None for part in parts], dtype=object)
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -52,11 +61,13 @@ class Schema:
     that HIT's generators read.
 
     fill_mean: dense features in which NaN is a missing value, to be filled with the mean over training interactions
-        (published: over all of them).
+        (published: over all rows of the log).
     vocabulary_sizes: how many embedding rows a sparse or list feature may have, the reserved one included, where its
         most frequent values alone are to get one.
-    published_statistics: the rows that the published protocol's label statistics come from: "split", each split's own,
-        or "all", those before the split.
+    published_statistics: the rows that the published protocol's label statistics come from: "split", those of a part
+        after the split, or "all", those before the split.
+    published_values, published_user_static: lists that are one category each under the published protocol, and
+        `user_static` there, where it differs (`as_published`).
     day_start: where the temporal protocol splits by whole days, the second of a UTC day at which a day begins.
     """
 
@@ -76,6 +87,8 @@ class Schema:
     fill_mean: tuple[str, ...] = ()
     vocabulary_sizes: Mapping[str, int] = field(default_factory=dict)
     published_statistics: str = "split"
+    published_values: tuple[str, ...] = ()
+    published_user_static: tuple[str, ...] | None = None
     day_start: int | None = None
 
     def __repr__(self) -> str:
@@ -91,6 +104,16 @@ class Schema:
     def reads_labels(self) -> bool:
         """Whether any feature is made from labels."""
         return bool(self.user_statistic or self.item_statistic or self.history)
+
+    def as_published(self) -> Schema:
+        """The features that the releases' scripts read."""
+        values = tuple(name for name in self.item_lists if name in self.published_values)
+        return replace(
+            self,
+            item_sparse=self.item_sparse + values,
+            item_lists=tuple(name for name in self.item_lists if name not in values),
+            user_static=self.published_user_static or self.user_static,
+        )
 
 
 @dataclass(frozen=True)
@@ -126,6 +149,8 @@ class RawData:
     users, items: one row an entity, with the columns that `schema` names (and others, such as titles, for display).
     user_lists, item_lists: list-valued features by name, one list a row of `users` or `items`.
     interactions: features of the interactions themselves by name, one value a row; categories as `pd.Categorical`.
+    described_users, described_items: how many of them, the first, have a row in a file; the others are in the log
+        alone, and all that is known of them is their id. None: all.
     user, item: (n,) int32, row numbers in `users` and `items`, one pair an interaction.
     label: (n,) float32 in {0, 1}.  timestamp: (n,) int64 seconds.
     best_score: (n,) float or None: the planted probability of a positive, for generated data only.
@@ -146,9 +171,18 @@ class RawData:
     interactions: Mapping[str, np.ndarray | pd.Categorical] = field(default_factory=dict)
     best_score: np.ndarray | None = None
     counts: tuple[RowCount, ...] = ()
+    described_users: int | None = None
+    described_items: int | None = None
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def described(self) -> np.ndarray:
+        """(n,) bool: interactions whose user and item have a row in a file."""
+        users = len(self.users) if self.described_users is None else self.described_users
+        items = len(self.items) if self.described_items is None else self.described_items
+        return (self.user < users) & (self.item < items)
 
     @property
     def size(self) -> str:

@@ -7,7 +7,8 @@ labels they see. All of the honesty of an evaluation is in that one list; what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,13 +36,24 @@ class View:
 
 @dataclass(frozen=True)
 class SplitProtocol:
-    """Row numbers of the splits, and the views that cover each row as a reader exactly once (none if no one reads)."""
+    """Row numbers of the splits, and the views that cover each row as a reader exactly once (none if no one reads).
+
+    leak: how labels reach features or splits that should not know them, in words; None where they do not.
+    encoded_by: rows that vocabularies and scalers are fitted on; None: the training rows.
+    filled_by: rows whose mean stands for a missing number; None: those of `encoded_by`.
+    scaled_by: rows whose label statistics are scaled to 0..1, those of others by their range; None: not scaled.
+    dropped: how many rows are in no split, by reason.
+    """
 
     name: str
     splits: dict[str, np.ndarray]
     views: list[View]
     smoothing: float
-    leak: str | None = None  # how labels reach features or splits that should not know them, in words
+    leak: str | None = None
+    encoded_by: np.ndarray | None = None
+    filled_by: np.ndarray | None = None
+    scaled_by: np.ndarray | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in self.splits.items())
@@ -49,7 +61,7 @@ class SplitProtocol:
 
     @property
     def leaks_labels(self) -> bool:
-        """Whether labels reach what should not know them; encoders are then fitted on all splits, too."""
+        """Whether labels reach what should not know them."""
         return self.leak is not None
 
 

@@ -2,6 +2,7 @@
 
 An impression is a positive if it was clicked. Missing values are a category of their own, `MISSING`; so are all
 features of a user without a profile and of an ad without a feature row, but an ad's price, which is filled with a mean.
+The published protocol alone drops the impressions of these, as the releases do.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ SCHEMA = Schema(
     user_static=PROFILE,
     item_static=("cate_id", "customer", "brand", "pid"),
     fill_mean=("price",),
+    published_statistics="all",
     day_start=16 * 3600,  # midnight in China
 )
 PID_PLACEMENTS = ("item", "request")
@@ -125,6 +127,8 @@ def _read(files: list[Path]) -> RawData:
         timestamp=sample["time_stamp"].to_numpy(),
         interactions={"pid": sample["pid"].array},
         best_score=read_planted(files[-1], len(sample)) if len(files) > len(FILES) else None,
+        described_users=new_users,
+        described_items=new_items,
         counts=tuple(
             RowCount(places[name].name, len(frames[name]), len(frames[name]), notes=notes.get(name, ()))
             for name in FILES

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import random
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,18 +14,15 @@ from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.feature_columns import Column
 from foundation.features import Bags, values_of
 from preprocessing.dataset import Dataset, Split
-from preprocessing.feature_table import FeatureTable
-from preprocessing.label_features import label_features
 from preprocessing.load import load_amazon, load_movielens, load_taobao
 from preprocessing.raw import RawData
 from preprocessing.sequence import pad_sequences
-from preprocessing.split_protocol import View
 from published.log import Logger
 from published.taobao_place import taobao_folder
 
 NOTICE = (
-    "note: rows and features are those of this project's 'published' protocol, with seed {seed}, and not the release's "
-    "own: docs/published_code.md says how they differ."
+    "note: rows and label features are the release's for seed {seed}. Ids are numbered otherwise (0 is no value), of "
+    "rows with equal times the first in the file comes first, and fit(validation_split=...) draws its rows at random."
 )
 
 
@@ -52,15 +48,17 @@ class PublishedData:
     train, test: frames of the encoded sparse and dense features and of the label, whose column `target` names.
     train_model_input, test_model_input: name -> (n,) values, (n, maxlen) ids of a list, padded with 0 behind.
 
-    Training and validation rows are one part: `fit(validation_split=...)` divides it.
+    Training and validation rows are one part, in the order of the release's joins: `fit(validation_split=...)` divides
+    it, at random, where the release takes its last rows.
     """
 
     def __init__(self, raw: RawData, target: str, embedding_dim: int):
         seed = torch.initial_seed() % 2**32
         _tell(NOTICE.format(seed=seed))
-        data = _in_two_parts(Dataset.build(raw, "published", seed))
-        columns = data.feature_columns(embedding_dim, history=True)
-        parts = {name: data.split(name) for name in ("train", "test")}
+        data = Dataset.build(raw, "published", seed)
+        columns = data.feature_columns(embedding_dim, history=True, own_history_table=True)
+        part = np.concatenate([data.protocol.splits["train"], data.protocol.splits["validation"]])
+        parts = {"train": Split(data, torch.from_numpy(part)), "test": data.test}
         width = {
             column.name: max(_longest(part, column.name) for part in parts.values())
             for column in columns.all
@@ -107,21 +105,6 @@ class taobaoDataProcess(PublishedData):
     ):
         raw = load_taobao(str(taobao_folder(profile_path, ad_path, user_path)))
         super().__init__(raw.sample(sample_rate, torch.initial_seed() % 2**32), "clk_y", embedding_dim)
-
-
-def _in_two_parts(data: Dataset) -> Dataset:
-    """Training and validation rows as one split, which share their statistics and histories, as in the release."""
-    splits = data.protocol.splits
-    train = np.sort(np.concatenate([splits["train"], splits["validation"]]))
-    splits, views = {"train": train, "test": splits["test"]}, data.protocol.views
-    if data.schema.published_statistics == "split":
-        views = [View(rows, rows) for rows in splits.values()]
-    rules = replace(data.protocol, splits=splits, views=views)
-    if not views:
-        return replace(data, protocol=rules)
-    computed = label_features(data.raw, rules, data.items)
-    per_row = FeatureTable(data.per_row.values | computed.values, data.per_row.lists | computed.lists)
-    return replace(data, protocol=rules, per_row=per_row)
 
 
 def _lists(part: Split, name: str) -> Bags:

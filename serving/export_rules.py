@@ -24,7 +24,8 @@ SIDES = {"user_tower": "user", "item_tower": "item"}
 class Rules:
     """What a run's `config.json` says of its features; nothing, where the model was saved without its data.
 
-    defaults: statistic -> that of new users or items, as the index has it; otherwise the mean label of training.
+    defaults: statistic -> that of new users or items, encoded, as the index has it; otherwise the mean label of
+        training.
     """
 
     def __init__(self, config: dict, defaults: dict[str, float]):
@@ -34,7 +35,8 @@ class Rules:
         self.scalers: dict[str, dict] = config["scalers"] if self.known else {}
         self.statistics = {self.schema.get("user_statistic"), self.schema.get("item_statistic")} - {None}
         self.history = self.schema.get("history")
-        self.defaults = dict.fromkeys(self.statistics, config.get("mean_label")) | defaults
+        raw = {name: _unscaled(value, self.scalers.get(name)) for name, value in defaults.items()}
+        self.defaults = dict.fromkeys(self.statistics, config.get("mean_label")) | raw
 
     def covers(self, model: TwoTower) -> bool:
         """Whether raw values of all features of the model can be encoded."""
@@ -89,6 +91,10 @@ class Rules:
         """The name of the vocabulary of a sparse or list feature, None where the run has none."""
         own = self.schema.get("item_id") if name == self.history else name
         return own if own in self.vocabularies else None
+
+
+def _unscaled(value: float, bounds: dict | None) -> float:
+    return value if bounds is None else bounds["low"] + value * (bounds["high"] - bounds["low"])
 
 
 def encode(document: dict, program: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:

@@ -85,7 +85,7 @@ def user_entities(data: Dataset, model: TwoTower) -> Entities:
     """All users with what the model's user tower reads, and their history, to be shown."""
     schema = data.schema
     names = {column.name for column in model.user_columns} | ({schema.history} if schema.history else set())
-    users, _ = request_tables(data.raw, data.protocol, data.users, data.items)
+    users, _ = request_tables(data.raw, data.protocol, data.users, data.items, data.scalers)
     values = {name: value for name, value in users.values.items() if name in names}
     lists = {name: value for name, value in users.lists.items() if name in names}
     return Entities(data.raw.users[schema.user_id].to_numpy(), FeatureTable(values, lists))
@@ -97,7 +97,7 @@ def item_entities(data: Dataset, model: TwoTower) -> Entities:
     Raises `InputError` for a model whose item tower reads something of the impression: an item then has no one vector.
     """
     schema = data.schema
-    _, items = request_tables(data.raw, data.protocol, data.users, data.items)
+    _, items = request_tables(data.raw, data.protocol, data.users, data.items, data.scalers)
     values, lists = items.values, items.lists
     names = [column.name for column in model.item_columns]
     strange = [name for name in names if name not in values and name not in lists]
@@ -116,8 +116,12 @@ def item_entities(data: Dataset, model: TwoTower) -> Entities:
 
 
 def defaults(data: Dataset, columns: list[Column]) -> dict[str, float]:
-    """What a new user's or item's statistic is, as long as nobody knows better: the mean label of all training rows."""
+    """What a new user's or item's statistic is, as long as nobody knows better: the mean label of all training rows,
+    scaled where the encoding scales it."""
     train = data.protocol.splits["train"]
     statistics = (data.schema.user_statistic, data.schema.item_statistic)
     mean = float(data.raw.label[train].mean(dtype=np.float64))
-    return {column.name: mean for column in columns if column.name in statistics}
+    result = {column.name: mean for column in columns if column.name in statistics}
+    for name in result.keys() & data.scalers.keys():
+        result[name] = data.scalers[name].transform(name, np.array([mean])).item()
+    return result

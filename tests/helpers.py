@@ -106,18 +106,18 @@ def assert_blind_to_test_labels(raw: RawData, protocol: str) -> None:
     assert data.encoding_json() == other.encoding_json()
 
 
-def protocol_or_skip(name: str, raw: RawData, seed: int = 0):
+def protocol_or_skip(name: str, raw: RawData, seed: int = 0, **switches):
     """For generated data: gives the example up where a split has one class only."""
     try:
-        return make_protocol(name, raw, seed)
+        return make_protocol(name, raw, seed, **switches)
     except InputError as error:
         assume("one class only" not in str(error))
         raise
 
 
-def build_or_skip(raw: RawData, protocol: str, seed: int = 0) -> Dataset:
-    protocol_or_skip(protocol, raw, seed)
-    return Dataset.build(raw, protocol, seed)
+def build_or_skip(raw: RawData, protocol: str, seed: int = 0, **switches) -> Dataset:
+    protocol_or_skip(protocol, raw, seed, **switches)
+    return Dataset.build(raw, protocol, seed, **switches)
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -161,7 +161,7 @@ FEATURES = (
 def every_feature(dataset: Dataset) -> dict[int, dict[str, object]]:
     """Row number -> name -> value, over all splits, together with what each row's own split is."""
     result: dict[int, dict[str, object]] = {}
-    for name in ("train", "validation", "test"):
+    for name in dataset.protocol.splits:
         split = dataset.split(name)
         batch = split.batch(torch.arange(len(split)), list(FEATURES))
         columns = {feature: as_lists(values) for feature, values in batch.items()}

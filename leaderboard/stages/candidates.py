@@ -27,7 +27,7 @@ def candidates(data: Dataset, users: np.ndarray) -> Split:
 
     Statistics and histories are those that a request finds (`request_tables`).
     """
-    user_table, item_table = request_tables(data.raw, data.protocol, data.users, data.items)
+    user_table, item_table = request_tables(data.raw, data.protocol, data.users, data.items, data.scalers)
     items = len(data.raw.items)
     pairs = replace(
         data,

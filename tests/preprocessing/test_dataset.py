@@ -331,7 +331,7 @@ class TestSummary:
     def test_names_data_protocol_and_sizes(self):
         text = Dataset.build(random_raw(rows=2000), "temporal", 9).summary()
         assert "by-hand, 2,000 interactions of 12 users and 15 items" in text
-        assert "temporal, seed 9: 1,600 train, 200 validation, 200 test rows" in text
+        assert "temporal, seed 9: 1,440 train, 360 validation, 200 test rows" in text
 
 
 class TestBestPossibleAuc:

@@ -188,11 +188,12 @@ class TestSplits:
         raw = random_raw(rows=1000)
         sizes = {name: {k: len(v) for k, v in make_protocol(name, raw, 0).splits.items()} for name in HONEST}
         assert sizes["holdout"] == {"train": 640, "validation": 160, "test": 200}
-        assert sizes["temporal"] == {"train": 800, "validation": 100, "test": 100}
+        assert sizes["temporal"] == {"train": 720, "validation": 180, "test": 100}  # all users are known
 
-    def test_temporal_is_in_order_of_time_and_equal_times_keep_file_order(self):
+    @pytest.mark.parametrize("validation_rows", ["known", "next"])
+    def test_temporal_is_in_order_of_time_and_equal_times_keep_file_order(self, validation_rows):
         raw = random_raw(times=7)
-        splits = make_protocol("temporal", raw, 0).splits
+        splits = make_protocol("temporal", raw, 0, validation_rows).splits
         order = np.concatenate([splits["train"], splits["validation"], splits["test"]])
         keys = [(int(raw.timestamp[row]), int(row)) for row in order]
         assert keys == sorted(keys)
