@@ -85,8 +85,8 @@ def _waterfall(axis: Axes, theme: Theme, own: list[Bar]) -> None:
         if following:
             axis.plot([bar.end] * 2, [bar.row, following.row], color=theme.ink, lw=1, zorder=2)
         weight = "bold" if bar is own[0] or following is None else "normal"
-        place = {"transform": axis.get_yaxis_transform(), "va": "center"}
-        axis.text(1.02, bar.row, decimal_text(bar.end), weight=weight, **place)
+        beside = axis.get_yaxis_transform()  # x in widths of the panel
+        axis.text(1.02, bar.row, decimal_text(bar.end), weight=weight, va="center", transform=beside)
     axis.locator_params(axis="x", nbins=3)
     axis.xaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
     axis.tick_params(left=False)
