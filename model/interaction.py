@@ -9,8 +9,8 @@ A user has R vectors u_r and an item H vectors v_h, all of size d. With their pr
     CosineOfMixture   both, as released logit = cos(sum_r w_r u_r, v) + bias             w: the softmax above, H = 1
 
 Each scores aligned rows (`forward`), as training and evaluation need it, and says how the products of some users with
-many items reduce to logits (`query`, `terms`, `reduce`), as serving, explanations and the ONNX export need it. The cosine of
-a mixture alone does not, whose length no product tells.
+many items reduce to logits (`query`, `terms`, `reduce`), as serving, explanations and the ONNX export need it. Only the
+cosine of a mixture does not: no product tells its length.
 """
 
 from __future__ import annotations
