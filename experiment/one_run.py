@@ -112,7 +112,7 @@ class OneRun:
     def fit_arguments(self) -> dict[str, Any]:
         """For `model.fit`, besides the rows: how to train, where an interrupted run goes on, where to save."""
         callbacks = [self.tracking] if self.tracking else None
-        own = {"callbacks": callbacks, "state": self.folder.state, "on_epoch": self._save_state}
+        own: dict[str, Any] = {"callbacks": callbacks, "state": self.folder.state, "on_epoch": self._save_state}
         if self.choice is not None:  # nothing validates, and the learning rate falls as it did
             own |= {"patience": None, "stop_after": self.choice.best_epoch}
         return self.options.fit_arguments | own
