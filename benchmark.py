@@ -6,7 +6,8 @@ IntTower and HIT with one head run beside their defaults: their scores are plain
 python benchmark.py --quick                                                    a small one, on generated data
 python benchmark.py --everything --data_path ...                               all below but --tune, one after another
 python benchmark.py --models all --protocols all --seeds 5 --data_path ...     runs; go on with the same command
-python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs ablations, and the released recipes
+python benchmark.py --ladder --data_path ... --workers 2                       runs from the papers' AUCs to honest ones
+python benchmark.py --ablations --protocols published holdout --seeds 3 ...    runs ablations
 python benchmark.py --tune --data_path ... --workers 2                         runs the trials of docs/tuning.md
 python benchmark.py --audit --seeds 5 --data_path ...                          what the leaking features alone reach
 python benchmark.py --stages --data_path ...                                   what each model lets through to the best
@@ -26,11 +27,11 @@ from foundation.errors import InputError
 from leaderboard.ablations.variants import ABLATIONS, ablation_jobs, entrant_jobs
 from leaderboard.audit import AUDIT, write_audit
 from leaderboard.jobs import Job, first_seeds
+from leaderboard.ladder.rungs import OF_THE_RELEASES, ladder_jobs
 from leaderboard.pages import DATASET, write_pages, write_report
 from leaderboard.provenance import read_links, standing
 from leaderboard.quick import SEEDS as QUICK_SEEDS
 from leaderboard.quick import Quick
-from leaderboard.recipes import RECIPES, recipe_jobs
 from leaderboard.results import load_runs
 from leaderboard.runner import Runner
 from leaderboard.stages.measure import STAGES, measure_stages
@@ -41,9 +42,10 @@ from preprocessing.protocol import PROTOCOLS
 
 SCRIPT, SEEDS = "movielens", 5
 ABLATION_SEEDS, ABLATION_PROTOCOLS = 3, ("published", "holdout")  # as many as --everything has of them
-CHANGED = dict.fromkeys([*(ablation.model for ablation in ABLATIONS), *RECIPES])  # models with variants
+CHANGED = dict.fromkeys(ablation.model for ablation in ABLATIONS)  # models with variants
 # What a part does not read, and why: given, it is an error.
 WITHOUT_EFFECT = {
+    "ladder": (("protocols",), "has the protocol of each rung"),
     "tune": (("protocols", "seeds"), "has its own protocols and seed (docs/tuning.md)"),
     "audit": (("models", "workers", "runs"), "trains no model"),
     "stages": (("workers",), "measures one model after another"),
@@ -62,8 +64,9 @@ def main() -> None:
     add("--protocols", nargs="+", default=["all"], choices=("all", *PROTOCOLS), metavar="NAME")
     add("--seeds", type=int, metavar="N", help=f"seeds 1023, 1024, ...; default {SEEDS}, quick {QUICK_SEEDS}")
     add_part = parser.add_mutually_exclusive_group().add_argument
-    add_part("--everything", action="store_true", help="grid, ablations, audit, stages and report")
-    add_part("--ablations", action="store_true", help="run the ablations and the released recipes instead")
+    add_part("--everything", action="store_true", help="grid, ablations, ladder, audit, stages and report")
+    add_part("--ablations", action="store_true", help="run the ablations instead")
+    add_part("--ladder", action="store_true", help="run every step from the papers' numbers to honest ones instead")
     add_part("--tune", action="store_true", help="run the trials that choose the defaults of each model")
     add_part("--audit", action="store_true", help="measure what the leaking features alone reach")
     add_part("--stages", action="store_true", help="measure the trained models of the grid as pre-rankers")
@@ -116,20 +119,25 @@ def report(folder: Path | None = None, dataset: str = DATASET) -> None:
     """Of these results beside them; None: of the committed ones, in the project's own pages and pictures."""
     print(*(write_pages() if folder is None else write_report(folder, folder / "figure", dataset)), sep="\n")
     results = folder or ROOT / "results"
-    print(standing(load_runs(results / dataset)["sources"], read_links(results)))
+    runs = load_runs(results / dataset)
+    print(standing(zip(runs["protocol"], runs["sources"], strict=True), read_links(results)))
 
 
 def measure(options: argparse.Namespace, models: list[str], protocols: list[str]) -> None:
     """The part that is asked for; without one, the runs of the grid."""
     seeds, workers = options.seeds or SEEDS, options.workers or 1
-    jobs = (changed if options.ablations else entrant_jobs)(SCRIPT, models, protocols, seeds)
+    if options.ladder:
+        jobs = climbing(models, seeds)
+    else:
+        jobs = (changed if options.ablations else entrant_jobs)(SCRIPT, models, protocols, seeds)
     raw = load_movielens(options.data_path)
     results, runs = (options.results or here("results")) / raw.name, options.runs / raw.name
     runner = Runner(results, runs, options.data_path, workers, data_sha256=raw.fingerprint)
     if options.everything:
         if options.results is None and raw.name != DATASET:
             raise InputError(f"The report in results/ is of {DATASET}. For {raw.name} give another --results.")
-        runner.run(jobs + variants(models, protocols, seeds))
+        rungs = [job for job in ladder_jobs(models, seeds) if job.protocol in protocols]
+        runner.run(jobs + variants(models, protocols, seeds) + rungs)
         write_audit(raw, protocols, first_seeds(seeds), results / AUDIT, runner.code)
         measure_stages(raw, jobs, runner, results / STAGES)
         report(options.results, raw.name)
@@ -150,25 +158,29 @@ def measure(options: argparse.Namespace, models: list[str], protocols: list[str]
 
 
 def variants(models: list[str], protocols: list[str], seeds: int) -> list[Job]:
-    """Of `--everything`: recipes and ablations of those of the models that have any, under the first two protocols."""
+    """Of `--everything`: the ablations of those of the models that have any, under the first two protocols."""
     own = [model for model in models if model in CHANGED]
     chosen = [protocol for protocol in protocols if protocol in ABLATION_PROTOCOLS]
     return changed(SCRIPT, own, chosen, min(seeds, ABLATION_SEEDS))
 
 
 def changed(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
-    """The released recipes and the ablations of these models; of all models, those that have any.
-
-    Raises `InputError` that names the others.
-    """
-    without = [model for model in models if model not in CHANGED]
-    if without and models != list(MODELS):
-        raise InputError(
-            f"There is neither an ablation nor a released recipe of {' '.join(without)}. "
-            f"Those that have one: {' '.join(CHANGED)}."
-        )
+    """The ablations of these models; of all models, those that have any. Raises `InputError` that names the others."""
+    _require_some("is no ablation", models, CHANGED)
     ablations = [ablation for ablation in ABLATIONS if ablation.model in models]
-    return recipe_jobs(dataset, models, protocols, seeds) + ablation_jobs(dataset, protocols, seeds, ablations)
+    return ablation_jobs(dataset, protocols, seeds, ablations)
+
+
+def climbing(models: list[str], seeds: int) -> list[Job]:
+    """The rungs of these models; of all models, those of the releases. Raises `InputError` that names the others."""
+    _require_some("is no release", models, OF_THE_RELEASES)
+    return ladder_jobs(models, seeds)
+
+
+def _require_some(what: str, models: list[str], known: Iterable[str]) -> None:
+    without = [model for model in models if model not in known]
+    if without and models != list(MODELS):
+        raise InputError(f"There {what} of {' '.join(without)}. Those that have one: {' '.join(known)}.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Many runs, and what they say together: the insides of `benchmark.py`.
 
 Here: which runs there are, who runs them, their results and the pages that show these. A package each has a question:
-`grid` (which model is best), `ablations`, `recipes`, `tuning`, `audit` (what the leak is worth), `stages` (what a
-pre-ranker lets through), `speed`. `drawings`: how the two models work.
+`grid` (which model is best), `ladder` (what a paper's number is made of), `ablations`, `tuning`, `audit` (what the leak
+is worth), `stages` (what a pre-ranker lets through), `speed`. `drawings`: how the two models work.
 """
 
 from training.pictures import import_matplotlib

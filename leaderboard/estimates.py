@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +95,22 @@ def paired_p_value(differences: np.ndarray, overlap: float = 0.0) -> float:
     if error == 0:
         return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / error, count - 1))
+
+
+def compare_apart(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Mean of the first minus that of the second, of values that are not paired, by Welch's t-test.
+
+    >>> apart = compare_apart([4.0, 5.0, 6.0], [1.0, 2.0, 3.0])  # t(0.975, 4) = 2.7764, standard error sqrt(2 / 3)
+    >>> apart.estimate.mean, round(apart.estimate.half_width, 4), round(apart.p_value, 4)
+    (3.0, 2.2669, 0.0213)
+    """
+    values = [np.asarray(each, dtype=np.float64) for each in (first, second)]
+    mean, count = float(values[0].mean() - values[1].mean()), min(map(len, values))
+    if count < 2:
+        return Difference(Estimate(mean, float("nan"), count), float("nan"))
+    test = stats.ttest_ind(*values, equal_var=False)
+    half_width = (test.confidence_interval(0.95).high - test.confidence_interval(0.95).low) / 2
+    return Difference(Estimate(mean, float(half_width), count), float(test.pvalue))
 
 
 def relative_improvement(runs: pd.DataFrame, model: str, baseline: str = "dssm") -> Estimate:

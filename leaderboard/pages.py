@@ -31,10 +31,11 @@ from leaderboard.grid.learning import learning_picture
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
 from leaderboard.grid.tables import leaderboard_table, overview_table, steps_table
 from leaderboard.json_entries import read_entries
+from leaderboard.ladder.picture import ladder_picture
+from leaderboard.ladder.table import ladder_table, models_on_the_ladder
 from leaderboard.markdown import decimal_text
 from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.provenance import read_links, same_sources
-from leaderboard.recipes import recipes_table
 from leaderboard.results import default_runs, load_runs
 from leaderboard.speed import FILES, Speeds, latency_picture, read_measurements, speed_tables
 from leaderboard.stages.measure import STAGES
@@ -96,6 +97,7 @@ class Results:
             **model_pictures(self.runs, self.dataset),
             **latency_picture(self.runs, self.speeds),
             **ablation_pictures(self.runs, ablations_with_runs(self.runs)),
+            **ladder_picture(self.runs, self.dataset),
             **survivors_picture(self.runs, self.stages),
             **calibration_picture(self.runs),
             **learning_picture(self.runs),
@@ -113,7 +115,9 @@ class Results:
             "audit": probes_table(self.audit, runs),
             "explained": explained_table(self.audit, runs),
             "calibration": calibration_table(runs),
-            "recipes": recipes_table(runs, dataset),
+            "ladder": ladder_table(runs, dataset),
+            "ladder logloss": ladder_table(runs, dataset, "logloss"),
+            "ladder models": models_on_the_ladder(runs, dataset),
             "parts": parts_table(runs),
         }
         for protocol in PROTOCOLS:

@@ -18,6 +18,8 @@ from leaderboard.audit import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.grid.tables import protocol_losses
+from leaderboard.ladder.rungs import BY_KEY
+from leaderboard.ladder.steps import difference, reached, step_to
 from leaderboard.markdown import decimal_text, estimate_text, milliseconds, signed_text
 from leaderboard.results import select_runs
 from leaderboard.speed import whole_requests
@@ -79,6 +81,19 @@ class Numbers:
     def loss(self, model: str, before: str, after: str) -> str:
         """Mean AUC lost from one protocol to the next."""
         return decimal_text(-protocol_losses(self.results.runs, model, before, after).mean)
+
+    def rung(self, model: str, key: str, metric: str = "auc") -> str:
+        """What a model reaches on a rung of the ladder (`leaderboard.ladder.rungs`)."""
+        return estimate_text(reached(self.results.runs, self.results.dataset, BY_KEY[key], model, metric))
+
+    def step(self, model: str, key: str, metric: str = "auc") -> str:
+        """That minus what it reaches on the rung before."""
+        return signed_text(step_to(self.results.runs, self.results.dataset, BY_KEY[key], model, metric).estimate)
+
+    def climb(self, model: str, before: str, after: str) -> str:
+        """AUC on the second of two rungs minus that on the first."""
+        rungs = BY_KEY[before], BY_KEY[after]
+        return signed_text(difference(self.results.runs, self.results.dataset, *rungs, model).estimate)
 
     def probe(self, name: str, protocol: str) -> str:
         return decimal_text(probes_of(self.results.audit)[protocol][name].mean)

@@ -7,7 +7,8 @@ versions train the same. `results/equivalent_sources.json` holds such proofs; se
     python -m leaderboard.provenance BEFORE proof.json
 
 BEFORE: a checkout of the version before. The version after is this checkout, `--after` names another one. A version
-goes by its fingerprint, and by the sha256 of its files' bytes, which older results hold.
+goes by its fingerprint, and by the sha256 of its files' bytes, which older results hold. Where a protocol means
+something else in the version after, `--protocols` names those for which the proof is given.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from preprocessing.protocol import PROTOCOLS
 LINKS, PROOFS = "equivalent_sources.json", "equality"  # in `results/`: the record, and the folder of the proofs
 
 
-def same_sources(links: list[dict]) -> dict[str, frozenset[str]]:
+def same_sources(links: list[dict], protocol: str | None = None) -> dict[str, frozenset[str]]:
     """Fingerprint -> all that train the same, itself among them, by the proofs in `links` and chains of them.
+
+    protocol: under which; None: under any that a proof is about.
 
     >>> links = [{"before": {"names": ["a", "b"]}, "after": {"names": ["c"]}}]
     >>> links += [{"before": {"names": ["c"]}, "after": {"names": ["d"]}}]
@@ -42,6 +45,8 @@ def same_sources(links: list[dict]) -> dict[str, frozenset[str]]:
     """
     groups: list[set[str]] = []
     for link in links:
+        if protocol not in (None, *link.get("protocols", PROTOCOLS)):
+            continue
         joined = {*link["before"]["names"], *link["after"]["names"]}
         touching = [group for group in groups if group & joined]
         groups = [group for group in groups if not group & joined] + [joined.union(*touching)]
@@ -53,16 +58,23 @@ def read_links(results: Path) -> list[dict]:
     return read_if_there(results / LINKS) or []
 
 
-def standing(sources: Iterable[str], links: list[dict], checkout: Path = ROOT) -> str:
-    """How many results, given by the fingerprints of their code, stand under the code of a checkout."""
-    now, sources = sources_sha256(checkout), list(sources)
-    current = same_sources(links).get(now, {now})
-    count = sum(fingerprint in current for fingerprint in sources)
-    return f"{count} of {len(sources)} results are of this code ({now[:12]}), or of code proven to train the same."
+def standing(results: Iterable[tuple[str, str]], links: list[dict], checkout: Path = ROOT) -> str:
+    """How many results, given by protocol and fingerprint of their code, stand under the code of a checkout."""
+    now, results = sources_sha256(checkout), list(results)
+    current = {protocol: same_sources(links, protocol).get(now, {now}) for protocol in PROTOCOLS}
+    count = sum(fingerprint in current[protocol] for protocol, fingerprint in results)
+    return f"{count} of {len(results)} results are of this code ({now[:12]}), or of code proven to train the same."
 
 
-def add_link(results: Path, before: Path, after: Path, proof: Path, required: Iterable[str] = ()) -> dict:
-    """Records that two checkouts train the same, with the proof beside it. Returns the entry.
+def add_link(
+    results: Path,
+    before: Path,
+    after: Path,
+    proof: Path,
+    required: Iterable[str] = (),
+    protocols: Iterable[str] = tuple(PROTOCOLS),
+) -> dict:
+    """Records that two checkouts train the same under these protocols, with the proof beside it. Returns the entry.
 
     proof: the JSON of `benchmarks.equality`.  required: names of the cases that it has to hold.
     Raises `InputError` for a proof in which a case differs or is not there.
@@ -78,6 +90,7 @@ def add_link(results: Path, before: Path, after: Path, proof: Path, required: It
     sides = [_version(checkout) for checkout in (before, after)]
     copy = results / PROOFS / f"{sides[0]['names'][0][:12]}-{sides[1]['names'][0][:12]}.json"
     link = {"before": sides[0], "after": sides[1], "cases": len(cases), "proof": f"{PROOFS}/{copy.name}"}
+    link["protocols"] = list(protocols)
     link["recorded"] = datetime.now(UTC).date().isoformat()
     copy.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(copy, proof.read_bytes())
@@ -98,9 +111,10 @@ def main() -> None:
     parser.add_argument("proof", type=Path, metavar="PROOF")
     parser.add_argument("--after", type=Path, default=ROOT, metavar="AFTER", help="default: this checkout")
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
+    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), metavar="NAME")
     options = parser.parse_args()
-    jobs = entrant_jobs("movielens", list(MODELS), list(PROTOCOLS), 1)
-    link = add_link(options.results, options.before, options.after, options.proof, [job.title for job in jobs])
+    required = [job.title for job in entrant_jobs("movielens", list(MODELS), options.protocols, 1)]
+    link = add_link(options.results, options.before, options.after, options.proof, required, options.protocols)
     print(f"Recorded in {options.results / LINKS}: {json.dumps(link, indent=1)}")
 
 

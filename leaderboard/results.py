@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,8 @@ from training.result_file import read_result
 
 HONEST = "holdout"  # the protocol of pictures that show one: without the leak, and in every grid
 RESULT_FILES = "*/**/seed*.json"  # below a protocol: tuning has a folder beside them
+# Settings that decide which rows a model sees. A result that does not say them is of before they were settings.
+ROWS = ("validation_rows", "statistics", "refit")
 # Settings that a run has even if no one gave them: `compile` chooses, and `build_model` takes from the data set.
 FILLED_IN = ("embedding_optimizer", "user_static", "item_static")
 
@@ -32,10 +35,11 @@ def read_if_there(path: Path, kind: type = list):
     return read_json(path, kind) if path.exists() else None
 
 
-def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict | None:
+def filed_result(path: Path, job: Job, data_sha256: str | None = None, of_today: bool = True) -> dict | None:
     """What is filed as the result of a job, None for nothing. data_sha256: of the data at hand, None if not known.
 
-    Raises `InputError` for a damaged file, and for the result of another command or of other data.
+    of_today: refuse one of a protocol as it was before, too, though it has the same command.
+    Raises `InputError` for a damaged file, and for the result of another command, of other rows or of other data.
     """
     if not path.exists():
         return None
@@ -45,6 +49,12 @@ def filed_result(path: Path, job: Job, data_sha256: str | None = None) -> dict |
         raise InputError(
             f"{path} is the result of another command. Move it away and run again, or give another --results.\n"
             f"  it holds: python {' '.join(held)}\n  wanted:   python {' '.join(wanted)}"
+        )
+    other = contradictions(job, result, ROWS) if of_today else []
+    if other:
+        raise InputError(
+            f"{path} is of other rows than its command means today ({'; '.join(other)}). "
+            "Move it away and run again, or give another --results."
         )
     require_data(path, result, data_sha256)
     return result
@@ -78,11 +88,11 @@ def finished_run(folder: Path, job: Job, data_sha256: str | None = None) -> dict
     return result
 
 
-def contradictions(job: Job, result: dict) -> list[str]:
+def contradictions(job: Job, result: dict, names: Collection[str] | None = None) -> list[str]:
     """In which settings a finished run is not what a job's command asks for, each as "name: value, wanted value".
 
     Compared is what the run says of itself, not how it was called: equal settings give equal results. Nothing is known
-    of a script of someone's own, nor of a result without settings.
+    of a script of someone's own, nor of a result without settings. names: of what is compared, None for all.
     """
     dataset = next((name for name, script in SCRIPTS.items() if script == job.script), None)
     if dataset is None or "config" not in result:
@@ -99,12 +109,14 @@ def contradictions(job: Job, result: dict) -> list[str]:
     return [
         f"{name}: {_shown(held, name)}, wanted {_shown(wanted, name)}"
         for name in wanted | held
-        if name not in ignored and held.get(name, usual.get(name)) != wanted.get(name, usual.get(name))
+        if name not in ignored
+        and (names is None or name in names)
+        and held.get(name, usual.get(name)) != wanted.get(name, usual.get(name))
     ]
 
 
 def _shown(settings: dict, name: str) -> str:
-    return repr(settings[name]) if name in settings else "the default"
+    return repr(settings[name]) if name in settings else "as it was before" if name in ROWS else "the default"
 
 
 def _flat(config: dict) -> dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from leaderboard.entrants import SHOWN_VARIANTS
+from leaderboard.entrants import SHOWN_VARIANTS, title
 from leaderboard.jobs import SCRIPTS, Job, first_seeds, grid
 from leaderboard.settings import Settings, arguments_of
 
@@ -16,6 +16,7 @@ class Ablation:
     variants: name -> what differs from the default settings.
     reference: the variant that all others are compared with, the default settings among them; "": these themselves.
     default_heads: of the default settings, if the variants are numbers of heads.
+    protocols: the only ones under which it asks a question; (): any.
     """
 
     title: str
@@ -23,6 +24,7 @@ class Ablation:
     variants: dict[str, Settings] = field(default_factory=dict)
     reference: str = ""
     default_heads: int | None = None
+    protocols: tuple[str, ...] = ()
 
     @property
     def compared(self) -> list[str]:
@@ -38,6 +40,25 @@ class Ablation:
         default = {} if self.default_heads is None else {self.default_heads: ""}
         return default | {int(name.removeprefix("heads_")): name for name in self.variants}
 
+
+# Settings that differ in test AUC, to tell how well validation rows choose (`leaderboard.choosing`).
+TO_CHOOSE_FROM: dict[str, dict[str, Settings]] = {
+    "int_tower": {
+        "more_cir": {"cir_weight": 0.5},
+        "ids_all_known": {"unknown_rate": 0.0},
+        "little_l2": {"l2_reg_embedding": 1e-5},
+    },
+    "hit": {
+        "ids_unknown": {"unknown_rate": 0.1},
+        "little_l2": {"l2_reg_embedding": 1e-5},
+        "dropped": {"dnn_dropout": 0.3},
+    },
+    "deep_fm": {
+        "ids_unknown": {"unknown_rate": 0.1},
+        "little_l2": {"l2_reg_embedding": 1e-5},
+        "dropped": {"dnn_dropout": 0.3},
+    },
+}
 
 ABLATIONS = [
     Ablation(
@@ -105,6 +126,26 @@ ABLATIONS = [
         },
         reference="dropout",  # the defaults have none for the defect to switch off
     ),
+    Ablation("HIT's history", "hit", {"no_history": {"history": False}}, protocols=("holdout", "temporal")),
+    *(
+        Ablation(
+            f"The history in {title(model)}", model, {"history": {"history": True}}, protocols=("holdout", "temporal")
+        )
+        for model in ("int_tower", "deep_fm", "dcn", "mvke", "poly_encoder")
+    ),
+    *(
+        Ablation(
+            f"Statistics as of a row's time in {title(model)}",
+            model,
+            {"as_of": {"statistics": "as_of"}},
+            protocols=("temporal",),
+        )
+        for model in ("lr", "dssm", "deep_fm", "int_tower", "hit")
+    ),
+    *(
+        Ablation(f"Settings of {title(model)} to choose from", model, settings, protocols=("temporal",))
+        for model, settings in TO_CHOOSE_FROM.items()
+    ),
 ]
 
 
@@ -115,6 +156,7 @@ def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: lis
         for seed in first_seeds(seeds)
         for protocol in protocols
         for ablation in ablations
+        if not ablation.protocols or protocol in ablation.protocols
         for variant, settings in ablation.variants.items()
     ]
 

@@ -52,8 +52,11 @@ def follow(model: str, outcome_of: Callable[[Trial], Outcome | None]) -> Tuned:
 
 
 def read(folder: Path, trial: Trial) -> Outcome | None:
-    """What lies in a folder of results, None for nothing. Raises `InputError` for the result of another command."""
-    result = filed_result(folder / trial.job.file, trial.job)
+    """What lies in a folder of results, None for nothing. Raises `InputError` for the result of another command.
+
+    A trial of a protocol as it was before counts: it is what the defaults were chosen by.
+    """
+    result = filed_result(folder / trial.job.file, trial.job, of_today=False)
     return None if result is None else Outcome(result["validation"]["auc"], result["code"]["sources_sha256"])
 
 

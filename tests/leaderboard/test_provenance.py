@@ -110,7 +110,7 @@ class TestProofs:
 
     def test_a_chain_carries_results_of_old_bytes_to_the_last_version(self, tmp_path, versions):
         results = tmp_path / "results"
-        old = [bytes_sha256(versions[0])] * 3 + ["unknown"]
+        old = [("holdout", bytes_sha256(versions[0]))] * 3 + [("holdout", "unknown")]
         assert standing(old, read_links(results), versions[2]).startswith("0 of 4 results")
         for before, after in itertools.pairwise(versions):
             link = add_link(results, before, after, self.proof(tmp_path, dssm=[], hit=[]), ["dssm"])
@@ -118,7 +118,15 @@ class TestProofs:
         links = read_links(results)
         assert [link["cases"] for link in links] == [2, 2]
         assert standing(old, links, versions[2]).startswith("3 of 4 results")
-        assert same_sources(links)[old[0]] == same_sources(links)[sources_sha256(versions[2])]
+        assert same_sources(links)[old[0][1]] == same_sources(links)[sources_sha256(versions[2])]
+
+    def test_a_proof_of_one_protocol_carries_no_result_of_another(self, tmp_path, versions):
+        results, before = tmp_path / "results", sources_sha256(versions[0])
+        add_link(results, *versions[:2], self.proof(tmp_path, dssm=[]), protocols=["holdout"])
+        links = read_links(results)
+        old = [("holdout", before), ("temporal", before)]
+        assert standing(old, links, versions[1]).startswith("1 of 2 results")
+        assert before not in same_sources(links, "temporal")
 
     def test_a_link_is_recorded_once(self, tmp_path, versions):
         for _ in range(2):
