@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import as_lists
 
-from foundation.features import Bags
 from model import build_model
 from preprocessing.dataset import Dataset
 from preprocessing.load import load_movielens
@@ -49,11 +49,8 @@ class TestRows:
             split = data.split(name)
             rows = torch.arange(0, len(split), 97)
             batch = split.batch(rows, ["liked_movies", "movie_id"])
-            history = batch["liked_movies"]
-            assert isinstance(history, Bags)
-            ends = history.offsets.tolist()
-            lists = [set(history.values[start:end].tolist()) for start, end in zip(ends, ends[1:], strict=False)]
-            held = [movie in liked for movie, liked in zip(batch["movie_id"].tolist(), lists, strict=True)]
+            pairs = zip(batch["movie_id"].tolist(), as_lists(batch["liked_movies"]), strict=True)
+            held = [movie in set(liked) for movie, liked in pairs]
             assert held == (split.labels[rows] == 1).tolist()
 
 
