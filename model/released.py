@@ -1,6 +1,7 @@
 """The released form of every model: what the public releases of IntTower and HIT set, as options of this project.
 
-What differs from a paper is in `model.differences`, once; here stand the releases' hyper-parameters beside it.
+What differs from a paper is in `DIFFERENCES`, once, from which `docs/published_code.md` and the ladder are made as
+well; here stand the releases' hyper-parameters beside it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from typing import Any
 
 from foundation.errors import InputError, one_of
 from model import MODELS, TRAINING_DEFAULTS, find_model
-from model.differences import DIFFERENCES, HIT, INT_TOWER, RELEASES, Difference
+from model.difference import HIT, INT_TOWER, RELEASES, Difference
 from model.effects import idle_settings
+from model.released_data import LOOP, ROWS
+from model.released_models import MODELS as IN_MODELS
 
 __all__ = ["DIFFERENCES", "RELEASES", "Difference", "release_of", "released_settings"]
 
+DIFFERENCES: list[Difference] = [*ROWS, *LOOP, *IN_MODELS]
 # What the releases' scripts and constructors say, which are no differences from a paper. Learning rates are Adam's.
 TRAINING: dict[str, dict[str, dict[str, Any]]] = {
     "inttower": {
@@ -31,7 +35,6 @@ DROPOUT = {
     "inttower": {"movielens": 0.1, "amazon": 0.3, "taobao": 0.5},  # MovieLens: of the script of DeepFM
     "hit": {"movielens": 0.3, "amazon": 0.3, "taobao": 0.2},
 }
-WITHOUT_DROPOUT = {"inttower": ("dssm",), "hit": ("dssm", "wide_and_deep")}  # their scripts pass none
 PROTOCOL = ("protocol", "validation_rows", "statistics")  # which a run chooses apart from the model's form
 # One script's or constructor's own, by release and model, then by data set ("" for all of them).
 OWN: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
@@ -52,8 +55,7 @@ OWN: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
     },
     ("hit", "dssm"): {"": {"dnn_hidden_units": (300, 300, 32)}},
     ("hit", "dat"): {"": {"dnn_hidden_units": (300, 300, 32)}},
-    ("hit", "hit"): {"": {"dnn_hidden_units": (300, 300, 32), "num_heads": 2, "field_dim": 16, "alpha": 0.1}}
-    | {"amazon": {"user_static": ("reviewerID", "user_mean_rating"), "item_static": ("asin", "categories")}},
+    ("hit", "hit"): {"": {"dnn_hidden_units": (300, 300, 32), "num_heads": 2, "field_dim": 16, "alpha": 0.1}},
 }
 
 
@@ -87,9 +89,9 @@ def released_settings(model: str, dataset: str, release: str | None = None) -> d
     name, release = find_model(model), release_of(model, release)
     one_of("dataset", dataset, TRAINING_DEFAULTS)
     settings: dict[str, Any] = {"embedding_dim": 32, "lr_schedule": "constant", "history": False}
-    settings |= {"own_history_table": False, "unknown_rate": 0.0, "init_std": 1e-4}
+    settings |= {"own_history_table": False, "unknown_rate": 0.0}
     settings |= TRAINING[release][dataset]
-    settings |= {"dnn_dropout": 0.0 if name in WITHOUT_DROPOUT[release] else DROPOUT[release][dataset]}
+    settings |= {"dnn_dropout": DROPOUT[release][dataset]}
     own = OWN.get((release, name), {})
     settings |= own.get("", {}) | own.get(dataset, {})
     for each in DIFFERENCES:
