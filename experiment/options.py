@@ -188,7 +188,7 @@ class Options(TrainOptions):
     @property
     def columns(self) -> dict[str, Any]:
         """Keywords of `Dataset.feature_columns`."""
-        return {name: getattr(self, name) for name in ("embedding_dim", "history")}
+        return {name: getattr(self, name) for name in ("embedding_dim", "history", "own_history_table")}
 
     @property
     def fit_arguments(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from helpers import assert_blind_to_test_labels
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from foundation.deepctr import SparseFeat
 from foundation.errors import InputError
 from preprocessing.amazon import META, ONE_FILE, REVIEWS, SCHEMA, read
 from preprocessing.amazon_lines import UntilNull
@@ -369,7 +370,9 @@ class TestProtocols:
         rows = np.concatenate(list(data.protocol.splits.values()))
         for name, entity in (("user_mean_rating", raw.user), ("item_mean_rating", raw.item)):
             mean = np.bincount(entity[rows], raw.label[rows]) / np.bincount(entity[rows])
-            assert data.per_row.values[name].numpy()[rows] == pytest.approx(mean[entity[rows]])
+            low, high = mean.min(), mean.max()
+            expected = (mean[entity[rows]] - low) / (high - low)
+            assert data.per_row.values[name].numpy()[rows] == pytest.approx(expected, abs=1e-6)
         assert "all rows before the split" in data.protocol.leak
 
     @pytest.mark.parametrize("protocol", ["holdout", "temporal"])
@@ -380,7 +383,7 @@ class TestProtocols:
     def test_missing_price_is_a_mean_over_interactions(self, raw, protocol):
         data = Dataset.build(raw, protocol, 0)
         splits = data.protocol.splits
-        fitted = np.concatenate(list(splits.values())) if protocol == "published" else splits["train"]
+        fitted = np.arange(len(raw)) if protocol == "published" else splits["train"]
         assert data.scalers["price"].fill == pytest.approx(np.nanmean(raw.items["price"].to_numpy()[raw.item[fitted]]))
         assert np.isfinite(data.items.values["price"].numpy()).all()
 
@@ -389,6 +392,19 @@ class TestProtocols:
         assert [column.name for column in columns.user] == ["reviewerID", "user_mean_rating"]
         assert [column.name for column in columns.item] == ["asin", "categories", "price", "item_mean_rating"]
         assert (columns.user_static, columns.item_static) == (SCHEMA.user_static, SCHEMA.item_static)
+
+    def test_features_of_the_releases(self, raw):
+        """Categories are one value an item, and the generators read the user's mean label, too."""
+        data = Dataset.build(raw, "published", 0)
+        columns = data.feature_columns()
+        assert [column.name for column in columns.item] == ["asin", "categories", "price", "item_mean_rating"]
+        assert isinstance(columns.item[1], SparseFeat)
+        assert (columns.user_static, columns.item_static) == (
+            ("reviewerID", "user_mean_rating"),
+            ("asin", "categories"),
+        )
+        assert data.vocabularies["categories"].tolist() == [f"Electronics|Kind {kind}" for kind in range(4)]
+        assert data.raw.schema == SCHEMA  # from which any protocol's features can be made
 
 
 class TestUntilNull:

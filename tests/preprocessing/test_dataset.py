@@ -16,7 +16,7 @@ from foundation.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.features import Bags, Lists
 from preprocessing.dataset import Dataset
-from preprocessing.encoding import MinMaxScaler
+from preprocessing.encoding import MinMaxScaler, scaled
 from preprocessing.label_statistics import liked_items, mean_label
 from preprocessing.protocol import PROTOCOLS, make_protocol
 from preprocessing.raw import Ragged, RawData
@@ -42,7 +42,11 @@ class TestBatchEqualsRowByRowGather:
     def test_all_features(self, protocol, raw):
         dataset = build_or_skip(raw, protocol)
         views, smoothing = dataset.protocol.views, dataset.protocol.smoothing
-        means = [mean_label(views, entity, raw, smoothing) for entity in (raw.user, raw.item)]
+        means = {
+            name: scaled(name, mean_label(views, entity, raw, smoothing), dataset.scalers).tolist()
+            for name, entity in (("user_mean_rating", raw.user), ("item_mean_rating", raw.item))
+        }
+        assert means.keys().isdisjoint(dataset.scalers) == (protocol != "published")
         liked = liked_items(views, raw)
         ids = {
             name: {value: place + 1 for place, value in enumerate(vocabulary.tolist())}
@@ -58,11 +62,11 @@ class TestBatchEqualsRowByRowGather:
                 "user_id": ids["user_id"].get(raw.users["user_id"][user], 0),
                 "gender": ids["gender"].get(raw.users["gender"][user], 0),
                 "income": pytest.approx((raw.users["income"][user] - income.low) / ((income.high - income.low) or 1)),
-                "user_mean_rating": means[0][row],
+                "user_mean_rating": means["user_mean_rating"][row],
                 "liked_movies": [ids["movie_id"].get(raw.items["movie_id"][other], 0) for other in history],
                 "movie_id": ids["movie_id"].get(raw.items["movie_id"][item], 0),
                 "price": pytest.approx((raw.items["price"][item] - price.low) / ((price.high - price.low) or 1)),
-                "item_mean_rating": means[1][row],
+                "item_mean_rating": means["item_mean_rating"][row],
                 "genres": [
                     ids["genres"].get(g, 0) for g in genres.values[genres.offsets[item] : genres.offsets[item + 1]]
                 ],
@@ -234,6 +238,12 @@ class TestColumns:
         assert history.vocabulary_size == item.vocabulary_size
         assert history.combiner == "mean"
 
+    def test_history_may_have_a_table_of_its_own(self, dataset):
+        columns = {column.name: column for column in dataset.feature_columns(8, True, own_history_table=True).all}
+        history = columns["liked_movies"]
+        assert history.embedding_name == "liked_movies"
+        assert history.vocabulary_size == columns["movie_id"].vocabulary_size
+
     def test_history_is_left_out_unless_asked_for(self, dataset):
         assert "liked_movies" not in [column.name for column in dataset.feature_columns().all]
 
@@ -373,8 +383,9 @@ class TestEqualDataGiveEqualIds:
     def test_order_of_rows_does_not_change_vocabularies(self):
         raw = random_raw()
         shuffled = raw.take(np.random.default_rng(0).permutation(len(raw)))
-        first, second = (Dataset.build(data, "published", 0).encoding.identity for data in (raw, shuffled))
-        assert first == second
+        first, second = (Dataset.build(data, "published", 0) for data in (raw, shuffled))
+        for name in (*first.vocabularies, "income", "price"):
+            assert first.encoding.identity[name] == second.encoding.identity[name]
 
     def test_pandas_strings_and_numpy_strings(self):
         raw = random_raw()

@@ -8,6 +8,7 @@ import torch
 from helpers import make_raw, permute_labels, protocol_or_skip, random_raw, raws, with_labels
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from foundation.errors import InputError
 from preprocessing.label_statistics import liked_items, mean_label
@@ -44,7 +45,7 @@ def statistics(views: list[View], raw, smoothing: float) -> tuple[list[float], l
 
 
 class TestPublishedByHand:
-    """Each split's own labels, the scored row included, no smoothing."""
+    """Each part's own labels, the scored row included, no smoothing."""
 
     views = (View(TRAIN, TRAIN), View(SCORED, SCORED))
 
@@ -121,7 +122,7 @@ def visible_rows(protocol, raw, row: int) -> list[int]:
     split = next(name for name, rows in protocol.splits.items() if row in rows)
     train = protocol.splits["train"].tolist()
     if protocol.name == "published":
-        return protocol.splits[split].tolist()
+        return protocol.splits["test"].tolist() if split == "test" else train + protocol.splits["validation"].tolist()
     if split != "train":
         return train
     if protocol.name == "temporal":
@@ -165,24 +166,20 @@ class TestSplits:
         assert sorted(np.concatenate(list(splits.values())).tolist()) == list(range(len(raw)))
 
     @given(raw=raws(), seed=st.integers(0, 5))
-    def test_published_drops_users_without_a_positive_and_nothing_else(self, raw, seed):
+    def test_published_drops_users_without_a_positive_in_a_part_and_nothing_else(self, raw, seed):
         splits = protocol_or_skip("published", raw, seed).splits
-        with_positive = {int(user) for user, label in zip(raw.user, raw.label, strict=True) if label == 1}
-        kept = [row for row in range(len(raw)) if int(raw.user[row]) in with_positive]
-        assert sorted(np.concatenate(list(splits.values())).tolist()) == kept
+        log = np.argsort(raw.timestamp, kind="stable")
+        parts = train_test_split(log, test_size=0.2, random_state=seed)
+        for part, names in zip(parts, (("train", "validation"), ("test",)), strict=True):
+            liking = {int(raw.user[row]) for row in part if raw.label[row] == 1}
+            kept = sorted(int(row) for row in part if int(raw.user[row]) in liking)
+            assert sorted(np.concatenate([splits[name] for name in names]).tolist()) == kept
 
     def test_holdout_keeps_a_user_without_a_positive_whom_published_drops(self):
         rows = [(user, item, int(user != 3 and item % 2), item) for user in range(5) for item in range(20)]
         raw = make_raw(rows)
         sizes = {name: sum(map(len, make_protocol(name, raw, 0).splits.values())) for name in ("published", "holdout")}
         assert sizes == {"published": 80, "holdout": 100}
-
-    def test_published_and_holdout_share_the_random_split(self):
-        raw = random_raw()
-        raw = with_labels(raw, np.where(raw.user == 2, 0, raw.label))
-        published, holdout = (make_protocol(name, raw, 7).splits for name in ("published", "holdout"))
-        for name, rows in holdout.items():
-            assert published[name].tolist() == rows[raw.user[rows] != 2].tolist()
 
     def test_sizes(self):
         raw = random_raw(rows=1000)

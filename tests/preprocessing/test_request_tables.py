@@ -14,7 +14,7 @@ from preprocessing.protocol import PROTOCOLS
 
 
 def tables(data: Dataset) -> tuple[FeatureTable, FeatureTable]:
-    return request_tables(data.raw, data.protocol, data.users, data.items)
+    return request_tables(data.raw, data.protocol, data.users, data.items, data.scalers)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -27,6 +27,9 @@ def test_means_and_liked_items_counted_one_entity_at_a_time(protocol):
         for row in range(len(found)):
             labels = raw.label[train[entity[train] == row]]
             expected = (labels.sum() + prior_rows * mean) / (len(labels) + prior_rows)
+            if protocol == "published":
+                scaler = data.scalers[f"{name}_mean_rating"]
+                expected = (expected - scaler.low) / (scaler.high - scaler.low)
             assert found[row] == pytest.approx(expected, abs=1e-6)
     liked = as_lists(tables(data)[0].batch("liked_movies", torch.arange(len(raw.users))))
     movies = data.items.values["movie_id"].tolist()
@@ -43,7 +46,7 @@ def test_no_label_of_another_split_counts(protocol):
     scored = np.concatenate([data.protocol.splits["validation"], data.protocol.splits["test"]])
     other = permute_labels(data.raw, scored, 1)
     assert (other.label != data.raw.label).any()
-    before, after = tables(data), request_tables(other, data.protocol, data.users, data.items)
+    before, after = tables(data), request_tables(other, data.protocol, data.users, data.items, data.scalers)
     for one, two in zip(before, after, strict=True):
         assert all(torch.equal(one.values[name], two.values[name]) for name in one.values)
         assert all(torch.equal(one.lists[name].values, two.lists[name].values) for name in one.lists)

@@ -1,4 +1,4 @@
-"""The released cosine of MVKE and Poly-Encoder is ranked by its `forward`, and neither explained nor exported."""
+"""Released forms are served; the cosine of MVKE and Poly-Encoder by its `forward`, neither explained nor exported."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from serving_helpers import Reference, dataset, random_model, ranker_of
 
 from foundation.errors import InputError
+from model.released import released_settings
 from serving.explain import explain
 from serving.export import export_onnx
 
@@ -41,3 +42,16 @@ def test_what_needs_sums_is_refused(served):
         export_onnx(ranker.state.run)
     with pytest.raises(InputError, match="is no product of one user vector with one item vector"):
         ranker.item_vectors()
+
+
+@pytest.mark.parametrize("name", ["int_tower", "hit", "dssm", "dat"])
+def test_other_released_forms_are_served_and_exported(name, data, tmp_path):
+    settings = released_settings(name, "movielens")
+    switches = ("tower_bias", "relu_output", "fe_input", "fe_bias", "fe_sum", "light_se_bias", "generator_relu")
+    arguments = {key: settings[key] for key in switches if key in settings}
+    model = random_model(name, data, **arguments)
+    ranker, reference = ranker_of(tmp_path / name, model, data), Reference(model, data)
+    for user in reference.users[:2]:
+        ranking = ranker.rank(user, k=5)
+        assert ranking.scores == pytest.approx(reference(user, ranking.items.tolist()), abs=1e-5)
+    export_onnx(ranker.state.run)  # which compares its programs with torch

@@ -123,7 +123,8 @@ class TestFinishedRun:
         assert read_result(out) == json.loads(json.dumps(returned)) | {"files": files}
         assert result.pop("sha256")
         assert list(result) == [
-            *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "rows", "test", "validation"),
+            *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "split", "rows", "test"),
+            "validation",
             "calibration",
             *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
             *("threads", "config", "versions", "identity", "run"),
@@ -206,6 +207,7 @@ def test_every_option_of_training_reaches_fit(tmp_path, monkeypatch):
         "patience": 2,
         "precision": "bfloat16_forced",
         "published_eval_mode": True,
+        "summed_loss": False,
         "lr_schedule": "linear",
         "checkpoint_minutes": 7.0,
         "verbose": 0,
