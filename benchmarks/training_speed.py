@@ -75,7 +75,8 @@ def flops_per_row(model: CTRModel, split: Split, rows: int = 2048) -> float:
 def compare(name: str, batch_size: int, split: Split, repeats: int) -> dict:
     """Medians of rows/s, all contenders in turn."""
     models = {"fp32": our_model(name, split.dataset), "bf16": our_model(name, split.dataset)}
-    rows = Rows.of(split, split.dataset.feature_columns(EMBEDDING, history=MODELS[name].history))
+    history = MODELS[name].history
+    rows = Rows.of(split, split.dataset.feature_columns(EMBEDDING, history=history, own_history_table=history))
     actions = {
         precision: lambda precision=precision: models[precision].fit(
             split, batch_size=batch_size, precision=precision, verbose=0

@@ -1,24 +1,31 @@
-"""The table of `docs/published_code.md`: what the public releases do otherwise, and which switch brings each back."""
+"""The tables of `docs/published_code.md`: what the public releases do otherwise, and which switch brings each back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from leaderboard.entrants import title
 from leaderboard.settings import arguments_of
-from model.differences import DIFFERENCES, HIT, INT_TOWER, RANKING, RELEASES, TWO_TOWERS, Difference
+from model.difference import DATASETS, HIT, INT_TOWER, RANKING, RELEASES, TWO_TOWERS, Difference
+from model.released import DIFFERENCES
 
+PARTS = ("rows", "loop", "model")
 GROUPS = {HIT: "all", INT_TOWER: "all of IntTower's release", TWO_TOWERS: "two towers", RANKING: "ranking models"}
-TITLES = {"inttower": "IntTower's release", "hit": "HIT's release"}
-DATASETS = {"movielens": "MovieLens", "amazon": "Amazon", "taobao": "Taobao"}
+RELEASE_TITLES = {"inttower": "IntTower's release", "hit": "HIT's release"}
+DATASET_TITLES = {"movielens": "MovieLens", "amazon": "Amazon", "taobao": "Taobao"}
 NOT_ALONE = ("own_history_table",)  # comes with `--as_released`, and has no option of its own
 
 
-def releases_table(differences: list[Difference] = DIFFERENCES) -> str:
-    """One line a difference, in the order rows, loop, model; those that stay out say why."""
-    lines = ["| | in the release | models | alone by |", "|---|---|---|---|"]
-    for part in ("rows", "loop", "model"):
-        for each in (each for each in differences if each.part == part):
-            cells = each.name, f"{each.what} ({each.where})", _concerned(each), _switches(each)
-            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+def difference_tables() -> dict[str, str]:
+    """Marker -> table, one for each part."""
+    return {f"releases: {part}": _table(each for each in DIFFERENCES if each.part == part) for part in PARTS}
+
+
+def _table(differences: Iterable[Difference]) -> str:
+    lines = ["| | in the release | of | here |", "|---|---|---|---|"]
+    for each in differences:
+        cells = each.name, f"{each.what} ({each.where})", _concerned(each), _here(each)
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines)
 
 
@@ -32,20 +39,23 @@ def _concerned(each: Difference) -> str:
     """
     parts = [GROUPS.get(each.models) or ", ".join(title(name) for name in each.models)]
     if each.releases != RELEASES and set(each.models) & set(INT_TOWER):
-        parts.append(", ".join(TITLES[name] for name in each.releases))
-    if len(each.datasets) < len(DATASETS):
-        parts.append(", ".join(DATASETS[name] for name in each.datasets))
+        parts.append(", ".join(RELEASE_TITLES[name] for name in each.releases))
+    if each.datasets != DATASETS:
+        parts.append(", ".join(DATASET_TITLES[name] for name in each.datasets))
     return "; ".join(parts)
 
 
-def _switches(each: Difference) -> str:
-    """
-    >>> _switches(Difference("a", "model", "f", "w", settings={"cosine": True}))
+def _here(each: Difference) -> str:
+    """The switch that brings it alone, or why there is none.
+
+    >>> _here(Difference("a", "model", "f", "w", settings={"cosine": True}))
     '`--set cosine=true`'
-    >>> _switches(Difference("a", "model", "f", "w", reproduced=False, why="a score would depend on other rows"))
-    'none: a score would depend on other rows'
+    >>> _here(Difference("a", "model", "f", "w", why="No score may depend on other rows."))
+    'left out: No score may depend on other rows.'
+    >>> _here(Difference("a", "model", "f", "w"))
+    'the same'
     """
-    if not each.reproduced:
-        return f"none: {each.why}"
+    if each.why:
+        return f"left out: {each.why}"
     words = arguments_of({name: value for name, value in each.settings.items() if name not in NOT_ALONE})
-    return f"`{' '.join(words)}`" if words else ""
+    return f"`{' '.join(words)}`" if words else "the same"

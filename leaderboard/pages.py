@@ -21,7 +21,7 @@ from foundation.errors import InputError
 from leaderboard.ablations.figures import ablation_pictures
 from leaderboard.ablations.tables import ablation_table, ablations_with_runs, parts_table
 from leaderboard.audit import AUDIT, explained_table, probes_table
-from leaderboard.differences import releases_table
+from leaderboard.differences import difference_tables
 from leaderboard.drawings import ARCHITECTURES
 from leaderboard.entrants import kind
 from leaderboard.grid.calibration import calibration_picture, calibration_table
@@ -136,8 +136,7 @@ class Results:
     def page_tables(self) -> dict[str, str]:
         """The same with what stands on pages of this project alone."""
         own = {"models": models_table(), "trials": searches_table(), "tuning": tuning_table(self.tuned)}
-        own["differences"] = releases_table()
-        return self.tables() | own | speed_tables(self.measured)
+        return self.tables() | own | difference_tables() | speed_tables(self.measured)
 
 
 def models_table() -> str:

@@ -32,13 +32,17 @@ class Bar:
 
 
 def ladder_picture(runs: pd.DataFrame, dataset: str) -> dict[str, Picture]:
-    """Of the models that have a paper's number and runs on at least two rungs; {} without any."""
+    """Of the models with a paper's number and runs between it and the honest protocols; {} without any."""
     rungs = [rung for rung in RUNGS if any(reached(runs, dataset, rung, model).count for model in CLIMBERS)]
     found = {model: bars(runs, dataset, rungs, model) for model in CLIMBERS}
-    climbs = {model: own for model, own in found.items() if len(own) > 2 and own[0].row == 0}
-    if not climbs or not any(rung.key == "release" for rung in rungs):
+    climbs = {model: own for model, own in found.items() if _is_climb([rungs[bar.row] for bar in own])}
+    if not climbs:
         return {}
     return {"ladder": Picture(MARGINS + ROW * len(rungs), partial(waterfalls, rungs=rungs, climbs=climbs))}
+
+
+def _is_climb(rungs: list[Rung]) -> bool:
+    return bool(rungs) and not rungs[0].protocol and any(rung.variant for rung in rungs)
 
 
 def bars(runs: pd.DataFrame, dataset: str, rungs: list[Rung], model: str) -> list[Bar]:
@@ -81,8 +85,8 @@ def _waterfall(axis: Axes, theme: Theme, own: list[Bar]) -> None:
         if following:
             axis.plot([bar.end] * 2, [bar.row, following.row], color=theme.ink, lw=1, zorder=2)
         weight = "bold" if bar is own[0] or following is None else "normal"
-        place = {"transform": axis.get_yaxis_transform(), "va": "center"}
-        axis.text(1.02, bar.row, decimal_text(bar.end), weight=weight, **place)
+        beside = axis.get_yaxis_transform()  # x in widths of the panel
+        axis.text(1.02, bar.row, decimal_text(bar.end), weight=weight, va="center", transform=beside)
     axis.locator_params(axis="x", nbins=3)
     axis.xaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
     axis.tick_params(left=False)

@@ -40,8 +40,9 @@ CLIMBER_SEEDS, OTHER_SEEDS = 5, 3
 HEADS = {"user_head": 4, "item_head": 4}
 CIR = {"cir_weight": 0.05, "cir_temperature": 0.2}  # the releases have none; these are of this project's defaults
 WEIGHTS = ("l2_reg_embedding", "l2_reg_linear", "alpha")  # of losses beside that of clicks
+KEPT = ("init_std", "dnn_dropout")  # differences from a paper as well, which `our_recipe` takes away
 # What makes a release out of a paper's model, which the models on every rung do without from `paper_model` on.
-SWITCHES = {name for each in DIFFERENCES for name in each.settings} - set(WEIGHTS)
+SWITCHES = {name for each in DIFFERENCES for name in each.settings} - {*WEIGHTS, *KEPT}
 RANDOM_VALIDATION = ("--validation_rows", "random")
 
 

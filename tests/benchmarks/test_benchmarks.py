@@ -64,7 +64,7 @@ class TestContenders:
         ours = our_model(name, dataset)
         sizes = [list(part.sizes[1:]) for part in ours.modules() if isinstance(part, Tower)]
         assert all(size[:2] == [300, 300] for size in sizes)
-        columns = dataset.feature_columns(32, history=name == "hit")
+        columns = dataset.feature_columns(32, history=name == "hit", own_history_table=name == "hit")
         rows = Rows.of(dataset.train.take(torch.arange(64)), columns)
         peers = [make(name, rows, 32) for make in (deepctr_epoch, rechub_epoch)]
         assert any(peers)

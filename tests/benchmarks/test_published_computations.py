@@ -1,4 +1,4 @@
-"""The published computations that speed is compared with, beside plain numpy, one row at a time, and their sizes."""
+"""The published computations that speed is compared with, beside plain numpy, one row at a time."""
 
 from __future__ import annotations
 
@@ -172,18 +172,3 @@ def test_mimics_reach_the_towers_stopped_and_are_trained_by_the_generation_loss_
     model(matrix(model, rows)).sum().backward()
     reached = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert reached == {name for name, _ in model.named_parameters() if ".generators." not in name}
-
-
-# MovieLens-1M without ratings of 3: users, genders, ages, occupations, movies. Lists have fixed tables there.
-SIZES = {"user_id": 6040, "gender": 2, "age": 7, "occupation": 21}
-MOVIES, GENRE_TABLE = 3668, 1000
-
-
-@pytest.mark.parametrize(("heads", "parameters"), [(4, 883_433), (32, 2_426_345)])
-def test_int_tower_has_the_releases_parameters_on_movielens(heads, parameters):
-    genres = VarLenSparseFeat(SparseFeat("genres", GENRE_TABLE, embedding_dim=32), maxlen=6, combiner="mean")
-    user = [SparseFeat(name, size, 32) for name, size in SIZES.items()] + [DenseFeat("user_mean", 1)]
-    item = [SparseFeat("movie_id", MOVIES, 32), genres, DenseFeat("item_mean", 1)]
-    model = PublishedIntTower(user, item, heads, 64, dropout=0.3)
-    unused = 2 * 4 + 2 * 2  # two SENET layers, of 4 and 2 fields, each to a single number and back
-    assert sum(parameter.numel() for parameter in model.parameters()) + unused == parameters

@@ -1,14 +1,13 @@
-"""The tables of ablations and recipes, by runs made by hand."""
+"""The tables of ablations, by runs made by hand."""
 
 from __future__ import annotations
 
 import pandas as pd
 import pytest
-from report_helpers import SPREAD, five, runs
+from report_helpers import five, runs
 
 from leaderboard.ablations.tables import ablation_table, auc_by_heads, parts_table
 from leaderboard.ablations.variants import Ablation
-from leaderboard.recipes import VARIANT, recipes_table
 
 
 def test_a_variant_can_be_what_others_are_compared_with():
@@ -19,18 +18,6 @@ def test_a_variant_can_be_what_others_are_compared_with():
         "| the defaults | 0.8800 ± 0.0004 | **+0.0100 ± 0.0000** |",
         "| dropout 0.3, first epoch alone | 0.8750 ± 0.0004 | **+0.0050 ± 0.0000** |",
     ]
-
-
-def test_a_recipe_stands_beside_the_paper_and_the_defaults():
-    """Recipes whose AUC is 0.005 below the paper's, and defaults .01 and .02 above them."""
-    recipe = runs("published", VARIANT, int_tower=five(0.8924), dcn=five(0.8914))  # papers: 0.8974 and 0.8964
-    defaults = runs("published", int_tower=five(0.9024, SPREAD[::-1]), dcn=five(0.9114))
-    lines = recipes_table(pd.concat([recipe, defaults]), "ml-1m").splitlines()
-    assert lines[0] == "| AUC | paper | `published`: the recipe | our defaults | gain |"
-    dcn, int_tower = lines[2:]
-    assert dcn == "| DCN | 0.8964 | 0.8914 ± 0.0004 (-0.0050) | 0.9114 ± 0.0004 | **+0.0200 ± 0.0000** |"
-    assert int_tower.startswith("| IntTower | 0.8974 | 0.8924 ± 0.0004 (-0.0050) | 0.9024 ± 0.0004 | **+0.0100 ± ")
-    assert recipes_table(defaults, "ml-1m") == ""
 
 
 class TestHeads:
@@ -77,6 +64,6 @@ class TestPartsTable:
         heads = parts_table(pd.concat([*defaults, *many, *few])).splitlines()[0]
         assert heads == "| AUC minus that of the defaults | `holdout` |"
 
-    def test_a_protocol_of_recipes_alone_has_no_column(self):
-        parts = (runs("holdout", "no_cir", int_tower=[0.9]), runs("published", VARIANT, int_tower=[0.9]))
+    def test_a_protocol_of_the_ladder_alone_has_no_column(self):
+        parts = (runs("holdout", "no_cir", int_tower=[0.9]), runs("published", "ladder_heads_4", int_tower=[0.9]))
         assert "published" not in parts_table(pd.concat([runs(int_tower=[0.9]), *parts]))

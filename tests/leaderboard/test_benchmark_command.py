@@ -11,7 +11,9 @@ from script_helpers import assert_short_error, script, write_movielens
 import benchmark
 from benchmark import changed, chosen, here, main, variants
 from experiment.record import ROOT
-from leaderboard.jobs import FIRST_SEED
+from leaderboard.ablations.variants import ABLATIONS
+from leaderboard.jobs import FIRST_SEED, Job
+from leaderboard.ladder.rungs import ladder_jobs
 from leaderboard.quick import Quick
 from model import MODELS, find_model
 from preprocessing.protocol import PROTOCOLS
@@ -30,22 +32,40 @@ def test_all_beside_other_names_is_an_error(option, capsys):
     assert_short_error(capsys, f"--{option} takes all or names, not both. Received: {name} all.")
 
 
-def test_models_without_ablation_and_recipe_are_an_error_that_says_which_have_some(capsys):
-    assert script(main, "--ablations", "--models", "lr", "cold", "--data_path", "nowhere") == 2
-    assert_short_error(
-        capsys, "neither an ablation nor a released recipe of lr cold. Those that have one: int_tower hit dssm deep_fm"
-    )
+@pytest.mark.parametrize(
+    ("part", "models", "problem"),
+    [
+        ("ablations", ["gbdt", "cold"], "There is no ablation of gbdt cold. Those that have one: int_tower hit dssm"),
+        ("ablations", ["hit", "cold"], "There is no ablation of cold. Those that have one:"),
+        ("ladder", ["dcn", "lr", "gbdt"], "There is no release of lr gbdt. Those that have one: dssm dat mvke"),
+    ],
+)
+def test_models_without_a_part_are_an_error_that_says_which_have_it(part, models, problem, capsys):
+    assert script(main, f"--{part}", "--models", *models, "--data_path", "nowhere") == 2
+    assert_short_error(capsys, problem)
 
 
-def test_one_without_beside_others_is_an_error_too(capsys):
-    assert script(main, "--ablations", "--models", "hit", "lr", "--data_path", "nowhere") == 2
-    assert_short_error(capsys, "neither an ablation nor a released recipe of lr. Those that have one:")
-
-
-@pytest.mark.parametrize("models", [["hit"], ["int_tower", "dcn"], list(MODELS)])
-def test_models_with_either_are_run(models):
+@pytest.mark.parametrize("models", [["hit"], ["int_tower", "dssm"], list(MODELS)])
+def test_models_with_ablations_are_run(models):
     jobs = changed("movielens", models, ["holdout"], 1)
-    assert {job.model for job in jobs} == set(models) & {"int_tower", "hit", "dssm", "deep_fm", "dcn"}
+    asked = {ablation.model for ablation in ABLATIONS if "holdout" in (ablation.protocols or PROTOCOLS)}
+    assert {job.model for job in jobs} == set(models) & asked
+
+
+def test_the_ladder_has_its_own_protocols(capsys):
+    assert script(main, "--ladder", "--protocols", "holdout", "--data_path", "nowhere") == 2
+    assert_short_error(capsys, "--ladder has the protocol of each rung. Leave out: --protocols.")
+
+
+def test_the_ladder_runs_its_jobs(elsewhere, monkeypatch, capsys):
+    ran: list[Job] = []
+    monkeypatch.setattr("leaderboard.runner.Runner.run", lambda _, jobs: ran.extend(jobs))
+    assert (
+        script(main, "--ladder", "--data_path", "data", "--results", "r", "--models", "hit", "dcn", "--seeds", "4") == 0
+    )
+    assert ran == ladder_jobs(["hit", "dcn"], 4)
+    assert len(ran) == 4 * 8 + 3 * 4
+    assert "44 results in r/" in capsys.readouterr().out
 
 
 def test_places_of_the_repository_are_found_from_every_folder(tmp_path, monkeypatch):
@@ -89,6 +109,7 @@ def test_everything_is_grid_and_variants_then_audit_stages_and_report(elsewhere,
     ran = benchmark.entrant_jobs
     monkeypatch.setattr(benchmark, "entrant_jobs", jobs)
     monkeypatch.setattr(benchmark, "variants", lambda models, protocols, seeds: [])
+    monkeypatch.setattr(benchmark, "ladder_jobs", lambda models, seeds: [])
     own = [
         "--everything",
         "--data_path",
@@ -117,7 +138,7 @@ def test_everything_has_the_variants_of_the_models_that_have_some_under_two_prot
     jobs = variants(["lr", "dssm", "gbdt"], list(PROTOCOLS), 5)
     assert {(job.model, job.protocol) for job in jobs} == {("dssm", "published"), ("dssm", "holdout")}
     assert {job.seed - FIRST_SEED for job in jobs} == {0, 1, 2}
-    assert {job.variant for job in jobs} == {"published_recipe", "gamma_learned"}
+    assert {job.variant for job in jobs} == {"gamma_learned"}
     assert variants(["lr"], list(PROTOCOLS), 5) == []
 
 

@@ -22,9 +22,9 @@ from leaderboard.entrants import ENTRANTS, SHOWN_VARIANTS, title
 from leaderboard.estimates import Estimate, compare, paired_p_value, relative_improvement
 from leaderboard.grid.tables import leaderboard_table, overview_table
 from leaderboard.jobs import SCRIPTS, Job, grid
+from leaderboard.ladder.rungs import ladder_jobs
 from leaderboard.pages import Results, filled, plain_report
 from leaderboard.prose import Numbers
-from leaderboard.recipes import recipe_jobs
 from leaderboard.results import load_runs
 from leaderboard.settings import arguments_of
 from leaderboard.speed import Speeds
@@ -38,13 +38,13 @@ def bench(tmp_path):
     return make_bench(tmp_path)
 
 
-CHANGED = ablation_jobs("movielens", ["holdout"], 1, ABLATIONS) + recipe_jobs("movielens", list(MODELS), ["holdout"], 1)
+CHANGED = ablation_jobs("movielens", ["holdout"], 1, ABLATIONS)
 
 
 class TestAblations:
     def test_names_and_places_are_distinct(self):
         jobs = ablation_jobs("movielens", list(PROTOCOLS), 2, ABLATIONS)
-        jobs += recipe_jobs("movielens", list(MODELS), list(PROTOCOLS), 2)
+        jobs += [job for job in ladder_jobs(list(MODELS), 2) if job.variant]
         assert len({job.place for job in jobs}) == len(jobs)
         assert not {job.place for job in jobs} & {job.place for job in grid("movielens", list(MODELS), PROTOCOLS, 2)}
 

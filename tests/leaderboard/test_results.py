@@ -12,7 +12,7 @@ from experiment.options import parse_options
 from foundation.errors import InputError
 from leaderboard.ablations.variants import ABLATIONS, ablation_jobs
 from leaderboard.jobs import SCRIPTS, Job, grid
-from leaderboard.recipes import recipe_jobs
+from leaderboard.ladder.rungs import ladder_jobs
 from leaderboard.results import contradictions, filed_result, load_runs, read_json
 from leaderboard.tuning.run import TUNING, load_tuned
 from model import MODELS, build_model
@@ -24,7 +24,8 @@ RESULTS = Path(__file__).resolve().parents[2] / "results" / "ml-1m"
 
 def all_jobs(protocols: list[str], seeds: int) -> list[Job]:
     everything = "movielens", list(MODELS), protocols, seeds
-    return grid(*everything) + recipe_jobs(*everything) + ablation_jobs("movielens", protocols, seeds, ABLATIONS)
+    rungs = [job for job in ladder_jobs(list(MODELS), seeds) if job.protocol in protocols and job.variant]
+    return grid(*everything) + rungs + ablation_jobs("movielens", protocols, seeds, ABLATIONS)
 
 
 @pytest.fixture(scope="module")
