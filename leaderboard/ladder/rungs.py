@@ -7,7 +7,7 @@ paper              the number in the paper, no run
 release            `--as_released`: rows, features, model, losses and loop of the release (`model.released`)
 heads_4            IntTower alone: 4 heads instead of the release's 32, which would make all later rungs take hours
 random_validation  20 % of the same training part at random are validation rows, not the movies with the highest ids
-tower_start        linear maps of the towers start as torch has them, not at N(0, 1e-4), where deep ones learn nothing
+tower_start        linear maps of the towers start as torch has them, not at N(0, 1e-4), where deep ones hardly learn
 training_mode      dropout and batch statistics in every epoch, not before the first validation alone
 paper_model        model and losses as the paper has them: last layers, cosines, FE-Block, CIR, generation loss and
                    Light-SE are this project's; losses are means over the batch, with the weights of all others divided
@@ -48,19 +48,16 @@ RANDOM_VALIDATION = ("--validation_rows", "random")
 
 @dataclass(frozen=True)
 class Rung:
-    """key: as markers and files name it. title: as tables and pictures do. change: from the rung before, a clause.
+    """key: as markers and files name it. title: as tables and pictures do. protocol: "" for the paper, which is no run.
 
-    words: the command line for a model, after the protocol. protocol: "" for the paper, which is no run.
-    models: those that have this rung. shares_rows: whether its test rows are those of the rung before.
+    words: the command line for a model, after the protocol. models: those that have this rung.
     """
 
     key: str
     title: str
-    change: str
     protocol: str = "published"
     words: Callable[[str], tuple[str, ...]] = lambda model: ()
     models: tuple[str, ...] = CLIMBERS
-    shares_rows: bool = True
 
     @property
     def variant(self) -> str:
@@ -105,19 +102,17 @@ def our_recipe(model: str) -> tuple[str, ...]:
 
 
 RUNGS = (
-    Rung("paper", "the paper", "", protocol="", models=OF_THE_RELEASES),
-    Rung("release", "its release", "the released code as it is", words=as_released, models=OF_THE_RELEASES),
-    Rung("heads_4", "4 heads", "4 heads instead of 32", words=heads_4, models=("int_tower",)),
-    Rung("random_validation", "random validation rows", "validation rows at random", words=random_validation),
-    Rung("tower_start", "towers start as usual", "towers start as torch starts them", words=tower_start),
-    Rung("training_mode", "dropout in every epoch", "training mode in every epoch", words=training_mode),
-    Rung("paper_model", "the paper's model", "model and losses as in the paper", words=paper_model),
-    Rung("our_recipe", "our training", "settings searched by validation", words=our_recipe, models=OF_THE_RELEASES),
-    Rung("holdout", "holdout: no label leak", "no row's label in its features", "holdout", models=OF_THE_RELEASES,
-         shares_rows=False),
-    Rung("temporal", "temporal: later data", "the test rows are the latest", "temporal", models=OF_THE_RELEASES,
-         shares_rows=False),
-)  # fmt: skip
+    Rung("paper", "the paper", protocol="", models=OF_THE_RELEASES),
+    Rung("release", "its release", words=as_released, models=OF_THE_RELEASES),
+    Rung("heads_4", "4 heads", words=heads_4, models=("int_tower",)),
+    Rung("random_validation", "random validation rows", words=random_validation),
+    Rung("tower_start", "towers start as usual", words=tower_start),
+    Rung("training_mode", "dropout in every epoch", words=training_mode),
+    Rung("paper_model", "the paper's model", words=paper_model),
+    Rung("our_recipe", "our training", words=our_recipe, models=OF_THE_RELEASES),
+    Rung("holdout", "holdout: no label leak", "holdout", models=OF_THE_RELEASES),
+    Rung("temporal", "temporal: later data", "temporal", models=OF_THE_RELEASES),
+)
 BY_KEY = {rung.key: rung for rung in RUNGS}
 
 
