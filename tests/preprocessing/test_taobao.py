@@ -294,11 +294,18 @@ class TestProtocols:
         rows = np.flatnonzero((raw.user != raw.user[0]) | (raw.label == 0))  # the first user never clicks now
         some = raw.take(rows)
         data = Dataset.build(some, "published", 0)
-        gone = int((some.user == raw.user[0]).sum())
+        described = (some.user < some.described_users) & (some.item < some.described_items)
+        clicks = np.bincount(some.user, some.label * described, len(some.users))
         kept = np.concatenate(list(data.protocol.splits.values()))
         assert raw.user[0] not in some.user[kept]
-        assert len(kept) == len(some) - gone
+        assert sorted(kept) == np.flatnonzero(described & (clicks[some.user] > 0)).tolist()
+        gone = int(described.sum()) - len(kept)
         assert f"{gone:,} dropped (users without a positive), {len(kept):,} kept" in data.summary()
+
+    def test_other_protocols_keep_impressions_without_a_profile_or_a_feature_row(self, raw):
+        assert not raw.described.all()
+        for protocol in ("holdout", "temporal"):
+            assert sum(map(len, Dataset.build(raw, protocol, 0).protocol.splits.values())) == len(raw)
 
     @pytest.mark.parametrize("protocol", ["holdout", "temporal"])
     def test_permuting_test_labels_changes_no_feature(self, raw, protocol):
