@@ -60,6 +60,7 @@ def everything_in(folder) -> list[str]:
 def assert_same(left: RawData, right: RawData) -> None:
     assert (left.name, left.fingerprint, left.schema) == (right.name, right.fingerprint, right.schema)
     assert left.counts == right.counts
+    assert (left.described_users, left.described_items) == (right.described_users, right.described_items)
     for name in ("user", "item", "label", "timestamp", "best_score"):
         expected, received = getattr(left, name), getattr(right, name)
         assert expected.dtype == received.dtype

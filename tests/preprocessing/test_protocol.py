@@ -176,10 +176,10 @@ class TestSplits:
             assert sorted(np.concatenate([splits[name] for name in names]).tolist()) == kept
 
     def test_holdout_keeps_a_user_without_a_positive_whom_published_drops(self):
-        rows = [(user, item, int(user != 3 and item % 2), item) for user in range(5) for item in range(20)]
+        rows = [(user, item, int(user != 3 and item % 2), item) for user in range(5) for item in range(200)]
         raw = make_raw(rows)
         sizes = {name: sum(map(len, make_protocol(name, raw, 0).splits.values())) for name in ("published", "holdout")}
-        assert sizes == {"published": 80, "holdout": 100}
+        assert sizes == {"published": 800, "holdout": 1000}
 
     def test_sizes(self):
         raw = random_raw(rows=1000)
