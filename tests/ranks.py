@@ -53,6 +53,13 @@ def weighted(data: Dataset):
     return model, {key: value for key, value in history.items() if key not in ("seconds", "rows_per_second")}
 
 
+def summed(data: Dataset):
+    """-> a model of two losses that learned from the sum of the click loss, by steps as large as it, and its history"""
+    model = exact("dat", data, "dense")
+    model.compile("sgd", lr=1e-3)
+    return model, fit(model, data, EPOCHS, summed_loss=True)
+
+
 def noisy(data: Dataset, embedding_optimizer: str):
     """A model with everything that needs random numbers or the rows of a batch."""
     model = build("int_tower", columns_of(data), dnn_dropout=0.3, unknown_rate=0.1)
@@ -112,6 +119,8 @@ def main() -> None:
     found["idle parameters"] = {"history": fit(idle, data, EPOCHS), "weights": idle.state_dict()}
     model, history = weighted(data)
     found["weights of rows"] = {"history": history, "weights": model.state_dict()}
+    model, history = summed(data)
+    found["summed loss"] = {"history": history, "weights": model.state_dict()}
     torch.save(found, place / f"rank{current().rank}.pt")
 
 

@@ -84,6 +84,7 @@ def save_run(run: Path, model, data: Dataset) -> Path:
     files = model_files(model, model.known_with(data.encoding_json())) | {HISTORY: b"epoch\n"}
     result = {"dataset": data.name, "data_sha256": data.raw.fingerprint, "protocol": data.protocol.name}
     result |= {"seed": data.seed, "config": {"max_rows": None}}
+    result |= {"split": {"protocol": data.protocol.name, "seed": data.seed}}
     run.mkdir(parents=True, exist_ok=True)
     replace_together(run, files | {RESULT: result_file(result, files)})
     return run

@@ -462,7 +462,24 @@ class TestWhatIsAskedIsWhatIsTrained:
     @pytest.mark.parametrize("name", ["dssm", "hit"])
     def test_history_goes_to_hit_alone(self, module, name, monkeypatch):
         model, _ = self.handed_over(monkeypatch, module, name)
-        assert ("liked_movies" in model.feature_names) == (name_of(model) == "hit")
+        has_history = LOADERS[module] == "load_movielens"  # of the scripts' data; these here have one anyway
+        assert ("liked_movies" in model.feature_names) == (has_history and name_of(model) == "hit")
+
+    @pytest.mark.parametrize(("asked", "expected"), [("--history", True), ("--no_history", False)])
+    def test_history_goes_where_it_is_asked_for(self, module, asked, expected, monkeypatch):
+        if LOADERS[module] != "load_movielens":
+            pytest.skip("its data have none")
+        model, _ = self.handed_over(monkeypatch, module, "hit", asked)
+        assert ("liked_movies" in model.feature_names) == expected
+
+    def test_switches_of_the_protocol(self, module, monkeypatch):
+        argv = ["--protocol", "temporal", "--validation_rows", "next", "--statistics", "as_of"]
+        _, data = self.handed_over(monkeypatch, module, "dssm", *argv)
+        expected = Dataset.build(random_raw(), "temporal", 1023, validation_rows="next", statistics="as_of")
+        assert data.validation.rows.tolist() == expected.validation.rows.tolist()
+        assert torch.equal(
+            *(each.test.batch(torch.arange(9), ["item_mean_rating"])["item_mean_rating"] for each in (data, expected))
+        )
 
 
 class TestMaxRows:

@@ -21,6 +21,7 @@ from preprocessing.synthetic import synthetic_movielens
 from serving.from_run import load_dataset
 from serving.ranker import PreRanker
 from training.pictures import draw_png
+from training.result_file import read_result
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +300,16 @@ class TestCommand:
         assert script(prerank.main, "build", tmp_path / "run") == 2
         assert_short_error(capsys, f"are not in {data} any more. Say where they are with --data_path.")
         assert script(prerank.main, "build", tmp_path / "run", "--data_path", tmp_path / "moved") == 0
+
+    def test_build_finds_the_rows_of_a_second_training_again(self, folder, tmp_path):
+        argv = ["--model_name", "dssm", "--data_path", folder, "--epoch", 1, "--device", "cpu", "--quiet"]
+        argv += ["--protocol", "temporal", "--out", tmp_path]
+        assert script(train_movielens_whole_models.main, *argv) == 0
+        rows = read_result(tmp_path)["rows"]
+        data = load_dataset(tmp_path, None)
+        assert {name: len(rows) for name, rows in data.protocol.splits.items()} == rows
+        assert rows.keys() == {"train", "test"}
+        assert script(prerank.main, "build", tmp_path) == 0
 
     def test_build_from_other_data_is_refused(self, trained, folder, tmp_path, capsys):
         for name in ("users.dat", "movies.dat", "ratings.dat"):

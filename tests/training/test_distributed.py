@@ -135,6 +135,14 @@ class TestTwoProcesses:
         for key, values in history.items():
             assert together["history"][key] == pytest.approx(values, abs=1e-4), key
 
+    def test_sum_the_click_loss_as_one_does(self, found, data):
+        (alone, history), together = ranks.summed(data), found[0]["summed loss"]
+        start = ranks.exact("dat", data, "dense").state_dict()
+        assert_close(together["weights"], alone.state_dict(), 1e-5)
+        assert any(float((start[key] - value).abs().max()) > 1e-2 for key, value in alone.state_dict().items())
+        for key, values in history.items():
+            assert together["history"][key] == pytest.approx(values, abs=1e-4), key
+
     def test_hold_the_same_to_the_bit(self, found):
         for key in found[0]:
             left, right = (each[key] for each in found)

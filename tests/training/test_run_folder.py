@@ -30,7 +30,7 @@ from model.dssm import DSSM
 from preprocessing.dataset import Dataset
 from training.calibration import calibration
 from training.result import closing_table, curves_png
-from training.result_file import read_result
+from training.result_file import read_result, split_of
 from training.run_folder import LOCK, RunFolder
 
 RESULTS = {"result.json", "history.csv", "curves.png", "model.safetensors", "config.json"}
@@ -688,3 +688,19 @@ class TestGrowingHistory:
         Run(tmp_path, "--epoch", 3)()
         assert len(pd.read_csv(tmp_path / self.HISTORY)) == 3
         assert capsys.readouterr().err.count("WARNING: ") == 1
+
+
+class TestSplitOfEarlierResults:
+    def test_temporal_validated_on_the_rows_that_came_next(self):
+        split = split_of({"protocol": "temporal", "seed": 3})
+        assert split == {"protocol": "temporal", "seed": 3, "validation_rows": "next"}
+        raw = random_raw(times=500)
+        order = np.argsort(raw.timestamp, kind="stable")
+        assert Dataset.build(raw, **split).validation.rows.tolist() == order[240:270].tolist()
+
+    def test_holdout_is_as_it_was(self):
+        assert split_of({"protocol": "holdout", "seed": 3}) == {"protocol": "holdout", "seed": 3}
+
+    def test_published_is_refused(self):
+        with pytest.raises(InputError, match="published protocol had other rows"):
+            split_of({"protocol": "published", "seed": 3})
