@@ -1,4 +1,4 @@
-"""The numbers of docs/published_code.md that are of MovieLens-1M itself, where it is there."""
+"""The numbers on pages that are of MovieLens-1M itself, where it is there."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from helpers import as_lists
 
 from model import build_model
 from preprocessing.dataset import Dataset
@@ -43,15 +41,6 @@ class TestRows:
         unseen = ~np.isin(raw.item[splits["test"]], seen)
         assert f"Training sees {len(seen):,} movies, none with an id above {ids.max():,}." in PAGE
         assert f"All but {known.sum()} validation rows, and {unseen.mean():.1%}".replace("%", " %") in PAGE
-
-    def test_have_a_history_that_holds_their_own_movie_just_where_the_label_is_1(self, data):
-        for name in ("train", "validation", "test"):
-            split = data.split(name)
-            rows = torch.arange(0, len(split), 97)
-            batch = split.batch(rows, ["liked_movies", "movie_id"])
-            pairs = zip(batch["movie_id"].tolist(), as_lists(batch["liked_movies"]), strict=True)
-            held = [movie in set(liked) for movie, liked in pairs]
-            assert held == (split.labels[rows] == 1).tolist()
 
 
 def test_padded_histories_take_what_the_page_says(data):
