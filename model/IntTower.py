@@ -104,6 +104,9 @@ class IntTower(TwoTower):
             fe_bias,
             fe_sum,
         )
+        if fe_input == "pre":
+            # In the file of weights: those of earlier versions, whose items went in as the last layer's input, lack it.
+            self.register_buffer("item_level", torch.tensor(float(len(dnn_hidden_units))))
         self.interaction = SumOfMaxima(self.fe_block.user_heads, self.fe_block.item_heads, len(self.levels))
         self.to(self.device)
 

@@ -1,4 +1,4 @@
-"""HIT, formerly TIM: A Hybrid Interaction-Enhanced Two-Tower Model for Pre-Ranking (arXiv 2505.19849).
+"""HIT, formerly TIM: A Hierarchical Interaction-Enhanced Two-Tower Model for Pre-Ranking Systems (arXiv 2505.19849).
 
 g_u^+, g_u^- = generators(detach(E_u,static))                  early interaction, mirrored on the item side
 h_u = tower_u([x_u, detach(g_u^+), detach(g_u^-)])

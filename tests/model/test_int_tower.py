@@ -121,6 +121,13 @@ class TestSwitches:
         assert inputs(post) == ([*units], units[-1])
         assert inputs(pre) == ([width, *units[:-1]], units[-1])  # of the item the last output in both
 
+    def test_weights_of_before_the_item_side_read_its_last_output_are_refused(self, data):
+        """With equal layers they have the same shapes, and mean other scores."""
+        model = build(data, fe_input="pre", dnn_hidden_units=(16, 16))
+        earlier = {name: value for name, value in model.state_dict().items() if name != "item_level"}
+        with pytest.raises(RuntimeError, match="item_level"):
+            model.load_state_dict(earlier)
+
     @torch.no_grad()
     def test_fe_input_pre_never_uses_the_last_hidden_layer(self, data):
         for fe_input, used in (("pre", False), ("post", True)):
