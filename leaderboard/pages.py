@@ -19,8 +19,10 @@ from experiment.record import ROOT
 from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from leaderboard.ablations.figures import ablation_pictures
-from leaderboard.ablations.tables import ablation_table, ablations_with_runs, parts_table
+from leaderboard.ablations.tables import ablation_table, ablations_with_runs, group_table, parts_table
+from leaderboard.ablations.variants import AS_OF, HISTORY
 from leaderboard.audit import AUDIT, explained_table, probes_table
+from leaderboard.choosing import choosing_table
 from leaderboard.differences import difference_tables
 from leaderboard.drawings import ARCHITECTURES
 from leaderboard.entrants import kind
@@ -29,7 +31,7 @@ from leaderboard.grid.comparisons import comparisons_table, summary_table
 from leaderboard.grid.figures import model_pictures
 from leaderboard.grid.learning import learning_picture
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
-from leaderboard.grid.tables import leaderboard_table, overview_table, steps_table
+from leaderboard.grid.tables import leaderboard_table, overview_table
 from leaderboard.json_entries import read_entries
 from leaderboard.ladder.picture import ladder_picture
 from leaderboard.ladder.table import ladder_table, models_on_the_ladder
@@ -109,7 +111,6 @@ class Results:
         tables = {
             "provenance": provenance(runs, self.links),
             "results": overview_table(runs, dataset),
-            "steps": steps_table(runs),
             "tests": summary_table(runs),
             "choice": quality_and_cost_table(runs, self.stages, self.speeds),
             "audit": probes_table(self.audit, runs),
@@ -119,6 +120,8 @@ class Results:
             "ladder logloss": ladder_table(runs, dataset, "logloss"),
             "ladder models": models_on_the_ladder(runs, dataset),
             "parts": parts_table(runs),
+            "choosing": choosing_table(runs),
+            **{group: group_table(runs, group) for group in (HISTORY, AS_OF)},
         }
         for protocol in PROTOCOLS:
             frame = self.stage_frame[self.stage_frame["protocol"] == protocol]

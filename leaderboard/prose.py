@@ -17,7 +17,6 @@ from foundation.errors import InputError
 from leaderboard.audit import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
-from leaderboard.grid.tables import protocol_losses
 from leaderboard.ladder.rungs import BY_KEY
 from leaderboard.ladder.steps import difference, reached, step_to
 from leaderboard.markdown import decimal_text, estimate_text, milliseconds, signed_text
@@ -77,10 +76,6 @@ class Numbers:
         difference = self._difference(model, other, protocol)
         _require(not difference.is_clear, f"{model} and {other} differ ({protocol})")
         return signed_text(difference.estimate)
-
-    def loss(self, model: str, before: str, after: str) -> str:
-        """Mean AUC lost from one protocol to the next."""
-        return decimal_text(-protocol_losses(self.results.runs, model, before, after).mean)
 
     def rung(self, model: str, key: str, metric: str = "auc") -> str:
         """What a model reaches on a rung of the ladder (`leaderboard.ladder.rungs`)."""

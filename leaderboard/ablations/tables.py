@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import pandas as pd
@@ -23,18 +24,24 @@ LABELS = {
     "no_target": "no target generators",
     "no_non_target": "no non-target generators",
     "loss_none": "no generation loss",
+    "as_of": "as of the row's time",
+    "history": "with the history",
     "dropout": "dropout 0.3",
     "dropout_published_eval_mode": "dropout 0.3, first epoch alone",
 }
 NAMES = {"cir": "CIR", "loss": "generation loss", "mae": "MAE", "mse": "MSE"}
-VARIANTS = {variant for entry in ABLATIONS for variant in entry.variants} - {ONE_HEAD}  # the grid has that one too
+VARIANTS = {variant for entry in ABLATIONS if not entry.group for variant in entry.variants} - {
+    ONE_HEAD
+}  # the grid has that one too
 
 
 def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
-    """The ablations of which a variant has run that does not stand beside the models, as every grid has those."""
+    """The ablations of which a variant has run that does not stand beside the models, as every grid has those; those of
+    a group have their own table."""
     own = runs[runs["variant"].isin(VARIANTS)]
     done = set(zip(own["model"], own["variant"], strict=True))
-    return [entry for entry in ABLATIONS if any((entry.model, variant) in done for variant in entry.variants)]
+    ungrouped = [entry for entry in ABLATIONS if not entry.group]
+    return [entry for entry in ungrouped if any((entry.model, variant) in done for variant in entry.variants)]
 
 
 def protocols_of(runs: pd.DataFrame, variants: Iterable[str]) -> list[str]:
@@ -82,6 +89,24 @@ def ablation_table(runs: pd.DataFrame, ablation: Ablation) -> str:
         rows.append(cells)
     heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
     return table(heads, rows)
+
+
+def group_table(runs: pd.DataFrame, group: str) -> str:
+    """A row each model of a group of ablations: its AUC by default, with the one variant, and the difference."""
+    entries = [entry for entry in ABLATIONS if entry.group == group]
+    variants = [variant for entry in entries for variant in entry.variants]
+    protocols = protocols_of(runs, variants)
+    rows = []
+    for entry in entries:
+        (variant,) = entry.variants
+        cells = []
+        for protocol in protocols:
+            aucs = (auc_of(runs, protocol, entry.model, name) for name in ("", variant))
+            cells += [*map(estimate_text, aucs), difference_text(against_reference(runs, protocol, entry, variant))]
+        if any(len(select_runs(runs, protocol, entry.model, variant)) for protocol in protocols):
+            rows.append([title(entry.model), label(variant), *cells])
+    heads = [(f"`{name}`: the defaults", "the variant", "difference") for name in protocols]
+    return table(["AUC", "variant", *itertools.chain(*heads)], rows)
 
 
 def parts_table(runs: pd.DataFrame) -> str:

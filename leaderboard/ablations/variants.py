@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leaderboard.entrants import SHOWN_VARIANTS, title
-from leaderboard.jobs import SCRIPTS, Job, first_seeds, grid
+from leaderboard.jobs import GRID_ARGUMENTS, SCRIPTS, Job, first_seeds, grid
 from leaderboard.settings import Settings, arguments_of
+from model import MODELS
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Ablation:
     reference: the variant that all others are compared with, the default settings among them; "": these themselves.
     default_heads: of the default settings, if the variants are numbers of heads.
     protocols: the only ones under which it asks a question; (): any.
+    group: of ablations that ask one question of several models, which have one table together.
     """
 
     title: str
@@ -25,6 +27,7 @@ class Ablation:
     reference: str = ""
     default_heads: int | None = None
     protocols: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def compared(self) -> list[str]:
@@ -41,6 +44,7 @@ class Ablation:
         return default | {int(name.removeprefix("heads_")): name for name in self.variants}
 
 
+HISTORY, AS_OF, CHOOSING = "history", "as_of", "choosing"  # questions asked of several models
 # Settings that differ in test AUC, to tell how well validation rows choose (`leaderboard.choosing`).
 TO_CHOOSE_FROM: dict[str, dict[str, Settings]] = {
     "int_tower": {
@@ -126,24 +130,28 @@ ABLATIONS = [
         },
         reference="dropout",  # the defaults have none for the defect to switch off
     ),
-    Ablation("HIT's history", "hit", {"no_history": {"history": False}}, protocols=("holdout", "temporal")),
     *(
         Ablation(
-            f"The history in {title(model)}", model, {"history": {"history": True}}, protocols=("holdout", "temporal")
+            f"The history in {title(model)}",
+            model,
+            {"no_history": {"history": False}} if MODELS[model].history else {"history": {"history": True}},
+            protocols=("holdout", "temporal"),
+            group=HISTORY,
         )
-        for model in ("int_tower", "deep_fm", "dcn", "mvke", "poly_encoder")
+        for model in ("hit", "int_tower", "deep_fm", "dcn", "mvke", "poly_encoder")
     ),
     *(
         Ablation(
-            f"Statistics as of a row's time in {title(model)}",
+            f"As of a row's time in {title(model)}",
             model,
-            {"as_of": {"statistics": "as_of"}},
+            {AS_OF: {"statistics": AS_OF}},
             protocols=("temporal",),
+            group=AS_OF,
         )
         for model in ("lr", "dssm", "deep_fm", "int_tower", "hit")
     ),
     *(
-        Ablation(f"Settings of {title(model)} to choose from", model, settings, protocols=("temporal",))
+        Ablation(f"Settings of {title(model)}", model, settings, protocols=("temporal",), group=CHOOSING)
         for model, settings in TO_CHOOSE_FROM.items()
     ),
 ]
@@ -152,7 +160,14 @@ ABLATIONS = [
 def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: list[Ablation]) -> list[Job]:
     """Every variant of these ablations under every protocol with every seed, without the defaults."""
     return [
-        Job(SCRIPTS[dataset], protocol, ablation.model, seed, variant, arguments_of(settings))
+        Job(
+            SCRIPTS[dataset],
+            protocol,
+            ablation.model,
+            seed,
+            variant,
+            (*GRID_ARGUMENTS.get(protocol, ()), *arguments_of(settings)),
+        )
         for seed in first_seeds(seeds)
         for protocol in protocols
         for ablation in ablations

@@ -1,8 +1,7 @@
-"""Every model beside the others: the leaderboard of each protocol, and the steps between protocols."""
+"""Every model beside the others: the leaderboard of each protocol, and all protocols in one table."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import pandas as pd
 from leaderboard.entrants import BASELINE, kind, paper_auc, title
 from leaderboard.estimates import Estimate, relative_improvement
 from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, estimate_text, signed_text, table
-from leaderboard.results import auc_of, runs_by_entrant, select_runs
+from leaderboard.results import runs_by_entrant, select_runs
 from leaderboard.speed import Speeds
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
@@ -66,22 +65,4 @@ def leaderboard_table(runs: pd.DataFrame, protocol: str, dataset: str, speeds: S
         )
     heads = ["model", "kind", "AUC", "logloss", "GAUC", "RelaImpr", "paper's AUC (difference)"]
     heads += ["parameters", "training, s", "bytes an item", "scoring / request, ms", "seeds"]
-    return table(heads, rows)
-
-
-def protocol_losses(runs: pd.DataFrame, model: str, before: str, after: str) -> Estimate:
-    """AUC under the second protocol minus that under the first, over the seeds that both have."""
-    first, second = (select_runs(runs, protocol, model).set_index("seed")["auc"] for protocol in (before, after))
-    return Estimate.from_values((second - first).dropna())
-
-
-def steps_table(runs: pd.DataFrame) -> str:
-    """What each model's AUC loses from protocol to protocol: without the leak, and by time instead of at random."""
-    rows = []
-    for name, entry in MODELS.items():
-        means = [auc_of(runs, protocol, name).mean for protocol in PROTOCOLS]
-        if not all(map(math.isnan, means)):
-            losses = [signed_text(protocol_losses(runs, name, *pair)) for pair in itertools.pairwise(PROTOCOLS)]
-            rows.append([entry.title, *map(decimal_text, means), *losses])
-    heads = ["model", *(f"`{protocol}`" for protocol in PROTOCOLS), "without the leak", "by time"]
     return table(heads, rows)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from report_helpers import five, runs
 
-from leaderboard.ablations.tables import ablation_table, auc_by_heads, parts_table
-from leaderboard.ablations.variants import Ablation
+from leaderboard.ablations.tables import ablation_table, ablations_with_runs, auc_by_heads, group_table, parts_table
+from leaderboard.ablations.variants import HISTORY, Ablation
 
 
 def test_a_variant_can_be_what_others_are_compared_with():
@@ -67,3 +67,19 @@ class TestPartsTable:
     def test_a_protocol_of_the_ladder_alone_has_no_column(self):
         parts = (runs("holdout", "no_cir", int_tower=[0.9]), runs("published", "ladder_heads_4", int_tower=[0.9]))
         assert "published" not in parts_table(pd.concat([runs(int_tower=[0.9]), *parts]))
+
+
+class TestGroups:
+    def test_a_row_a_model_that_has_run(self):
+        history = [runs("holdout", "no_history", hit=five(0.89)), runs("temporal", "history", dcn=[0.86])]
+        defaults = [runs("holdout", hit=five(0.88)), runs("temporal", dcn=[0.85], hit=[0.84])]
+        assert group_table(pd.concat([*history, *defaults]), HISTORY).splitlines()[2:] == [
+            "| HIT | no history | 0.8800 ± 0.0004 | 0.8900 ± 0.0004 | **+0.0100 ± 0.0000** | 0.8400 |  |  |",
+            "| DCN | with the history |  |  |  | 0.8500 | 0.8600 | +0.0100 |",
+        ]
+
+    def test_have_no_table_of_their_own(self):
+        assert ablations_with_runs(runs("holdout", "no_history", hit=[0.9])) == []
+
+    def test_nothing_without_runs(self):
+        assert group_table(runs(hit=[0.9]), HISTORY) == ""

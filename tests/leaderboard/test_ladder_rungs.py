@@ -137,9 +137,9 @@ class TestJobs:
         first = [job for job in jobs if job.seed == FIRST_SEED]
         climbing = [job for job in first if job.model in CLIMBERS]
         assert first[: len(climbing)] == climbing
-        places = [next(place for place, rung in enumerate(RUNGS) if job.variant == rung.variant) for job in climbing]
-        published = [place for place, job in zip(places, climbing, strict=True) if job.protocol == "published"]
-        assert published == sorted(published)
+        rungs = [(rung.protocol, rung.variant) for rung in RUNGS]
+        places = [rungs.index((job.protocol, job.variant)) for job in climbing]
+        assert places == sorted(places)
         assert len({job.place for job in jobs}) == len(jobs)
 
     def test_seeds_and_models(self):
