@@ -166,21 +166,22 @@ def variants(models: list[str], protocols: list[str], seeds: int) -> list[Job]:
 
 def changed(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
     """The ablations of these models; of all models, those that have any. Raises `InputError` that names the others."""
-    _require_some("is no ablation", models, CHANGED)
+    _require_known(CHANGED, models, "ablation")
     ablations = [ablation for ablation in ABLATIONS if ablation.model in models]
     return ablation_jobs(dataset, protocols, seeds, ablations)
 
 
 def climbing(models: list[str], seeds: int) -> list[Job]:
     """The rungs of these models; of all models, those of the releases. Raises `InputError` that names the others."""
-    _require_some("is no release", models, OF_THE_RELEASES)
+    _require_known(OF_THE_RELEASES, models, "release")
     return ladder_jobs(models, seeds)
 
 
-def _require_some(what: str, models: list[str], known: Iterable[str]) -> None:
+def _require_known(known: Iterable[str], models: list[str], what: str) -> None:
+    """Raises `InputError` for models that have none of what is asked for, unless all models are."""
     without = [model for model in models if model not in known]
     if without and models != list(MODELS):
-        raise InputError(f"There {what} of {' '.join(without)}. Those that have one: {' '.join(known)}.")
+        raise InputError(f"There is no {what} of {' '.join(without)}. Those that have one: {' '.join(known)}.")
 
 
 if __name__ == "__main__":

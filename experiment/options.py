@@ -54,6 +54,7 @@ class Options(TrainOptions):
 
     dataset: of which script ("movielens", ...).
     as_released: of which release the model's form and all defaults are, None for this project's own.
+    validation_rows, statistics, refit: switches of the protocol (`preprocessing.protocol.PROTOCOLS`).
     history: whether the model reads the items that a user liked; own_history_table: through a table of their own.
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
     model_arguments: all other arguments for its constructor.

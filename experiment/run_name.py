@@ -15,14 +15,8 @@ from foundation.precisions import ALIASES
 
 # Longer or stranger settings are told by a checksum.
 LONGEST_NAME, SAFE = 80, re.compile(r"[A-Za-z0-9_.,=+-]+")
-IN_THE_PATH = (
-    "model_name",
-    "as_released",
-    "protocol",
-    "seed",
-    "max_rows",
-    "sample_rate",
-)  # the last two are in the data set's name
+# The last two are in the data set's name.
+IN_THE_PATH = ("model_name", "as_released", "protocol", "seed", "max_rows", "sample_rate")
 FIRST = ("embedding_dim", "batch_size", "lr", "lr_schedule", "embedding_optimizer")  # in a name; others as declared
 SHORT = {name: alias for alias, name in ALIASES.items()}  # as the names of folders have them
 

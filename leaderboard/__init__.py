@@ -2,7 +2,8 @@
 
 Here: which runs there are, who runs them, their results and the pages that show these. A package each has a question:
 `grid` (which model is best), `ladder` (what a paper's number is made of), `ablations`, `tuning`, `audit` (what the leak
-is worth), `stages` (what a pre-ranker lets through), `speed`. `drawings`: how the two models work.
+is worth), `choosing` (how well validation rows choose), `stages` (what a pre-ranker lets through), `speed`. `drawings`:
+how the two models work. `differences`: what public releases do otherwise.
 """
 
 from training.pictures import import_matplotlib

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from leaderboard.entrants import title
@@ -22,7 +23,7 @@ def difference_tables() -> dict[str, str]:
 
 
 def _table(differences: Iterable[Difference]) -> str:
-    lines = ["| | in the release | of | here |", "|---|---|---|---|"]
+    lines = ["| | in the release | models | here |", "|---|---|---|---|"]
     for each in differences:
         cells = each.name, f"{each.what} ({each.where})", _concerned(each), _here(each)
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
@@ -46,16 +47,18 @@ def _concerned(each: Difference) -> str:
 
 
 def _here(each: Difference) -> str:
-    """The switch that brings it alone, or why there is none.
+    """What brings it alone, as one types it in a shell, or why nothing does.
 
     >>> _here(Difference("a", "model", "f", "w", settings={"cosine": True}))
     '`--set cosine=true`'
     >>> _here(Difference("a", "model", "f", "w", why="No score may depend on other rows."))
     'left out: No score may depend on other rows.'
+    >>> print(_here(Difference("a", "model", "f", "w", settings={"user_static": ("gender", "age")})))
+    `--set 'user_static=["gender", "age"]'`
     >>> _here(Difference("a", "model", "f", "w"))
     'the same'
     """
     if each.why:
         return f"left out: {each.why}"
     words = arguments_of({name: value for name, value in each.settings.items() if name not in NOT_ALONE})
-    return f"`{' '.join(words)}`" if words else "the same"
+    return f"`{shlex.join(words)}`" if words else "the same"

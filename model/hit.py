@@ -38,7 +38,8 @@ class HIT(TwoTower):
     user_static, item_static: names of the features that the generators read; default: all sparse ones of the side.
     use_target, use_non_target: whether there are the generators that learn from clicks, and from their absence.
     generation_loss: distance of mimic and original: cosine, euclidean, manhattan, mae, mse; "none", an ablation in
-        which the generators keep their random weights, frozen, and still feed the towers; "released", see there.
+        which the generators keep their random weights, frozen, and still feed the towers; "released", the release's
+        (`generation_loss` in `model/losses.py`).
     alpha: weight of the generation loss.
     generator_relu: whether generators end in a ReLU, as released.
     fe_bias, fe_sum: whether the projections have biases, and whether maxima are summed undivided (`FEBlock`).

@@ -31,8 +31,8 @@ class MVKE(TwoTower):
     experts, and the mixture is made when an item comes, so that both sides can be encoded ahead of time.
 
     num_kernels: K.
-    cosine: whether the score is the cosine of the mixture and v, as published (`CosineOfMixture`). It is ranked more
-        slowly, not explained and not exported.
+    cosine: whether the score is the cosine of the mixture and v, as released (`CosineOfMixture`). Such a model ranks
+        more slowly, and is neither explained nor exported.
     gamma: 1 alone, by which the published code scales its cosine.
     dnn_activation: see `Tower`.
     tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).

@@ -28,8 +28,8 @@ class PolyEncoder(TwoTower):
     """A user tower with m vectors, between which the item chooses.
 
     num_codes: m.
-    cosine: whether the score is the cosine of the mixture and v, as published (`CosineOfMixture`). It is ranked more
-        slowly, not explained and not exported.
+    cosine: whether the score is the cosine of the mixture and v, as released (`CosineOfMixture`). Such a model ranks
+        more slowly, and is neither explained nor exported.
     gamma: 1 alone, by which the published code scales its cosine.
     dnn_activation: see `Tower`.
     tower_std, tower_bias: how the towers' linear maps start, and whether they have a bias beside batch norm (`Tower`).

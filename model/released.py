@@ -1,7 +1,8 @@
 """The released form of every model: what the public releases of IntTower and HIT set, as options of this project.
 
-What differs from a paper is in `DIFFERENCES`, once, from which `docs/published_code.md` and the ladder are made as
-well; here stand the releases' hyper-parameters beside it.
+What differs from a paper is in `DIFFERENCES`, once (rows and loop: `model/released_data.py`, models:
+`model/released_models.py`), from which `docs/published_code.md` and the ladder are made as well. Beside it stand here
+the hyper-parameters that the releases' scripts and constructors have.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from model.released_models import MODELS as IN_MODELS
 __all__ = ["DIFFERENCES", "RELEASES", "Difference", "release_of", "released_settings"]
 
 DIFFERENCES: list[Difference] = [*ROWS, *LOOP, *IN_MODELS]
-# What the releases' scripts and constructors say, which are no differences from a paper. Learning rates are Adam's.
+# Of the scripts, by release and data set. Learning rates are Adam's.
 TRAINING: dict[str, dict[str, dict[str, Any]]] = {
     "inttower": {
         "movielens": {"batch_size": 2048, "lr": 1e-3, "epochs": 10, "patience": 3},

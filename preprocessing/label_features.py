@@ -37,9 +37,9 @@ def request_tables(
 ) -> tuple[FeatureTable, FeatureTable]:
     """Users and items with the statistics and histories that a request finds: over all training rows.
 
-    They are what a test row sees under `holdout` and under `temporal` with frozen statistics. The published protocol
-    gives its test rows statistics of the test labels; nobody has those when a request comes, so there, too, the
-    training rows are taken.
+    They are what a test row sees under `holdout` and under `temporal` with frozen statistics. As of its time a test row
+    sees later rows, too, and the published protocol gives its test rows statistics of the test labels. A request has
+    what was there when the index was built, so there, too, the training rows are taken.
 
     scalers: of the encoding of the data, by feature.
     """

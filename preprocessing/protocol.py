@@ -18,8 +18,9 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Protocol:
-    """make: of data, seed, the two switches and `refit`. validation_rows, statistics: choices, the default first.
+    """make: of data, seed, the two switches and `refit`.
 
+    validation_rows, statistics: the switches' choices, the default first; `make` says what they mean.
     refits: whether a model is by default trained anew on training and validation rows before it is tested.
     """
 

@@ -66,8 +66,8 @@ class SplitProtocol:
 
 
 def joined(made: SplitProtocol) -> SplitProtocol:
-    """The validation rows as training rows, behind those, and one view of what both kinds read; the test rows and what
-    they read stay as they are. For a protocol whose rows read the labels of their own split."""
+    """For a refit: the validation rows as training rows, behind those, and one view of what both kinds read; the test
+    rows and what they read stay as they are. For a protocol whose rows read the labels of their own split."""
     train, test = np.concatenate([made.splits["train"], made.splits["validation"]]), made.splits["test"]
     of_test = [bool(np.isin(view.readers, test).any()) for view in made.views]
     own = [view for view, tested in zip(made.views, of_test, strict=True) if not tested]

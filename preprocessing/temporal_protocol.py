@@ -20,7 +20,7 @@ DRAW = 20  # seeds the draw of new users, which is to be the same whatever the s
 
 
 def temporal(raw: RawData, seed: int, validation_rows: str, statistics: str, refit: bool) -> SplitProtocol:
-    """A split by time, whatever the seed.
+    """A split by time, whatever the seed. validation_rows: "known" or "next".
 
     A training row reads the labels of earlier training rows. Rows of the other splits read those of all training rows
     ("frozen") or, as a request would find them, all that are earlier ("as_of"): a validation row those of training and

@@ -93,6 +93,7 @@ class TrainOptions:
 
     @property
     def last_epoch(self) -> int:
+        """The number of the epoch, from 1, after which training ends at the latest."""
         return self.epochs if self.stop_after is None else self.stop_after
 
 

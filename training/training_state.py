@@ -51,8 +51,8 @@ class EpochProgress:
 class Choice:
     """What a training has chosen and left for the one that follows it: a model trained anew on more rows.
 
-    history: one dict of logs an epoch. best_epoch: the number of epochs for the other. validation: metric -> score.
-    seconds: that it took. rows: by split.
+    history: one dict of logs an epoch. best_epoch: the number of epochs for the other. validation: metric -> score of
+    the best epoch. seconds: that it took. rows: how many it had, by split.
     """
 
     history: list[dict[str, float]]

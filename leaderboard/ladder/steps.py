@@ -6,13 +6,13 @@ import math
 
 import pandas as pd
 
-from leaderboard.entrants import paper_auc
 from leaderboard.estimates import Difference, Estimate, compare, compare_apart
 from leaderboard.ladder.rungs import Rung, rungs_of
 from leaderboard.results import select_runs
 from model import MODELS
 
 NOTHING = Estimate(math.nan, math.nan, 0)
+IN_PAPERS = ("auc", "logloss")  # what an entry of `MODELS` has of its paper, in this order
 
 
 def runs_on(runs: pd.DataFrame, rung: Rung, model: str) -> pd.DataFrame:
@@ -35,9 +35,7 @@ def reached(runs: pd.DataFrame, dataset: str, rung: Rung, model: str, metric: st
 
 def in_paper(model: str, dataset: str, metric: str = "auc") -> float:
     """AUC or "logloss" of a model in its paper; NaN without."""
-    if metric == "auc":
-        return paper_auc(model, dataset)
-    return MODELS[model].paper.get(dataset, (math.nan, math.nan))[1]
+    return MODELS[model].paper.get(dataset, (math.nan, math.nan))[IN_PAPERS.index(metric)]
 
 
 def step_to(runs: pd.DataFrame, dataset: str, rung: Rung, model: str, metric: str = "auc") -> Difference:

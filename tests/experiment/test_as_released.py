@@ -25,10 +25,8 @@ class TestRelease:
     @pytest.mark.parametrize("dataset", ["movielens", "amazon", "taobao"])
     @pytest.mark.parametrize("release", ["inttower", "hit"])
     def test_its_settings_are_the_defaults(self, release, dataset):
-        found, settings = (
-            options("--as_released", release, dataset=dataset),
-            released_settings("int_tower", dataset, release),
-        )
+        found = options("--as_released", release, dataset=dataset)
+        settings = released_settings("int_tower", dataset, release)
         for name in ("batch_size", "lr", "epochs", "patience", "published_eval_mode", "summed_loss", "embedding_dim"):
             assert getattr(found, name) == settings[name]
         assert found.dropout == settings["dnn_dropout"]
@@ -42,11 +40,8 @@ class TestRelease:
 
     def test_what_is_given_beside_it_overrides_it(self):
         found = options("--as_released", "--set", "user_head=4", "--set", "tower_std=null", "--batch_size", "64")
-        assert (found.model_arguments["user_head"], found.model_arguments["tower_std"], found.batch_size) == (
-            4,
-            None,
-            64,
-        )
+        assert (found.model_arguments["user_head"], found.model_arguments["item_head"]) == (4, 32)
+        assert (found.model_arguments["tower_std"], found.batch_size) == (None, 64)
         assert options("--as_released", "hit").history
         assert not options("--as_released", "hit", "--no_history").history
 
@@ -139,13 +134,9 @@ class TestEarlierResults:
             assert kept["validation_rows"] == rows
 
 
-def test_no_default_of_a_model_changed():
-    for name in MODELS:
-        found, settings = options(name=name), default_settings(name, "movielens")
-        assert all(getattr(found, key) == settings[key] for key in ("lr", "epochs", "patience"))
-        assert (found.as_released, found.summed_loss, found.published_eval_mode, found.refit) == (
-            None,
-            False,
-            False,
-            False,
-        )
+@pytest.mark.parametrize("name", MODELS)
+def test_without_a_release_the_defaults_are_this_projects(name):
+    found, settings = options(name=name), default_settings(name, "movielens")
+    assert all(getattr(found, key) == settings[key] for key in ("lr", "epochs", "patience"))
+    assert found.as_released is None
+    assert not any((found.summed_loss, found.published_eval_mode, found.refit, found.own_history_table))

@@ -21,17 +21,7 @@ from training.run_folder import RunFolder
 RAW = random_raw(rows=400)
 ARGV = ("--batch_size", "64", "--lr", "0.1", "--dropout", "0.2", "--epoch", "4", "--patience", "2", "--quiet")
 SIZES = ("--set", "dnn_hidden_units=[8,6]", "--embedding_dim", "4", "--protocol", "holdout")
-TREES = (
-    "--epoch",
-    "12",
-    "--patience",
-    "3",
-    "--quiet",
-    "--protocol",
-    "holdout",
-    "--set",
-    "min_samples_leaf=5",
-)
+TREES = ("--epoch", "12", "--patience", "3", "--quiet", "--protocol", "holdout", "--set", "min_samples_leaf=5")
 TIMES = ("seconds", "train_rows_per_second", "run", "files", "sha256")
 
 

@@ -175,6 +175,7 @@ class TestResultsOfBefore:
             ),
             ("temporal", "validation_rows: as it was before, wanted 'known'; refit: as it was before, wanted True"),
         ],
+        ids=["published", "temporal"],
     )
     def test_are_refused_where_the_rows_are_others_now(self, tmp_path, protocol, problem):
         job = Job(SCRIPTS["movielens"], protocol, "lr", FIRST_SEED)

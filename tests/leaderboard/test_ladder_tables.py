@@ -138,19 +138,12 @@ class TestPicture:
         FigureCanvasAgg(figure).draw()
         (axis,) = figure.axes  # of IntTower, the only one with runs
         drawn = [patch for patch in axis.patches if math.isclose(patch.get_height(), 0.62)]
-        falls = [patch.get_width() < 0 for patch in drawn[1:]]
-        colors = [patch.get_facecolor() for patch in drawn[1:]]
-        assert len(set(colors)) == 2
-        assert (
-            len(
-                {
-                    (fall, color)
-                    for fall, color, patch in zip(falls, colors, drawn[1:], strict=True)
-                    if patch.get_width()
-                }
-            )
-            == 2
+        steps = [patch for patch in drawn if patch.get_width()]
+        rises, falls = (
+            {patch.get_facecolor() for patch in steps if (patch.get_width() > 0) == up} for up in (True, False)
         )
+        assert len(rises) == len(falls) == 1
+        assert rises != falls
         values = [text.get_text() for text in axis.texts]
         assert values == ["0.8974", *(f"{auc:.4f}" for auc in CLIMB.values())]
 

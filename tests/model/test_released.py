@@ -14,12 +14,14 @@ from foundation.feature_columns import FeatureColumns
 from kernels.linear import Linear
 from model import MODELS, TRAINING_DEFAULTS, build_model
 from model.difference import HIT, INT_TOWER
+from model.effects import constructor_defaults
 from model.released import DIFFERENCES, RELEASES, release_of, released_settings
 
 OPTIONS = {"embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience"}
 OPTIONS |= {"history", "own_history_table", "summed_loss", "published_eval_mode"}  # no arguments of a constructor
 FORMS = [(name, release) for release, held in zip(RELEASES, (INT_TOWER, HIT), strict=True) for name in held]
 FORM_IDS = ["-".join(form) for form in FORMS]
+SIZES = {"dnn_hidden_units", "dnn_dropout", "field_dim", "num_heads", "user_head", "item_head"}
 SMALL = {"dnn_hidden_units": (16, 12, 8), "dnn_dropout": 0.0, "tower_std": 0.3, "init_std": 1.0, "seed": 3}
 # Of the columns of each data set what the settings name.
 NAMED = {
@@ -221,13 +223,16 @@ class TestDifferences:
                 for name in each.models:
                     assert each.settings.keys() <= MODELS[name].arguments, (each.name, name)
 
-    @pytest.mark.parametrize("name", HIT)
-    def test_every_switch_of_a_model_is_in_the_table(self, name):
-        """No argument of the constructor departs from its default in a released form without standing in a row."""
-        switches = {"tower_std", "relu_output", "cosine", "fe_input", "fe_bias", "fe_sum"}
-        switches |= {"light_se_bias", "generator_relu", "generation_loss", "se", "mimic_mean"}
-        said = {key for each in DIFFERENCES if name in each.models for key in each.settings}
-        assert switches & MODELS[name].arguments <= said
+    @pytest.mark.parametrize("dataset", TRAINING_DEFAULTS)
+    @pytest.mark.parametrize(("name", "release"), FORMS, ids=FORM_IDS)
+    def test_all_that_is_not_a_size_stands_in_a_row(self, name, release, dataset):
+        """No argument of the constructor departs from its default in a released form without one."""
+        usual = constructor_defaults(MODELS[name].model_class)
+        arguments = arguments_of(name, dataset, release)
+        departing = {key for key, value in arguments.items() if value != usual[key]}
+        said = {key for each in DIFFERENCES if each.concerns(name, release, dataset) for key in each.settings}
+        assert departing - SIZES <= said
+        assert departing & said
 
 
 def test_cosine_by_hand():

@@ -224,11 +224,6 @@ class TestRefused:
             make_protocol("temporal", with_labels(raw, label), 0)
         make_protocol("temporal", raw, 0, "next")
 
-    @pytest.mark.parametrize("rows", range(1, 4))
-    def test_an_empty_window(self, rows):
-        with pytest.raises(InputError, match="one class only"):
-            make_protocol("temporal", of_users([0, 1, 0]) if rows == 3 else of_users([0] * rows), 0)
-
 
 def test_movielens_validates_on_users_as_known_as_those_it_tests_on(ml1m_path):
     raw = read(ml1m_path)
