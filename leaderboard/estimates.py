@@ -102,7 +102,7 @@ def compare_apart(first: Sequence[float], second: Sequence[float]) -> Difference
 
     >>> apart = compare_apart([4.0, 5.0, 6.0], [1.0, 2.0, 3.0])  # t(0.975, 4) = 2.7764, standard error sqrt(2 / 3)
     >>> apart.estimate.mean, round(apart.estimate.half_width, 4), round(apart.p_value, 4)
-    (3.0, 2.2669, 0.0213)
+    (3.0, 2.267, 0.0213)
     """
     values = [np.asarray(each, dtype=np.float64) for each in (first, second)]
     mean, count = float(values[0].mean() - values[1].mean()), min(map(len, values))
