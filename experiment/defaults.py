@@ -26,8 +26,8 @@ def usual_settings(name: str, dataset: str, protocol: str, as_released: str | bo
     as_released: a release of `model.released`, `OWN_RELEASE`, or None for this project's own defaults.
     Raises `InputError` for a release that lacks the model.
     """
-    rows = PROTOCOLS[protocol]
-    choices = {"validation_rows": rows.validation_rows[0], "statistics": rows.statistics[0], "refit": rows.refits}
+    known = PROTOCOLS[protocol]
+    choices = {"validation_rows": known.validation_rows[0], "statistics": known.statistics[0], "refit": known.refits}
     if as_released is None:
         own = {"history": MODELS[name].history, "own_history_table": False} | default_settings(name, dataset)
     else:

@@ -14,29 +14,25 @@ from model import MODELS, TRAINING_DEFAULTS, find_model
 from model.difference import HIT, INT_TOWER, RELEASES, Difference
 from model.effects import idle_settings
 from model.released_data import LOOP, ROWS
-from model.released_models import MODELS as IN_MODELS
+from model.released_models import STRUCTURE
 
 __all__ = ["DIFFERENCES", "RELEASES", "Difference", "release_of", "released_settings"]
 
-DIFFERENCES: list[Difference] = [*ROWS, *LOOP, *IN_MODELS]
-# Of the scripts, by release and data set. Learning rates are Adam's.
+DIFFERENCES: list[Difference] = [*ROWS, *LOOP, *STRUCTURE]
+# Of the scripts, by release and data set; of IntTower's on MovieLens that of DeepFM. Learning rates are Adam's.
 TRAINING: dict[str, dict[str, dict[str, Any]]] = {
     "inttower": {
-        "movielens": {"batch_size": 2048, "lr": 1e-3, "epochs": 10, "patience": 3},
-        "amazon": {"batch_size": 2048, "lr": 1e-3, "epochs": 10, "patience": 3},
-        "taobao": {"batch_size": 2048, "lr": 1e-4, "epochs": 15, "patience": 3},
+        "movielens": {"batch_size": 2048, "lr": 1e-3, "epochs": 10, "patience": 3, "dnn_dropout": 0.1},
+        "amazon": {"batch_size": 2048, "lr": 1e-3, "epochs": 10, "patience": 3, "dnn_dropout": 0.3},
+        "taobao": {"batch_size": 2048, "lr": 1e-4, "epochs": 15, "patience": 3, "dnn_dropout": 0.5},
     },
     "hit": {
-        "movielens": {"batch_size": 128, "lr": 1e-3, "epochs": 30, "patience": 2},
-        "amazon": {"batch_size": 128, "lr": 1e-3, "epochs": 30, "patience": 2},
-        "taobao": {"batch_size": 256, "lr": 1e-2, "epochs": 30, "patience": 2},
+        "movielens": {"batch_size": 128, "lr": 1e-3, "epochs": 30, "patience": 2, "dnn_dropout": 0.3},
+        "amazon": {"batch_size": 128, "lr": 1e-3, "epochs": 30, "patience": 2, "dnn_dropout": 0.3},
+        "taobao": {"batch_size": 256, "lr": 1e-2, "epochs": 30, "patience": 2, "dnn_dropout": 0.2},
     },
 }
-DROPOUT = {
-    "inttower": {"movielens": 0.1, "amazon": 0.3, "taobao": 0.5},  # MovieLens: of the script of DeepFM
-    "hit": {"movielens": 0.3, "amazon": 0.3, "taobao": 0.2},
-}
-PROTOCOL = ("protocol", "validation_rows", "statistics")  # which a run chooses apart from the model's form
+OF_THE_RUN = ("protocol", "validation_rows", "statistics")  # chosen apart from the model's form
 # One script's or constructor's own, by release and model, then by data set ("" for all of them).
 OWN: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
     ("inttower", "int_tower"): {
@@ -92,12 +88,11 @@ def released_settings(model: str, dataset: str, release: str | None = None) -> d
     settings: dict[str, Any] = {"embedding_dim": 32, "lr_schedule": "constant", "history": False}
     settings |= {"own_history_table": False, "unknown_rate": 0.0}
     settings |= TRAINING[release][dataset]
-    settings |= {"dnn_dropout": DROPOUT[release][dataset]}
     own = OWN.get((release, name), {})
     settings |= own.get("", {}) | own.get(dataset, {})
     for each in DIFFERENCES:
         if each.concerns(name, release, dataset):
-            settings |= {key: value for key, value in each.settings.items() if key not in PROTOCOL}
+            settings |= {key: value for key, value in each.settings.items() if key not in OF_THE_RUN}
     if "published_eval_mode" in idle_settings(MODELS[name].model_class, settings):
         settings["published_eval_mode"] = False  # no batch norm and no dropout
     return settings

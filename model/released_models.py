@@ -7,13 +7,13 @@ from model.difference import TWO_TOWERS, Difference
 FE_DNN = "layers/core.py: User_Fe_DNN, Item_Fe_DNN"
 ACROSS = "No row's score may depend on the other rows of its batch. The model's own attention stands in its place."
 
-MODELS = [
+STRUCTURE = [
     Difference(
         "small start of linear maps",
         "model",
         "layers/core.py: DNN, User_Fe_DNN, Item_Fe_DNN, HIT: ImplicitInteraction",
-        "Weights of towers and generators start at N(0, 1e-4), as embeddings do, and biases at torch's default; so do "
-        "the projections of the FE-Block. The first layers start without a signal.",
+        "Weights of towers and generators start at N(0, 1e-4), as embeddings do: they hardly pass a signal on. Biases "
+        "and the FE-Block's projections start at torch's default.",
         settings={"tower_std": 1e-4, "init_std": 1e-4},
     ),
     Difference(
@@ -127,10 +127,11 @@ MODELS = [
     Difference(
         "layers without use",
         "model",
-        "model/IntTower.py, model/DAT.py, model/hit.py, model/mvke.py, model/poly_encoder.py",
+        "model/IntTower.py, model/dssm.py (IntTower), model/DAT.py, model/deepfm.py, model/hit.py, model/mvke.py, "
+        "model/poly_encoder.py",
         "SENET, and in HIT Light-SE, are constructed and left out of the forward pass. IntTower's count of parameters "
         "has 12 of them on MovieLens.",
-        models=("int_tower", "dat", "hit", "mvke", "poly_encoder"),
+        models=("int_tower", "dssm", "dat", "deep_fm", "hit", "mvke", "poly_encoder"),
         why="It has no effect on a score.",
     ),
     Difference(

@@ -10,7 +10,7 @@ import numpy as np
 from foundation.errors import InputError
 from preprocessing.published_protocol import published
 from preprocessing.raw import RawData
-from preprocessing.split_protocol import SMOOTHING, SplitProtocol, View, joined, random_split
+from preprocessing.split_protocol import SMOOTHING, SplitProtocol, View, for_refit, random_split
 from preprocessing.temporal_protocol import temporal
 
 FOLDS = 5
@@ -68,7 +68,7 @@ def switch(protocol: str, option: str, given: str | None, known: tuple[str, ...]
 
 def _published(raw: RawData, seed: int, validation_rows: str, statistics: str, refit: bool) -> SplitProtocol:
     made = published(raw, seed, validation_rows, statistics)
-    return joined(made) if refit else made
+    return for_refit(made) if refit else made
 
 
 def holdout(raw: RawData, seed: int, validation_rows: str, statistics: str, refit: bool) -> SplitProtocol:

@@ -65,8 +65,8 @@ class SplitProtocol:
         return self.leak is not None
 
 
-def joined(made: SplitProtocol) -> SplitProtocol:
-    """For a refit: the validation rows as training rows, behind those, and one view of what both kinds read; the test
+def for_refit(made: SplitProtocol) -> SplitProtocol:
+    """The validation rows as training rows, behind those, and one view of what both kinds read; the test
     rows and what they read stay as they are. For a protocol whose rows read the labels of their own split."""
     train, test = np.concatenate([made.splits["train"], made.splits["validation"]]), made.splits["test"]
     of_test = [bool(np.isin(view.readers, test).any()) for view in made.views]

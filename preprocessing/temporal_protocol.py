@@ -29,9 +29,9 @@ def temporal(raw: RawData, seed: int, validation_rows: str, statistics: str, ref
     refit: the validation rows are training rows.
     Raises `InputError` for fewer than three days where the split is by days.
     """
-    period = _by_order(raw, validation_rows) if raw.schema.day_start is None else _by_days(raw, raw.schema.day_start)
-    before, window, test = period
-    held_out = np.ones(len(window), dtype=bool) if validation_rows == "next" else _as_known(raw.user, *period)
+    parts = _by_order(raw, validation_rows) if raw.schema.day_start is None else _by_days(raw, raw.schema.day_start)
+    before, window, test = parts
+    held_out = np.ones(len(window), dtype=bool) if validation_rows == "next" else _as_known(raw.user, *parts)
     if refit:
         splits = {"train": np.concatenate([before, window]), "test": test}
     else:
@@ -58,15 +58,15 @@ def _by_days(raw: RawData, day_start: int) -> list[np.ndarray]:
     """As `_by_order`: the last day is test, the one before it the window. Raises `InputError` for fewer than three."""
     day = (raw.timestamp - day_start) // DAY_SECONDS
     day -= day.max() - 2 if len(day) else 0
-    period = [np.flatnonzero(chosen) for chosen in (day < 1, day == 1, day == 2)]
-    empty = [split for split, rows in zip(SPLITS, period, strict=True) if not len(rows)]
+    parts = [np.flatnonzero(chosen) for chosen in (day < 1, day == 1, day == 2)]
+    empty = [split for split, rows in zip(SPLITS, parts, strict=True) if not len(rows)]
     if empty:
         raise InputError(
             f"The temporal protocol of '{raw.name}' tests on the last day, validates on the day before and trains on "
             f"the days before that; {', '.join(empty)} would be empty. Use data of at least three days in a row "
             "(--sample_rate keeps all days, --max_rows the first) or another protocol."
         )
-    return period
+    return parts
 
 
 def _as_known(user: np.ndarray, before: np.ndarray, window: np.ndarray, test: np.ndarray) -> np.ndarray:

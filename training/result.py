@@ -132,10 +132,10 @@ def history_csv(history: list[dict[str, float]]) -> str:
     return pd.DataFrame(history).to_csv(index=False)
 
 
-def curves_png(history: list[dict[str, float]], title: str, kept: int | None = None) -> bytes:
+def curves_png(history: list[dict[str, float]], title: str, best: int | None = None) -> bytes:
     """AUC and losses by epoch, training beside validation. Raises `PictureError`.
 
-    kept: the epoch whose weights are, which is marked; None marks nothing.
+    best: the epoch that is marked; None marks nothing.
     """
 
     def paint(figure: Any) -> None:
@@ -149,8 +149,8 @@ def curves_png(history: list[dict[str, float]], title: str, kept: int | None = N
                 axis.plot(frame.index, frame[name], marker="o", label=f"{name}, training")
                 if f"val_{name}" in frame:
                     axis.plot(frame.index, frame[f"val_{name}"], marker="o", label=f"{name}, validation")
-            if kept is not None:
-                axis.axvline(kept, color="gray", linestyle="--", zorder=0, label=f"epoch {kept}, kept")
+            if best is not None:
+                axis.axvline(best, color="gray", linestyle="--", zorder=0, label=f"epoch {best}, best")
             axis.set_xlabel("epoch")
             axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axis.grid(alpha=0.3)
