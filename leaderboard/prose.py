@@ -60,13 +60,6 @@ class Numbers:
     def paper(self, model: str) -> str:
         return decimal_text(paper_auc(model, self.results.dataset))
 
-    def gain(self, model: str) -> str:
-        """Mean AUC under `published` above the paper's, which must lie below the interval."""
-        auc = self._estimate(model, "published")
-        distance = auc.mean - paper_auc(model, self.results.dataset)
-        _require(distance > auc.half_width, f"{model} is not above its paper")
-        return decimal_text(distance)
-
     def above(self, model: str, other: str, protocol: str) -> str:
         difference = self._difference(model, other, protocol)
         _require(difference.is_clear and difference.estimate.mean > 0, f"{model} is not above {other} ({protocol})")

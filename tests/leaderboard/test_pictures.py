@@ -104,7 +104,7 @@ def test_labels_of_learning_curves_stand_in_the_order_of_their_numbers():
         assert numbers == sorted(numbers)
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "protocols", "auc_latency", "learning"])
+@pytest.mark.parametrize("name", ["leaderboard", "auc_latency", "learning"])
 def test_hit_and_int_tower_have_marks_of_their_own(name):
     figure = PICTURES[name].on(LIGHT)
     ours = [line for axis in figure.axes for line in axis.lines if line.get_color() == LIGHT.ours]
