@@ -148,8 +148,8 @@ LOOP = [
         "loss of probabilities",
         "loop",
         "fit of every base class",
-        "The cross-entropy is computed from float32 probabilities. Above a logit of about 17 they are 1, and a row that is "
-        "that wrong has no gradient any more.",
+        "The cross-entropy is computed from float32 probabilities. Above a logit of about 17 they are 1, and a row "
+        "that is that wrong has no gradient any more.",
         settings={"loss": "probability_crossentropy"},
     ),
     Difference(

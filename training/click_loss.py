@@ -19,7 +19,7 @@ CROSS_ENTROPY = ("binary_crossentropy", "logloss")
 # The cross entropy as deepctr-torch and the releases compute it. A probability of a logit above 17 is 1 in float32, and
 # such a row, however wrong, has no gradient.
 SATURATING = "probability_crossentropy"
-OTHERS = {"mse": F.mse_loss, "mae": F.l1_loss, SATURATING: F.binary_cross_entropy}
+OTHERS: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, SATURATING: F.binary_cross_entropy}
 
 
 @dataclass(frozen=True)

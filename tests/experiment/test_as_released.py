@@ -29,7 +29,8 @@ class TestRelease:
             options("--as_released", release, dataset=dataset),
             released_settings("int_tower", dataset, release),
         )
-        for name in ("batch_size", "lr", "epochs", "patience", "published_eval_mode", "summed_loss", "loss", "embedding_dim"):
+        loop = ("published_eval_mode", "summed_loss", "loss")
+        for name in ("batch_size", "lr", "epochs", "patience", "embedding_dim", *loop):
             assert getattr(found, name) == settings[name]
         assert found.dropout == settings["dnn_dropout"]
         assert found.history == (settings["history"] and dataset == "movielens")

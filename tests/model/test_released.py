@@ -17,7 +17,13 @@ from model.difference import HIT, INT_TOWER
 from model.released import DIFFERENCES, RELEASES, release_of, released_settings
 
 OPTIONS = {"embedding_dim", "batch_size", "lr", "lr_schedule", "epochs", "patience"}
-OPTIONS |= {"history", "own_history_table", "summed_loss", "published_eval_mode", "loss"}  # no arguments of a constructor
+OPTIONS |= {
+    "history",
+    "own_history_table",
+    "summed_loss",
+    "published_eval_mode",
+    "loss",
+}  # no arguments of a constructor
 FORMS = [(name, release) for release, held in zip(RELEASES, (INT_TOWER, HIT), strict=True) for name in held]
 FORM_IDS = ["-".join(form) for form in FORMS]
 SMALL = {"dnn_hidden_units": (16, 12, 8), "dnn_dropout": 0.0, "tower_std": 0.3, "init_std": 1.0, "seed": 3}

@@ -79,10 +79,9 @@ class TestReleasedLoop:
     """Summed cross-entropy of probabilities, l2 of whole tables added to it: from weights so large that some rows are
     wrong beyond float32. By plain steps: those of Adam enlarge what is rounded."""
 
-    FORM = {"fe_input": "pre", "fe_bias": True, "fe_sum": True, "tower_bias": True, "init_std": 0.5}
-
     def start(self, data):
-        model = build("int_tower", columns_of(data), **self.FORM, l2_reg_embedding=1e-3)
+        form = {"fe_input": "pre", "fe_bias": True, "fe_sum": True, "tower_bias": True, "init_std": 0.5}
+        model = build("int_tower", columns_of(data), **form, l2_reg_embedding=1e-3)
         for projection in model.fe_block.user_projections:
             projection.weight.data *= 40
         return model
