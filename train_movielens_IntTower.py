@@ -45,7 +45,7 @@ def main() -> None:
         )
         model.compile(
             "adam",
-            "binary_crossentropy",
+            options.loss,
             metrics=["auc", "logloss", "gauc"],
             lr=options.lr,
             embedding_optimizer=options.embedding_optimizer,

@@ -23,7 +23,8 @@ from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.protocol import PROTOCOLS, switch
 from preprocessing.taobao import PID_PLACEMENTS
 from training import distributed
-from training.options import TrainOptions
+from training.click_loss import CROSS_ENTROPY, SATURATING
+from training.options import GRADIENTS, TrainOptions
 
 LOOP = {"published_eval_mode", "summed_loss"}  # what a release switches on
 SWITCHES = ("validation_rows", "statistics")  # of a protocol
@@ -131,6 +132,12 @@ class Options(TrainOptions):
         needs={"has_two_sides": "which reads the features of both sides in one place"},
     )
     lr: float = option("learning rate of Adam", above=0)
+    loss: str = option(
+        f"of clicks; {SATURATING} is computed from probabilities, so that rows whose logits are large have no gradient",
+        CROSS_ENTROPY[0],
+        choices=(CROSS_ENTROPY[0], SATURATING),
+        needs={GRADIENTS: "which learns from the logloss alone"},
+    )
     embedding_optimizer: str | None = option(
         "dense updates all rows of the embedding tables in each step, rowwise those of the batch; default by size",
         None,

@@ -34,7 +34,7 @@ def train_any_model(dataset: str, load: Callable[[Options], RawData]) -> None:
         model = build_model(options.model_name, columns, **options.constructor_arguments)
         model.compile(
             "adam",
-            "binary_crossentropy",
+            options.loss,
             metrics=["auc", "logloss", "gauc"],
             lr=options.lr,
             embedding_optimizer=options.embedding_optimizer,

@@ -21,6 +21,7 @@ from foundation.features import Features
 from model.base import Output, TwoTower
 from model.effects import Idle
 from model.interaction import InnerProduct
+from model.layers.cosine import over_lengths
 from model.layers.side_tower import SideTower
 from model.layers.tower import last_size, linear_output_effects
 from model.losses import mimic_loss
@@ -64,7 +65,7 @@ class DAT(TwoTower):
             raise InputError(
                 f"mimic_weight must be positive: without the mimic loss this model is DSSM. Received: {mimic_weight}."
             )
-        self.mimic_weight, self.mimic_mean = mimic_weight, mimic_mean
+        self.mimic_weight, self.mimic_mean, self.relu_output = mimic_weight, mimic_mean, relu_output
         size = last_size(dnn_hidden_units)
         tower = (dnn_hidden_units, dnn_dropout, dnn_use_bn, init_std, size)
         output: dict[str, Any] = {"linear_output": not relu_output, "activation": dnn_activation}
@@ -86,16 +87,18 @@ class DAT(TwoTower):
 
     def encode_user(self, features: Features) -> Tensor:
         """-> p_u (B, 1, d) of length 1"""
-        return self._user(features)[0].unsqueeze(1)
+        return F.normalize(self._user(features)[0], dim=1).unsqueeze(1)
 
     def encode_item(self, features: Features) -> Tensor:
         """-> p_v (B, 1, d) of length 1"""
-        return self._item(features)[0].unsqueeze(1)
+        return F.normalize(self._item(features)[0], dim=1).unsqueeze(1)
 
     def output(self, features: Features) -> Output:
         (users, user_mimic), (items, item_mimic) = self._user(features), self._item(features)
-        latent = {"user": users, "item": items, "user_mimic": user_mimic, "item_mimic": item_mimic}
-        return Output(self.interaction(users.unsqueeze(1), items.unsqueeze(1)), latent)
+        unit_users, unit_items = F.normalize(users, dim=1), F.normalize(items, dim=1)
+        latent = {"user": unit_users, "item": unit_items, "user_mimic": user_mimic, "item_mimic": item_mimic}
+        pair = (over_lengths(users, items), items) if self.relu_output else (unit_users, unit_items)
+        return Output(self.interaction(*(part.unsqueeze(1) for part in pair)), latent)
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)
@@ -106,14 +109,14 @@ class DAT(TwoTower):
         return losses
 
     def _user(self, features: Features) -> tuple[Tensor, Tensor]:
-        """-> p_u and a_u, each (B, d)"""
+        """-> the tower's output and a_u, each (B, d)"""
         augmented = self.user_augmented_embedding(features[self.user_id])
-        return F.normalize(self.user_side(features, augmented), dim=1), augmented
+        return self.user_side(features, augmented), augmented
 
     def _item(self, features: Features) -> tuple[Tensor, Tensor]:
-        """-> p_v and a_v, each (B, d)"""
+        """-> the tower's output and a_v, each (B, d)"""
         augmented = self.item_augmented_embedding(features[self.item_id])
-        return F.normalize(self.item_side(features, augmented), dim=1), augmented
+        return self.item_side(features, augmented), augmented
 
 
 def _table(columns: list[Column], name: str, size: int, init_std: float) -> nn.Embedding:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from foundation.feature_columns import Column
 from foundation.features import Features
-from model.base import TwoTower
+from model.base import Output, TwoTower
 from model.effects import Idle
 from model.interaction import InnerProduct
+from model.layers.cosine import over_lengths
 from model.layers.side_tower import SideTower
 from model.layers.tower import linear_output_effects
 from model.signature import TowerArguments
@@ -51,6 +52,7 @@ class DSSM(TwoTower):
         self.user_side = SideTower(self.user_columns, *tower, **output)
         self.item_side = SideTower(self.item_columns, *tower, **output)
         self.interaction = InnerProduct(gamma)
+        self.relu_output = relu_output
         self.to(self.device)
 
     @classmethod
@@ -60,6 +62,12 @@ class DSSM(TwoTower):
     @classmethod
     def takes_several_sizes(cls, settings: Mapping[str, Any]) -> bool:
         return True
+
+    def output(self, features: Features) -> Output:
+        if not self.relu_output:
+            return super().output(features)
+        users, items = self.user_side(features), self.item_side(features)  # (B, d) each
+        return Output(self.interaction(over_lengths(users, items).unsqueeze(1), items.unsqueeze(1)))
 
     def encode_user(self, features: Features) -> Tensor:
         """-> (B, 1, d) of length 1"""

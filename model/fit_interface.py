@@ -71,8 +71,9 @@ class FitInterface(Constructed, nn.Module, Trainable):
 
         optimizer: adam, adagrad, rmsprop or sgd, or an instance over the model's parameters; either way l2 is part of
             what is minimised.
-        loss: of clicks, as a batch mean: binary_crossentropy (or logloss), mse, mae, or a function of probabilities as
-            deepctr-torch takes it, called with (probabilities, labels, reduction=...); see `training.click_loss`.
+        loss: of clicks, as a batch mean: binary_crossentropy (or logloss), probability_crossentropy, as the releases
+            have it (`training.click_loss`), mse, mae, or a function of probabilities as deepctr-torch takes it, called
+            with (probabilities, labels, reduction=...).
         metrics: what `evaluate` returns, and what history and callbacks have under these names, with "val_" before
             those of validation rows: auc, logloss or binary_crossentropy, acc or accuracy, mse, gauc. Default: all of
             auc, logloss and gauc that apply.

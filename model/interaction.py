@@ -20,7 +20,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foundation.errors import InputError
@@ -29,6 +28,7 @@ from kernels.short_softmax import short_softmax
 from model.editable import version_of
 from model.effects import Idle
 from model.layers.attention import KernelAttention
+from model.layers.cosine import over_lengths
 from preprocessing import utils
 
 version_of(utils.fe_score)  # now, as long as the file is what was loaded
@@ -265,7 +265,7 @@ class CosineOfMixture(Interaction):
         asked = users if self._shared[0] is None else self._shared[0].kernels  # (B, R, d) or (R, d)
         weights = torch.softmax((asked @ items.unsqueeze(2)).squeeze(2), dim=1)  # (B, R)
         mixture = (weights.unsqueeze(2) * users).sum(dim=1)  # (B, d)
-        return F.cosine_similarity(mixture, items, dim=1) + self.bias
+        return (over_lengths(mixture, items) * items).sum(dim=1) + self.bias
 
 
 def chosen_levels(levels: Levels, count: int) -> list[int]:

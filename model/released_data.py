@@ -145,6 +145,14 @@ LOOP = [
         settings={"summed_loss": True, "l2_reg_embedding": 1e-5},
     ),
     Difference(
+        "loss of probabilities",
+        "loop",
+        "fit of every base class",
+        "The cross-entropy is computed from float32 probabilities. Above a logit of about 17 they are 1, and a row "
+        "that is that wrong has no gradient any more.",
+        settings={"loss": "probability_crossentropy"},
+    ),
+    Difference(
         "evaluation mode for good",
         "loop",
         "fit, evaluate and predict of every base class",

@@ -53,7 +53,7 @@ def maxima(users: Tensor, items: Tensor) -> Tensor:
 
 
 def cosine(u: Tensor, v: Tensor) -> Tensor:
-    return (u * v).sum(1) / (u.norm(dim=1) * v.norm(dim=1)).clamp(min=1e-8)
+    return (u * v).sum(1) / (u.norm(dim=1) * v.norm(dim=1) + 1e-8)
 
 
 def int_tower(model, x: dict, training: bool) -> Tensor:

@@ -16,7 +16,10 @@ from foundation.errors import InputError
 from foundation.values import shown
 
 CROSS_ENTROPY = ("binary_crossentropy", "logloss")
-OTHERS = {"mse": F.mse_loss, "mae": F.l1_loss}
+# The cross entropy as deepctr-torch and the releases compute it. A probability of a logit above 17 is 1 in float32, and
+# such a row, however wrong, has no gradient.
+SATURATING = "probability_crossentropy"
+OTHERS: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, SATURATING: F.binary_cross_entropy}
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class ClickLoss:
 
     function: l, called as deepctr-torch calls it, with (probabilities, labels, reduction="sum"), and with
         reduction="none" where rows have weights; or a module such as `nn.BCELoss()`. None: the cross entropy, which is
-        exact for any logit where a function of probabilities is not.
+        exact for any logit where a function of probabilities is not.  `SATURATING` names the one that is not.
 
     A row of weight 2 and one of weight 0, with errors of 0.5 and 1: (2 * 0.25 + 0 * 1) / 2
 

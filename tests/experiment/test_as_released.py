@@ -27,7 +27,8 @@ class TestRelease:
     def test_its_settings_are_the_defaults(self, release, dataset):
         found = options("--as_released", release, dataset=dataset)
         settings = released_settings("int_tower", dataset, release)
-        for name in ("batch_size", "lr", "epochs", "patience", "published_eval_mode", "summed_loss", "embedding_dim"):
+        loop = ("published_eval_mode", "summed_loss", "loss")
+        for name in ("batch_size", "lr", "epochs", "patience", "embedding_dim", *loop):
             assert getattr(found, name) == settings[name]
         assert found.dropout == settings["dnn_dropout"]
         assert found.history == (settings["history"] and dataset == "movielens")
@@ -119,7 +120,7 @@ class TestEarlierResults:
     def test_of_holdout_are_those_of_now(self, name):
         """Settings of before these options say nothing about them; those of now say what was done then."""
         config = options("--protocol", "holdout", name=name).config
-        new = {"as_released", "history", "own_history_table", "validation_rows", "statistics", "refit"}
+        new = {"as_released", "history", "own_history_table", "validation_rows", "statistics", "refit", "loss"}
         assert new <= config.keys()
         assert without_new_options(config) == {key: value for key, value in config.items() if key not in new}
 

@@ -59,7 +59,7 @@ EXPECTED = {
     "holdout": {"protocol": ("published", "holdout"), "statistics": ("two_parts", "frozen")},
     "temporal": {"protocol": ("holdout", "temporal"), "validation_rows": ("random", "known"), "refit": (False, True)},
 }
-LOOP_OF_THE_PAPER = {"summed_loss": (True, False)}
+LOOP_OF_THE_PAPER = {"summed_loss": (True, False), "loss": ("probability_crossentropy", "binary_crossentropy")}
 PAPER_MODEL = {
     "int_tower": {
         "tower_bias": (True, False),

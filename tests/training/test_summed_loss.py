@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import random_raw
 from zoo import build, columns_of
 
 from experiment.options import parse_options
 from foundation.errors import InputError
 from preprocessing.dataset import Dataset
+from training.click_loss import choose_loss
 
 BATCH = 64  # of 192 rows: every batch is full
 LR = 0.5
@@ -71,6 +73,55 @@ class TestSteps:
         mean, _ = fitted(data, "sgd", 0.1, False, name="int_tower", cir_weight=0.1, **cir)
         unlike, _ = fitted(data, "sgd", 0.1 / BATCH, True, name="int_tower", cir_weight=0.1, **cir)
         assert far(summed, mean) < 1e-6 < 1e-4 < far(unlike, mean)
+
+
+class TestReleasedLoop:
+    """Summed cross-entropy of probabilities, l2 of whole tables added to it: from weights so large that some rows are
+    wrong beyond float32. By plain steps: those of Adam enlarge what is rounded."""
+
+    def start(self, data):
+        form = {"fe_input": "pre", "fe_bias": True, "fe_sum": True, "tower_bias": True, "init_std": 0.5}
+        model = build("int_tower", columns_of(data), **form, l2_reg_embedding=1e-3)
+        for projection in model.fe_block.user_projections:
+            projection.weight.data *= 40
+        return model
+
+    def plain(self, data):
+        """-> weights after an epoch, and the share of rows whose probability is 1 and label 0 at its start"""
+        model = self.start(data).train()
+        sgd = torch.optim.SGD(model.parameters(), lr=1e-4)
+        wrong = []
+        for rows in torch.arange(len(data.train)).split(BATCH):
+            p = torch.sigmoid(model(data.train.batch(rows, model.feature_names)))
+            y = data.train.labels[rows]
+            tables = (model.user_embedding.weight, model.item_embedding.weight)
+            loss = F.binary_cross_entropy(p, y, reduction="sum") + 1e-3 * sum(table.square().sum() for table in tables)
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            wrong.append(((p == 1) & (y == 0)).float().mean().item())
+        return model.state_dict(), wrong[0]
+
+    def fitted(self, data, loss):
+        model = self.start(data)
+        model.compile("sgd", loss, lr=1e-4, embedding_optimizer="dense")
+        model.fit(data.train, batch_size=BATCH, epochs=1, verbose=0, shuffle=False, summed_loss=True)
+        return model.state_dict()
+
+    def test_has_the_same_steps(self, data):
+        plain, wrong = self.plain(data)
+        assert wrong > 0.1
+        assert far(self.fitted(data, "probability_crossentropy"), plain) < 1e-4
+        assert far(self.fitted(data, "binary_crossentropy"), plain) > 1e-2
+
+    def test_a_row_beyond_float32_has_no_gradient(self):
+        logits = torch.tensor([1.0, 10.0, 18.0, 40.0], requires_grad=True)
+        choose_loss("probability_crossentropy")(logits, torch.zeros(4)).backward()
+        assert logits.grad.tolist() == pytest.approx([0.25 * torch.sigmoid(logits[0]).item(), 0.25, 0, 0], abs=1e-4)
+
+    def test_trees_have_none(self):
+        with pytest.raises(InputError, match="--loss has no effect on gbdt"):
+            parse_options("movielens", "gbdt", ["--loss", "probability_crossentropy"])
 
 
 def test_what_is_logged_stays_a_mean(data):
