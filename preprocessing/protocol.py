@@ -41,7 +41,8 @@ def make_protocol(
 
     validation_rows, statistics: of the choices that `PROTOCOLS` lists; None: the first.
     refit: training and validation rows are training rows, and there are no validation rows.
-    Raises `InputError` for an unknown name or choice, too few rows, or a split with a single class.
+    Raises `InputError` for an unknown name or choice, statistics that nothing is made of, too few rows, or a split with
+    a single class.
     """
     if name not in PROTOCOLS:
         raise InputError(f"Unknown protocol '{name}'. Known: {', '.join(PROTOCOLS)}.")
@@ -50,6 +51,10 @@ def make_protocol(
         switch(name, "validation_rows", validation_rows, protocol.validation_rows),
         switch(name, "statistics", statistics, protocol.statistics),
     )
+    if chosen[1] != protocol.statistics[0] and not raw.schema.reads_labels:
+        raise InputError(
+            f"statistics={chosen[1]} does nothing for '{raw.name}': no feature is made from labels. Leave it out."
+        )
     made = protocol.make(raw, seed, *chosen, refit)
     _require_both_classes(protocol, made.splits, raw.label)
     return made if raw.schema.reads_labels else replace(made, views=[])
