@@ -75,19 +75,17 @@ def _add(group: Any, declared: Option, default: Any) -> None:
     further: dict[str, Any] = {"dest": declared.name, "help": f"{declared.help}{told}".replace("%", "%%")}
     if declared.off:
         group = group.add_mutually_exclusive_group()
+    if declared.kind is bool:
+        group.add_argument(*declared.flags, action="store_true", **further)
+    else:
+        if declared.bare is not None:
+            further |= {"nargs": "?", "const": declared.bare}
+        further |= {"choices": declared.choices} if declared.choices else {"metavar": declared.metavar}
+        group.add_argument(*declared.flags, type=_converter(declared), required=declared.required, **further)
+    if declared.off:  # behind it, as its help reads on from the one before
         flag, what = declared.off
         value = False if declared.kind is bool else None
         group.add_argument(flag, dest=declared.name, action="store_const", const=value, help=what)
-    if declared.kind is bool:
-        group.add_argument(*declared.flags, action="store_true", **further)
-        return
-    if declared.bare is not None:
-        further |= {"nargs": "?", "const": declared.bare}
-    if declared.choices:
-        further["choices"] = declared.choices
-    else:
-        further["metavar"] = declared.metavar
-    group.add_argument(*declared.flags, type=_converter(declared), required=declared.required, **further)
 
 
 def _converter(declared: Option) -> Callable[[str], Any]:
