@@ -77,7 +77,9 @@ def _published(raw: RawData, seed: int, validation_rows: str, statistics: str, r
 
 def holdout(raw: RawData, seed: int, validation_rows: str, statistics: str, refit: bool) -> SplitProtocol:
     """A random split; a training row reads the labels of the four folds of the training rows that it is not in, a row
-    of the other splits those of all training rows."""
+    of the other splits those of all training rows. Raises `InputError` for a negative seed."""
+    if seed < 0:
+        raise InputError(f"The holdout protocol takes seeds of at least 0. Received: {seed}.")
     splits = random_split(len(raw), seed)
     if refit:
         splits = {"train": np.sort(np.concatenate([splits["train"], splits["validation"]])), "test": splits["test"]}

@@ -306,3 +306,8 @@ def test_refuses_statistics_where_nothing_is_made_from_labels(protocol, given):
     bare = replace(raw, schema=replace(raw.schema, user_statistic=None, item_statistic=None, history=None))
     with pytest.raises(InputError, match=f"statistics={given} does nothing for 'by-hand': no feature is made from"):
         make_protocol(protocol, bare, 0, statistics=given)
+
+
+def test_holdout_refuses_negative_seeds():
+    with pytest.raises(InputError, match=r"seeds of at least 0\. Received: -1"):
+        make_protocol("holdout", random_raw(), -1)
