@@ -36,11 +36,16 @@ def usual_settings(name: str, dataset: str, protocol: str, as_released: str | bo
     if as_released is None:
         own = {"history": MODELS[name].history, "own_history_table": False} | default_settings(name, dataset)
     else:
-        release = release_of(name, None if as_released is OWN_RELEASE else str(as_released))
-        own = {"as_released": release} | released_settings(name, dataset, release)
+        own = released(name, dataset, as_released)
     if dataset not in WITH_HISTORY:
         own |= {"history": False, "own_history_table": False}
     return choices | own
+
+
+def released(name: str, dataset: str, release: str | bool) -> dict[str, Any]:
+    """`released_settings`, and under "as_released" of which release they are. release: as of `usual_settings`."""
+    which = release_of(name, None if release is OWN_RELEASE else str(release))
+    return {"as_released": which} | released_settings(name, dataset, which)
 
 
 def without_new_options(config: Mapping[str, Any]) -> dict[str, Any]:

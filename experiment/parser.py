@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.arguments import Parser, folder, number, place
+from experiment.defaults import OWN_RELEASE, released
 from experiment.model_arguments import listed_arguments
 from foundation.options import Option, options_of
 from model import MODELS, default_settings, find_model
@@ -33,23 +34,26 @@ class ScriptParser(Parser):
         if {"-h", "--help"} & set(words):
             first = Parser(add_help=False, allow_abbrev=False)
             first.add_argument("--model_name", nargs="?")
-            named = self.model_name or first.parse_known_args(words)[0].model_name
-            self.epilog = _defaults_and_settings(self.dataset, named)
+            first.add_argument("--as_released", nargs="?", const=OWN_RELEASE)
+            beside = first.parse_known_args(words)[0]
+            self.epilog = _defaults_and_settings(self.dataset, self.model_name or beside.model_name, beside.as_released)
         return super().parse_known_args(words, namespace)
 
 
-def _defaults_and_settings(dataset: str, named: str | None) -> str:
-    """named: the model, None if none is."""
-    names = list(MODELS) if named is None else [find_model(named)]
-    lines = ["defaults on this data set:"]
-    for name in names:
-        lines.append(
-            f"  {name}: " + " ".join(f"{key}={value}" for key, value in default_settings(name, dataset).items())
-        )
+def _defaults_and_settings(dataset: str, named: str | None, release: str | bool | None) -> str:
+    """named: the model, None if none is. release: of which its form is, as of `usual_settings`; read beside a name."""
+    if named is None:
+        every = {name: default_settings(name, dataset) for name in MODELS}
+    else:
+        name = find_model(named)
+        every = {name: default_settings(name, dataset) if release is None else released(name, dataset, release)}
+    lines = ["defaults on this data set:" if named is None or release is None else "defaults as released:"]
+    for name, settings in every.items():
+        lines.append(f"  {name}: " + " ".join(f"{key}={value}" for key, value in settings.items()))
     if named is None:
         return "\n".join([*lines, "", "--model_name NAME --help lists what --set takes for that model"])
-    arguments = (f"  {line}" for line in listed_arguments(names[0], default_settings(names[0], dataset)))
-    return "\n".join([*lines, "", f"--set takes for {names[0]}:", *arguments])
+    arguments = (f"  {line}" for line in listed_arguments(name, every[name]))
+    return "\n".join([*lines, "", f"--set takes for {name}:", *arguments])
 
 
 def add_options(
@@ -75,19 +79,17 @@ def _add(group: Any, declared: Option, default: Any) -> None:
     further: dict[str, Any] = {"dest": declared.name, "help": f"{declared.help}{told}".replace("%", "%%")}
     if declared.off:
         group = group.add_mutually_exclusive_group()
+    if declared.kind is bool:
+        group.add_argument(*declared.flags, action="store_true", **further)
+    else:
+        if declared.bare is not None:
+            further |= {"nargs": "?", "const": declared.bare}
+        further |= {"choices": declared.choices} if declared.choices else {"metavar": declared.metavar}
+        group.add_argument(*declared.flags, type=_converter(declared), required=declared.required, **further)
+    if declared.off:  # behind it, as its help reads on from the one before
         flag, what = declared.off
         value = False if declared.kind is bool else None
         group.add_argument(flag, dest=declared.name, action="store_const", const=value, help=what)
-    if declared.kind is bool:
-        group.add_argument(*declared.flags, action="store_true", **further)
-        return
-    if declared.bare is not None:
-        further |= {"nargs": "?", "const": declared.bare}
-    if declared.choices:
-        further["choices"] = declared.choices
-    else:
-        further["metavar"] = declared.metavar
-    group.add_argument(*declared.flags, type=_converter(declared), required=declared.required, **further)
 
 
 def _converter(declared: Option) -> Callable[[str], Any]:

@@ -34,7 +34,7 @@ from preprocessing import utils
 version_of(utils.fe_score)  # now, as long as the file is what was loaded
 
 # Of models that take gamma because the published constructors do.
-NO_COSINE = {"gamma": Idle("which does not score by a cosine", "use DSSM or DAT")}
+NO_COSINE = {"gamma": Idle("whose gamma is 1", "use DSSM or DAT")}
 
 Levels = str | list[int] | tuple[int, ...] | None
 

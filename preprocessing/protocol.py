@@ -42,7 +42,8 @@ def make_protocol(
 
     validation_rows, statistics: of the choices that `PROTOCOLS` lists; None: the first.
     refit: training and validation rows are training rows, and there are no validation rows.
-    Raises `InputError` for an unknown name or choice, too few rows, or a split with a single class.
+    Raises `InputError` for an unknown name or choice, statistics that nothing is made of, too few rows, or a split with
+    a single class.
     """
     if name not in PROTOCOLS:
         raise InputError(f"Unknown protocol '{name}'. Known: {', '.join(PROTOCOLS)}.")
@@ -51,6 +52,10 @@ def make_protocol(
         switch(name, "validation_rows", validation_rows, protocol.validation_rows),
         switch(name, "statistics", statistics, protocol.statistics),
     )
+    if chosen[1] != protocol.statistics[0] and not raw.schema.reads_labels:
+        raise InputError(
+            f"statistics={chosen[1]} does nothing for '{raw.name}': no feature is made from labels. Leave it out."
+        )
     made = protocol.make(raw, seed, *chosen, refit)
     _require_both_classes(protocol, made.splits, raw.label)
     return made if raw.schema.reads_labels else replace(made, views=[])
@@ -73,7 +78,9 @@ def _published(raw: RawData, seed: int, validation_rows: str, statistics: str, r
 
 def holdout(raw: RawData, seed: int, validation_rows: str, statistics: str, refit: bool) -> SplitProtocol:
     """A random split; a training row reads the labels of the four folds of the training rows that it is not in, a row
-    of the other splits those of all training rows."""
+    of the other splits those of all training rows. Raises `InputError` for a negative seed."""
+    if seed < 0:
+        raise InputError(f"The holdout protocol takes seeds of at least 0. Received: {seed}.")
     splits = random_split(len(raw), seed)
     if refit:
         splits = {"train": np.sort(np.concatenate([splits["train"], splits["validation"]])), "test": splits["test"]}

@@ -69,9 +69,10 @@ def _require_effect(raw: RawData, validation_rows: str, statistics: str) -> None
             f"validation_rows=random does nothing for '{raw.name}': its releases shuffle all rows before they take the "
             "last as validation rows, which are random therefore. Leave it out."
         )
-    if statistics == "three_parts" and (schema.published_statistics == "all" or not schema.reads_labels):
-        why = "no feature is made from labels" if not schema.reads_labels else "its statistics are of all rows"
-        raise InputError(f"statistics=three_parts does nothing for '{raw.name}': {why}. Leave it out.")
+    if statistics == "three_parts" and schema.published_statistics == "all":
+        raise InputError(
+            f"statistics=three_parts does nothing for '{raw.name}': its statistics are of all rows. Leave it out."
+        )
 
 
 def _train_test_split(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

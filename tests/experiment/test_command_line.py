@@ -211,6 +211,22 @@ class TestEndOfAScript:
             run(main)
 
     @pytest.mark.parametrize("main", [WHOLE, INT_TOWER])
+    def test_help_has_what_switches_an_option_off_behind_it(self, main, capsys):
+        assert script(main, "--help") == 0
+        words = capsys.readouterr().out.partition("\noptions:")[2].split()
+        for name in ("history", "refit", "summed_loss", "published_eval_mode"):
+            assert words.index(f"--{name}") < words.index(f"--no_{name}")
+
+    @pytest.mark.parametrize(
+        ("release", "heads"),
+        [([], 4), (["--as_released"], 32), (["--as_released", "hit"], 2)],
+        ids=["own", "bare", "hit"],
+    )
+    def test_help_of_a_released_form_has_its_defaults(self, release, heads, capsys):
+        assert script(WHOLE, "--model_name", "int_tower", *release, "--help") == 0
+        assert f"  user_head: int; default {heads}\n" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("main", [WHOLE, INT_TOWER])
     def test_help_lists_options_and_defaults(self, main, capsys):
         assert script(main, "--help") == 0
         out = capsys.readouterr().out

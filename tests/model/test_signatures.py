@@ -115,12 +115,17 @@ def test_command_line_takes_the_arguments(name, setting, value):
         ("wide_and_deep", "dnn_hidden_units=32", r"must be of type tuple\[int"),
         ("wide_and_deep", "dnn_hidden_units=[3.5]", r"must be of type tuple\[int"),
         ("dssm", "gpus=[0]", "with an argument of dssm"),
-        ("mvke", "gamma=2", "--set gamma has no effect on mvke, which does not score by a cosine"),
+        ("mvke", "gamma=2", "--set gamma has no effect on mvke, whose gamma is 1"),
     ],
 )
 def test_command_line_checks_them(name, setting, message):
     with pytest.raises(InputError, match=message):
         parse_options("amazon", name, ["--set", setting])
+
+
+def test_the_reason_holds_for_the_released_score_as_well():
+    with pytest.raises(InputError, match=r"no effect on mvke, whose gamma is 1\. Leave"):
+        parse_options("amazon", "mvke", ["--set", "cosine=True", "--set", "gamma=2"])
 
 
 def test_a_model_of_ones_own_shows_its_arguments_too():

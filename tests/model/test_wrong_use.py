@@ -165,7 +165,7 @@ def test_heads_that_do_not_fit(name):
         ("dssm", {"dnn_hidden_units": (8,), "dnn_activation": "dice"}, "dnn_activation has no effect on DSSM, whose t"),
         ("dcn", {"cross_num": 0, "l2_reg_cross": 0.1}, "l2_reg_cross has no effect on DCN, which has no cross layers"),
         ("auto_int", {"att_layer_num": 0, "att_res": False}, "att_res has no effect on AutoInt, which has no inter"),
-        ("int_tower", {"gamma": 2}, "gamma has no effect on IntTower, which does not score by a cosine"),
+        ("int_tower", {"gamma": 2}, "gamma has no effect on IntTower, whose gamma is 1"),
         ("hit", {"gamma": 2}, "gamma has no effect on HIT"),
         ("mvke", {"gamma": 2}, "gamma has no effect on MVKE"),
         ("poly_encoder", {"gamma": "learned"}, "gamma has no effect on PolyEncoder"),

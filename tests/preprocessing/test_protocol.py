@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -290,3 +292,16 @@ class TestRefused:
     def test_too_few_rows(self, name, rows):
         with pytest.raises(InputError, match="one class only"):
             make_protocol(name, random_raw(rows=40).take(np.arange(rows)), 0)
+
+
+@pytest.mark.parametrize(("protocol", "given"), [("published", "three_parts"), ("temporal", "as_of")])
+def test_refuses_statistics_where_nothing_is_made_from_labels(protocol, given):
+    raw = random_raw()
+    bare = replace(raw, schema=replace(raw.schema, user_statistic=None, item_statistic=None, history=None))
+    with pytest.raises(InputError, match=f"statistics={given} does nothing for 'by-hand': no feature is made from"):
+        make_protocol(protocol, bare, 0, statistics=given)
+
+
+def test_holdout_refuses_negative_seeds():
+    with pytest.raises(InputError, match=r"seeds of at least 0\. Received: -1"):
+        make_protocol("holdout", random_raw(), -1)

@@ -165,12 +165,6 @@ class TestSwitches:
         with pytest.raises(InputError, match=message):
             Dataset.build(raw, "published", 0, **switch)
 
-    def test_refuses_statistics_where_there_are_none(self):
-        raw = random_raw()
-        bare = replace(raw.schema, user_statistic=None, item_statistic=None, history=None)
-        with pytest.raises(InputError, match="no feature is made from labels"):
-            Dataset.build(replace(raw, schema=bare), "published", 0, statistics="three_parts")
-
 
 class TestScaledStatistics:
     """Everything that encodes statistics does it alike."""
