@@ -185,6 +185,11 @@ def default_runs(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:
     return runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
 
 
+def protocols_with_runs(runs: pd.DataFrame) -> list[str]:
+    """Those under which a model has run with default settings."""
+    return [protocol for protocol in PROTOCOLS if len(default_runs(runs, protocol))]
+
+
 def runs_by_entrant(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of default settings, and those of shown variants under their names (`leaderboard.entrants`)."""
     names = pd.Series(map(entrant, runs["model"], runs["variant"]), runs.index, dtype=object)

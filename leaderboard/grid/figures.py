@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from leaderboard.markdown import PROTOCOL_TITLES, decimal_text
-from leaderboard.results import auc_of
+from leaderboard.results import auc_of, protocols_with_runs
 from leaderboard.theme import Picture, Theme, marker_of
 from model import MODELS
-from preprocessing.protocol import PROTOCOLS
 
 
 def model_pictures(runs: pd.DataFrame, dataset: str) -> dict[str, Picture]:
@@ -20,12 +19,14 @@ def model_pictures(runs: pd.DataFrame, dataset: str) -> dict[str, Picture]:
 
 
 def leaderboard(figure: Figure, theme: Theme, runs: pd.DataFrame, dataset: str) -> None:
-    """A panel a protocol: AUC with its interval, and the paper's as a ring where the protocol is the paper's."""
-    axes = figure.subplots(1, len(PROTOCOLS), sharey=True)
+    """A panel each protocol with runs: AUC with its interval, and the paper's as a ring where the protocol is the
+    paper's."""
+    protocols = protocols_with_runs(runs)
+    axes = figure.subplots(1, len(protocols), sharey=True, squeeze=False)[0]
     figure.set_layout_engine("constrained", wspace=0.06)  # else the first and last numbers of two panels touch
     models = [name for name in MODELS if name in set(runs["model"])]
     order = sorted(models, key=lambda name: np.nan_to_num(auc_of(runs, "holdout", name).mean))
-    for axis, protocol in zip(axes, PROTOCOLS, strict=True):
+    for axis, protocol in zip(axes, protocols, strict=True):
         for place, name in enumerate(order):
             auc = auc_of(runs, protocol, name)
             if auc.count:

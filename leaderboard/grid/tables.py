@@ -10,23 +10,22 @@ import pandas as pd
 from leaderboard.entrants import BASELINE, kind, paper_auc, title
 from leaderboard.estimates import Estimate, relative_improvement
 from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, estimate_text, signed_text, table
-from leaderboard.results import runs_by_entrant, select_runs
+from leaderboard.results import protocols_with_runs, runs_by_entrant, select_runs
 from leaderboard.speed import Speeds
 from model import MODELS
-from preprocessing.protocol import PROTOCOLS
 
 NOT_MEASURED = Speeds()
 
 
 def overview_table(runs: pd.DataFrame, dataset: str) -> str:
-    """One row a model: the paper's AUC / logloss, and ours under each protocol."""
-    rows = []
+    """One row a model: the paper's AUC / logloss, and ours under each protocol that has any."""
+    protocols, rows = protocols_with_runs(runs), []
     for name, entry in MODELS.items():
-        own = [select_runs(runs, protocol, name) for protocol in PROTOCOLS]
+        own = [select_runs(runs, protocol, name) for protocol in protocols]
         if any(map(len, own)):
             paper = " / ".join(decimal_text(score) for score in entry.paper.get(dataset, ()))
             rows.append([entry.title, paper, *(_auc_and_logloss(part) if len(part) else "" for part in own)])
-    return table(["AUC / logloss", "paper", *PROTOCOL_TITLES.values()], rows)
+    return table(["AUC / logloss", "paper", *(PROTOCOL_TITLES[protocol] for protocol in protocols)], rows)
 
 
 def _auc_and_logloss(runs: pd.DataFrame) -> str:
