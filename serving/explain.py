@@ -47,8 +47,8 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
     model, interaction = state.model, state.scorer.additive
     if interaction is None:
         raise InputError(
-            f"The interaction of this {type(model).__name__} has a forward alone (or fe_score was edited), whose parts "
-            "nobody knows. Leave --explain out."
+            f"The interaction of this {type(model).__name__} has a forward alone (a cosine as released has, and an "
+            "edited fe_score), whose parts nobody knows. Leave --explain out."
         )
     if interaction.vector_name is None:
         raise InputError(f"{type(model).__name__} has no heads to explain. Leave --explain out.")

@@ -41,8 +41,8 @@ FORMATS = ("onnx",)
 FOLDER, ENCODING = "onnx", "encoding.json"
 PROGRAMS = ("user_tower", "item_tower", "scorer")
 NOT_EXPORTED = (
-    "This model's interaction has a forward alone (or fe_score was edited), which is not exported. Derive it from "
-    "AdditiveInteraction (model/interaction.py), or name one that is there."
+    "This model's interaction has a forward alone (a cosine as released has, and an edited fe_score), which is not "
+    "exported. Derive it from AdditiveInteraction (model/interaction.py), or name one that is there."
 )
 
 
