@@ -18,7 +18,7 @@ from leaderboard.audit import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.ladder.rungs import BY_KEY
-from leaderboard.ladder.steps import difference, reached, step_to
+from leaderboard.ladder.steps import reached, step_to
 from leaderboard.markdown import decimal_text, estimate_text, milliseconds, signed_text
 from leaderboard.results import select_runs
 from leaderboard.speed import whole_requests
@@ -77,11 +77,6 @@ class Numbers:
     def step(self, model: str, key: str, metric: str = "auc") -> str:
         """That minus what it reaches on the rung before."""
         return signed_text(step_to(self.results.runs, self.results.dataset, BY_KEY[key], model, metric).estimate)
-
-    def climb(self, model: str, before: str, after: str) -> str:
-        """AUC on the second of two rungs minus that on the first."""
-        rungs = BY_KEY[before], BY_KEY[after]
-        return signed_text(difference(self.results.runs, self.results.dataset, *rungs, model).estimate)
 
     def probe(self, name: str, protocol: str) -> str:
         return decimal_text(probes_of(self.results.audit)[protocol][name].mean)

@@ -106,8 +106,6 @@ class TestNumbers:
             ("step int_tower release", "-0.0020 ± 0.0004"),
             ("step int_tower tower_start", "+0.0130 ± 0.0000"),
             ("step int_tower temporal", "-0.0487 ± 0.0005"),
-            ("climb int_tower paper our_recipe", "+0.0186 ± 0.0004"),
-            ("climb int_tower random_validation our_recipe", "+0.0200 ± 0.0000"),
         ],
     )
     def test_a_marker_means(self, marker, text):
