@@ -139,7 +139,7 @@ def test_an_edited_fe_score_is_what_counts(name, precision, data, tmp_path, monk
     assert ranking.scores == pytest.approx(reference(user, ranking.items.tolist()), abs=1e-5)
     ranker.delete(ranking.items[:1].tolist())
     assert ranker.rank(user, k=4).items.tolist() == ranking.items[1:].tolist()
-    with pytest.raises(InputError, match=r"or fe_score was edited.*Leave --explain out"):
+    with pytest.raises(InputError, match=r"an edited fe_score\).*Leave --explain out"):
         explain(ranker, user, ranking.items[1:].tolist())
 
 
