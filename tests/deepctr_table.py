@@ -219,16 +219,17 @@ folder `deepctr_torch/` first, which gives the installed package without both.
 
 ### Arguments
 
-- **Behind the two lists of columns, arguments of a constructor have names**: write `use_fm=False`, not a third value.
+- **Only the two lists of columns may be given by position.** All other arguments of a constructor need their names,
+  such as `use_fm=False`.
 - **Options that do nothing are refused**, with a message that says why. Unknown options are refused, too.
 - **A list of arrays as x** has the order of the columns, with each feature once. The array of a `length_name` comes
   directly behind its list.
 
 ### Training
 
-- **The loss is a mean over the batch.** In deepctr-torch it is a sum. With the same `l2_reg_...`, l2 is therefore
-  stronger here by the number of rows in a batch, so divide your value by the batch size. For sgd, multiply the
-  learning rate by the batch size.
+- **The loss is a mean over the batch.** In deepctr-torch it is a sum. The same `l2_reg_...` is therefore stronger
+  here, by a factor of the rows in a batch, so divide your value by the batch size. For sgd, multiply the learning rate
+  by the batch size.
 - **`fit` ends with the weights of the epoch with the best validation AUC**, if there are validation rows. AUC is
   computed whatever metrics `compile` was given. So `fit` refuses training or validation rows that all have the same
   label.
