@@ -1,4 +1,4 @@
-"""The tables of `docs/published_code.md`: what the public releases do otherwise, and which switch brings each back."""
+"""The lists of `docs/published_code.md`: what the public releases do otherwise, and which switch brings each back."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ DATASET_TITLES = {"movielens": "MovieLens", "amazon": "Amazon", "taobao": "Taoba
 NOT_ALONE = ("own_history_table",)  # comes with `--as_released`, and has no option of its own
 
 
-def difference_tables() -> dict[str, str]:
-    """Marker -> table, one for each part."""
-    return {f"releases: {part}": _table(each for each in DIFFERENCES if each.part == part) for part in PARTS}
+def difference_lists() -> dict[str, str]:
+    """Marker -> list, one for each part; sentences in a table would be too narrow to read."""
+    return {f"releases: {part}": _list(each for each in DIFFERENCES if each.part == part) for part in PARTS}
 
 
-def _table(differences: Iterable[Difference]) -> str:
-    lines = ["| | in the release | models | here |", "|---|---|---|---|"]
-    for each in differences:
-        cells = each.name, f"{each.what} ({each.where})", _concerned(each), _here(each)
-        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(lines)
+def _list(differences: Iterable[Difference]) -> str:
+    return "\n".join(
+        f"- **{each.name[0].upper()}{each.name[1:]}.** {each.what}\n"
+        f"  - Where: {each.where}\n"
+        f"  - Models: {_concerned(each)}\n"
+        f"  - Here: {_here(each)}"
+        for each in differences
+    )
 
 
 def _concerned(each: Difference) -> str:

@@ -23,7 +23,7 @@ from leaderboard.ablations.tables import ablation_table, ablations_with_runs, gr
 from leaderboard.ablations.variants import AS_OF, HISTORY
 from leaderboard.audit import AUDIT, explained_table, probes_table
 from leaderboard.choosing import choosing_table
-from leaderboard.differences import difference_tables
+from leaderboard.differences import difference_lists
 from leaderboard.drawings import ARCHITECTURES
 from leaderboard.entrants import kind
 from leaderboard.grid.calibration import calibration_picture, calibration_table
@@ -148,7 +148,7 @@ class Results:
     def page_tables(self) -> dict[str, str]:
         """The same with what stands on pages of this project alone."""
         own = {"models": models_table(), "trials": searches_table(), "tuning": tuning_table(self.tuned)}
-        return self.tables() | own | difference_tables() | speed_tables(self.measured)
+        return self.tables() | own | difference_lists() | speed_tables(self.measured)
 
 
 def models_table() -> str:
