@@ -59,6 +59,7 @@ PAGES = (
     "docs/models.md",
     "docs/tuning.md",
     "docs/serving.md",
+    "docs/index_format.md",
     "docs/published_code.md",
 )
 GENERATED_NOTE = (
