@@ -39,7 +39,7 @@ def sentences(text: str) -> list[list[str]]:
     [3, 5, 1, 2]
     """
     parts = re.split(r"\n\s*\n|\n\s*(?:[-*]|\d+\.) |\A\s*(?:[-*]|\d+\.) ", prose(text))
-    split = [re.split(r"(?<=[.!?])[\"')*]*\s+(?=[A-Z*\"'(\[x])", part) for part in parts]
+    split = [re.split(r"(?<=[.!?])[\"')*]*\s+(?=[A-Z0-9*\"'(\[x])", part) for part in parts]
     words = [re.findall(r"[^\W_][\w'&%.,-]*", sentence) for part in split for sentence in part]
     return [found for found in words if found]
 
