@@ -114,8 +114,8 @@ def _numbers(result: dict) -> str:
     if "refit" in result:
         kept = (
             f"A first training had its best validation AUC in epoch {best} of {epochs}, and its validation numbers are "
-            f"those of the table. Then the model was trained anew, on training and validation rows together, "
-            f"for this number of epochs ({result['refit']['epochs']}). The test numbers and the weights are of this second training."
+            "those of the table. Then the model was trained anew for as many epochs, on training and validation rows "
+            "together. The test numbers and the weights are of this second training."
         )
     notes = [kept, "The test rows were scored once.", GAUC_NOTE]
     notes.append(f"The test probabilities are off by {result['calibration']['ece']:.4f} on average (ECE).")
@@ -172,7 +172,7 @@ def _loading(model: CTRModel, entry: ModelEntry, result: dict) -> str:
         how = f" The class {code(name)} is not in the table of models: take it from where it is defined."
     parts = [
         f"The code of the project is needed, with the packages of its `requirements.txt`.{how}",
-        code_block("\n".join(lines), "python"),
+        code_block("python", *lines),
         "`model.predict(rows)` gives click probabilities. `rows` is a pandas frame of raw values, with a row for each "
         "impression and a column for each feature.",
     ]
@@ -180,7 +180,7 @@ def _loading(model: CTRModel, entry: ModelEntry, result: dict) -> str:
         test = ["from pathlib import Path", "", "from serving.from_run import load_dataset", ""]
         test += ['data = load_dataset(Path("."), data_path=None)', "print(model.evaluate(data.test))"]
         parts += ["This computes the test numbers again. `data_path` says where the data are, if they were moved."]
-        parts += [code_block("\n".join(test), "python")]
+        parts += [code_block("python", *test)]
     return "\n\n".join(parts)
 
 
@@ -197,10 +197,10 @@ def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry) -> str:
         lines = ["from pathlib import Path", "", "from serving.ranker import PreRanker"]
         lines += ["from serving.writer import build_index", ""]
         lines += ['build_index(Path("."), model, data)  # data: the `Dataset` of the training', 'PreRanker.load(".")']
-        return f"{code_block(chr(10).join(lines), 'python')}\n\n`docs/own_data.md` says how to ask for a ranking."
+        return f"{code_block('python', *lines)}\n\n`docs/own_data.md` says how to ask for a ranking."
     lines = ["python prerank.py build .", "python prerank.py rank . --user USER --top 10"]
     return (
-        f"{code_block(chr(10).join(lines), 'shell')}\n\nThe dot is the folder of this card, `USER` the id of a user of "
+        f"{code_block('shell', *lines)}\n\nThe dot is the folder of this card, `USER` the id of a user of "
         "the data. `--data_path` says where the data are, if they were moved."
     )
 
@@ -245,7 +245,7 @@ def _origin(result: dict) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     return "\n\n".join(
         [
-            code_block(f"python {shlex.join(shown)}", "shell"),
+            code_block("shell", f"python {shlex.join(shown)}"),
             f"Code: {known}{', with changes that are not in it' if changed else ''}. Versions: {visible(versions)}. "
             f"Threads: {result['threads']}.",
         ]

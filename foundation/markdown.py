@@ -30,10 +30,10 @@ def code(text: object) -> str:
     return literal(shown) if not shown or _ENDS_CODE & set(shown) else f"`{shown}`"
 
 
-def code_block(text: str, language: str = "") -> str:
+def code_block(language: str, *lines: str) -> str:
     """Lines of code between fences that are longer than any in them."""
-    shown = visible_lines(text)
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown)), 3)
+    shown = visible_lines("\n".join(lines))
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", shown))])
     return f"{fence}{language}\n{shown}\n{fence}"
 
 

@@ -75,7 +75,7 @@ def rows_of(body: str, section: str) -> dict[str, list[str]]:
     return {first: rest for first, *rest in lines[2:]}
 
 
-def card_with(run: Run, out, **changes) -> str:
+def card_with(run: Run, out, /, **changes) -> str:
     """The card of a run whose result were another in these entries."""
     return model_card(run.model, run.data, MODELS["int_tower"], read_result(out) | changes)
 
@@ -211,6 +211,7 @@ class TestLines:
         raw, test = names["data"].raw, names["data"].test.rows.numpy()
         rows = raw.users.iloc[raw.user[test]].reset_index(drop=True)
         rows = rows.join(raw.items.iloc[raw.item[test]].reset_index(drop=True))
+        rows["genres"] = rows["genres"].str.split("|")
         assert names["model"].predict(rows).shape == (len(test), 1)
 
     def test_of_data_of_ones_own(self, tmp_path, monkeypatch):
@@ -293,7 +294,7 @@ class TestOddNames:
         assert re.fullmatch(r"[a-z0-9_.-]+", tested["dataset"]["type"])
 
     def test_tables_keep_their_cells(self, odd):
-        out, run = odd
+        out, _ = odd
         body = card_of(out)[1]
         assert {len(rest) for rest in rows_of(body, "Data and protocol").values()} == {1}
         features = rows_of(body, "Model")
