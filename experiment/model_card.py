@@ -171,7 +171,7 @@ def _loading(model: CTRModel, entry: ModelEntry, result: dict) -> str:
         lines = [f"from {module} import {name}", "", f'model = {name}.load(".")  # the folder of this card']
         how = f" The class {code(name)} is not in the table of models: take it from where it is defined."
     parts = [
-        f"The code of the project is needed, with the packages of its `requirements.txt`.{how}",
+        f"The code of the project that trained it is needed, with the packages of its `requirements.txt`.{how}",
         code_block("python", *lines),
         "`model.predict(rows)` gives click probabilities. `rows` is a pandas frame of raw values, with a row for each "
         "impression and a column for each feature.",
@@ -226,7 +226,8 @@ def _use(model: CTRModel, result: dict) -> str:
 def _settings(model: CTRModel, config: dict) -> str:
     """Every one that is in force: options, and the model's own with the defaults of its constructor."""
     options = {name: value for name, value in config.items() if name != "model_arguments"}
-    arguments = {**constructor_defaults(type(model)), **config["model_arguments"]}
+    usual = {name: value for name, value in constructor_defaults(type(model)).items() if value is not None}
+    arguments = usual | config["model_arguments"]
     apart = {*SCRIPT_ARGUMENTS, *idle_settings(type(model), options | arguments)} - {"dnn_dropout"}
     settings = options | {name: value for name, value in arguments.items() if name not in apart}
     return table(["setting", "value"], [[code(name), code(_text(value))] for name, value in settings.items()])
