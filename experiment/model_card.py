@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.model_arguments import SCRIPT_ARGUMENTS
+from foundation.feature_columns import Column
 from foundation.front_matter import front_matter
 from foundation.markdown import code, code_block, literal, table
 from foundation.run_files import CARD_COMMENT
@@ -30,7 +31,7 @@ METRICS = {"auc": ("roc_auc", "AUC"), "logloss": ("logloss", "logloss"), "gauc":
 # What tests a model, by protocol.
 TESTED_ON = {
     "published": "random rows, with the features of the papers' released code",
-    "holdout": "random rows, with features that are made from training rows alone",
+    "holdout": "random rows, whose features are made without test labels",
     "temporal": "the latest rows",
 }
 BEGINNINGS = ("--resume", "--overwrite")  # which say what to do with an earlier run, and nothing of this one
@@ -179,15 +180,14 @@ def _loading(model: CTRModel, entry: ModelEntry, result: dict) -> str:
     if reader_of(result["dataset"]) is not None:
         test = ["from pathlib import Path", "", "from serving.from_run import load_dataset", ""]
         test += ['data = load_dataset(Path("."), data_path=None)', "print(model.evaluate(data.test))"]
-        parts += ["This computes the test numbers again. `data_path` says where the data are, if they were moved."]
+        parts += ["This computes the test numbers again. `data_path` says where the data are if they were moved."]
         parts += [code_block("python", *test)]
     return "\n\n".join(parts)
 
 
 def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry) -> str:
     """Of a two-tower model alone: others have no index."""
-    strange = [column.name for column in model.item_columns if column.name in data.per_row]
-    strange = [name for name in strange if name != data.schema.item_statistic]
+    strange = _of_the_impression(model.item_columns, data)
     if strange:
         names = ", ".join(map(code, strange))
         return f"The item tower reads {names} of the impression, so that an item has no one vector and no index."
@@ -198,11 +198,23 @@ def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry) -> str:
         lines += ["from serving.writer import build_index", ""]
         lines += ['build_index(Path("."), model, data)  # data: the `Dataset` of the training', 'PreRanker.load(".")']
         return f"{code_block('python', *lines)}\n\n`docs/own_data.md` says how to ask for a ranking."
-    lines = ["python prerank.py build .", "python prerank.py rank . --user USER --top 10"]
-    return (
-        f"{code_block('shell', *lines)}\n\nThe dot is the folder of this card, `USER` the id of a user of "
-        "the data. `--data_path` says where the data are, if they were moved."
-    )
+    asked, what = "--user USER", "`USER` is the id of a user of the data."
+    told = _of_the_impression(model.user_columns, data)
+    if told:
+        asked = "--features REQUEST"
+        what = (
+            f"`REQUEST` is a JSON object with the id of a user, and with {', '.join(map(code, told))} of the request."
+        )
+    lines = ["python prerank.py build .", f"python prerank.py rank . {asked} --top 10"]
+    notes = f"The dot is the folder of this card. {what} If the data were moved, the first command takes `--data_path`."
+    return f"{code_block('shell', *lines)}\n\n{notes}"
+
+
+def _of_the_impression(columns: list[Column], data: Dataset) -> list[str]:
+    """The features among them that are neither the user's nor the item's."""
+    schema = data.schema
+    computed = (schema.user_statistic, schema.item_statistic, schema.history)
+    return [column.name for column in columns if column.name in data.per_row and column.name not in computed]
 
 
 def _use(model: CTRModel, result: dict) -> str:

@@ -9,6 +9,7 @@ import re
 import shlex
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from helpers import random_raw
@@ -30,26 +31,28 @@ from training.result_file import read_result
 
 LEAK = "These numbers are better than they should be."
 GENERATED = "The data are generated."
-ODD = 'a|b: #1 "x" `y` *z* [l](m) <br> \\ \n--- \x1b[31m\u202e 電影 \U0001f600 \ufffe \ud800'
+ODD = 'a|b: #1 "x" `y` *z* [l](m) <br> \\ \n--- \x1b[31m\u202e 電影 \U0001f600 \ufffe'
 METRICS = {"auc": "roc_auc", "logloss": "logloss", "gauc": "gauc"}
 
 
-@pytest.fixture(autouse=True)
-def _quick_picture(monkeypatch):
-    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    """No picture, and a checkout that stays as it is, whoever works in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+        patch.setattr("experiment.record.code_revision", lambda: {"revision": "0123456789ab", "changed": False})
+        yield
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Protocol -> folder of a finished run, the run"""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
-        done = {}
-        for protocol in PROTOCOLS:
-            out = tmp_path_factory.mktemp(protocol) / "run"
-            done[protocol] = out, Run(out, "--epoch", 2, "--protocol", protocol)
-            done[protocol][1]()
-        return done
+    done = {}
+    for protocol in PROTOCOLS:
+        out = tmp_path_factory.mktemp(protocol) / "run"
+        done[protocol] = out, Run(out, "--epoch", 2, "--protocol", protocol)
+        done[protocol][1]()
+    return done
 
 
 def card_of(folder) -> tuple[dict, str]:
@@ -273,18 +276,13 @@ class TestOddNames:
     @pytest.fixture(scope="class")
     @classmethod
     def odd(cls, tmp_path_factory):
-        import pandas as pd
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
-            frame = pd.DataFrame({"a|u\n": range(300), "it`em\\": range(300), "y": [0, 1, 1] * 100, ODD[:-3]: 1.0})
-            frame = frame.assign(**{"a|u\n": frame["a|u\n"] % 13, "it`em\\": frame["it`em\\"] % 17})
-            frame[ODD[:-3]] = [number % 7 / 7 for number in range(300)]
-            raw = raw_from_frames(None, None, frame, user_id="a|u\n", item_id="it`em\\", label="y", name="plain")
-            out = tmp_path_factory.mktemp("odd") / 'a|b: #"`\n---\n'
-            run = Run(out, "--epoch", 1, "--protocol", "holdout", raw=dataclasses.replace(raw, name=ODD[:-3]))
-            run()
-            return out, run
+        users, items, values = np.arange(300) % 13, np.arange(300) % 17, np.arange(300) % 7 / 7
+        frame = pd.DataFrame({"a|u\n": users, "it`em\\": items, "y": [0, 1, 1] * 100, ODD: values})
+        raw = raw_from_frames(None, None, frame, user_id="a|u\n", item_id="it`em\\", label="y", name="plain")
+        out = tmp_path_factory.mktemp("odd") / 'a|b: #"`\n---\n'
+        run = Run(out, "--epoch", 1, "--protocol", "holdout", raw=dataclasses.replace(raw, name=ODD))
+        run()
+        return out, run
 
     def test_metadata_are_read(self, odd):
         out, _ = odd
