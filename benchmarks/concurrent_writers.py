@@ -31,7 +31,7 @@ from benchmarks.small_runs import ITEM, data_of, train
 from experiment.arguments import Parser, number
 from experiment.script import run as run_script
 from foundation.errors import InputError
-from foundation.run_files import WEIGHTS_SHA256, read_config
+from foundation.run_files import CARD, WEIGHTS_SHA256, committed, read_config
 from model import load_model
 from preprocessing.dataset import Dataset
 from serving.ranker import PreRanker
@@ -75,7 +75,9 @@ def act(action: str, run: Path, model: Path, data: Dataset, item: dict) -> None:
     else:
         result = {name: value for name, value in read_result(model).items() if name != FILES}
         with run_folder.RunFolder(run, identity_of(result), overwrite=True) as folder:
-            folder.finish(load_model(model), result, [], extra(model))
+            folder.finish(
+                load_model(model), result, [], extra(model), committed(model, CARD).read_text(encoding="utf-8")
+            )
 
 
 def extra(run: Path) -> dict:

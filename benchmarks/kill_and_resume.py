@@ -6,7 +6,7 @@ A run is the script `train_movielens_whole_models.py` in a process of its own, f
 not paid for each time, with a checkpoint after every step. SIGKILL comes at a random moment from the beginning of
 training or, every other time, while a checkpoint or a result is being written. `--full` more runs meet a limit on the
 size of files in a random checkpoint, as on a full disk. Every run must end with the same bytes in `model.safetensors`
-and the same `result.json` and `history.csv`, but for times.
+and the same `result.json` and `history.csv`, but for times, and the same `README.md`.
 
 `--over N` kills N more runs, of another seed, in a folder that holds an older result and its index: three of four while
 they write theirs, the others anywhere. The folder must be wholly the one run or the other to every reader (result,
@@ -38,7 +38,7 @@ import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds)
 import train_movielens_whole_models as script
 from experiment.script import run
 from foundation.errors import InputError
-from foundation.run_files import COMMIT, HISTORY, WEIGHTS, committed, is_finished
+from foundation.run_files import CARD, COMMIT, HISTORY, WEIGHTS, committed, is_finished
 from preprocessing.dataset import Dataset
 from preprocessing.load import load_movielens
 from preprocessing.raw import RawData
@@ -113,6 +113,7 @@ def content(out: Path) -> dict:
     return {
         "weights": committed(out, WEIGHTS).read_bytes(),
         "result": {name: value for name, value in result.items() if name not in TIMES},
+        "card": committed(out, CARD).read_text(encoding="utf-8").replace(str(out), "OUT"),  # in its command
         "history": history.drop(columns=[name for name in TIMES if name in history]).to_dict(),
     }
 

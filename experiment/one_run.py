@@ -14,6 +14,7 @@ import numpy as np
 from experiment import stops
 from experiment.defaults import usual_settings, without_new_options
 from experiment.model_arguments import without_defaults
+from experiment.model_card import model_card
 from experiment.options import Options
 from experiment.record import begin_record, end_record
 from experiment.run_name import run_folder
@@ -130,7 +131,7 @@ class OneRun:
         return scores, calibration(rows.labels.cpu().numpy(), click_probability(logits.cpu().numpy()))
 
     def finish(self, test: tuple[dict[str, float], dict]) -> None:
-        """Writes the run folder: what was measured, history, curves and the model. test: of `evaluate`."""
+        """Writes the run folder: what was measured, card, history, curves and the model. test: of `evaluate`."""
         model, data, name = self.model, self.data, name_of(self.model)
         entry, state = _entry(name), self.folder.state
         assert state is not None  # `fit` has saved its last epoch
@@ -153,7 +154,8 @@ class OneRun:
             config=_config(model, self.options),
         )
         result |= {IDENTITY: self.folder.identity, RUN: end_record(self._record)}
-        self.folder.finish(model, result, state.curve, model.known_with(_extra(model, data)))
+        card = model_card(model, data, entry, result)
+        self.folder.finish(model, result, state.curve, model.known_with(_extra(model, data)), card)
         self.result = result
         if self.tracking:
             self.tracking.finish(result)

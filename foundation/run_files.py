@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from foundation.errors import InputError
+from foundation.front_matter import FENCE
 from foundation.sealed import read_sealed
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 RESULT, HISTORY, CURVES = "result.json", "history.csv", "curves.png"  # of a finished run, beside its model
 TRACKING = "tracking.json"  # of a run that a tracker was told about (`experiment.tracking`)
+CARD = "README.md"  # of a finished run, beside its model: the model card
+CARD_COMMENT = (
+    "The card of the run beside it. Another run in this folder replaces it."  # which no other file begins with
+)
 EXPLAINED = "explain-*.png"  # pictures of `prerank.py rank --explain`
 COMMIT = ".commit"
 GONE = ".gone"  # ends the name of a file in it that stands for one to be deleted
@@ -72,6 +77,14 @@ def _version(path: Path) -> tuple:
 def is_finished(run: Path) -> bool:
     """Whether a folder holds the result of a finished run, in whatever state."""
     return committed(run, RESULT).is_file()
+
+
+def own_card(folder: Path) -> list[str]:
+    """The name of the model card, if there is one: a `README.md` of the user is none."""
+    if not (folder / CARD).is_file():
+        return []
+    with (folder / CARD).open(encoding="utf-8", errors="replace") as file:
+        return [CARD] if file.readline() == FENCE and file.readline() == f"# {CARD_COMMENT}\n" else []
 
 
 def read_config(folder: Path) -> dict:

@@ -22,6 +22,10 @@ from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
+# What the readers below call their data.
+MOVIELENS_NAMES, SYNTHETIC_NAME = ("ml-1m", "movielens"), "synthetic-movielens"
+AMAZON_NAMES = ("amazon-electronics", "amazon", "generated-amazon")
+TAOBAO_NAMES = ("taobao-ads", "taobao", "generated-taobao")
 SYNTHETIC = "synthetic"  # as a data path: the generated data, wanted rather than fallen back to
 ML_1M = RemoteArchive(
     url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
@@ -35,6 +39,17 @@ AMAZON_FILES = (
     RemoteFile(AMAZON_URL + amazon.META, size=186_594_679, lines=amazon.PUBLISHED_ROWS[amazon.META]),
 )
 AMAZON_FOLDER, TAOBAO_FOLDER = "amazon-electronics", "taobao-ads"
+
+
+def reader_of(name: str) -> str | None:
+    """The name of the data without what was cut off it ("-first<rows>", "-sample<share>"), as a reader gives it; None
+    for data that nothing here reads.
+
+    >>> reader_of("ml-1m-first20000"), reader_of("own-data")
+    ('ml-1m', None)
+    """
+    whole = name.partition("-first")[0].partition("-sample")[0]
+    return whole if whole in (*MOVIELENS_NAMES, SYNTHETIC_NAME, *AMAZON_NAMES, *TAOBAO_NAMES) else None
 
 
 def load_movielens(

@@ -17,7 +17,17 @@ from model.base import TwoTower
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
 from preprocessing.label_features import request_tables
-from preprocessing.load import SYNTHETIC, load_amazon, load_movielens, load_taobao
+from preprocessing.load import (
+    AMAZON_NAMES,
+    MOVIELENS_NAMES,
+    SYNTHETIC,
+    SYNTHETIC_NAME,
+    TAOBAO_NAMES,
+    load_amazon,
+    load_movielens,
+    load_taobao,
+    reader_of,
+)
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.entities import Entities
@@ -33,19 +43,12 @@ def _generated(path: str | None, config: dict) -> RawData:
     return synthetic_movielens()
 
 
-# Name of the data, without what was cut off it ("-first<rows>", "-sample<share>") -> how to read it, given --data_path
-# and the run's settings.
+# Name of the data (`reader_of`) -> how to read it, given --data_path and the run's settings.
 LOADERS: dict[str, Callable[[str | None, dict], RawData]] = {
-    **dict.fromkeys(("ml-1m", "movielens"), lambda path, config: load_movielens(path, quiet=True)),
-    "synthetic-movielens": _generated,
-    **dict.fromkeys(
-        ("amazon-electronics", "amazon", "generated-amazon"),
-        lambda path, config: load_amazon(path, DEFAULT_CACHE, quiet=True),
-    ),
-    **dict.fromkeys(
-        ("taobao-ads", "taobao", "generated-taobao"),
-        lambda path, config: load_taobao(path, config["pid_placement"], DEFAULT_CACHE),
-    ),
+    **dict.fromkeys(MOVIELENS_NAMES, lambda path, config: load_movielens(path, quiet=True)),
+    SYNTHETIC_NAME: _generated,
+    **dict.fromkeys(AMAZON_NAMES, lambda path, config: load_amazon(path, DEFAULT_CACHE, quiet=True)),
+    **dict.fromkeys(TAOBAO_NAMES, lambda path, config: load_taobao(path, config["pid_placement"], DEFAULT_CACHE)),
 }
 
 
@@ -57,10 +60,10 @@ def load_dataset(run: Path, data_path: str | None) -> Dataset:
     """
     result = read_result(run)
     name, config = result["dataset"], result["config"]
-    loader = LOADERS.get(name.partition("-first")[0].partition("-sample")[0])
-    if loader is None:
+    reader = reader_of(name)
+    if reader is None:
         raise InputError(f"There is no reader for data set '{name}'. Known: {', '.join(LOADERS)}.")
-    raw = loader(data_path or _data_path(run, result), config)
+    raw = LOADERS[reader](data_path or _data_path(run, result), config)
     if config.get("sample_rate"):
         raw = raw.sample(config["sample_rate"], result["seed"])
     if config.get("max_rows"):

@@ -9,7 +9,7 @@ from experiment.options import parse_options
 from model import build_model
 from preprocessing.dataset import Dataset
 
-RESULTS = {"result.json", "history.csv", "curves.png", "model.safetensors", "config.json"}
+RESULTS = {"result.json", "README.md", "history.csv", "curves.png", "model.safetensors", "config.json"}
 TRAINING = ("--batch_size", "64", "--lr", "0.01", "--lr_schedule", "constant", "--quiet")
 SIZES = {
     "int_tower": (

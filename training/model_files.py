@@ -32,6 +32,7 @@ from foundation.run_files import (
     WEIGHTS,
     WEIGHTS_SHA256,
     committed,
+    own_card,
     read_config,
     unchanged,
 )
@@ -73,7 +74,8 @@ Model = TypeVar("Model", bound=OnDisk)
 def save_model(model: OnDisk, folder: Path, extra: dict, overwrite: bool = False) -> None:
     """Writes both files, or changes nothing. extra: further entries of `config.json`, as vocabularies and scalers.
 
-    overwrite: in a folder with a finished run, delete its result, history and pictures, which are not this model's.
+    overwrite: in a folder with a finished run, delete its result, card, history and pictures, which are of another
+    model.
     Raises `InputError` for a finished run without it, for a model that cannot be saved, where another process writes to
     the folder, and where it cannot be written.
     """
@@ -98,12 +100,12 @@ def _replace(folder: Path, files: dict[str, bytes], overwrite: bool) -> None:
             f"{folder} holds a finished run, whose {RESULT} would not describe this model. Save it in another folder, "
             "or with overwrite=True, which deletes the result."
         )
-    replace_together(folder, files, of_a_result(folder) if finished else ())
+    replace_together(folder, files, of_a_result(folder) if finished else own_card(folder))
 
 
 def of_a_result(folder: Path) -> list[str]:
     """The files that describe one model, beside its own."""
-    return [RESULT, HISTORY, CURVES, *(path.name for path in folder.glob(EXPLAINED))]
+    return [RESULT, HISTORY, CURVES, *own_card(folder), *(path.name for path in folder.glob(EXPLAINED))]
 
 
 def model_files(model: OnDisk, extra: dict) -> dict[str, bytes]:

@@ -15,7 +15,18 @@ from foundation.atomic import remove_left_behind
 from foundation.errors import InputError
 from foundation.interrupts import held_back
 from foundation.locks import BusyError
-from foundation.run_files import COMMIT, CONFIG, CURVES, HISTORY, RESULT, TRACKING, WEIGHTS, is_finished
+from foundation.run_files import (
+    CARD,
+    COMMIT,
+    CONFIG,
+    CURVES,
+    HISTORY,
+    RESULT,
+    TRACKING,
+    WEIGHTS,
+    is_finished,
+    own_card,
+)
 from training import commit
 from training.checkpoints import CURRENT, HOW_TO_GO_ON, PREVIOUS, Checkpoints, differences
 from training.claim import LOCK, Claim
@@ -29,7 +40,7 @@ from training.training_state import TrainingState
 
 __all__ = ["LOCK", "RESULT", "ReadOnlyFolder", "RunFolder", "what_is_saved"]
 
-WRITTEN = (CONFIG, WEIGHTS, HISTORY, RESULT, CURVES, APART, CURRENT, PREVIOUS, TRACKING)
+WRITTEN = (CONFIG, WEIGHTS, HISTORY, RESULT, CARD, CURVES, APART, CURRENT, PREVIOUS, TRACKING)
 COMPLETE = "Interrupted. The run is complete: its results are in {folder}."
 PROBE = 1 << 16  # bytes without which nothing is begun
 
@@ -47,7 +58,7 @@ class RunFolder:
 
     Use it in a `with` statement: it belongs to one process at a time.
     Raises `InputError` if the folder cannot be written, if another run is writing to it, if an interrupted run lies in
-    it and `resume` is not asked for, and if what lies in it is of another run.
+    it and `resume` is not asked for, if what lies in it is of another run, and if the user's own README.md does.
     """
 
     def __init__(self, path: Path, identity: dict, resume: bool = False, overwrite: bool = False):
@@ -63,6 +74,8 @@ class RunFolder:
         try:
             self._tidy_up()
             self._look(resume, overwrite)
+            if self.result is None:
+                self._require_no_other_readme()
             self._history = None if self.result else GrowingHistory(self.path, self.state.curve if self.state else [])
         except BaseException:
             self._claim.release()
@@ -151,14 +164,19 @@ class RunFolder:
             if state.progress is None:
                 self._history.write(state.curve)
 
-    def finish(self, model: OnDisk, result: dict, history: list[dict], extra: dict) -> None:
-        """Writes the results and drops the checkpoints, all at once. extra: further entries of `config.json`."""
+    def finish(self, model: OnDisk, result: dict, history: list[dict], extra: dict, card: str) -> None:
+        """Writes the results and drops the checkpoints, all at once.
+
+        extra: further entries of `config.json`. card: the model card, which people may edit: `result.json` has no
+        checksum of it.
+        """
         files = model_files(model, extra) | {HISTORY: history_csv(history).encode()}
-        files |= {RESULT: result_file(result, files)}
+        files |= {RESULT: result_file(result, files), CARD: card.encode()}
         with held_back():
             self._require_same()
+            self._require_no_other_readme()
             try:
-                commit.replace_together(self.path, files, [*_apart(self.path), APART, CURRENT, PREVIOUS])
+                commit.replace_together(self.path, files, [*_of_another(self.path, files), APART, CURRENT, PREVIOUS])
             except OSError as error:
                 raise self._not_finished(error) from None
             self.complete = True
@@ -183,7 +201,7 @@ class RunFolder:
                 model.load_state_dict(self.state.best_weights or self.state.weights)
                 try:
                     files = model_files(model, extra) | {HISTORY: history_csv(self.state.curve).encode()}
-                    commit.replace_together(self.path, files, _apart(self.path))
+                    commit.replace_together(self.path, files, _of_another(self.path, files))
                     self._draw(self.state.curve, "interrupted run", self.state.kept)
                 except (OSError, InputError) as error:
                     print(f"warning: the model so far is in the checkpoint alone: {error}", file=sys.stderr)
@@ -197,6 +215,14 @@ class RunFolder:
         if not self._claim.holds:
             raise InputError(self._moved())
 
+    def _require_no_other_readme(self) -> None:
+        """The model card would take its place."""
+        if (self.path / CARD).exists() and not own_card(self.path):
+            raise InputError(
+                f"{self.path / CARD} is not the card of a run, and a run would replace it. Move it away, or use "
+                "another --out."
+            )
+
     def _moved(self) -> str:
         return (
             f"The run folder {self.path} was moved, deleted or replaced while its run went on. Nothing more was "
@@ -208,9 +234,9 @@ def _title(result: dict) -> str:
     return f"{result['model']} on {result['dataset']}, protocol {result['protocol']}"
 
 
-def _apart(folder: Path) -> list[str]:
-    """What describes an earlier model of the folder, and not the new one."""
-    return [name for name in of_a_result(folder) if name not in (RESULT, HISTORY)]
+def _of_another(folder: Path, files: dict[str, bytes]) -> list[str]:
+    """What describes an earlier model of the folder, and is not among the new one's files."""
+    return [name for name in of_a_result(folder) if name not in files]
 
 
 def what_is_saved(folder: Path, place: str = "") -> str:

@@ -339,7 +339,7 @@ class TestWholeScript:
     def test_leaves_the_documented_files(self, finished):
         out, _ = finished
         assert sorted(path.name for path in out.iterdir()) == [
-            *("config.json", "curves.png", "history.csv", "model.safetensors", "result.json"),
+            *("README.md", "config.json", "curves.png", "history.csv", "model.safetensors", "result.json"),
         ]
         assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
         assert len(pd.read_csv(out / "history.csv")) == 2

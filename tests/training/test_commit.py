@@ -11,7 +11,8 @@ from faults import Calls, full_disk, in_child, number_of_calls
 from helpers import random_raw, small_model
 
 from foundation.errors import InputError
-from foundation.run_files import CONFIG, HISTORY, RESULT, WEIGHTS, committed, read_config
+from foundation.front_matter import front_matter
+from foundation.run_files import CARD, CARD_COMMENT, CONFIG, HISTORY, RESULT, WEIGHTS, committed, read_config
 from model import load_model
 from preprocessing.dataset import Dataset
 from training.model_files import model_checksum
@@ -19,7 +20,7 @@ from training.result_file import read_result
 from training.run_folder import RunFolder
 from training.training_state import TrainingState
 
-FILES = {CONFIG, WEIGHTS, HISTORY, RESULT, "curves.png"}
+FILES = {CONFIG, WEIGHTS, HISTORY, RESULT, CARD, "curves.png"}
 HOW = [pytest.param(True, id="once"), pytest.param(False, id="from then on")]
 
 
@@ -41,6 +42,7 @@ class Run:
     def __init__(self, number: int, dataset: Dataset):
         self.number, self.model = number, small_model("dssm", dataset, seed=number)
         self.identity = {"dataset": "hand", "data_sha256": "d" * 64, "seed": number}
+        self.card = front_matter({"number": number}, CARD_COMMENT)
         self.state = TrainingState(epoch=1, history=[{"epoch": 1, "number": number}])
         self.state.capture(self.model, self.model.optim)
 
@@ -59,7 +61,7 @@ class Run:
             self.finish(folder)
 
     def finish(self, folder: RunFolder) -> None:
-        folder.finish(self.model, self.result(), self.state.history, {"number": self.number})
+        folder.finish(self.model, self.result(), self.state.history, {"number": self.number}, self.card)
 
     def save(self, path: Path) -> None:
         self.model.save(path, {"number": self.number})
@@ -82,6 +84,7 @@ def number_of_run(path: Path) -> int:
     number = number_of(path)
     assert read_result(path)["config"]["seed"] == number
     assert committed(path, HISTORY).read_text() == f"epoch,number\n1,{number}\n"
+    assert f"number: {number}\n" in committed(path, CARD).read_text()
     model_checksum(path)
     return number
 

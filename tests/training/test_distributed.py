@@ -274,7 +274,7 @@ class TestScript:
     def test_files_are_written_once_and_whole(self, finished):
         out, _ = finished
         names = sorted(path.name for path in out.iterdir())
-        assert names == ["config.json", "curves.png", "history.csv", "model.safetensors", "result.json"]
+        assert names == ["README.md", "config.json", "curves.png", "history.csv", "model.safetensors", "result.json"]
         assert json.loads((out / "result.json").read_text())["epochs"] == 2
 
     def test_only_the_main_process_speaks(self, finished):

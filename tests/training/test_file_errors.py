@@ -67,7 +67,8 @@ class TestFullDisk:
 
 class TestPlaces:
     @pytest.mark.parametrize(
-        "name", ["config.json", "model.safetensors", "result.json", "history.csv", "curves.png", "checkpoint.pt"]
+        "name",
+        ["README.md", "config.json", "model.safetensors", "result.json", "history.csv", "curves.png", "checkpoint.pt"],
     )
     def test_a_folder_where_a_file_should_be(self, name, tmp_path, capsys):
         (tmp_path / name).mkdir()

@@ -48,7 +48,8 @@ class TestFinishedRun:
         files = result.pop("files")
         assert result["identity"].items() >= {"dataset": "by-hand", "model_name": "int_tower", "seed": 1023}.items()
         assert {
-            name: sha256(content(out)[name]).hexdigest() for name in RESULTS - {"result.json", "curves.png"}
+            name: sha256(content(out)[name]).hexdigest()
+            for name in RESULTS - {"result.json", "README.md", "curves.png"}
         } == files
         assert read_result(out) == json.loads(json.dumps(returned)) | {"files": files}
         assert result.pop("sha256")
@@ -183,7 +184,7 @@ class TestInterruptedRun:
         assert "as it was after epoch 1" in message
         assert "--resume" in message
         assert str(tmp_path) in message
-        assert set(content(tmp_path)) == RESULTS - {"result.json"} | {"checkpoint.pt"}
+        assert set(content(tmp_path)) == RESULTS - {"result.json", "README.md"} | {"checkpoint.pt"}
 
     def test_leaves_the_model_of_the_best_finished_epoch(self, tmp_path):
         self.interrupt(tmp_path / "interrupted")
