@@ -196,7 +196,8 @@ FORMS = sorted(path.name for path in (ROOT / ".github/ISSUE_TEMPLATE").iterdir()
 @pytest.mark.parametrize("form", FORMS)
 def test_an_issue_form_asks_something(form):
     content = parsed(f".github/ISSUE_TEMPLATE/{form}")
-    assert content["name"] and content["description"]
+    assert content["name"]
+    assert content["description"]
     asked = [entry for entry in content["body"] if entry["type"] != "markdown"]
     assert {entry["type"] for entry in asked} <= {"input", "textarea", "dropdown", "checkboxes"}
     assert all(entry["attributes"]["label"] for entry in asked)
