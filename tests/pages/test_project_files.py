@@ -79,7 +79,13 @@ class TestRequirements:
 
 
 # Where a package is imported by another name than it is installed by.
-INSTALLED_AS = {"PIL": "pillow", "faiss": "faiss-cpu", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+INSTALLED_AS = {
+    "PIL": "pillow",
+    "faiss": "faiss-cpu",
+    "markdown_it": "markdown-it-py",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 UNNAMED = {"requests"}  # what a dependency needs without saying so
 FOLDERS = sorted({path.parent.name for path in ROOT.glob("*/*.py")})
 ASIDE = ("tests", "benchmarks")
