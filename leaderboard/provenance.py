@@ -108,10 +108,14 @@ def _version(checkout: Path) -> dict:
 
 def common_models(*checkouts: Path) -> list[str]:
     """The models that all checkouts have, of which equality can be shown, in the order of the first one's table."""
-    command = [sys.executable, "-c", "from model import MODELS; print(*MODELS)"]
-    options = {"check": True, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-    tables = [subprocess.run(command, cwd=checkout, **options).stdout.split() for checkout in checkouts]
+    tables = [_models_of(checkout) for checkout in checkouts]
     return [name for name in tables[0] if all(name in table for table in tables)]
+
+
+def _models_of(checkout: Path) -> list[str]:
+    command = [sys.executable, "-c", "from model import MODELS; print(*MODELS)"]
+    done = subprocess.run(command, cwd=checkout, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    return done.stdout.split()
 
 
 def main() -> None:

@@ -171,7 +171,7 @@ class TestPackage:
 
 
 WORKFLOW, HOOKS = ".github/workflows/ci.yml", ".pre-commit-config.yaml"
-COMMANDS = read(".ci/run").partition("activate\"\n")[2].splitlines()  # behind the virtual environment
+COMMANDS = read(".ci/run").partition('activate"\n')[2].splitlines()  # behind the virtual environment
 CHECKS = COMMANDS[1:]
 STEPS = parsed(WORKFLOW)["jobs"]["check"]["steps"]
 HOOK_LIST = [hook for repo in parsed(HOOKS)["repos"] for hook in repo["hooks"]]
