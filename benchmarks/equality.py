@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from experiment.arguments import Parser, number
 from foundation.atomic import write_atomic
 from leaderboard.ablations.variants import entrant_jobs
+from leaderboard.provenance import common_models
 from model import MODELS
 from model.base import EARLIER_NAMES, TwoTower
 from preprocessing.protocol import PROTOCOLS
@@ -51,7 +52,7 @@ def main() -> None:
     done: dict[str, dict] = {}
     if options.json and options.json.exists():
         done = json.loads(options.json.read_text(encoding="utf-8"))
-    for name, words in _cases(options).items():
+    for name, words in cases(options).items():
         if name in done:
             continue
         done[name] = compare(options.other, words)
@@ -101,17 +102,13 @@ def _run(checkout: Path, words: list[str], folder: Path) -> dict:
     return {"parts": parts, "speed": result["train_rows_per_second"]}
 
 
-def _cases(options: argparse.Namespace) -> dict[str, list[str]]:
-    """Every model and every form with one head under every protocol."""
+def cases(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Every model that both checkouts have, and every form with one head, under every protocol."""
     common = ["--data_path", str(options.data_path.resolve()), "--max_rows", str(options.max_rows)]
     common += ["--epoch", str(options.epoch)]
-    protocols = list(options.protocols)
-    jobs = entrant_jobs("movielens", list(MODELS), protocols, 1)
-    return {
-        job.title: [*job.command(None)[2:], *common]
-        for job in jobs
-        if not options.models or job.model in options.models
-    }
+    models = options.models or common_models(HERE, options.other)
+    jobs = entrant_jobs("movielens", models, list(options.protocols), 1)
+    return {job.title: [*job.command(None)[2:], *common] for job in jobs}
 
 
 def _told(case: dict) -> str:
@@ -125,7 +122,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data_path", type=Path, required=True, metavar="PATH", help="MovieLens-1M")
     parser.add_argument("--max_rows", type=number(int, 1), default=60_000, metavar="N")
     parser.add_argument("--epoch", type=number(int, 1), default=2, metavar="N")
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all, and the forms with one head")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all of both")
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="keeps what is done")
     return parser.parse_args()

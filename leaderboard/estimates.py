@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats  # which scikit-learn brings
+from scipy import stats
 
 from training.metrics import rela_impr
 

@@ -57,6 +57,7 @@ PAGES = (
     "docs/results.md",
     "docs/protocols.md",
     "docs/models.md",
+    "docs/beat_this.md",
     "docs/tuning.md",
     "docs/serving.md",
     "docs/index_format.md",
@@ -157,7 +158,8 @@ def models_table() -> str:
     rows = []
     for key, entry in MODELS.items():
         names = ", ".join(f"`{name}`" for name in (key, *entry.aliases))
-        rows.append(f"| {names} | {entry.title} ({entry.source}) | {kind(key)} |")
+        source = f" ({entry.source})" if entry.source else ""
+        rows.append(f"| {names} | {entry.title}{source} | {kind(key)} |")
     return "\n".join(["| `--model_name` | model | kind |", "|---|---|---|", *rows])
 
 

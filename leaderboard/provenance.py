@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +29,6 @@ from foundation.errors import InputError
 from leaderboard.ablations.variants import entrant_jobs
 from leaderboard.code_fingerprint import bytes_sha256, sources_sha256
 from leaderboard.results import read_if_there, read_json
-from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
 LINKS, PROOFS = "equivalent_sources.json", "equality"  # in `results/`: the record, and the folder of the proofs
@@ -105,6 +106,18 @@ def _version(checkout: Path) -> dict:
     return {"revision": revision, "names": [sources_sha256(checkout), bytes_sha256(checkout)]}
 
 
+def common_models(*checkouts: Path) -> list[str]:
+    """The models that all checkouts have, of which equality can be shown, in the order of the first one's table."""
+    tables = [_models_of(checkout) for checkout in checkouts]
+    return [name for name in tables[0] if all(name in table for table in tables)]
+
+
+def _models_of(checkout: Path) -> list[str]:
+    command = [sys.executable, "-c", "from model import MODELS; print(*MODELS)"]
+    done = subprocess.run(command, cwd=checkout, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    return done.stdout.split()
+
+
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("before", type=Path, metavar="BEFORE")
@@ -113,7 +126,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), metavar="NAME")
     options = parser.parse_args()
-    required = [job.title for job in entrant_jobs("movielens", list(MODELS), options.protocols, 1)]
+    models = common_models(options.before, options.after)
+    required = [job.title for job in entrant_jobs("movielens", models, options.protocols, 1)]
     link = add_link(options.results, options.before, options.after, options.proof, required, options.protocols)
     print(f"Recorded in {options.results / LINKS}: {json.dumps(link, indent=1)}")
 

@@ -9,7 +9,7 @@ import pytest
 
 from foundation.errors import InputError
 from leaderboard.code_fingerprint import bytes_sha256, sources_sha256
-from leaderboard.provenance import LINKS, add_link, read_links, same_sources, standing
+from leaderboard.provenance import LINKS, add_link, common_models, read_links, same_sources, standing
 
 MODULE = '''"""A model."""
 from typing import TYPE_CHECKING
@@ -146,3 +146,8 @@ class TestProofs:
         with pytest.raises(InputError, match=problem):
             add_link(tmp_path, *versions[:2], self.proof(tmp_path, **cases), ["dssm"])
         assert not (tmp_path / LINKS).exists()
+
+    def test_a_model_that_one_version_lacks_is_no_part_of_a_proof(self, checkout):
+        before = checkout({"model/__init__.py": 'MODELS = {"lr": 1, "dssm": 2}'}, "before")
+        after = checkout({"model/__init__.py": 'MODELS = {"dssm": 2, "new": 3, "lr": 1}'}, "after")
+        assert common_models(after, before) == ["dssm", "lr"]

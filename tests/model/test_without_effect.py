@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from helpers import random_raw
+from own_models import enter, page_module
 from zoo import DIM, NAMES
 
 import experiment.options
@@ -268,3 +269,8 @@ def test_refused_is_what_changes_nothing(name, few, unchecked):
         != refused
     ]
     assert not wrong, wrong
+
+
+def test_the_same_for_the_model_that_a_page_shows(few, unchecked, monkeypatch):
+    name = enter(monkeypatch, page_module().Bilinear)
+    test_refused_is_what_changes_nothing(name, few, unchecked)
