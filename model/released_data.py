@@ -13,7 +13,7 @@ ROWS = [
         "label statistics of the scored rows",
         "rows",
         SCRIPTS,
-        "The mean label of a user and of an item is computed over the part that is scored, the scored row included. "
+        "The mean label of a user and of an item is computed over the part that is scored, including the scored row. "
         "The audit says what these two numbers alone reach.",
         settings=PUBLISHED,
         datasets=("movielens",),
@@ -22,7 +22,7 @@ ROWS = [
         "label statistics before the split",
         "rows",
         "train_amazon_inttower.py, HIT: amazonDataProcess",
-        "The mean label of a user and of an item is computed over all rows, those of the test part included.",
+        "The mean label of a user and of an item is computed over all rows, including the test rows.",
         settings=PUBLISHED,
         datasets=("amazon",),
     ),
@@ -30,18 +30,16 @@ ROWS = [
         "two statistics, not three",
         "rows",
         SCRIPTS,
-        "Training and validation rows share one mean label and one history, made before they are parted. A training "
-        "row reads labels of validation rows, and the other way round.",
+        "Training and validation rows share one mean label and one history, made before the two are split. A "
+        "training row reads labels of validation rows, and the reverse.",
         settings=PUBLISHED | {"statistics": "two_parts"},
         datasets=("movielens",),
     ),
     Difference(
-        "validation rows from the tail",
-        "rows",
-        "fit(validation_split=0.2) of every base class, after two joins in the scripts",
-        "The joins sort the rows by movie, and the tail is validation. Training has no movie with an id above 2,966 "
-        "(2,704 movies are left), all but 231 validation rows are of unseen movies, and so are 20.0 % of the test "
-        "rows (seed 1023).",
+        "validation rows from the tailrowsfit(validation_split=0.2) of every base class, after two joins in the "
+        "scriptsThe joins sort the rows by movie, and the last fifth validates. With seed 1023 training has 2,704 "
+        "movies, none with an id above 2,966. All but 231 validation rows are of unseen movies, and so are 20.0 % of "
+        "the test rows.",
         settings=PUBLISHED | {"validation_rows": "tail"},
         datasets=("movielens",),
     ),
@@ -49,8 +47,8 @@ ROWS = [
         "users without a positive in a part",
         "rows",
         "data_process of the scripts, HIT: movieDataProcess",
-        "The list of liked movies is joined by an inner join, for training and test rows apart. A user without a "
-        "positive in a part drops out of it: 121 training rows and 105 test rows with seed 1023.",
+        "An inner join adds the list of liked movies, for training rows and test rows separately. A user without a "
+        "positive in a part drops out of it. With seed 1023 these are 121 training rows and 105 test rows.",
         settings=PUBLISHED,
         datasets=("movielens",),
     ),
@@ -58,8 +56,8 @@ ROWS = [
         "users without a positive",
         "rows",
         "data_process of the scripts, HIT: amazonDataProcess, taobaoDataProcess",
-        "Users without a positive among all rows drop out before the split. The click rate is another one, and so is "
-        "the task.",
+        "Users without a positive among all rows drop out before the split. This changes the click rate, and so the "
+        "task.",
         settings=PUBLISHED,
         datasets=("amazon", "taobao"),
     ),
@@ -67,7 +65,7 @@ ROWS = [
         "rows without a profile",
         "rows",
         "train_taobao_IntTower.py, HIT: taobaoDataProcess",
-        "Users and ads are joined by inner joins: rows of a user without a profile or of an ad without features drop "
+        "Users and ads are joined by inner joins. Rows of a user without a profile, or of an ad without features, drop "
         "out.",
         settings=PUBLISHED,
         datasets=("taobao",),
@@ -82,12 +80,9 @@ ROWS = [
         datasets=("movielens",),
     ),
     Difference(
-        "history in every model",
-        "rows",
-        "HIT: movieDataProcess",
-        "Every model reads the user's liked movies of the row's own part, the scored row included: whether the movie "
-        "is in the list is the label. They are mean-pooled from a table of their own. IntTower then has five user "
-        "fields.",
+        "history in every modelrowsHIT: movieDataProcessEvery model reads the user's liked movies of the row's own "
+        "part, including the scored row. So whether the movie is in the list is the label. The list is mean-pooled "
+        "from its own embedding table. IntTower then has five user fields.",
         settings={"history": True, "own_history_table": True},
         releases=("hit",),
         datasets=("movielens",),
@@ -104,16 +99,16 @@ ROWS = [
         "position on the item's side",
         "rows",
         "train_taobao_IntTower.py, HIT: taobaoDataProcess",
-        "The position on the page, pid, is read by the item's tower: an ad has one vector for each position. It is "
-        "the default here, too.",
+        "The item's tower reads the position on the page, pid, so an ad has one vector for each position. It is the "
+        "default here, too.",
         datasets=("taobao",),
     ),
     Difference(
         "vocabularies of 1,000 and 4,000",
         "rows",
         SCRIPTS,
-        "Lists of genres and of liked movies have tables of 1,000 and 4,000 rows, whatever their values, and id 0 is "
-        "a value and not kept for unknown ones.",
+        "Lists of genres and of liked movies have tables of 1,000 and 4,000 rows, whatever their values. Id 0 is a "
+        "value, and is not kept for unknown ones.",
         why=NO_EFFECT,
         datasets=("movielens",),
     ),
@@ -121,8 +116,8 @@ ROWS = [
         "list ids beyond the table",
         "rows",
         SCRIPTS,
-        "Ids of lists are numbered while rows are read, those of test rows too, and nothing keeps them within the "
-        "table. On MovieLens none is beyond it.",
+        "Ids of lists are numbered while rows are read, including test rows. Nothing keeps them within the table. On "
+        "MovieLens all are within it.",
         why="It would be an error, not a result.",
         datasets=("movielens",),
     ),
@@ -130,7 +125,7 @@ ROWS = [
         "ids as float32",
         "rows",
         "fit and predict of every base class",
-        "Ids travel in a float32 matrix: ids above 2^24 would merge.",
+        "All ids are in one float32 matrix, where ids above 2^24 would merge.",
         why="The largest vocabulary of the three data sets has 1.1 million ids.",
     ),
 ]
@@ -141,7 +136,7 @@ LOOP = [
         "loop",
         "fit of every base class",
         "The cross-entropy is summed over the batch. The l2 of 1e-5 on whole embedding tables, the mimic loss and the "
-        "generation loss are added as they are: their weight beside it falls with the batch size.",
+        "generation loss are added unchanged. So their weight falls as the batch size grows.",
         settings={"summed_loss": True, "l2_reg_embedding": 1e-5},
     ),
     Difference(
@@ -149,14 +144,14 @@ LOOP = [
         "loop",
         "fit of every base class",
         "The cross-entropy is computed from float32 probabilities. Above a logit of about 17 they are 1, and a row "
-        "that is that wrong has no gradient any more.",
+        "with that error has no gradient.",
         settings={"loss": "probability_crossentropy"},
     ),
     Difference(
         "evaluation mode for good",
         "loop",
         "fit, evaluate and predict of every base class",
-        "The first validation leaves the model in evaluation mode, and nothing switches it back: dropout and batch "
+        "The first validation leaves the model in evaluation mode, and nothing switches it back. Dropout and batch "
         "statistics are active in the first epoch alone.",
         settings={"published_eval_mode": True},
     ),

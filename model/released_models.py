@@ -5,14 +5,14 @@ from __future__ import annotations
 from model.difference import TWO_TOWERS, Difference
 
 FE_DNN = "layers/core.py: User_Fe_DNN, Item_Fe_DNN"
-ACROSS = "No row's score may depend on the other rows of its batch. The model's own attention stands in its place."
+ACROSS = "No row's score may depend on the other rows of its batch. The attention of the paper's model is used instead."
 
 STRUCTURE = [
     Difference(
         "small start of linear maps",
         "model",
         "layers/core.py: DNN, User_Fe_DNN, Item_Fe_DNN, HIT: ImplicitInteraction",
-        "Weights of towers and generators start at N(0, 1e-4), as embeddings do: they hardly pass a signal on. Biases "
+        "Weights of towers and generators start at N(0, 1e-4), as embeddings do, so the signal nearly vanishes. Biases "
         "and the FE-Block's projections start at torch's default.",
         settings={"tower_std": 1e-4, "init_std": 1e-4},
     ),
@@ -20,8 +20,7 @@ STRUCTURE = [
         "biases before batch norm",
         "model",
         "layers/core.py: DNN, User_Fe_DNN, Item_Fe_DNN",
-        "Linear maps keep a bias, which batch norm takes away in training mode, and which moves the score as soon as "
-        "evaluation mode is on for good.",
+        "Linear maps keep a bias. Batch norm removes it in training mode, but it moves the score in evaluation mode.",
         models=TWO_TOWERS,
         settings={"tower_bias": True},
     ),
@@ -56,7 +55,7 @@ STRUCTURE = [
         "attention across the batch",
         "model",
         "layers/attention.py: target_dot_attention",
-        "Attention multiplies (B, d) by (d, B): the score of a row depends on the other rows of its batch.",
+        "Attention multiplies (B, d) by (d, B), so the score of a row depends on the other rows of its batch.",
         models=("mvke", "poly_encoder"),
         why=ACROSS,
         releases=("hit",),
@@ -65,9 +64,9 @@ STRUCTURE = [
         "self-attention over one vector",
         "model",
         "model/poly_encoder.py",
-        "Self-attention of Poly-Encoder runs over a sequence of one, where its softmax is 1: there are no codes.",
+        "Self-attention of Poly-Encoder runs over a sequence of one, where its softmax is 1. So there are no codes.",
         models=("poly_encoder",),
-        why="It feeds the attention across the batch. Learned codes over the user's fields stand in its place.",
+        why="It feeds the attention across the batch. Learned codes over the user's fields are used instead.",
         releases=("hit",),
     ),
     Difference(
@@ -76,15 +75,15 @@ STRUCTURE = [
         "model/mvke.py, layers/mmoe.py: MMOE_ExpertAttention",
         "Experts of MVKE read the output of one tower and one virtual kernel, and are added to it.",
         models=("mvke",),
-        why="It feeds the attention across the batch. Kernels over the user's fields stand in its place.",
+        why="It feeds the attention across the batch. Kernels over the user's fields are used instead.",
         releases=("hit",),
     ),
     Difference(
         "FE-Block of inputs",
         "model",
         FE_DNN,
-        "The user's side projects the input of each layer, the raw embeddings included; the item's side projects one "
-        "thing, the output of its last layer. The user's last layer is never used.",
+        "The user's side projects the input of each layer, including the raw embeddings. The item's side projects only "
+        "the output of its last layer. The output of the user's last layer is never used.",
         models=("int_tower",),
         settings={"fe_input": "pre"},
     ),
@@ -92,8 +91,8 @@ STRUCTURE = [
         "FE-Block of biases and sums",
         "model",
         FE_DNN,
-        "The projections have biases, and maxima are summed without a divisor: one step of Adam moves a logit by tens "
-        "with 32 heads.",
+        "The projections have biases, and maxima are summed without a divisor. With 32 heads one step of Adam moves a "
+        "logit by tens.",
         models=("int_tower", "hit"),
         settings={"fe_bias": True, "fe_sum": True},
     ),
@@ -103,7 +102,7 @@ STRUCTURE = [
         "README: fe_score of the last layer",
         "The function that the README gives for fast serving reads the first level, not the last.",
         models=("int_tower",),
-        why="It is in the README alone. Pasted into preprocessing/utils.py it runs here as it does there.",
+        why="It is in the README alone. Pasted into preprocessing/utils.py it computes the same here.",
         releases=("inttower",),
     ),
     Difference(
@@ -128,16 +127,14 @@ STRUCTURE = [
         "model",
         "model/IntTower.py, model/dssm.py (IntTower), model/DAT.py, model/deepfm.py, model/hit.py, model/mvke.py, "
         "model/poly_encoder.py",
-        "SENET, and in HIT Light-SE, are constructed and left out of the forward pass. IntTower's count of parameters "
-        "has 12 of them on MovieLens.",
+        "SENET, and in HIT Light-SE, are constructed but not used in the forward pass. IntTower's count of parameters "
+        "contains 12 of them on MovieLens.",
         models=("int_tower", "dssm", "dat", "deep_fm", "hit", "mvke", "poly_encoder"),
         why="It has no effect on a score.",
     ),
     Difference(
-        "generators end in a ReLU",
-        "model",
-        "layers/interaction.py: ImplicitInteraction",
-        "Both layers of a generator end in a ReLU: a mimic has no negative entry, and what it imitates has.",
+        "generators end in a ReLUmodellayers/interaction.py: ImplicitInteractionBoth layers of a generator end in a "
+        "ReLU. So a mimic has no negative entry, but the vector that it imitates has.",
         models=("hit",),
         settings={"generator_relu": True},
         releases=("hit",),
@@ -146,8 +143,8 @@ STRUCTURE = [
         "sign and mean of the generation loss",
         "model",
         "preprocessing/utils.py: generation_cosine_loss",
-        "The loss is +cos, minimised: mimics are pushed away from what they imitate. It is a mean over all rows of "
-        "the batch, of which liked ones count in the one term and the others in the other.",
+        "The loss +cos is minimised, which pushes mimics away from the vectors that they imitate. Each term is a mean "
+        "over all rows of the batch. Liked rows count in the target term and the others in the non-target term.",
         models=("hit",),
         settings={"generation_loss": "released"},
         releases=("hit",),
@@ -156,17 +153,14 @@ STRUCTURE = [
         "names of other generation losses",
         "model",
         "preprocessing/utils.py: generation_ed_loss, generation_md_loss",
-        "The loss called Euclidean is a sum of squares, and the one called Manhattan a sum over the whole batch.",
+        "The loss called Euclidean is a sum of squares. The one called Manhattan is a sum over the whole batch.",
         models=("hit",),
         why="They are comments in the released loop. The distances of these names are here.",
         releases=("hit",),
     ),
     Difference(
-        "label mean in generators",
-        "model",
-        "preprocessing/dataProcess.py: amazonDataProcess",
-        "On Amazon the user's generators read all columns, the mean label included, and the item's the two sparse "
-        "ones.",
+        "label mean in generatorsmodelpreprocessing/dataProcess.py: amazonDataProcessOn Amazon the user's generators "
+        "read all columns, including the mean label. The item's read the two sparse ones.",
         models=("hit",),
         settings={"user_static": ("reviewerID", "user_mean_rating"), "item_static": ("asin", "categories")},
         releases=("hit",),
@@ -176,18 +170,16 @@ STRUCTURE = [
         "random augmented vectors",
         "model",
         "model/DAT.py, HIT: model/dat.py",
-        "Augmented vectors come from torch.rand in every forward pass, in evaluation too: no prediction repeats.",
+        "Augmented vectors come from torch.rand in every forward pass, in evaluation too. So no prediction repeats.",
         models=("dat",),
-        why="A score must repeat. One learned vector an id stands in their place, as in the paper.",
+        why="A score must repeat. One learned vector for each id is used instead, as in the paper.",
     ),
     Difference(
-        "mimic loss of the towers",
-        "model",
-        "preprocessing/utils.py: dual_augmented_loss",
-        "The mimic loss reads the towers' outputs before they are normalised, and its gradient reaches them: it draws "
-        "towers to random vectors.",
+        "mimic loss of the towersmodelpreprocessing/utils.py: dual_augmented_lossThe mimic loss reads the towers' "
+        "outputs before they are normalised, and its gradient reaches them. So it draws the towers to random vectors.",
         models=("dat",),
-        why="With learned vectors it is they who imitate. The towers' normalised outputs are stopped, as in the paper.",
+        why="With learned vectors, the vectors imitate. No gradient flows to the towers' normalised outputs, as in the "
+        "paper.",
     ),
     Difference(
         "mean of the mimic loss",
