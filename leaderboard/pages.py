@@ -31,7 +31,7 @@ from leaderboard.grid.comparisons import comparisons_table, summary_table
 from leaderboard.grid.figures import model_pictures
 from leaderboard.grid.learning import learning_picture
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
-from leaderboard.grid.tables import leaderboard_table, overview_table
+from leaderboard.grid.tables import costs_table, leaderboard_table, overview_table
 from leaderboard.json_entries import read_entries
 from leaderboard.ladder.picture import ladder_picture
 from leaderboard.ladder.table import ladder_table, models_on_the_ladder
@@ -113,6 +113,7 @@ class Results:
             "results": overview_table(runs, dataset),
             "tests": summary_table(runs),
             "choice": quality_and_cost_table(runs, self.stages, self.speeds),
+            "costs": costs_table(runs, self.speeds),
             "audit": probes_table(self.audit, runs),
             "explained": explained_table(self.audit, runs),
             "calibration": calibration_table(runs),
@@ -126,7 +127,7 @@ class Results:
         for protocol in PROTOCOLS:
             frame = self.stage_frame[self.stage_frame["protocol"] == protocol]
             if len(default_runs(runs, protocol)):
-                tables[f"leaderboard {protocol}"] = leaderboard_table(runs, protocol, dataset, self.speeds)
+                tables[f"leaderboard {protocol}"] = leaderboard_table(runs, protocol, dataset)
                 tables[f"comparisons {protocol}"] = comparisons_table(runs, protocol)
             if len(frame):
                 tables[f"survivors {protocol}"] = stage_table(frame)
