@@ -35,11 +35,12 @@ from leaderboard.grid.tables import costs_table, leaderboard_table, overview_tab
 from leaderboard.json_entries import read_entries
 from leaderboard.ladder.picture import ladder_picture
 from leaderboard.ladder.table import ladder_table, models_on_the_ladder
+from leaderboard.latency_picture import latency_picture
 from leaderboard.markdown import decimal_text
 from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.provenance import read_links, same_sources
 from leaderboard.results import default_runs, load_runs
-from leaderboard.speed import FILES, Speeds, latency_picture, read_measurements, speed_tables
+from leaderboard.speed import FILES, Speeds, read_measurements, speed_tables
 from leaderboard.stages.measure import STAGES
 from leaderboard.stages.report import differences_table, rankers_table, stage_frame, stage_table, survivors_picture
 from leaderboard.theme import Picture, draw, picture
