@@ -22,6 +22,7 @@ from leaderboard.ablations.figures import ablation_pictures
 from leaderboard.ablations.tables import ablation_table, ablations_with_runs, group_table, parts_table
 from leaderboard.ablations.variants import AS_OF, HISTORY
 from leaderboard.audit import AUDIT, explained_table, probes_table
+from leaderboard.captions import CAPTIONS
 from leaderboard.choosing import choosing_table
 from leaderboard.differences import difference_tables
 from leaderboard.drawings import ARCHITECTURES
@@ -185,7 +186,7 @@ def plain_report(results: Results, figures: str) -> str:
             parts.append(f"Ranking by the planted probabilities reaches AUC {decimal_text(best)} under `{protocol}`.")
     for name, text in results.tables().items():
         parts += [f"## {name}", text] if text else []
-    parts += [picture(figures, name, name) for name in results.pictures()]
+    parts += [picture(figures, name, name, CAPTIONS[name]) for name in results.pictures()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -103,7 +103,14 @@ def _style(theme: Theme) -> dict:
     }
 
 
-def picture(figures: str, name: str, alt: str) -> str:
-    """A picture on light and on dark."""
+def picture(figures: str, name: str, alt: str, caption: str = "") -> str:
+    """A picture on light and on dark, and below it what to look at.
+
+    >>> print(picture("figure", "a", "A curve", "It rises."))  # doctest: +ELLIPSIS
+    <picture>...<img src="figure/a-light.png" alt="A curve" width="100%"></picture>
+    <BLANKLINE>
+    *It rises.*
+    """
     source = f'<source media="(prefers-color-scheme: dark)" srcset="{figures}/{name}-dark.png">'
-    return f'<picture>{source}<img src="{figures}/{name}-light.png" alt="{alt}" width="100%"></picture>'
+    shown = f'<picture>{source}<img src="{figures}/{name}-light.png" alt="{alt}" width="100%"></picture>'
+    return f"{shown}\n\n*{caption}*" if caption else shown

@@ -73,7 +73,7 @@ class TestTable:
             "| towers start as usual | 0.9090 |  |  |  |",
             "| its release | -0.0024 ± 0.0004 | -0.0097 |",
         ]
-        assert found.endswith("Seeds: 5, but 1 for its release (DSSM), towers start as usual.")
+        assert found.endswith("Seeds: 1, but 5 for its release (IntTower).")
         assert ladder_table(runs(int_tower=five(0.9)), NAME) == ""
 
     def test_seeds_that_one_rung_lacks_are_left_out_of_a_paired_step(self):

@@ -40,10 +40,7 @@ def drawn(which: str, name: str, theme: Theme = LIGHT) -> Figure:
 
 def texts_of(figure: Figure) -> list[Text]:
     """All that are drawn: an axis also keeps labels of ticks beyond its limits."""
-    texts = [
-        *figure.texts,
-        *(text for text in (figure._supxlabel, figure._suptitle) if text and text not in figure.texts),
-    ]
+    texts = [*figure.texts]
     for legend in figure.legends:
         texts += [legend.get_title(), *legend.get_texts()]
     for axes in figure.axes:
@@ -142,20 +139,19 @@ class TestLabelsOfPoints:
         assert not any(overlap(box, other) for box, other in itertools.combinations(boxes, 2))
         assert not any(overlap(box, mark) for box, mark in itertools.product(boxes, marks))
 
+    def alone(self, mark, room):
+        return place([Wish(around((40, 10), mark, 10), (100, 100))], [mark], [(100, 100)], room)
+
     def test_a_label_alone_stands_to_the_right_of_its_mark(self):
         mark = (94.0, 94.0, 106.0, 106.0)
-        ((left, bottom, right, top),) = place(
-            [Wish(around((40, 10), mark, 10), (100, 100))], [mark], [(100, 100)], (0, 0, 300, 300)
-        )
+        ((left, bottom, right, top),) = self.alone(mark, (0, 0, 300, 300))
         assert left > 106
         assert (right - left, top - bottom) == (40, 10)
         assert (bottom + top) / 2 == 100
 
     def test_at_the_right_edge_it_stands_to_the_left(self):
         mark = (94.0, 94.0, 106.0, 106.0)
-        ((_, _, right, _),) = place(
-            [Wish(around((40, 10), mark, 10), (100, 100))], [mark], [(100, 100)], (0, 0, 120, 300)
-        )
+        ((_, _, right, _),) = self.alone(mark, (0, 0, 120, 300))
         assert right < 94
 
 
