@@ -28,13 +28,14 @@ PICTURES = {
 }
 CASES = [pytest.param(which, name, id=f"{name}, {which}") for which, found in PICTURES.items() for name in found]
 README, LEAST_SIZE, LEAST_CONTRAST = 838, 9.0, 4.5  # pixels, pixels, as WCAG 2 has it for small text
+COARSE = 80  # dots per inch are enough to see what is behind a text
 SMALL = 0.7  # of a text's size, that of an index in a formula
 
 
 @cache
 def drawn(which: str, name: str, theme: Theme = LIGHT) -> Figure:
     figure = PICTURES[which][name].on(theme)
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()  # which places everything
     return figure
 
 
@@ -75,11 +76,12 @@ def test_letters_are_large_enough_at_the_width_of_a_readme(which, name):
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-@pytest.mark.parametrize(("which", "name"), CASES)
-def test_letters_stand_out_from_what_is_behind_them(which, name, theme):
-    figure = PICTURES[which][name].on(theme)
+@pytest.mark.parametrize("name", PICTURES["committed"])
+def test_letters_stand_out_from_what_is_behind_them(name, theme):
+    figure = PICTURES["committed"][name].on(theme)
+    figure.set_dpi(COARSE)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    figure.draw_without_rendering()
     texts = texts_of(figure)
     boxes = [text.get_window_extent() for text in texts]
     for text in texts:
