@@ -148,7 +148,7 @@ def draw(place: Path) -> None:
     for middle in WHAT:
         reached |= {(a, b) for a in WHAT for b in WHAT if (a, middle) in reached and (middle, b) in reached}
     drawn = [(a, b) for a, b in direct if not any((a, c) in reached and (c, b) in reached for c in WHAT)]
-    width, height, step = 2.9, 0.82, 1.3
+    width, height, step = 3.1, 0.92, 1.36
     where = {
         package: ((column - (len(floor) - 1) / 2 + ASIDE.get(package, 0)) * 4.2, step * number)
         for number, floor in enumerate(FLOORS)
@@ -165,10 +165,10 @@ def draw(place: Path) -> None:
             box = {"boxstyle": "round,pad=0.02,rounding_size=0.08", "fc": fill, "ec": ink, "lw": 1.2}
             axis.add_patch(FancyBboxPatch(corner, width, height, **box))
             text = {"ha": "center", "va": "center", "color": ink}
-            axis.text(x, y + 0.24, package if package == SCRIPTS else f"{package}/", weight="bold", fontsize=11, **text)
-            axis.text(x, y - 0.1, WHAT[package], fontsize=8, **text)
+            axis.text(x, y + 0.25, package if package == SCRIPTS else f"{package}/", weight="bold", fontsize=11, **text)
+            axis.text(x, y - 0.14, WHAT[package], fontsize=8.5, **text)
             lines = f"{counted[package]:,}\nlines"
-            axis.text(x + width / 2 + 0.08, y, lines, va="center", color=ink, fontsize=7, alpha=0.7)
+            axis.text(x + width / 2 + 0.08, y, lines, va="center", color=ink, fontsize=8.5, alpha=0.8)
         axis.set_xlim(-5.9, 6.3)
         axis.set_ylim(-0.6, step * len(FLOORS) - 0.7)
         axis.axis("off")

@@ -24,7 +24,7 @@ from leaderboard.entrants import BASELINE, OURS
 from leaderboard.estimates import Estimate
 from leaderboard.jobs import FIRST_SEED
 from leaderboard.json_entries import file_entry, read_entries
-from leaderboard.markdown import estimate_text, table
+from leaderboard.markdown import AROUND, JOINED, estimate_text, table
 from leaderboard.results import auc_of, select_runs
 from model import MODELS
 from preprocessing.dataset import Dataset, Split
@@ -127,12 +127,8 @@ def probes_table(entries: list[dict], runs: pd.DataFrame) -> str:
     rows = []
     for protocol, probes in probes_of(entries).items():
         cells = [f"`{protocol}`", *(estimate_text(probes[name]) for name in ("two_statistics", "membership"))]
-        for name in shown:
-            auc = auc_of(runs, protocol, name)
-            share = explained(entries, runs, protocol, name)
-            cells.append(estimate_text(auc) + (f" ({share.mean:.0%})" if share.count else ""))
-        rows.append(cells)
-    heads = ["protocol", "two statistics", "membership in the history", *(MODELS[name].title for name in shown)]
+        rows.append([*cells, *(estimate_text(auc_of(runs, protocol, name)) for name in shown)])
+    heads = ["protocol", "two statistics", "the bit", *(MODELS[name].title for name in shown)]
     return table(heads, rows)
 
 
@@ -167,9 +163,9 @@ def _share(probe: float, auc: float) -> float:
 def _percent(share: Estimate) -> str:
     """
     >>> _percent(Estimate(0.917, 0.004, 5)), _percent(Estimate(0.917, float("nan"), 1))
-    ('91.7 ± 0.4 %', '91.7 %')
+    ('91.7\\xa0±\\xa00.4\\xa0%', '91.7\\xa0%')
     """
     if not share.count:
         return ""
-    around = "" if math.isnan(share.half_width) else f" ± {100 * share.half_width:.1f}"
-    return f"{100 * share.mean:.1f}{around} %"
+    around = "" if math.isnan(share.half_width) else f"{AROUND}{100 * share.half_width:.1f}"
+    return f"{100 * share.mean:.1f}{around}{JOINED}%"

@@ -13,7 +13,7 @@ from model import MODELS
 
 @dataclass(frozen=True)
 class End:
-    """The end of a model's line, and the value that is printed there: labels stand in the order of these."""
+    """The end of a model's line, and the value that is printed there."""
 
     model: str
     place: tuple[float, float]
@@ -21,9 +21,10 @@ class End:
 
 
 def label_ends(axis: Axes, theme: Theme, ends: list[End], x: float, gap: float, distance: float) -> None:
-    """Labels from x on, a line to each that starts and ends `gap` from what it connects."""
-    ordered = sorted(ends, key=lambda end: (end.value, end.place[1]))
-    heights = spread(sorted(end.place[1] for end in ends), distance)
+    """Labels from x on in the order of the lines' ends, and a line to each that starts and ends `gap` from what it
+    connects: so no two of these cross."""
+    ordered = sorted(ends, key=lambda end: (end.place[1], end.value))
+    heights = spread([end.place[1] for end in ordered], distance)
     for end, height in zip(ordered, heights, strict=True):
         color = theme.color_of(end.model)
         axis.plot([end.place[0] + gap, x - gap], [end.place[1], height], color=theme.faint, lw=1, zorder=1)

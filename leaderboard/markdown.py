@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from leaderboard.estimates import Difference, Estimate
 
+JOINED = "\u00a0"  # a space at which no line ends: a number keeps its interval and its unit
+AROUND = f"{JOINED}±{JOINED}"
 PROTOCOL_TITLES = {"published": "`published` (leaks test labels)", "holdout": "`holdout`", "temporal": "`temporal`"}
 
 
@@ -25,6 +28,30 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line[place] for place in kept)} |" for line in lines)
 
 
+def one_below_the_other(*parts: str) -> str:
+    """Tables and sentences with an empty line between them; those that are empty are left out.
+
+    >>> one_below_the_other("| a |", "", "Seeds: 5.")
+    '| a |\\n\\nSeeds: 5.'
+    """
+    return "\n\n".join(filter(None, parts))
+
+
+def seeds_text(counts: Mapping[str, int], what: str = "") -> str:
+    """A sentence: of how many seeds what these names stand for is. The most frequent number first, 0 left out.
+
+    >>> seeds_text({"DCN": 5, "LR": 5}), seeds_text({"DCN": 5, "LR": 3, "HIT": 5, "DAT": 3, "MVKE": 0}, "of the share")
+    ('Seeds: 5.', 'Seeds of the share: 5, but 3 for LR, DAT.')
+    """
+    groups: dict[int, list[str]] = {}
+    for name, count in counts.items():
+        if count:
+            groups.setdefault(count, []).append(name)
+    (usual, *others) = sorted(groups, key=lambda count: -len(groups[count])) or [0]
+    rest = "; ".join(f"{count} for {', '.join(groups[count])}" for count in others)
+    return f"Seeds{what and ' '}{what}: {usual}{f', but {rest}' if rest else ''}." if usual else ""
+
+
 def decimal_text(value: float, digits: int = 4) -> str:
     """NaN as nothing.
 
@@ -38,9 +65,9 @@ def estimate_text(value: Estimate, digits: int = 4) -> str:
     """mean ± half-width, the latter only where there are several seeds.
 
     >>> estimate_text(Estimate(0.9, 0.00123, 5)), estimate_text(Estimate(0.9, float("nan"), 1))
-    ('0.9000 ± 0.0012', '0.9000')
+    ('0.9000\\xa0±\\xa00.0012', '0.9000')
     """
-    interval = "" if math.isnan(value.half_width) else f" ± {decimal_text(value.half_width, digits)}"
+    interval = "" if math.isnan(value.half_width) else AROUND + decimal_text(value.half_width, digits)
     return decimal_text(value.mean, digits) + interval
 
 
@@ -48,7 +75,7 @@ def difference_text(difference: Difference, digits: int = 4) -> str:
     """A difference with its interval, in bold where 0 lies outside of it.
 
     >>> difference_text(Difference(Estimate(0.01, 0.002, 5), 0.001))
-    '**+0.0100 ± 0.0020**'
+    '**+0.0100\\xa0±\\xa00.0020**'
     """
     text = signed_text(difference.estimate, digits)
     return f"**{text}**" if difference.is_clear else text
@@ -58,7 +85,7 @@ def signed_text(value: Estimate, digits: int = 4) -> str:
     """A difference with its sign, "" where there is none.
 
     >>> signed_text(Estimate(0.01, 0.002, 5)), signed_text(Estimate(-0.01, float("nan"), 1))
-    ('+0.0100 ± 0.0020', '-0.0100')
+    ('+0.0100\\xa0±\\xa00.0020', '-0.0100')
     """
     return f"{'+' if value.mean >= 0 else ''}{estimate_text(value, digits)}" if value.count else ""
 
@@ -67,9 +94,9 @@ def p_text(p_value: float) -> str:
     """Three decimals; "" for a single seed.
 
     >>> [p_text(value) for value in (0.0004, 0.0437, float("nan"))]
-    ['< 0.001', '0.044', '']
+    ['<\\xa00.001', '0.044', '']
     """
-    return "< 0.001" if p_value < 0.001 else decimal_text(p_value, 3)
+    return f"<{JOINED}0.001" if p_value < 0.001 else decimal_text(p_value, 3)
 
 
 def group_mean_text(grouped, name: str, digits: int = 4) -> str:

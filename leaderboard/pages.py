@@ -22,6 +22,7 @@ from leaderboard.ablations.figures import ablation_pictures
 from leaderboard.ablations.tables import ablation_table, ablations_with_runs, group_table, parts_table
 from leaderboard.ablations.variants import AS_OF, HISTORY
 from leaderboard.audit import AUDIT, explained_table, probes_table
+from leaderboard.captions import CAPTIONS
 from leaderboard.choosing import choosing_table
 from leaderboard.differences import difference_lists
 from leaderboard.drawings import ARCHITECTURES
@@ -31,15 +32,16 @@ from leaderboard.grid.comparisons import comparisons_table, summary_table
 from leaderboard.grid.figures import model_pictures
 from leaderboard.grid.learning import learning_picture
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
-from leaderboard.grid.tables import leaderboard_table, overview_table
+from leaderboard.grid.tables import costs_table, leaderboard_table, overview_table
 from leaderboard.json_entries import read_entries
 from leaderboard.ladder.picture import ladder_picture
 from leaderboard.ladder.table import ladder_table, models_on_the_ladder
+from leaderboard.latency_picture import latency_picture
 from leaderboard.markdown import decimal_text
 from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.provenance import read_links, same_sources
 from leaderboard.results import default_runs, load_runs
-from leaderboard.speed import FILES, Speeds, latency_picture, read_measurements, speed_tables
+from leaderboard.speed import FILES, Speeds, read_measurements, speed_tables
 from leaderboard.stages.measure import STAGES
 from leaderboard.stages.report import differences_table, rankers_table, stage_frame, stage_table, survivors_picture
 from leaderboard.theme import Picture, draw, picture
@@ -124,6 +126,7 @@ class Results:
             "results": overview_table(runs, dataset),
             "tests": summary_table(runs),
             "choice": quality_and_cost_table(runs, self.stages, self.speeds),
+            "costs": costs_table(runs, self.speeds),
             "audit": probes_table(self.audit, runs),
             "explained": explained_table(self.audit, runs),
             "calibration": calibration_table(runs),
@@ -137,7 +140,7 @@ class Results:
         for protocol in PROTOCOLS:
             frame = self.stage_frame[self.stage_frame["protocol"] == protocol]
             if len(default_runs(runs, protocol)):
-                tables[f"leaderboard {protocol}"] = leaderboard_table(runs, protocol, dataset, self.speeds)
+                tables[f"leaderboard {protocol}"] = leaderboard_table(runs, protocol, dataset)
                 tables[f"comparisons {protocol}"] = comparisons_table(runs, protocol)
             if len(frame):
                 tables[f"survivors {protocol}"] = stage_table(frame)
@@ -195,7 +198,7 @@ def plain_report(results: Results, figures: str) -> str:
             parts.append(f"Ranking by the planted probabilities reaches AUC {decimal_text(best)} under `{protocol}`.")
     for name, text in results.tables().items():
         parts += [f"## {name}", text] if text else []
-    parts += [picture(figures, name, name) for name in results.pictures()]
+    parts += [picture(figures, name, name, CAPTIONS[name]) for name in results.pictures()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
-
-from leaderboard.entrants import ENTRANTS, title
-from leaderboard.estimates import Estimate
-from leaderboard.markdown import decimal_text, milliseconds, table
-from leaderboard.results import HONEST, auc_of, read_if_there, runs_by_entrant
-from leaderboard.theme import Picture, Theme, marker_of
+from leaderboard.entrants import title
+from leaderboard.markdown import JOINED, milliseconds, one_below_the_other, table
+from leaderboard.results import read_if_there
 
 # What `benchmarks.latency`, `training_speed`, `concurrent_upserts`, `quick_start` wrote, by name: the kind of the JSON.
 FILES = {"requests": list, "scoring": list, "million": list, "training": dict, "upserts": dict, "quick_start": dict}
@@ -28,7 +20,6 @@ PRECISION = "float32"
 USUAL_ITEMS = 10_000  # candidates
 USUAL = (USUAL_ITEMS, 1)  # and threads
 TITLES = {"int_tower": "IntTower (4 heads)", "int_tower 32 heads": "IntTower (32 heads)"}  # with more than one
-LABELS = {"below": ((9, -5), "top"), "above": ((9, 4), "bottom")}  # where a name stands beside its point, in points
 
 
 def read_measurements(folder: Path) -> dict[str, Any]:
@@ -73,18 +64,6 @@ class Speeds:
             {row["model"]: row["p50_ms"] for row in requests},
         )
 
-    def cells(self, model: str) -> tuple[str, str]:
-        """Bytes an item, and scoring / request in milliseconds; "" where not measured.
-
-        >>> Speeds(bytes_per_item={"hit": 1293}, scoring_ms={"hit": 0.0911}, request_ms={"lr": 12.3}).cells("hit")
-        ('1,293', '0.091 / -')
-        >>> Speeds(request_ms={"lr": 12.3}).cells("dssm")
-        ('', '')
-        """
-        size = self.bytes_per_item.get(model)
-        times = [milliseconds(held.get(model)) or "-" for held in (self.scoring_ms, self.request_ms)]
-        return ("" if size is None else f"{size:,}", " / ".join(times) if set(times) != {"-"} else "")
-
     @property
     def setting(self) -> str:
         """
@@ -127,33 +106,36 @@ def serving_table(requests: list[dict], scoring: list[dict]) -> str:
     for name, row in whole.items():
         cells = [milliseconds(ways.get((name, way))) for way in ("published", "float32", "bfloat16")]
         size = f"{row['bytes_per_item']:,}" if "bytes_per_item" in row else ""
-        lines.append([_title(name), f"{milliseconds(row['p50_ms'])} / {milliseconds(row['p99_ms'])}", *cells, size])
+        lines.append([_title(name), _two(row), *cells, size])
     heads = ["model", "user's features to top 100, p50 / p99", "scoring alone: published", "float32", "bf16"]
     return table([*heads, "bytes an item, float32"], lines)
 
 
 def requests_table(requests: list[dict]) -> str:
-    """p50 / p99 by the number of candidates, p50 with two threads, users a second where a request holds 64 of them."""
-    sizes = sorted({row["items"] for row in requests})
-    settings = [(items, threads) for items in sizes for threads in (1, 2)]
-    found = {
-        (row["model"], row["precision"], items, threads): row
-        for items, threads in settings
-        for row in whole_requests(requests, items, threads)
-    }
+    """p50 / p99 by the number of candidates, and users a second where a request holds 64 of them; then p50 with two
+    threads, as the machine has no third core for whatever else runs."""
     many = {
-        (row["model"], row["precision"]): row["requests_per_second"]
+        (row["model"], row["precision"]): f"{row['requests_per_second']:,.0f}"
         for row in requests
         if (row["case"], row["items"], row["threads"]) == ("64 users", USUAL_ITEMS, 1)
     }
+    one = _by_items(requests, 1, f"users/s, 64 together, {USUAL_ITEMS:,}", many)
+    return one_below_the_other(one, _by_items(requests, 2))
+
+
+def _by_items(requests: list[dict], threads: int, last_head: str = "", last: Mapping[tuple, str] | None = None) -> str:
+    sizes = sorted({row["items"] for row in requests})
+    found = {
+        (row["model"], row["precision"], items): _two(row) if threads == 1 else milliseconds(row["p50_ms"])
+        for items in sizes
+        for row in whole_requests(requests, items, threads)
+    }
     lines = []
-    for name, precision in dict.fromkeys(key[:2] for key in found):
-        rows = [found.get((name, precision, *setting)) for setting in settings]
-        cells = [_times(row) for row in rows]
-        rate = many.get((name, precision))
-        lines.append([f"{_title(name)}, {precision}", *cells, "" if rate is None else f"{rate:,.0f}"])
-    heads = [f"{items:,}{', 2 threads' if threads == 2 else ''}" for items, threads in settings]
-    return table(["model, precision", *heads, f"users/s, 64 together, {USUAL_ITEMS:,}"], lines)
+    for key in dict.fromkeys(key[:2] for key in found):
+        cells = [found.get((*key, items), "") for items in sizes]
+        lines.append([f"{_title(key[0])}, {key[1]}", *cells, (last or {}).get(key, "")])
+    first = "one thread" if threads == 1 else f"{threads} threads"
+    return table([first, *(f"{items:,}" for items in sizes), last_head], lines)
 
 
 def whole_requests(requests: list[dict], items: int, threads: int, precision: str | None = None) -> list[dict]:
@@ -166,48 +148,10 @@ def whole_requests(requests: list[dict], items: int, threads: int, precision: st
     ]
 
 
-def _times(row: dict | None) -> str:
-    """p50 / p99; of two threads p50 alone, as the machine has no third core for whatever else runs."""
-    if row is None:
-        return ""
-    return milliseconds(row["p50_ms"]) + (f" / {milliseconds(row['p99_ms'])}" if row["threads"] == 1 else "")
+def _two(row: dict) -> str:
+    """p50 / p99, on one line."""
+    return f"{milliseconds(row['p50_ms'])}{JOINED}/{JOINED}{milliseconds(row['p99_ms'])}"
 
 
 def _title(name: str) -> str:
     return TITLES.get(name) or title(name)
-
-
-def latency_picture(runs: pd.DataFrame, speeds: Speeds) -> dict[str, Picture]:
-    """Nothing where no model has both an AUC and a time."""
-    if not (found := points(runs, speeds)):
-        return {}
-    return {"auc_latency": Picture(4.4, partial(auc_latency, found=found, setting=speeds.setting))}
-
-
-def points(runs: pd.DataFrame, speeds: Speeds) -> dict[str, tuple[float, Estimate]]:
-    """Name -> milliseconds of a request and test AUC of entrants, for those that have both."""
-    times = {name: speeds.request_ms[name] for name in ENTRANTS if name in speeds.request_ms}
-    runs = runs_by_entrant(runs)
-    pairs = {name: (time, auc_of(runs, HONEST, name)) for name, time in times.items()}
-    return {name: (time, auc) for name, (time, auc) in pairs.items() if auc.count}
-
-
-def auc_latency(figure: Figure, theme: Theme, found: dict[str, tuple[float, Estimate]], setting: str) -> None:
-    axis = figure.subplots()
-    ordered = sorted(found.items(), key=lambda entry: entry[1][1].mean)
-    for place, (name, (time, auc)) in enumerate(ordered):
-        color, bar = theme.color_of(name), np.nan_to_num(auc.half_width)
-        axis.errorbar(time, auc.mean, yerr=bar, fmt=marker_of(name), color=color, ms=8, elinewidth=1.6, zorder=3)
-        offset, align = LABELS["above" if place % 2 else "below"]  # in turn, so that neighbours' names stay apart
-        axis.annotate(title(name), (time, auc.mean), offset, textcoords="offset points", color=color, va=align)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(lambda value, _: decimal_text(value, 2))
-    axis.set_xlabel(f"median of a whole request in ms: {setting}")
-    axis.set_ylabel(f"test AUC ({HONEST}), 95 % intervals")
-    axis.margins(0.15)
-    axis.grid()
-    handles = theme.families()
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)

@@ -58,6 +58,7 @@ def marker_of(model: str) -> str:
 LIGHT = Theme("light", "#ffffff", "#1f2328", "#d8dee4", "#c2410c", "#1d6fb8", "#6e7781", "#f3f5f8")
 DARK = Theme("dark", "#0d1117", "#e6edf3", "#30363d", "#ff9d5c", "#6cb6ff", "#9aa4ae", "#171d26")
 THEMES = (LIGHT, DARK)
+DOTS_PER_INCH = 160
 WIDTH = 9.0  # inches: legible at the width of a README
 
 
@@ -70,7 +71,7 @@ class Picture:
 
     def on(self, theme: Theme) -> Figure:
         with plain_style(_style(theme)):
-            figure = Figure(figsize=(WIDTH, self.height), layout="constrained")
+            figure = Figure(figsize=(WIDTH, self.height), dpi=DOTS_PER_INCH, layout="constrained")
             self.paint(figure, theme)
         return figure
 
@@ -82,7 +83,7 @@ def draw(folder: Path, name: str, picture: Picture) -> list[Path]:
     for theme in THEMES:
         figure, png = picture.on(theme), io.BytesIO()
         with plain_style(_style(theme)):  # ticks get their style as they are drawn
-            figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
+            figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
         paths.append(folder / f"{name}-{theme.name}.png")
         write_atomic(paths[-1], png.getvalue())
     return paths
@@ -102,7 +103,14 @@ def _style(theme: Theme) -> dict:
     }
 
 
-def picture(figures: str, name: str, alt: str) -> str:
-    """A picture on light and on dark."""
+def picture(figures: str, name: str, alt: str, caption: str = "") -> str:
+    """A picture on light and on dark, and below it what to look at.
+
+    >>> print(picture("figure", "a", "A curve", "It rises."))  # doctest: +ELLIPSIS
+    <picture>...<img src="figure/a-light.png" alt="A curve" width="100%"></picture>
+    <BLANKLINE>
+    *It rises.*
+    """
     source = f'<source media="(prefers-color-scheme: dark)" srcset="{figures}/{name}-dark.png">'
-    return f'<picture>{source}<img src="{figures}/{name}-light.png" alt="{alt}" width="100%"></picture>'
+    shown = f'<picture>{source}<img src="{figures}/{name}-light.png" alt="{alt}" width="100%"></picture>'
+    return f"{shown}\n\n*{caption}*" if caption else shown

@@ -36,10 +36,12 @@ ROWS = [
         datasets=("movielens",),
     ),
     Difference(
-        "validation rows from the tailrowsfit(validation_split=0.2) of every base class, after two joins in the "
-        "scriptsThe joins sort the rows by movie, and the last fifth validates. With seed 1023 training has 2,704 "
-        "movies, none with an id above 2,966. All but 231 validation rows are of unseen movies, and so are 20.0 % of "
-        "the test rows.",
+        "validation rows from the tail",
+        "rows",
+        "fit(validation_split=0.2) of every base class, after two joins in the scripts",
+        "The joins sort the rows by movie, and the last fifth validates. With seed 1023 training has 2,704 movies, "
+        "none with an id above 2,966. All but 231 validation rows are of unseen movies, and so are 20.0 % of the test"
+        " rows.",
         settings=PUBLISHED | {"validation_rows": "tail"},
         datasets=("movielens",),
     ),
@@ -80,9 +82,12 @@ ROWS = [
         datasets=("movielens",),
     ),
     Difference(
-        "history in every modelrowsHIT: movieDataProcessEvery model reads the user's liked movies of the row's own "
-        "part, including the scored row. So whether the movie is in the list is the label. The list is mean-pooled "
-        "from its own embedding table. IntTower then has five user fields.",
+        "history in every model",
+        "rows",
+        "HIT: movieDataProcess",
+        "Every model reads the user's liked movies of the row's own part, including the scored row. So whether the "
+        "movie is in the list is the label. The list is mean-pooled from its own embedding table. IntTower then has "
+        "five user fields.",
         settings={"history": True, "own_history_table": True},
         releases=("hit",),
         datasets=("movielens",),

@@ -133,8 +133,11 @@ STRUCTURE = [
         why="It has no effect on a score.",
     ),
     Difference(
-        "generators end in a ReLUmodellayers/interaction.py: ImplicitInteractionBoth layers of a generator end in a "
-        "ReLU. So a mimic has no negative entry, but the vector that it imitates has.",
+        "generators end in a ReLU",
+        "model",
+        "layers/interaction.py: ImplicitInteraction",
+        "Both layers of a generator end in a ReLU. So a mimic has no negative entry, but the vector that it imitates "
+        "has.",
         models=("hit",),
         settings={"generator_relu": True},
         releases=("hit",),
@@ -159,8 +162,11 @@ STRUCTURE = [
         releases=("hit",),
     ),
     Difference(
-        "label mean in generatorsmodelpreprocessing/dataProcess.py: amazonDataProcessOn Amazon the user's generators "
-        "read all columns, including the mean label. The item's read the two sparse ones.",
+        "label mean in generators",
+        "model",
+        "preprocessing/dataProcess.py: amazonDataProcess",
+        "On Amazon the user's generators read all columns, including the mean label. The item's read the two sparse "
+        "ones.",
         models=("hit",),
         settings={"user_static": ("reviewerID", "user_mean_rating"), "item_static": ("asin", "categories")},
         releases=("hit",),
@@ -175,8 +181,11 @@ STRUCTURE = [
         why="A score must repeat. One learned vector for each id is used instead, as in the paper.",
     ),
     Difference(
-        "mimic loss of the towersmodelpreprocessing/utils.py: dual_augmented_lossThe mimic loss reads the towers' "
-        "outputs before they are normalised, and its gradient reaches them. So it draws the towers to random vectors.",
+        "mimic loss of the towers",
+        "model",
+        "preprocessing/utils.py: dual_augmented_loss",
+        "The mimic loss reads the towers' outputs before they are normalised, and its gradient reaches them. So it "
+        "draws the towers to random vectors.",
         models=("dat",),
         why="With learned vectors, the vectors imitate. No gradient flows to the towers' normalised outputs, as in the "
         "paper.",

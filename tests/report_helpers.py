@@ -24,5 +24,17 @@ def runs(protocol: str = "holdout", variant: str = "", validation: dict | None =
     )
 
 
+def typed(text: str) -> str:
+    """A text of the report as one types it: with plain spaces where no line ends at one."""
+    return text.replace("\u00a0", " ")
+
+
+def rows_of(text: str) -> list[str]:
+    """The rows of the tables of a report, typed, without their heads and what stands below them."""
+    lines = typed(text).splitlines()
+    heads = {place + shift for place, line in enumerate(lines) if line.startswith("| ---") for shift in (-1, 0)}
+    return [line for place, line in enumerate(lines) if line.startswith("|") and place not in heads]
+
+
 def five(mean: float, spread=SPREAD) -> list[float]:
     return [mean + part for part in spread]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pandas as pd
 from leaderboard.ablations.variants import ABLATIONS, Ablation
 from leaderboard.entrants import ONE_HEAD, title
 from leaderboard.estimates import Difference, Estimate, compare
-from leaderboard.markdown import difference_text, estimate_text, table
+from leaderboard.markdown import difference_text, estimate_text, one_below_the_other, table
 from leaderboard.results import auc_of, select_runs
 from preprocessing.protocol import PROTOCOLS
 
@@ -77,36 +76,38 @@ def against(runs: pd.DataFrame, protocol: str, model: str, variant: str, referen
 
 
 def ablation_table(runs: pd.DataFrame, ablation: Ablation) -> str:
-    """The reference first, then a row each of the others: its AUC and how it differs from the reference."""
+    """A table a protocol: the reference first, then a row each of the others: its AUC, and minus the reference's."""
     protocols = protocols_of(runs[runs["model"] == ablation.model], set(ablation.variants) & VARIANTS)
+    return one_below_the_other(*(_ablation(runs, ablation, protocol) for protocol in protocols))
+
+
+def _ablation(runs: pd.DataFrame, ablation: Ablation, protocol: str) -> str:
     rows = []
     for variant in (ablation.reference, *ablation.compared):
-        cells = [label(variant)]
-        for protocol in protocols:
-            differs = variant != ablation.reference
-            difference = difference_text(against_reference(runs, protocol, ablation, variant)) if differs else ""
-            cells += [estimate_text(auc_of(runs, protocol, ablation.model, variant)), difference]
-        rows.append(cells)
-    heads = ["variant", *[text for protocol in protocols for text in (f"`{protocol}` AUC", "difference")]]
-    return table(heads, rows)
+        auc = estimate_text(auc_of(runs, protocol, ablation.model, variant))
+        differs = variant != ablation.reference
+        difference = difference_text(against_reference(runs, protocol, ablation, variant)) if differs else ""
+        rows.append([label(variant), auc, difference])
+    return table(["variant", f"`{protocol}` AUC", "difference"], rows)
 
 
 def group_table(runs: pd.DataFrame, group: str) -> str:
-    """A row each model of a group of ablations: its AUC by default, with the one variant, and the difference."""
+    """A table a protocol, a row each model of a group of ablations: its AUC by default, with the one variant, and the
+    difference."""
     entries = [entry for entry in ABLATIONS if entry.group == group]
     variants = [variant for entry in entries for variant in entry.variants]
-    protocols = protocols_of(runs, variants)
+    return one_below_the_other(*(_group(runs, entries, protocol) for protocol in protocols_of(runs, variants)))
+
+
+def _group(runs: pd.DataFrame, entries: list[Ablation], protocol: str) -> str:
     rows = []
     for entry in entries:
         (variant,) = entry.variants
-        cells = []
-        for protocol in protocols:
-            aucs = (auc_of(runs, protocol, entry.model, name) for name in ("", variant))
-            cells += [*map(estimate_text, aucs), difference_text(against_reference(runs, protocol, entry, variant))]
-        if any(len(select_runs(runs, protocol, entry.model, variant)) for protocol in protocols):
-            rows.append([title(entry.model), label(variant), *cells])
-    heads = [(f"`{name}`: the defaults", "the variant", "difference") for name in protocols]
-    return table(["AUC", "variant", *itertools.chain(*heads)], rows)
+        aucs = [auc_of(runs, protocol, entry.model, name) for name in ("", variant)]
+        if aucs[1].count:
+            difference = difference_text(against_reference(runs, protocol, entry, variant))
+            rows.append([title(entry.model), label(variant), *map(estimate_text, aucs), difference])
+    return table([f"AUC, `{protocol}`", "variant", "the defaults", "the variant", "difference"], rows)
 
 
 def parts_table(runs: pd.DataFrame) -> str:

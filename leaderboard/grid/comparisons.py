@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import pandas as pd
 
 from leaderboard.entrants import BASELINE, ENTRANTS, OURS, SHOWN_VARIANTS, kind, model_of, title
 from leaderboard.estimates import Difference, compare
-from leaderboard.markdown import difference_text, p_text, table
+from leaderboard.markdown import difference_text, one_below_the_other, p_text, table
 from leaderboard.results import default_runs, runs_by_entrant
 from preprocessing.protocol import PROTOCOLS
 
 CONTENDERS = [name for name in ENTRANTS if model_of(name) in OURS]
-ROLES = {"two towers": "the best two-tower baseline by validation", "ranking": "the best ranking model by validation"}
+ROLES = {"two towers": "the best two-tower baseline", "ranking": "the best ranking model"}  # by validation
 
 
 @dataclass(frozen=True)
@@ -71,36 +70,47 @@ def comparisons(runs: pd.DataFrame, protocol: str) -> list[Comparison]:
 
 
 def comparisons_table(runs: pd.DataFrame, protocol: str) -> str:
-    """One row a comparison; "" without any."""
+    """One row a comparison, and below what the opponents were chosen for; "" without any."""
+    found = comparisons(runs, protocol)
     rows = [
         [
             title(entry.entrant),
-            f"{title(entry.opponent)}{f', {entry.role}' if entry.role else ''}",
+            title(entry.opponent),
             difference_text(entry.difference),
             p_text(entry.difference.p_value),
             p_text(entry.corrected.p_value) if entry.corrected else "",
             str(entry.difference.estimate.count),
         ]
-        for entry in comparisons(runs, protocol)
+        for entry in found
     ]
-    return table(["model", "against", "difference of AUC", "p", "corrected p", "seeds"], rows)
+    return one_below_the_other(
+        table(["model", "against", "difference of AUC", "p", "corrected p", "seeds"], rows), _roles_text(found)
+    )
+
+
+def _roles_text(found: list[Comparison]) -> str:
+    roles = {entry.role: title(entry.opponent) for entry in found if entry.role}
+    chosen = " and ".join(f"{role} is {name}" for role, name in roles.items())
+    return f"By validation AUC {chosen}." if chosen else ""
 
 
 def summary_table(runs: pd.DataFrame) -> str:
-    """The differences alone: a row for IntTower, HIT and their variants under each protocol, a column an opponent.
+    """The differences alone: a table a protocol, a row for IntTower, HIT and their variants, a column an opponent.
 
     The other comparisons are left out; "" without any difference.
     """
-    columns = [title(BASELINE), *ROLES.values(), title(OURS[1])]
-    found = {protocol: comparisons(runs, protocol) for protocol in PROTOCOLS}
+    return one_below_the_other(*(_summary(comparisons(runs, protocol), protocol) for protocol in PROTOCOLS))
+
+
+def _summary(found: list[Comparison], protocol: str) -> str:
+    """The heads name the opponents, and what each was chosen for."""
+    baselines = {entry.opponent: entry.role for entry in found if entry.opponent not in CONTENDERS}
     rows = []
-    for name, protocol in itertools.product(CONTENDERS, PROTOCOLS):
-        cells = dict.fromkeys(columns, "")
-        for entry in found[protocol]:
-            column = entry.role or title(entry.opponent)
-            if entry.entrant == name and entry.opponent != model_of(name) and column in cells:
-                who = f" ({title(entry.opponent)})" if entry.role else ""
-                cells[column] = difference_text(entry.difference) + who
-        if any(cells.values()):
-            rows.append([f"{title(name)}, `{protocol}`", *cells.values()])
-    return table(["AUC minus that of", *columns], rows)
+    for name in CONTENDERS:
+        own = {entry.opponent: difference_text(entry.difference) for entry in found if entry.entrant == name}
+        other = "" if model_of(name) == OURS[1] else OURS[1]  # not HIT against itself
+        cells = [own.get(opponent, "") for opponent in (*baselines, other)]
+        if any(cells):
+            rows.append([title(name), *cells])
+    heads = [title(name) + (f" ({role.removeprefix('the ')})" if role else "") for name, role in baselines.items()]
+    return table([f"`{protocol}`: AUC minus that of", *heads, title(OURS[1])], rows)

@@ -37,7 +37,7 @@ def learning_picture(runs: pd.DataFrame) -> dict[str, Picture]:
 
 
 def learning(figure: Figure, theme: Theme, runs: pd.DataFrame) -> None:
-    """A panel a family: validation AUC by epoch, a line a model; beside the ends the best values, in their order."""
+    """A panel a family: validation AUC by epoch, a line a model; beside the ends the best values."""
     every = curves(runs)
     families: dict[str, list[str]] = {"two-tower models": [], "ranking models": []}
     for name in every:

@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from leaderboard.entrants import title
 from leaderboard.ladder.rungs import BY_KEY, CLIMBERS, OF_THE_RELEASES, RUNGS, Rung
 from leaderboard.ladder.steps import difference, reached, step_to
-from leaderboard.markdown import decimal_text, difference_text, estimate_text, signed_text, table
+from leaderboard.markdown import (
+    JOINED,
+    difference_text,
+    estimate_text,
+    one_below_the_other,
+    seeds_text,
+    signed_text,
+    table,
+)
 
 ENDS = ("our_recipe", "holdout", "temporal")
-FAR, FAR_MARK = 0.01, " (far)"  # from a paper's AUC
+FAR, FAR_MARK = 0.01, f"{JOINED}(far)"  # from a paper's AUC
 
 
 def ladder_table(runs: pd.DataFrame, dataset: str, metric: str = "auc") -> str:
-    """A row a rung: of each model on every rung its number, the step from the rung before, and how many seeds ran.
+    """A row a rung, a column a model: a table of its numbers, one of the steps from the rung before, and of how many
+    seeds they are.
 
     metric: "auc" or "logloss". Steps are bold where 0 lies outside their interval, but for the step from the paper,
     whose number has no interval. "" without a run of the ladder.
     """
     if not any(_has_runs(runs, model) for model in CLIMBERS):
         return ""
-    rows = []
+    numbers, steps, seeds = [], [], {}
     for rung in RUNGS:
-        found = [reached(runs, dataset, rung, model, metric) for model in CLIMBERS]
-        if not any(value.count for value in found):
-            continue
-        cells = []
-        for model, value in zip(CLIMBERS, found, strict=True):
-            cells += [estimate_text(value), _step_text(runs, dataset, rung, model, metric)]
-        rows.append([rung.title, *cells, _seeds([value.count for value in found]) if rung.protocol else ""])
-    heads = [text for model in CLIMBERS for text in (title(model), "step")]
-    return table([{"auc": "AUC"}.get(metric, metric), *heads, "seeds"], rows)
+        found = {model: reached(runs, dataset, rung, model, metric) for model in CLIMBERS}
+        if any(value.count for value in found.values()):
+            numbers.append([rung.title, *map(estimate_text, found.values())])
+            if rung.protocol:
+                changes = [_step_text(runs, dataset, rung, model, metric) for model in CLIMBERS]
+                steps += [[rung.title, *changes]] if any(changes) else []
+                seeds[rung.title] = {title(model): value.count for model, value in found.items()}
+    name, models = {"auc": "AUC"}.get(metric, metric), [title(model) for model in CLIMBERS]
+    both = table([name, *models], numbers), table([f"change of {name} by", *models], steps)
+    return one_below_the_other(*both, _seeds_text(seeds))
 
 
 def models_on_the_ladder(runs: pd.DataFrame, dataset: str) -> str:
-    """A row a model of the releases: its paper's AUC, the release's and their difference, then the ladder's end.
+    """A row a model of the releases: how far its release is from the paper, then the ladder's end, and the seeds.
 
     `FAR_MARK` behind a difference: the release is further than `FAR` from its paper. "" without a run of a release.
     """
-    release = BY_KEY["release"]
+    release, ends = BY_KEY["release"], [BY_KEY[key] for key in ENDS]
     if not any(reached(runs, dataset, release, model).count for model in OF_THE_RELEASES):
         return ""
-    rows = []
+    releases, later, seeds = [], [], {}
     for model in OF_THE_RELEASES:
-        paper, found = (reached(runs, dataset, rung, model) for rung in (BY_KEY["paper"], release))
-        ends = [reached(runs, dataset, BY_KEY[key], model) for key in ENDS]
-        distance = difference(runs, dataset, BY_KEY["paper"], release, model).estimate
-        mark = FAR_MARK if abs(distance.mean) > FAR else ""
-        cells = [decimal_text(paper.mean), estimate_text(found), signed_text(distance) + mark]
-        if found.count or any(end.count for end in ends):
-            rows.append(
-                [title(model), *cells, *map(estimate_text, ends), _seeds([value.count for value in (found, *ends)])]
-            )
-    heads = ["AUC", "paper", "release", "release minus paper", *(BY_KEY[key].title for key in ENDS), "seeds"]
-    return table(heads, rows)
+        found = {rung: reached(runs, dataset, rung, model) for rung in (BY_KEY["paper"], release, *ends)}
+        texts = [estimate_text(value) for value in found.values()]
+        if found[release].count:
+            distance = difference(runs, dataset, BY_KEY["paper"], release, model).estimate
+            mark = FAR_MARK if abs(distance.mean) > FAR else ""
+            releases.append([title(model), *texts[:2], signed_text(distance) + mark])
+        if any(found[end].count for end in ends):
+            later.append([title(model), texts[0], *texts[2:]])
+        seeds[title(model)] = {rung.title: found[rung].count for rung in (release, *ends)}
+    return one_below_the_other(
+        table(["AUC", "paper", "release", "release minus paper"], releases),
+        table(["AUC", "paper", *(end.title for end in ends)], later),
+        _seeds_text(seeds),
+    )
 
 
 def _has_runs(runs: pd.DataFrame, model: str) -> bool:
@@ -67,11 +82,18 @@ def _step_text(runs: pd.DataFrame, dataset: str, rung: Rung, model: str, metric:
     return signed_text(step.estimate) if rung == BY_KEY["release"] else difference_text(step)
 
 
-def _seeds(counts: list[int]) -> str:
-    """One number where all that have run agree, else each.
+def _seeds_text(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Row -> column -> seeds. A row whose columns agree is named alone.
 
-    >>> _seeds([5, 0, 5]), _seeds([5, 3, 0]), _seeds([0])
-    ('5', '5, 3, 0', '')
+    >>> _seeds_text({"its release": {"HIT": 5, "DSSM": 5}, "4 heads": {"HIT": 0, "DSSM": 5}})
+    'Seeds: 5.'
+    >>> _seeds_text({"its release": {"HIT": 5, "DSSM": 3}, "4 heads": {"HIT": 0, "DSSM": 5}})
+    'Seeds: 5, but 3 for its release (DSSM).'
     """
-    some = {count for count in counts if count}
-    return ", ".join(map(str, counts)) if len(some) > 1 else "".join(map(str, some))
+    found: dict[str, int] = {}
+    for row, cells in counts.items():
+        some = sorted({count for count in cells.values() if count})
+        for count in some:
+            columns = ", ".join(column for column, own in cells.items() if own == count)
+            found[row if len(some) == 1 else f"{row} ({columns})"] = count
+    return seeds_text(found)

@@ -12,7 +12,15 @@ from matplotlib.lines import Line2D
 
 from leaderboard.entrants import ENTRANTS, OURS, SHOWN_VARIANTS, is_two_tower, kind, model_of, title
 from leaderboard.estimates import Estimate, compare
-from leaderboard.markdown import PROTOCOL_TITLES, decimal_text, difference_text, estimate_text, table
+from leaderboard.markdown import (
+    PROTOCOL_TITLES,
+    decimal_text,
+    difference_text,
+    estimate_text,
+    one_below_the_other,
+    seeds_text,
+    table,
+)
 from leaderboard.results import HONEST, runs_by_entrant
 from leaderboard.stages.agreement import CUTS, TOP
 from leaderboard.stages.measure import best_ranker
@@ -47,7 +55,8 @@ def stage_frame(entries: list[dict], runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def stage_table(frame: pd.DataFrame) -> str:
-    """One row a model of one protocol, two-tower models first, those that let the most through first among them.
+    """One row a model of one protocol, two-tower models first, those that let the most through first among them; then
+    of how many seeds each is.
 
     frame: of `stage_frame`.
     """
@@ -56,10 +65,11 @@ def stage_table(frame: pd.DataFrame) -> str:
     for name in sorted(survivors.index, key=lambda name: (not is_two_tower(name), -survivors[name])):
         own = frame[frame["model"] == name]
         cells = [estimate_text(Estimate.from_values(own[column]), 3) for column in (*map(str, CUTS), "spearman")]
-        rows.append([title(name), kind(name), *cells, str(len(own))])
-    rows.append(["random choice", "", *(decimal_text(share, 3) for share in random_shares(frame).values()), "0", ""])
-    heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman", "seeds"]
-    return table(heads, rows)
+        rows.append([title(name), kind(name), *cells])
+    rows.append(["random choice", "", *(decimal_text(share, 3) for share in random_shares(frame).values()), "0"])
+    heads = ["model", "kind", *(f"top {TOP} in {cut}" for cut in CUTS), "Spearman"]
+    counts = {title(name): len(frame[frame["model"] == name]) for name in survivors.index}
+    return one_below_the_other(table(heads, rows), seeds_text(counts))
 
 
 def rankers_table(frame: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from report_helpers import five, runs
+from report_helpers import five, rows_of, runs, typed
 
 from leaderboard.ablations.tables import ablation_table, ablations_with_runs, auc_by_heads, group_table, parts_table
 from leaderboard.ablations.variants import HISTORY, Ablation
@@ -13,7 +13,7 @@ from leaderboard.ablations.variants import HISTORY, Ablation
 def test_a_variant_can_be_what_others_are_compared_with():
     entry = Ablation("t", "hit", {"dropout": {}, "dropout_published_eval_mode": {}}, reference="dropout")
     parts = [runs(variant="dropout", hit=five(0.87)), runs(variant="dropout_published_eval_mode", hit=five(0.875))]
-    assert ablation_table(pd.concat([runs(hit=five(0.88)), *parts]), entry).splitlines()[2:] == [
+    assert rows_of(ablation_table(pd.concat([runs(hit=five(0.88)), *parts]), entry)) == [
         "| dropout 0.3 | 0.8700 ± 0.0004 |  |",
         "| the defaults | 0.8800 ± 0.0004 | **+0.0100 ± 0.0000** |",
         "| dropout 0.3, first epoch alone | 0.8750 ± 0.0004 | **+0.0050 ± 0.0000** |",
@@ -48,7 +48,7 @@ class TestPartsTable:
                 runs("holdout", "gamma_learned", dssm=five(0.83)),
             ]
         )
-        lines = parts_table(table).splitlines()
+        lines = typed(parts_table(table)).splitlines()
         assert lines[0] == "| AUC minus that of the defaults | `published` | `holdout` |"
         assert "| IntTower: no CIR | **-0.0100 ± 0.0000** | +0.0100 |" in lines
         assert lines[-1] == "| DSSM: gamma learned |  | **+0.0300 ± 0.0000** |"
@@ -73,9 +73,14 @@ class TestGroups:
     def test_a_row_a_model_that_has_run(self):
         history = [runs("holdout", "no_history", hit=five(0.89)), runs("temporal", "history", dcn=[0.86])]
         defaults = [runs("holdout", hit=five(0.88)), runs("temporal", dcn=[0.85], hit=[0.84])]
-        assert group_table(pd.concat([*history, *defaults]), HISTORY).splitlines()[2:] == [
-            "| HIT | no history | 0.8800 ± 0.0004 | 0.8900 ± 0.0004 | **+0.0100 ± 0.0000** | 0.8400 |  |  |",
-            "| DCN | with the history |  |  |  | 0.8500 | 0.8600 | +0.0100 |",
+        assert typed(group_table(pd.concat([*history, *defaults]), HISTORY)).splitlines() == [
+            "| AUC, `holdout` | variant | the defaults | the variant | difference |",
+            "| --- | --: | --: | --: | --: |",
+            "| HIT | no history | 0.8800 ± 0.0004 | 0.8900 ± 0.0004 | **+0.0100 ± 0.0000** |",
+            "",
+            "| AUC, `temporal` | variant | the defaults | the variant | difference |",
+            "| --- | --: | --: | --: | --: |",
+            "| DCN | with the history | 0.8500 | 0.8600 | +0.0100 |",
         ]
 
     def test_have_no_table_of_their_own(self):

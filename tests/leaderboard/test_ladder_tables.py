@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from report_helpers import SPREAD, five, runs
+from report_helpers import SPREAD, five, rows_of, runs, typed
 
 from foundation.errors import InputError
 from leaderboard.ladder.picture import Bar, bars, ladder_picture
@@ -37,31 +37,43 @@ def whole() -> pd.DataFrame:
 
 class TestTable:
     def test_a_row_a_rung_and_the_step_from_the_one_before(self):
-        lines = ladder_table(whole(), NAME).splitlines()
-        assert lines[0] == "| AUC | IntTower | step | HIT | DSSM | DeepFM | seeds |"
-        assert lines[2] == "| the paper | 0.8974 |  | 0.9048 | 0.8697 | 0.8920 |  |"
-        # Minus the paper's number, which has no interval: that of the runs, t(0.975, 4) sqrt(1e-7 / 5), and no bold.
-        assert lines[3] == "| its release | 0.8954 ± 0.0004 | -0.0020 ± 0.0004 |  |  |  | 5 |"
-        # Paired: all seeds differ by the same.
-        assert lines[4] == "| 4 heads | 0.8950 ± 0.0004 | **-0.0004 ± 0.0000** |  |  |  | 5 |"
-        assert lines[7] == "| dropout in every epoch | 0.9090 ± 0.0004 | +0.0000 ± 0.0000 |  |  |  | 5 |"
-        # Other test rows: not paired, t(0.975, 8) sqrt(2 * 1e-7 / 5) = 2.306 * 0.0002.
-        assert lines[10] == "| holdout: no label leak | 0.8967 ± 0.0004 | **-0.0193 ± 0.0005** |  |  |  | 5 |"
+        numbers, steps, seeds = typed(ladder_table(whole(), NAME)).split("\n\n")
+        lines = numbers.splitlines()
+        assert lines[0] == "| AUC | IntTower | HIT | DSSM | DeepFM |"
+        assert lines[2:4] == [
+            "| the paper | 0.8974 | 0.9048 | 0.8697 | 0.8920 |",
+            "| its release | 0.8954 ± 0.0004 |  |  |  |",
+        ]
         assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {rung.title}" for rung in RUNGS]
+        lines = steps.splitlines()
+        assert lines[0] == "| change of AUC by | IntTower |"
+        # Minus the paper's number, which has no interval: that of the runs, t(0.975, 4) sqrt(1e-7 / 5), and no bold.
+        assert lines[2] == "| its release | -0.0020 ± 0.0004 |"
+        assert lines[3] == "| 4 heads | **-0.0004 ± 0.0000** |"  # paired: all seeds differ by the same
+        assert lines[6] == "| dropout in every epoch | +0.0000 ± 0.0000 |"
+        # Other test rows: not paired, t(0.975, 8) sqrt(2 * 1e-7 / 5) = 2.306 * 0.0002.
+        assert lines[9] == "| holdout: no label leak | **-0.0193 ± 0.0005** |"
+        assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {rung.title}" for rung in RUNGS[1:]]
+        assert seeds == "Seeds: 5."
 
     def test_logloss_is_that_of_the_papers_and_runs(self):
-        lines = ladder_table(whole(), NAME, "logloss").splitlines()
+        numbers, steps, _ = typed(ladder_table(whole(), NAME, "logloss")).split("\n\n")
+        lines = numbers.splitlines()
         assert lines[0].startswith("| logloss | IntTower |")
         assert lines[2].startswith("| the paper | 0.3128 |")
-        assert lines[3].startswith("| its release | 0.3002 ± 0.0002 | -0.0126 ± 0.0002 |")
+        assert lines[3].startswith("| its release | 0.3002 ± 0.0002 |")
+        assert steps.splitlines()[2] == "| its release | -0.0126 ± 0.0002 |"
 
     def test_of_partial_results(self):
         table = pd.concat([on("release", dssm=[0.86], int_tower=five(0.895)), on("tower_start", int_tower=[0.909])])
-        assert ladder_table(table, NAME).splitlines()[2:] == [
-            "| the paper | 0.8974 |  | 0.9048 | 0.8697 |  | 0.8920 |  |",
-            "| its release | 0.8950 ± 0.0004 | -0.0024 ± 0.0004 |  | 0.8600 | -0.0097 |  | 5, 0, 1, 0 |",
-            "| towers start as usual | 0.9090 |  |  |  |  |  | 1 |",
+        found = typed(ladder_table(table, NAME))
+        assert rows_of(found) == [
+            "| the paper | 0.8974 | 0.9048 | 0.8697 | 0.8920 |",
+            "| its release | 0.8950 ± 0.0004 |  | 0.8600 |  |",
+            "| towers start as usual | 0.9090 |  |  |  |",
+            "| its release | -0.0024 ± 0.0004 | -0.0097 |",
         ]
+        assert found.endswith("Seeds: 1, but 5 for its release (IntTower).")
         assert ladder_table(runs(int_tower=five(0.9)), NAME) == ""
 
     def test_seeds_that_one_rung_lacks_are_left_out_of_a_paired_step(self):
@@ -83,14 +95,19 @@ class TestTable:
 class TestModels:
     def test_all_of_the_releases_with_their_distance_from_the_paper(self):
         far = on("release", mvke=[0.8619, 0.8619])  # 0.0101 below
-        lines = models_on_the_ladder(pd.concat([whole(), far]), NAME).splitlines()
-        heads = "| AUC | paper | release | release minus paper | our training | holdout: no label leak"
-        assert lines[0] == f"{heads} | temporal: later data | seeds |"
-        assert lines[2] == "| MVKE | 0.8720 | 0.8619 ± 0.0000 | -0.0101 ± 0.0000 (far) |  |  |  | 2 |"
-        middle = "| DCN | 0.8964 | 0.8954 ± 0.0010 | -0.0010 ± 0.0010 | 0.9160 ± 0.0010 | 0.8967 ± 0.0010 |  | 3 |"
-        assert lines[3] == middle
-        assert lines[4].startswith("| IntTower | 0.8974 | 0.8954 ± 0.0004 | -0.0020 ± 0.0004 | 0.9160 ± 0.0004 |")
-        assert len(lines) == 5
+        releases, ends, seeds = typed(models_on_the_ladder(pd.concat([whole(), far]), NAME)).split("\n\n")
+        assert releases.splitlines()[0] == "| AUC | paper | release | release minus paper |"
+        assert rows_of(releases) == [
+            "| MVKE | 0.8720 | 0.8619 ± 0.0000 | -0.0101 ± 0.0000 (far) |",
+            "| DCN | 0.8964 | 0.8954 ± 0.0010 | -0.0010 ± 0.0010 |",
+            "| IntTower | 0.8974 | 0.8954 ± 0.0004 | -0.0020 ± 0.0004 |",
+        ]
+        assert ends.splitlines()[0] == "| AUC | paper | our training | holdout: no label leak | temporal: later data |"
+        assert rows_of(ends) == [
+            "| DCN | 0.8964 | 0.9160 ± 0.0010 | 0.8967 ± 0.0010 |  |",
+            "| IntTower | 0.8974 | 0.9160 ± 0.0004 | 0.8967 ± 0.0004 | 0.8480 ± 0.0004 |",
+        ]
+        assert seeds == "Seeds: 2, but 3 for DCN; 5 for IntTower."
 
     def test_nothing_without_a_release(self):
         assert models_on_the_ladder(on("holdout", dcn=five(0.9)), NAME) == ""
@@ -109,7 +126,7 @@ class TestNumbers:
         ],
     )
     def test_a_marker_means(self, marker, text):
-        assert Numbers(Results(NAME, whole()))(marker) == text
+        assert typed(Numbers(Results(NAME, whole()))(marker)) == text
 
     @pytest.mark.parametrize(
         "marker", ["rung dcn tower_start", "rung hit release", "rung int_tower top", "step int_tower paper"]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import random_raw
+from report_helpers import rows_of, typed
 from runner_helpers import make_bench
 from scipy import stats
 
@@ -20,7 +21,7 @@ from leaderboard.ablations.variants import ABLATIONS, Ablation, ablation_jobs, s
 from leaderboard.audit import explained_table, probes_table
 from leaderboard.entrants import ENTRANTS, SHOWN_VARIANTS, title
 from leaderboard.estimates import Estimate, compare, paired_p_value, relative_improvement
-from leaderboard.grid.tables import leaderboard_table, overview_table
+from leaderboard.grid.tables import costs_table, leaderboard_table, overview_table
 from leaderboard.jobs import SCRIPTS, Job, grid
 from leaderboard.ladder.rungs import ladder_jobs
 from leaderboard.pages import Results, filled, plain_report
@@ -198,23 +199,23 @@ class TestTablesByHand:
         # RelaImpr .42 / .37 - 1; IntTower's paper has .8974, DSSM's .8697.
         runs = one_seed(("dssm", "", 0.87), ("int_tower", "", 0.92), ("int_tower", "no_cir", 0.99))
         runs = pd.concat([runs, one_seed(("int_tower", "heads_1", 0.87))])
-        assert leaderboard_table(runs, "published", "ml-1m").splitlines()[2:] == [
-            "| IntTower | two towers | 0.9200 | 0.3000 | 0.7000 | +13.5 % | 0.8974 (+0.0226) | 1.23 M | 10 |",
-            "| DSSM | two towers | 0.8700 | 0.3000 | 0.7000 | +0.0 % | 0.8697 (+0.0003) | 1.23 M | 10 |",
-            "| IntTower (1 head) | two towers | 0.8700 | 0.3000 | 0.7000 | +0.0 % |  | 1.23 M | 10 |",
+        assert typed(leaderboard_table(runs, "published", "ml-1m")).splitlines()[2:] == [
+            "| IntTower | 0.9200 | 0.3000 | 0.7000 | +13.5 % | 0.8974 |",
+            "| DSSM | 0.8700 | 0.3000 | 0.7000 | +0.0 % | 0.8697 |",
+            "| IntTower (1 head) | 0.8700 | 0.3000 | 0.7000 | +0.0 % |  |",
+            "",
+            "Seeds: 1.",
         ]
 
     def test_a_baseline_that_ranks_at_random_has_no_share_and_is_none(self):
         runs = one_seed(("dssm", "", 0.5), ("hit", "", 0.95))
-        assert leaderboard_table(runs, "published", "ml-1m").count(" % |") == 0
+        assert "%" not in leaderboard_table(runs, "published", "ml-1m")
         entry = {
             "protocol": "published",
             "seed": 1023,
             "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0},
         }
-        assert probes_table([entry], runs).splitlines()[2:] == [
-            "| `published` | 0.8750 | 1.0000 | 0.5000 | 0.9500 (83%) |"
-        ]
+        assert rows_of(explained_table([entry], runs)) == ["| HIT | 83.3 % |"]
 
     def test_ablation(self):
         ablation = Ablation("t", "hit", {"no_target": {}, "heads_6": {}})
@@ -231,18 +232,20 @@ class TestTablesByHand:
             "seed": 1023,
             "test_auc": {"two_statistics": 0.875, "membership": 1.0, "both": 1.0},
         }
-        assert probes_table([entry], one_seed(("hit", "", 0.95))).splitlines()[2:] == [
-            "| `published` | 0.8750 | 1.0000 | 0.9500 (83%) |"  # 0.375 / .45
-        ]
+        runs = one_seed(("hit", "", 0.95))
+        assert rows_of(probes_table([entry], runs)) == ["| `published` | 0.8750 | 1.0000 | 0.9500 |"]
+        assert rows_of(explained_table([entry], runs)) == ["| HIT | 83.3 % |"]  # 0.375 / .45
 
     def test_audit_of_several_seeds_is_their_mean(self):
         entries = [
             {"protocol": "published", "seed": seed, "test_auc": {"two_statistics": auc, "membership": 1.0}}
             for seed, auc in enumerate((0.86, 0.87, 0.88), 1023)  # s = .01, half-width 4.303 s / sqrt(3)
         ]
-        assert probes_table(entries, one_seed(("hit", "", 0.5))).splitlines()[2:] == [
-            "| `published` | 0.8700 ± 0.0248 | 1.0000 | 0.5000 |"  # no seed changes the 1; no share of no AUC above .5
+        runs = one_seed(("hit", "", 0.5))
+        assert rows_of(probes_table(entries, runs)) == [
+            "| `published` | 0.8700 ± 0.0248 | 1.0000 | 0.5000 |"  # no seed changes the 1
         ]
+        assert explained_table(entries, runs) == ""  # no share of no AUC above .5
 
     def test_how_much_of_every_model_the_statistics_reach_over_the_seeds_that_both_have(self):
         entries = [
@@ -252,7 +255,7 @@ class TestTablesByHand:
         scores = (("hit", 1023, 0.95), ("hit", 1024, 0.95), ("dssm", 1024, 0.88), ("dssm", 7, 0.6), ("lr", 1023, 0.5))
         runs = pd.DataFrame(scores, columns=["model", "seed", "auc"]).assign(protocol="published", variant="")
         # .36 / .45 = .8, .38 / .45 = .8444; t(.975, 1) = 12.706 times s / sqrt(2) = 0.0222
-        assert explained_table(entries, runs).splitlines() == [
+        assert typed(explained_table(entries, runs)).splitlines() == [
             "| model | `published` |",
             "| --- | --: |",
             "| DSSM | 100.0 % |",
@@ -264,23 +267,23 @@ class TestTablesByHand:
 class TestReport:
     def test_every_entrant_is_listed_under_every_protocol(self, many_runs):
         for protocol in PROTOCOLS:
-            lines = leaderboard_table(many_runs, protocol, "ml-1m").splitlines()
-            assert {line.split(" | ")[0].removeprefix("| ") for line in lines[2:]} == set(map(title, ENTRANTS))
+            lines = rows_of(leaderboard_table(many_runs, protocol, "ml-1m"))
+            assert {line.split(" | ")[0].removeprefix("| ") for line in lines} == set(map(title, ENTRANTS))
 
     def test_best_model_comes_first(self, many_runs):
-        lines = leaderboard_table(many_runs, "holdout", "ml-1m").splitlines()[2:]
-        aucs = [line.split(" | ")[2] for line in lines]
+        aucs = [line.split(" | ")[1] for line in rows_of(leaderboard_table(many_runs, "holdout", "ml-1m"))]
         assert aucs == sorted(aucs, reverse=True)
 
     def test_the_paper_is_compared_under_its_own_protocol_alone(self, many_runs):
         published, honest = (leaderboard_table(many_runs, name, "ml-1m") for name in ("published", "holdout"))
         assert "paper" not in honest
-        place = published.splitlines()[0].split(" | ").index("paper's AUC (difference)")
-        assert sum(line.split(" | ")[place] != "" for line in published.splitlines()[2:]) == 12  # all but GBDT
+        assert published.splitlines()[0].endswith("| paper's AUC |")
+        assert sum(not line.endswith("|  |") for line in rows_of(published)) == 12  # all but GBDT
 
     def test_seeds_are_counted_where_models_differ_in_them(self, many_runs):
-        assert "seeds" not in leaderboard_table(many_runs, "holdout", "ml-1m")
-        assert "seeds" in leaderboard_table(many_runs.drop(index=0), many_runs["protocol"][0], "ml-1m")
+        assert leaderboard_table(many_runs, "holdout", "ml-1m").endswith("\n\nSeeds: 3.")
+        fewer = leaderboard_table(many_runs.drop(index=0), many_runs["protocol"][0], "ml-1m")
+        assert fewer.endswith(f"\n\nSeeds: 3, but 2 for {title(many_runs['model'][0])}.")
 
     def test_generated_data_are_called_that(self, many_runs):
         report = plain_report(Results("synthetic-movielens", many_runs.assign(best_possible_auc=0.91)), "figure")
@@ -298,12 +301,21 @@ class TestReport:
 
     def test_serving_costs_stand_beside_the_models_that_were_measured(self, many_runs):
         speeds = Speeds(10_000, 1, {"hit": 1293}, {"hit": 0.0911}, {"hit": 0.6, "dcn": 91.37})
-        lines = leaderboard_table(many_runs, "holdout", "ml-1m", speeds).splitlines()
-        cells = {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")[-2:] for line in lines}
-        assert cells["HIT"] == ["1,293", "0.091 / 0.60"]
-        assert cells["DCN"] == ["", "- / 91"]
-        assert cells["LR"] == ["", ""]
-        assert "bytes" not in leaderboard_table(many_runs, "holdout", "ml-1m")
+        lines = typed(costs_table(many_runs, speeds)).splitlines()
+        costs = "parameters | training, s (`holdout`) | bytes an item | scoring, ms | request, ms"
+        assert lines[0] == f"| model | kind | {costs} |"
+        assert "| HIT | two towers | 1.23 M | 10 | 1,293 | 0.091 | 0.60 |" in lines
+        assert "| DCN | ranking | 1.23 M | 10 |  |  | 91 |" in lines
+        assert "| LR | ranking | 1.23 M | 10 |  |  |  |" in lines
+        assert len(lines) == 2 + len(ENTRANTS)
+        assert "ms" not in costs_table(many_runs, Speeds())
+
+    def test_training_times_are_of_the_honest_protocol_where_it_has_run(self, many_runs):
+        slower = many_runs.assign(train_seconds=[9 if name == "holdout" else 70 for name in many_runs["protocol"]])
+        assert "| LR | ranking | 1.23 M | 9 |" in typed(costs_table(slower, Speeds()))
+        published = slower[slower["protocol"] == "published"]
+        assert "| LR | ranking | 1.23 M | 70 |" in typed(costs_table(published, Speeds()))
+        assert costs_table(many_runs[:0], Speeds()) == ""
 
     def test_models_without_runs_are_left_out(self, many_runs):
         assert "DAT" not in overview_table(many_runs[many_runs["model"] != "dat"], "ml-1m")

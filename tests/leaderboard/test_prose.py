@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from report_helpers import SPREAD, five, runs
+from report_helpers import SPREAD, five, runs, typed
 
 from foundation.errors import InputError
 from leaderboard.pages import Results
@@ -53,7 +53,7 @@ NUMBERS = Numbers(Results("ml-1m", RUNS, measured=MEASURED))
     ],
 )
 def test_a_marker_means(marker, text):
-    assert NUMBERS(marker) == text
+    assert typed(NUMBERS(marker)) == text
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,14 @@ def load(folder, requests: list[dict], scorings: list[dict]) -> Speeds:
     return Speeds.from_measurements(read_measurements(folder))
 
 
+def costs(speeds: Speeds, model: str) -> tuple:
+    """Bytes an item, milliseconds of scoring alone and of a request; None where not measured."""
+    return tuple(held.get(model) for held in (speeds.bytes_per_item, speeds.scoring_ms, speeds.request_ms))
+
+
 def test_nothing_is_said_where_nothing_was_measured(tmp_path):
     speeds = Speeds.from_measurements(read_measurements(tmp_path))
-    assert speeds.cells("hit") == ("", "")
+    assert costs(speeds, "hit") == (None, None, None)
 
 
 def test_only_whole_requests_of_one_user_in_float32_count(tmp_path):
@@ -34,18 +39,18 @@ def test_only_whole_requests_of_one_user_in_float32_count(tmp_path):
         request("hit", 9.0, users=64),
     ]
     speeds = load(tmp_path, [*others, request("hit", 0.5)], [scoring("hit", 9.0, "published"), scoring("hit", 0.1)])
-    assert speeds.cells("hit") == ("500", "0.10 / 0.50")
+    assert costs(speeds, "hit") == (500, 0.1, 0.5)
 
 
 def test_all_columns_are_of_one_setting_which_is_named(tmp_path):
     requests = [request("hit", 0.1, 1000), request("hit", 0.5), request("dssm", 0.4), request("dat", 7.0, 1000)]
     speeds = load(tmp_path, requests, [scoring("hit", 0.2)])
-    assert speeds.cells("hit") == ("500", "0.20 / 0.50")
-    assert speeds.cells("dat") == ("", "")
+    assert costs(speeds, "hit") == (500, 0.2, 0.5)
+    assert costs(speeds, "dat") == (None, None, None)
     assert speeds.setting == "10,000 candidates, one thread"
 
 
 def test_a_ranking_model_has_no_index(tmp_path):
     row = request("deep_fm", 91.4, case="all candidates")
     del row["bytes_per_item"]
-    assert load(tmp_path, [row], []).cells("deep_fm") == ("", "- / 91")
+    assert costs(load(tmp_path, [row], []), "deep_fm") == (None, None, 91.4)

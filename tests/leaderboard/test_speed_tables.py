@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from report_helpers import typed
 
 from foundation.errors import InputError
 from leaderboard.speed import read_measurements, requests_table, serving_table, speed_tables, training_table
@@ -17,7 +18,7 @@ def request(model: str, p50_ms: float, **more) -> dict:
 
 def cells(table: str) -> dict[str, list[str]]:
     """First cell -> the others, heads included."""
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in typed(table).splitlines()]
     return {line[0]: line[1:] for line in lines}
 
 
@@ -51,11 +52,13 @@ def test_requests_by_candidates_and_threads():
         request("int_tower 32 heads", 900.0, case="64 users", users=64, requests_per_second=71.2),
         request("dssm", 73.0, precision="int8"),
     ]
-    found = cells(requests_table(requests))
-    heads = ["1,000", "10,000", "10,000, 2 threads", "users/s, 64 together, 10,000"]
-    assert found["model, precision"] == heads
-    assert found["IntTower (32 heads), float32"] == ["7.4 / 15", "52 / 104", "34", "71"]
-    assert found["DSSM, int8"] == ["", "73 / 146", "", ""]
+    one, two = map(cells, requests_table(requests).split("\n\n"))
+    assert one["one thread"] == ["1,000", "10,000", "users/s, 64 together, 10,000"]
+    assert one["IntTower (32 heads), float32"] == ["7.4 / 15", "52 / 104", "71"]
+    assert one["DSSM, int8"] == ["", "73 / 146", ""]
+    assert two["2 threads"] == ["10,000"]
+    assert two["IntTower (32 heads), float32"] == ["34"]
+    assert "DSSM, int8" not in two
 
 
 def test_what_was_not_measured_has_no_table(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from report_helpers import rows_of
 
 from leaderboard.grid.calibration import calibration_picture, calibration_table, pooled_bins, reliability_models
 from leaderboard.grid.learning import curves
@@ -55,7 +56,7 @@ def entries(runs) -> list[dict]:
 
 
 def lines_of(table: str) -> dict[str, list[str]]:
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    rows = [line.strip("| ").split(" | ") for line in rows_of(table)]
     return {row[0]: row for row in rows}
 
 
@@ -69,7 +70,7 @@ class TestQualityAndCost:
         table = quality_and_cost_table(runs, stages, speeds)
         lines = lines_of(table)
         assert next(iter(lines)) == "HIT"
-        assert table.splitlines()[2] == "| HIT | two towers | 0.9500 ± 0.0000 | 0.9500 ± 0.0000 |  |  |  |"
+        assert rows_of(table)[0] == "| HIT | two towers | 0.9500 ± 0.0000 | 0.9500 ± 0.0000 |  |  |  |"
         assert lines["DSSM"][4:] == ["0.600 ± 0.000", "0.58", "1,063"]
         assert (lines["DeepFM"][1], *lines["DeepFM"][4:6]) == ("ranking", "0.600 ± 0.000", "81")
         assert lines["DCN"][4] == "is the ranker"
@@ -80,11 +81,11 @@ class TestQualityAndCost:
         other = runs[runs["model"] == "hit"].assign(variant="heads_3", auc=0.97)
         stages = [entry | {"model": "hit 1 head", "test_auc": 0.96} for entry in entries if entry["model"] == "hit"]
         speeds = Speeds(10_000, 1, {"hit 1 head": 164}, {}, {"hit 1 head": 0.52})
-        lines = quality_and_cost_table(pd.concat([runs, one, other]), entries + stages, speeds).splitlines()
+        lines = rows_of(quality_and_cost_table(pd.concat([runs, one, other]), entries + stages, speeds))
         assert (
-            lines[2] == "| HIT (1 head) | two towers | 0.9600 ± 0.0000 | 0.9600 ± 0.0000 | 0.600 ± 0.000 | 0.52 | 164 |"
+            lines[0] == "| HIT (1 head) | two towers | 0.9600 ± 0.0000 | 0.9600 ± 0.0000 | 0.600 ± 0.000 | 0.52 | 164 |"
         )
-        assert len(lines) == 2 + len(MODELS) + 1
+        assert len(lines) == len(MODELS) + 1
 
     def test_without_stages_and_speed_their_columns_are_left_out(self, runs):
         heads = quality_and_cost_table(runs, [], Speeds()).splitlines()[0]
@@ -114,7 +115,7 @@ class TestTables:
     def test_the_two_of_the_papers_are_compared_seed_by_seed(self, frame):
         shares = {("int_tower", 1023): 0.5, ("int_tower", 1024): 0.6, ("hit", 1023): 0.4, ("hit", 1024): 0.5}
         own = [shares.get(key, 0.1) for key in zip(frame["model"], frame["seed"], strict=True)]
-        (line,) = differences_table(frame.assign(**{"200": own})).splitlines()[2:]
+        (line,) = rows_of(differences_table(frame.assign(**{"200": own})))
         assert line == "| IntTower minus HIT | **+0.100 ± 0.000** | +0.000 ± 0.000 | +0.000 ± 0.000 |"
         assert differences_table(frame[frame["model"] != "hit"]) == ""
 
