@@ -51,7 +51,14 @@ from preprocessing.protocol import PROTOCOLS
 DATASET = "ml-1m"
 SPEED = "speed"  # beside the data sets: what benchmarks measured
 # With markers, of `DATASET`.
-PAGES = ("README.md", "results/README.md", "docs/tuning.md", "docs/serving.md", "docs/published_code.md")
+PAGES = (
+    "README.md",
+    "results/README.md",
+    "docs/tuning.md",
+    "docs/serving.md",
+    "docs/index_format.md",
+    "docs/published_code.md",
+)
 GENERATED_NOTE = (
     "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
     "compared with a paper's."

@@ -118,7 +118,8 @@ def test_unknown_user(rankers):
 
 def test_the_snippet_of_the_documentation(rankers):
     section = DOCS.read_text().split("## To another index")[1]
-    snippet = re.search(r"```python\n(.*?)```", section, flags=re.DOTALL)[1].replace("[42, 43]", "[100, 107]")
+    _, snippet = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], flags=re.DOTALL)
+    snippet = snippet.replace("[42, 43]", "[100, 107]")
     found = {"ranker": rankers["hit"]}
     exec(snippet, found)
     for items, scores, ranking in zip(found["items"], found["scores"], rankers["hit"].rank([100, 107]), strict=True):
