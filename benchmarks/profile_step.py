@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.sections import machine, table, write_section
+from benchmarks.sections import machine, narrow_tables, write_section
 from benchmarks.training_speed import flops_per_row, our_model, sgemm_peak
 from experiment.script import run
 from foundation.precisions import precision_name
@@ -49,6 +49,7 @@ KINDS = {
 }
 OTHER = "element-wise and other"
 REST = "rest of the loop"
+COLUMNS = 7  # of a table, which then fits the page
 # (part, owner, name of the function): what is timed.
 PLACES = [
     ("gather", Split, "batch"),
@@ -162,7 +163,8 @@ def main() -> None:
         f"{data.name}, batch {options.batch_size}, {options.precision}, dropout 0.3, {machine()}, "
         f"sgemm {peak / 1e9:.0f} GFLOP/s. Milliseconds a step:"
     )
-    text = f"{head}\n\n{table(by_part)}\n\nThe same steps by kind of operation:\n\n{table(by_kind)}"
+    first, second = (narrow_tables(rows, keys=1, most=COLUMNS) for rows in (by_part, by_kind))
+    text = f"{head}\n\n{first}\n\nThe same steps by kind of operation:\n\n{second}"
     print(text)
     if options.write:
         write_section("profile", text)

@@ -26,6 +26,24 @@ def table(rows: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" if line is not lines[1] else rule for line in lines)
 
 
+def narrow_tables(rows: list[dict], keys: int, most: int) -> str:
+    """`table` with at most so many columns, and the others in further tables, each with the first `keys` columns.
+
+    >>> print(narrow_tables([{"model": "lr", "a": 1, "b": 2, "c": 3}], keys=1, most=3))
+    | model | a | b |
+    |---|---|---|
+    | lr | 1 | 2 |
+    <BLANKLINE>
+    | model | c |
+    |---|---|
+    | lr | 3 |
+    """
+    heads = list(rows[0])
+    first, others = heads[:keys], heads[keys:]
+    parts = [others[start : start + most - keys] for start in range(0, len(others), most - keys)]
+    return "\n\n".join(table([{head: row.get(head) for head in (*first, *part)} for row in rows]) for part in parts)
+
+
 def _cell(value) -> str:
     if value is None:
         return "-"

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import kernels
 from benchmarks.peers import DROPOUT, EMBEDDING, HIDDEN, Rows, deepctr_epoch, rechub_epoch
-from benchmarks.sections import machine, table, write_section
+from benchmarks.sections import machine, narrow_tables, write_section
 from experiment.script import run
 from model import MODELS, build_model
 from model.base import CTRModel
@@ -124,7 +124,7 @@ def markdown(results: list[dict], peak: float) -> str:
                 "share of peak": f"{share:.0%}",
             }
         )
-    return table(rows)
+    return narrow_tables(rows, keys=2, most=8)  # which fits the page
 
 
 def main() -> None:

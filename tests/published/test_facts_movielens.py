@@ -12,7 +12,10 @@ from preprocessing.dataset import Dataset
 from preprocessing.load import load_movielens
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = " ".join((ROOT / "docs" / "published_code.md").read_text(encoding="utf-8").split())
+PAGE, SCRIPTS = (
+    " ".join((ROOT / "docs" / name).read_text(encoding="utf-8").split())
+    for name in ("published_code.md", "published_scripts.md")
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def test_padded_histories_take_what_the_page_says(data):
     splits, users = data.protocol.splits, data.raw.user
     parts = [np.concatenate([splits["train"], splits["validation"]]), splits["test"]]
     longest = max(np.bincount(users[rows], weights=data.raw.label[rows]).max() for rows in parts)
-    assert f"{len(parts[0]):,} x {int(longest):,} numbers" in PAGE
+    assert f"{len(parts[0]):,} x {int(longest):,} numbers" in SCRIPTS
 
 
 def test_int_tower_with_the_defaults_has_the_readmes_parameters(data):
