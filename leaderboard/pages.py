@@ -54,6 +54,9 @@ SPEED = "speed"  # beside the data sets: what benchmarks measured
 PAGES = (
     "README.md",
     "results/README.md",
+    "docs/results.md",
+    "docs/protocols.md",
+    "docs/models.md",
     "docs/tuning.md",
     "docs/serving.md",
     "docs/index_format.md",

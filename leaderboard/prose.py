@@ -124,6 +124,16 @@ class Numbers:
         _require(not found["answers_of_neither"] and not found["errors"], "readers saw a torn state, or failed")
         return f"{found['answers_a'] + found['answers_b'] if name == 'answers' else found[name]:,.0f}"
 
+    def minutes(self, step: str) -> str:
+        """Of a step of the README's quick start (`benchmarks.quick_start`), at least 1."""
+        return f"{max(1, self._quick_start(step)['minutes']):.0f}"
+
+    def peak_gigabytes(self, step: str) -> str:
+        return f"{self._quick_start(step)['peak_GB']:.1f}"
+
+    def _quick_start(self, step: str) -> dict[str, float]:
+        return self.results.measured["quick_start"]["steps"][step]
+
     def _runs(self, model: str, protocol: str) -> pd.DataFrame:
         name, _, variant = model.partition("/")
         runs = select_runs(self.results.runs, protocol, name, variant)

@@ -20,8 +20,8 @@ from leaderboard.markdown import decimal_text, milliseconds, table
 from leaderboard.results import HONEST, auc_of, read_if_there, runs_by_entrant
 from leaderboard.theme import Picture, Theme, marker_of
 
-# What `benchmarks.latency`, `training_speed` and `concurrent_upserts` wrote, by name: the kind of the JSON.
-FILES = {"requests": list, "scoring": list, "million": list, "training": dict, "upserts": dict}
+# What `benchmarks.latency`, `training_speed`, `concurrent_upserts`, `quick_start` wrote, by name: the kind of the JSON.
+FILES = {"requests": list, "scoring": list, "million": list, "training": dict, "upserts": dict, "quick_start": dict}
 # Of the cases of `requests`: the whole way from a user's features to the best 100. A ranking model has no index.
 WHOLE_REQUESTS = ("features to top 100", "all candidates")
 PRECISION = "float32"

@@ -1,6 +1,6 @@
 """The table of models: names, classes, defaults and published results. Adding a model is one file and one entry.
 
-`--model_name`, its help text, the README's list and the tests are made from `MODELS`.
+`--model_name`, its help text, the list in docs/models.md and the tests are made from `MODELS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The three protocols by name, and the switches that each of them has (`README.md`, "Protocols")."""
+"""The three protocols by name, and the switches that each of them has (`docs/protocols.md`)."""
 
 from __future__ import annotations
 

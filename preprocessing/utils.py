@@ -1,10 +1,10 @@
-"""`fe_score`, the function that the README invites people to edit. IntTower and HIT call it for every score."""
+"""`fe_score`, the function that users may edit (`docs/extending.md`). IntTower and HIT call it for every score."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch  # noqa: F401 (for the versions of `fe_score` that the README offers)
+import torch  # noqa: F401 (for the versions of `fe_score` that people paste)
 from torch import Tensor
 
 from kernels.max_sim import max_sim

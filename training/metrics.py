@@ -1,4 +1,4 @@
-"""AUC, logloss, GAUC, accuracy, squared error and RelaImpr, each over all rows of a split (`README.md`, "Metrics")."""
+"""AUC, logloss, GAUC, accuracy, squared error and RelaImpr, each over all rows of a split (`docs/protocols.md`, "Metrics")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to use when: what each model gives and what it costs, side by side in the README."""
+"""What each model gives and what it costs, side by side in the README."""
 
 from __future__ import annotations
 

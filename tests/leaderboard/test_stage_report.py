@@ -60,7 +60,7 @@ def lines_of(table: str) -> dict[str, list[str]]:
 
 
 class TestQualityAndCost:
-    """The README's table of what to use when."""
+    """The README's table of results."""
 
     def test_best_auc_first_with_what_each_model_costs(self, runs, entries):
         runs.loc[runs["model"] == "hit", "auc"] = 0.95
