@@ -1,6 +1,6 @@
 """What a command of a page does when the page is run: `python` by the warm one, installers and checkers nothing.
 
-    python page_command.py SOCKET NAME ARGUMENTS...
+python page_command.py SOCKET NAME ARGUMENTS...
 """
 
 from __future__ import annotations

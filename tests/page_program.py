@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 # What fails is told by its line in the page: `bash -c` counts from 0.
-SHELL = 'trap \'echo "{page}:$((LINENO + {line})): exit status $? of: $BASH_COMMAND" >&2\' ERR\n{code}'
+SHELL = "trap 'echo \"{page}:$((LINENO + {line})): exit status $? of: $BASH_COMMAND\" >&2' ERR\n{code}"
 
 
 def run_python(page: str, line: int, code: str, scope: dict) -> None:

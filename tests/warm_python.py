@@ -74,7 +74,7 @@ def _answer(connection: socket.socket) -> None:
         os.dup2(given, own)
         os.close(given)
     sys.stdin, sys.stdout, sys.stderr = (
-        open(number, mode, encoding="utf-8", errors=errors, closefd=False)
+        os.fdopen(number, mode, encoding="utf-8", errors=errors, closefd=False)
         for number, mode, errors in ((0, "r", "strict"), (1, "w", "strict"), (2, "w", "backslashreplace"))
     )
     _become(*json.loads(content))

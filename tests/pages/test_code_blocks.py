@@ -20,6 +20,11 @@ PROGRAMS = [page for page in PAGES if any(block.runs for block in BLOCKS[page])]
 AFTER = {"docs/onnx.md": "docs/own_data.md"}
 # What a page takes as given.
 GIVEN = {
+    "docs/own_data.md": """
+import warnings
+from preprocessing.leaks import LeakWarning
+warnings.simplefilter("error", LeakWarning)
+""",
     "docs/deepctr_torch.md": "from array_helpers import COLUMNS as columns, arrays\nx, y = arrays()",
     "docs/large_tables.md": "from array_helpers import int_tower\nmodel = int_tower()",
 }
