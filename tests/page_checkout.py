@@ -53,7 +53,7 @@ def make_checkout(place: Path) -> None:
             cache = copy.parent / compiled.parent.name
             cache.mkdir(exist_ok=True)
             shutil.copy2(compiled, cache)
-    write_movielens_1m(place / "data" / "ml-1m", synthetic_movielens(users=60, movies=120, interactions=3000))
+    write_movielens_1m(place / "data" / "ml-1m", synthetic_movielens(users=60, movies=120, interactions=1500))
     (place / "runs" / "movielens").mkdir(parents=True)
     (place / "runs" / "ml-1m").symlink_to("movielens")  # the name is that of GroupLens' own files alone
 

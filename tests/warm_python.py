@@ -16,7 +16,7 @@ import select
 import socket
 import sys
 
-PACKAGES = ("torch", "pandas", "pyarrow.csv", "scipy.stats", "sklearn.ensemble", "sklearn.metrics", "matplotlib.figure")
+PACKAGES = ("torch", "pandas", "pyarrow.csv", "scipy.stats", "sklearn.ensemble", "matplotlib.backends.backend_agg")
 STANDARD = (0, 1, 2)  # file descriptors that a command inherits
 
 

@@ -127,3 +127,57 @@ def test_commands_within_sentences_are_valid(page):
 
 def test_pages_that_are_named_here_have_programs():
     assert {*AFTER, *AFTER.values(), *GIVEN, *CHECKS} <= {*PROGRAMS}
+
+
+class TestWhatIsFound:
+    """In pages and commands that are wrong."""
+
+    @pytest.mark.parametrize(
+        "text",
+        ["```python\nx = 1", "<!-- not run: it is long -->\n\n```shell\nls\n```", "<!-- not run: it is long -->"],
+        ids=["no end", "a line between mark and block", "no block"],
+    )
+    def test_a_page_that_cannot_be_read(self, text):
+        with pytest.raises(ValueError, match=r"line 1: the (block has no end|mark stands before no block)"):
+            blocks_of(text)
+
+    @pytest.mark.parametrize(
+        ("command", "said"),
+        [
+            ("python train_movielens_whole_models.py --model_name dssm --epochs 3", "--epochs"),
+            ("A=1 torchrun --nproc_per_node=2 train_movielens_whole_models.py --model_name dsm", "'dsm'"),
+            ("ls && python train_movielens.py", "there is no train_movielens.py"),
+            ("pip install -r requirement.txt", "there is no requirement.txt"),
+            ("python -m pytest tests/models", "there is no tests/models"),
+            ("python -m benchmarks.latencies", "there is no benchmarks.latencies"),
+            ("python -m benchmarks.latency scorings", "scorings"),
+            ("python -m benchmarks.cuda_check --all", "takes no arguments"),
+            ("python prerank.py built RUN", "built"),
+        ],
+    )
+    def test_a_command_that_would_fail(self, command, said):
+        (problem,) = filter(None, map(problem_of, commands_of(command)))
+        assert said in problem
+
+    def test_output_that_was_not_printed(self):
+        block = Block("text", 9, "a\n...\nc\n")
+        assert outputs([Block("python", 1, ""), block]) == [block]
+        assert outputs([Block("python", 1, ""), Block("shell", 5, ""), block]) == []
+        assert unseen(block, "a\nb\nc\n") == []
+        assert unseen(block, "a\nb\ncc\n") == ["c\n"]
+
+    @pytest.mark.parametrize(
+        ("block", "said"),
+        [
+            (Block("python", 7, "x = 1\nx = y\n"), 'File "README.md", line 9'),
+            (Block("shell", 7, "ls\npython no_such.py | cat\n"), "README.md:9: exit status"),
+            (Block("shell", 7, "pip install -r no.txt\n"), "there is no no.txt"),
+            (Block("shell", 7, "python train_amazon_whole_models.py --model_name lr\n"), "README.md:8: exit status 2"),
+            (Block("python", 7, "", file="model/lr.py"), "model/lr.py exists already"),
+        ],
+        ids=["python", "shell", "a file", "a download", "a file that is there"],
+    )
+    def test_a_block_that_fails(self, block, said, run):
+        done = run("README.md", [block])
+        assert done.returncode != 0
+        assert said in done.stderr
