@@ -14,14 +14,13 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from page_blocks import FILES, ROOT, Block
+from page_command import STAND_INS
 
 from preprocessing.movielens import ML_1M_FILES
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 
 TESTS = ROOT / "tests"
-# They install or check, and belong to no page's program: that what they are given exists is all that is looked at.
-STAND_INS = ("mypy", "pip", "pre-commit", "pytest", "ruff")
 FILM = 1193  # an id that pages name: the last movie has it
 
 

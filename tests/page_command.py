@@ -12,16 +12,19 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from warm_python import ask
 
+# They install or check, and belong to no page's program: that what they are given exists is all that is looked at.
+STAND_INS = ("mypy", "pip", "pre-commit", "pytest", "ruff")
+
 PYTHON = {"torchrun": ["-m", "torch.distributed.run"], "python": []}
 NAMED = (".txt", ".py", ".toml", ".yaml")
 
 
 def main(socket: str, name: str, *given: str) -> int:
     words = [*PYTHON.get(name, ["-m", name]), *given]
-    if words[0] != "-m" or words[1].startswith(("benchmarks.", "torch.")):
-        return ask(socket, words)
-    if words[1] == "venv":
+    if words[:2] == ["-m", "venv"]:
         return make_environment(words[-1])
+    if words[0] != "-m" or words[1] not in STAND_INS:
+        return ask(socket, words)
     missing = [word for word in words[2:] if (word.endswith(NAMED) or "/" in word) and not os.path.exists(word)]
     if missing:
         print(f"{' '.join(words)}: there is no {', '.join(missing)}", file=sys.stderr)
