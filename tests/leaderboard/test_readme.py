@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from experiment.options import parse_options
 from leaderboard.pages import DATASET, PAGES, Results, filled
 from leaderboard.prose import MARKED, Numbers
 from model import MODELS
@@ -43,38 +42,6 @@ def test_every_number_of_a_result_in_prose_stands_between_markers(page):
             assert RESULT_LIKE.findall(prose) == [], section.splitlines()[0]
 
 
-@pytest.mark.parametrize("command", re.findall(r"^python (train_\w+\.py)(.*)$", README, flags=re.MULTILINE))
-def test_its_commands_are_valid(command):
-    script, arguments = command
-    assert (ROOT / script).is_file()
-    parse_options("movielens", "int_tower" if "IntTower" in script else None, arguments.split())
-
-
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_each_table_has_a_place(name):
     assert any(f"<!-- {name} -->" in (ROOT / page).read_text(encoding="utf-8") for page in PAGES)
-
-
-LINKING = ["README.md", "results/README.md", "benchmarks/README.md", "data/README.md"]
-LINKING += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
-
-
-@pytest.mark.parametrize("page", LINKING)
-def test_links_lead_somewhere(page):
-    folder = (ROOT / page).parent
-    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", (ROOT / page).read_text()):
-        linked = folder / target if target else ROOT / page
-        assert linked.exists(), target
-        assert not anchor or anchor in anchors(linked.read_text()), f"{target}#{anchor}"
-
-
-def anchors(text: str) -> set[str]:
-    """Of the headings, as GitHub makes them.
-
-    >>> anchors("# IntTower's heads, by `n`")
-    {'inttowers-heads-by-n'}
-    """
-    return {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
-    }

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
-import re
-import warnings
 from datetime import date
 from pathlib import Path
 
@@ -22,7 +19,6 @@ from hypothesis import strategies as st
 from foundation.errors import InputError
 from preprocessing.dataset import Dataset
 from preprocessing.frames import raw_from_frames
-from preprocessing.leaks import LeakWarning
 from preprocessing.protocol import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -235,31 +231,6 @@ class TestStored:
         assert list(one) != list(other)
         prints = {build(users=USERS.assign(x=[x] * 20)).raw.fingerprint for x in (one, other)}
         assert len(prints) == 1
-
-
-class TestPage:
-    def test_every_block_of_the_page_runs_in_order(self, tmp_path, monkeypatch, capsys):
-        monkeypatch.chdir(tmp_path)
-        page = (ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
-        blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-        assert len(blocks) == 7
-        printed = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
-        printed += re.findall(
-            r"```text\n(PreRanker .*?)```", (ROOT / "docs" / "serving.md").read_text("utf-8"), re.DOTALL
-        )
-        assert len(printed) == 3
-        scope: dict = {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", LeakWarning)
-            for number, block in enumerate(blocks):
-                exec(compile(block, "own_data.md", "exec"), scope)
-                if number == 4:  # before the index is built again
-                    shown = repr(scope["ranker"]) + "\n"
-        assert printed[0] in capsys.readouterr().out
-        assert [printed[1], printed[2]] == [repr(scope["model"]).splitlines(keepends=True)[0], shown]
-        assert {"config.json", "model.safetensors"} <= set(os.listdir(tmp_path / "my-run"))
-        score = scope["model"].evaluate(scope["data"].test)
-        assert score == scope["same"].evaluate(scope["data"].test)
 
 
 def test_each_name_that_frames_may_be_given_is_a_parameter():

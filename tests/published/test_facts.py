@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +48,6 @@ def released_on(data: Dataset, release: str, name: str) -> CTRModel:
 
 
 class TestCommands:
-    @pytest.mark.parametrize("command", re.findall(r"^python train_movielens_\w+\.py ([^#\n]*)", PAGE, re.MULTILINE))
-    def test_those_of_the_page_are_valid(self, command):
-        assert parse_options("movielens", None, command.split()).as_released
-
     @pytest.mark.parametrize("difference", [each for each in DIFFERENCES if each.settings], ids=lambda each: each.name)
     def test_a_switch_of_the_table_is_taken_by_each_of_its_models(self, difference):
         wanted = {name: value for name, value in difference.settings.items() if name not in NOT_ALONE}
