@@ -18,7 +18,7 @@ from leaderboard.audit import probes_of
 from leaderboard.entrants import entrant, paper_auc
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.ladder.rungs import BY_KEY
-from leaderboard.ladder.steps import reached, step_to
+from leaderboard.ladder.steps import in_paper, reached, step_to
 from leaderboard.markdown import decimal_text, estimate_text, milliseconds, signed_text
 from leaderboard.results import select_runs
 from leaderboard.speed import whole_requests
@@ -77,6 +77,13 @@ class Numbers:
     def step(self, model: str, key: str, metric: str = "auc") -> str:
         """That minus what it reaches on the rung before."""
         return signed_text(step_to(self.results.runs, self.results.dataset, BY_KEY[key], model, metric).estimate)
+
+    def near_paper(self, key: str, limit: str) -> str:
+        """How many models are within this much AUC of their paper on a rung, of those that have run."""
+        runs, dataset, rung = self.results.runs, self.results.dataset, BY_KEY[key]
+        found = {model: reached(runs, dataset, rung, model) for model in rung.models}
+        apart = [abs(each.mean - in_paper(model, dataset)) for model, each in found.items() if each.count]
+        return f"{sum(value <= float(limit) for value in apart)} of {len(apart)}"
 
     def probe(self, name: str, protocol: str) -> str:
         return decimal_text(probes_of(self.results.audit)[protocol][name].mean)

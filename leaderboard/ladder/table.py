@@ -54,7 +54,8 @@ def models_on_the_ladder(runs: pd.DataFrame, dataset: str) -> str:
     release, ends = BY_KEY["release"], [BY_KEY[key] for key in ENDS]
     if not any(reached(runs, dataset, release, model).count for model in OF_THE_RELEASES):
         return ""
-    releases, later, seeds = [], [], {}
+    releases, later = [], []
+    seeds: dict[str, dict[str, int]] = {rung.title: {} for rung in (release, *ends)}
     for model in OF_THE_RELEASES:
         found = {rung: reached(runs, dataset, rung, model) for rung in (BY_KEY["paper"], release, *ends)}
         texts = [estimate_text(value) for value in found.values()]
@@ -64,7 +65,8 @@ def models_on_the_ladder(runs: pd.DataFrame, dataset: str) -> str:
             releases.append([title(model), *texts[:2], signed_text(distance) + mark])
         if any(found[end].count for end in ends):
             later.append([title(model), texts[0], *texts[2:]])
-        seeds[title(model)] = {rung.title: found[rung].count for rung in (release, *ends)}
+        for rung in (release, *ends):
+            seeds[rung.title][title(model)] = found[rung].count
     return one_below_the_other(
         table(["AUC", "paper", "release", "release minus paper"], releases),
         table(["AUC", "paper", *(end.title for end in ends)], later),
