@@ -6,12 +6,12 @@ CAPTIONS = {
         "leads from the best two-tower model to the fastest ranking model."
     ),
     "leaderboard": (
-        "Test AUC of every model under each protocol, with 95 % intervals over seeds. A ring is the number of the "
+        "Test AUC of the models under each protocol, with 95 % intervals over seeds. A ring is the number of the "
         "model's paper."
     ),
     "ladder": (
-        "From the paper's AUC to that on later data, one change a row. A bar goes from the AUC before a change to the "
-        "AUC after it; the grey rows are the protocols without the label leak."
+        "From the paper's AUC to that on later data, one step per row. A bar goes from the AUC before a step to the "
+        "AUC after it. The grey rows are the protocols without the label leak."
     ),
     "survivors": (
         "The share of the ranker's best 100 items that a two-tower model keeps among its own best 200, 400 and 800. "

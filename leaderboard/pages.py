@@ -65,6 +65,7 @@ PAGES = (
     "docs/index_format.md",
     "docs/published_code.md",
 )
+NOT_MEASURED = "*Not measured yet.*"
 GENERATED_NOTE = (
     "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
     "compared with a paper's."
@@ -181,7 +182,7 @@ def filled(text: str, tables: Mapping[str, str], numbers: Numbers) -> str:
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         if start in text:
             before, _, rest = text.partition(start)
-            text = f"{before}{start}{table}\n{end}{rest.partition(end)[2]}"
+            text = f"{before}{start}{table or NOT_MEASURED}\n{end}{rest.partition(end)[2]}"
     return fill_numbers(text, numbers)
 
 
