@@ -23,7 +23,7 @@ from model import MODELS, ModelEntry
 from model.base import CTRModel, TwoTower
 from model.effects import constructor_defaults, idle_settings
 from preprocessing.dataset import Dataset
-from preprocessing.load import AMAZON_NAMES, MOVIELENS_NAMES, SYNTHETIC_NAME, TAOBAO_NAMES, reader_of
+from preprocessing.load import AMAZON_NAMES, MOVIELENS_NAMES, TAOBAO_NAMES, reader_of
 from training.result import GAUC_NOTE
 from training.result_file import RUN
 
@@ -39,7 +39,7 @@ TESTED_ON = {
 POSITIVES = {
     **dict.fromkeys(MOVIELENS_NAMES, "a rating above 3 (ratings of 3 are dropped)"),
     **dict.fromkeys(AMAZON_NAMES, "a review of 4 or 5 stars"),
-    **dict.fromkeys((SYNTHETIC_NAME, *TAOBAO_NAMES), "a click"),
+    **dict.fromkeys(TAOBAO_NAMES, "a click"),
 }
 WHERE = "From the root of the project, with `RUN` replaced by the folder of this card"
 BEGINNINGS = ("--resume", "--overwrite")  # which say what to do with an earlier run, and nothing of this one
@@ -238,9 +238,9 @@ def _use(model: CTRModel, result: dict) -> str:
     )
     points = [
         f"The model is meant for research on pre-ranking, and to {role}, on data that are made like the training data.",
-        f"A score is the estimated probability of {_positive(result)}. It follows the log, with its biases of position, "
-        "selection and popularity.",
-        "Nobody has tested them in front of users, or measured fairness between groups of users.",
+        f"A score is the estimated probability of {_positive(result)}. It follows the log, with its biases of "
+        "position, selection and popularity.",
+        "Nobody has tested the scores in front of users, or measured fairness between groups of users.",
         "Users and items that training has not seen share one embedding, so that their scores are less certain.",
         "The numbers are of one seed. A difference to another model needs several seeds and a paired test.",
         "The weights come without a licence of their own. The terms of the data set apply.",

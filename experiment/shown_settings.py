@@ -53,7 +53,9 @@ class Setting:
 
 def unusual_settings(model: CTRModel, options: Options) -> set[str]:
     """The names of those that a run marks when it begins."""
-    return {one.name for group in _groups(model, options).values() for one in group if one.is_unusual}
+    device = Setting("device", options.device, usual_options(options).device)
+    shown = [device, *(one for group in _groups(model, options).values() for one in group)]
+    return {one.name for one in shown if one.is_unusual}
 
 
 def settings_text(model: CTRModel, data: Dataset, options: Options, place: str | None) -> str:
