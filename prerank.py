@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import time
 from collections import Counter
 from pathlib import Path
@@ -27,7 +28,7 @@ from serving.explain import beginning, explain, heat_map
 from serving.export import FORMATS, export_onnx
 from serving.from_run import load_dataset
 from serving.manifest import index_folder
-from serving.rank_table import labels, liked_before, rows_of, table, user_line
+from serving.rank_table import labels, liked_before, names_of, rows_of, table, user_line
 from serving.ranker import PreRanker
 from serving.state import load_two_tower
 from serving.top_k import Ranking
@@ -85,7 +86,9 @@ def rank(options: argparse.Namespace) -> None:
         return
     print(f"User: {user_line(ranker, user)}")
     print(f"Best {len(ranking)} of {len(ranker.state.items) if candidates is None else len(set(candidates)):,} items")
-    print(table(ranker, ranking, liked))
+    print(table(ranker, ranking))
+    if liked:
+        print(f"Liked before, latest first: {names_of(ranker, liked)}")
     if explanation is not None:
         for side, weights in explanation.field_weights.items():
             print(f"Light-SE, {side}: " + ", ".join(f"{visible(name)} {value:.3f}" for name, value in weights.items()))
@@ -122,7 +125,15 @@ def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:
         if not isinstance(features, dict):
             raise InputError(f"--features must be a JSON object of raw features. Received: {options.features!r}.")
         return features
-    return _id(options.user, ranker.state.users.has_text_ids, "--user")
+    state = ranker.state
+    user = _id(options.user, state.users.has_text_ids, "--user")
+    if state.of_the_request:
+        request = {state.encoder.schema["user_id"]: user} | dict.fromkeys(state.of_the_request, "...")
+        raise InputError(
+            f"The model reads {', '.join(state.of_the_request)} of a request. Give the whole request in place of "
+            f"--user: --features {shlex.quote(json.dumps(request, ensure_ascii=False))}"
+        )
+    return user
 
 
 def _ids(path: Path, text: bool) -> list:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from model import MODELS, ModelEntry
 from model.base import CTRModel, TwoTower
 from model.effects import constructor_defaults, idle_settings
 from preprocessing.dataset import Dataset
-from preprocessing.load import reader_of
+from preprocessing.load import AMAZON_NAMES, MOVIELENS_NAMES, TAOBAO_NAMES, reader_of
 from training.result import GAUC_NOTE
 from training.result_file import RUN
 
@@ -34,13 +35,22 @@ TESTED_ON = {
     "holdout": "random rows, whose features are made without test labels",
     "temporal": "the latest rows",
 }
+# What a label of 1 is, by the reader of the data.
+POSITIVES = {
+    **dict.fromkeys(MOVIELENS_NAMES, "a rating above 3 (ratings of 3 are dropped)"),
+    **dict.fromkeys(AMAZON_NAMES, "a review of 4 or 5 stars"),
+    **dict.fromkeys(TAOBAO_NAMES, "a click"),
+}
+WHERE = "From the root of the project, with `RUN` replaced by the folder of this card"
 BEGINNINGS = ("--resume", "--overwrite")  # which say what to do with an earlier run, and nothing of this one
 
 
-def model_card(model: CTRModel, data: Dataset, entry: ModelEntry, result: dict) -> str:
+def model_card(
+    model: CTRModel, data: Dataset, entry: ModelEntry, result: dict, unusual: Collection[str] = frozenset()
+) -> str:
     """The text of the card. entry: of the model's table, with the class's own name as title for another one.
 
-    result: `result.json` as a dict, with its `run`.
+    result: `result.json` as a dict, with its `run`. unusual: names of settings that are not the default.
     """
     sections = {
         "Numbers": _numbers(result),
@@ -49,7 +59,7 @@ def model_card(model: CTRModel, data: Dataset, entry: ModelEntry, result: dict) 
         "How to load it": _loading(model, entry, result),
         **({"How to rank with it": _ranking(model, data, entry)} if isinstance(model, TwoTower) else {}),
         "Intended use and limits": _use(model, result),
-        "Settings": _settings(model, result["config"]),
+        "Settings": _settings(model, result["config"], unusual),
         "Command and code": _origin(result),
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
@@ -91,7 +101,10 @@ def _summary(model: CTRModel, entry: ModelEntry, result: dict) -> str:
     kind = "two-tower model" if isinstance(model, TwoTower) else "ranking model"
     source = f" ({literal(entry.source)})" if entry.source else ""
     trained = f"trained on {literal(result['dataset'])} under the protocol {code(result['protocol'])}"
-    notes = [f"{literal(entry.title)}{source} is a {kind} of the click probability, {trained}, seed {result['seed']}."]
+    notes = [
+        f"{literal(entry.title)}{source} is a {kind}, {trained}, seed {result['seed']}. It predicts the probability of "
+        f"{_positive(result)}."
+    ]
     if result["leaks_labels"]:
         leak = literal(result["leak"])
         notes.append(
@@ -165,21 +178,22 @@ def _model(model: CTRModel, result: dict) -> str:
 def _loading(model: CTRModel, entry: ModelEntry, result: dict) -> str:
     name = type(model).__name__
     if _is_listed(entry):
-        lines = ["from model import load_model", "", 'model = load_model(".")  # the folder of this card']
+        lines = ["from model import load_model", "", 'model = load_model("RUN")']
         how = ""
     else:
         module = type(model).__module__
-        lines = [f"from {module} import {name}", "", f'model = {name}.load(".")  # the folder of this card']
+        lines = [f"from {module} import {name}", "", f'model = {name}.load("RUN")']
         how = f" The class {code(name)} is not in the table of models: take it from where it is defined."
     parts = [
         f"The code of the project that trained it is needed, with the packages of its `requirements.txt`.{how}",
+        f"{WHERE}:",
         code_block("python", *lines),
-        "`model.predict(rows)` gives click probabilities. `rows` is a pandas frame of raw values, with a row for each "
+        "`model.predict(rows)` gives these probabilities. `rows` is a pandas frame of raw values, with a row for each "
         "impression and a column for each feature.",
     ]
     if reader_of(result["dataset"]) is not None:
         test = ["from pathlib import Path", "", "from serving.from_run import load_dataset", ""]
-        test += ['data = load_dataset(Path("."), data_path=None)', "print(model.evaluate(data.test))"]
+        test += ['data = load_dataset(Path("RUN"), data_path=None)', "print(model.evaluate(data.test))"]
         parts += ["This computes the test numbers again. `data_path` says where the data are if they were moved."]
         parts += [code_block("python", *test)]
     return "\n\n".join(parts)
@@ -196,8 +210,9 @@ def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry) -> str:
     if reader_of(data.name) is None:
         lines = ["from pathlib import Path", "", "from serving.ranker import PreRanker"]
         lines += ["from serving.writer import build_index", ""]
-        lines += ['build_index(Path("."), model, data)  # data: the `Dataset` of the training', 'PreRanker.load(".")']
-        return f"{code_block('python', *lines)}\n\n`docs/own_data.md` says how to ask for a ranking."
+        lines += ['build_index(Path("RUN"), model, data)  # data: the `Dataset` of the training']
+        lines += ['PreRanker.load("RUN")']
+        return f"{WHERE}:\n\n{code_block('python', *lines)}\n\n`docs/own_data.md` says how to ask for a ranking."
     asked, what = "--user USER", "`USER` is the id of a user of the data."
     told = _of_the_impression(model.user_columns, data)
     if told:
@@ -205,9 +220,9 @@ def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry) -> str:
         what = (
             f"`REQUEST` is a JSON object with the id of a user, and with {', '.join(map(code, told))} of the request."
         )
-    lines = ["python prerank.py build .", f"python prerank.py rank . {asked} --top 10"]
-    notes = f"The dot is the folder of this card. {what} If the data were moved, the first command takes `--data_path`."
-    return f"{code_block('shell', *lines)}\n\n{notes}"
+    lines = ["python prerank.py build RUN", f"python prerank.py rank RUN {asked} --top 10"]
+    notes = f"{what} If the data were moved, the first command takes `--data_path`."
+    return f"{WHERE}:\n\n{code_block('shell', *lines)}\n\n{notes}"
 
 
 def _of_the_impression(columns: list[Column], data: Dataset) -> list[str]:
@@ -223,8 +238,9 @@ def _use(model: CTRModel, result: dict) -> str:
     )
     points = [
         f"The model is meant for research on pre-ranking, and to {role}, on data that are made like the training data.",
-        "The scores follow what was clicked in the log, with its biases of position, selection and popularity.",
-        "Nobody has tested them in front of users, or measured fairness between groups of users.",
+        f"A score is the estimated probability of {_positive(result)}. It follows the log, with its biases of "
+        "position, selection and popularity.",
+        "Nobody has tested the scores in front of users, or measured fairness between groups of users.",
         "Users and items that training has not seen share one embedding, so that their scores are less certain.",
         "The numbers are of one seed. A difference to another model needs several seeds and a paired test.",
         "The weights come without a licence of their own. The terms of the data set apply.",
@@ -235,14 +251,23 @@ def _use(model: CTRModel, result: dict) -> str:
     return "\n".join(f"- {point}" for point in points)
 
 
-def _settings(model: CTRModel, config: dict) -> str:
-    """Every one that is in force: options, and the model's own with the defaults of its constructor."""
+def _positive(result: dict) -> str:
+    """What the model predicts."""
+    return POSITIVES.get(reader_of(result["dataset"]) or "", "a positive label")
+
+
+def _settings(model: CTRModel, config: dict, unusual: Collection[str]) -> str:
+    """Every one that is in force: options, and the model's own with the defaults of its constructor.
+
+    unusual: those to mark.
+    """
     options = {name: value for name, value in config.items() if name != "model_arguments"}
     usual = {name: value for name, value in constructor_defaults(type(model)).items() if value is not None}
     arguments = usual | config["model_arguments"]
     apart = {*SCRIPT_ARGUMENTS, *idle_settings(type(model), options | arguments)} - {"dnn_dropout"}
     settings = options | {name: value for name, value in arguments.items() if name not in apart}
-    return table(["setting", "value"], [[code(name), code(_text(value))] for name, value in settings.items()])
+    rows = [[code(name), code(_text(value)) + r" \*" * (name in unusual)] for name, value in settings.items()]
+    return f"\\* is not the default.\n\n{table(['setting', 'value'], rows)}"
 
 
 def _text(value: Any) -> str:

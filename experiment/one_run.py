@@ -19,7 +19,7 @@ from experiment.options import Options
 from experiment.record import begin_record, end_record
 from experiment.run_name import run_folder
 from experiment.script import Interrupted
-from experiment.shown_settings import settings_text
+from experiment.shown_settings import settings_text, unusual_settings
 from experiment.torchrun import waiting_for_the_cause
 from foundation.shown import visible, visible_lines
 from model import MODELS, ModelEntry, name_of
@@ -154,7 +154,7 @@ class OneRun:
             config=_config(model, self.options),
         )
         result |= {IDENTITY: self.folder.identity, RUN: end_record(self._record)}
-        card = model_card(model, data, entry, result)
+        card = model_card(model, data, entry, result, unusual_settings(model, self.options))
         self.folder.finish(model, result, state.curve, model.known_with(_extra(model, data)), card)
         self.result = result
         if self.tracking:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,6 +32,30 @@ UPDATES = {"dense": "all updated in each step", "rowwise": "of which a step upda
 MARK = "*"
 WIDTH, INDENT = 100, 10
 LONGEST = 60  # of a value
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting in force."""
+
+    name: str
+    value: Any
+    default: Any
+
+    @property
+    def is_unusual(self) -> bool:
+        return _text(self.value) != _text(self.default)
+
+    def __str__(self) -> str:
+        """name=value, marked if it is not the default."""
+        return f"{visible(self.name)}={_text(self.value)}{MARK * self.is_unusual}"
+
+
+def unusual_settings(model: CTRModel, options: Options) -> set[str]:
+    """The names of those that a run marks when it begins."""
+    device = Setting("device", options.device, usual_options(options).device)
+    shown = [device, *(one for group in _groups(model, options).values() for one in group)]
+    return {one.name for one in shown if one.is_unusual}
 
 
 def settings_text(model: CTRModel, data: Dataset, options: Options, place: str | None) -> str:
@@ -62,13 +87,14 @@ def _model_line(model: CTRModel) -> str:
 
 def _device_line(options: Options) -> str:
     processes, threads = distributed.current().size, torch.get_num_threads()
-    texts = [_marked(options.device, usual_options(options).device)]
+    usual = usual_options(options).device
+    texts = [_text(options.device) + MARK * (options.device != usual)]
     texts += [f"{processes} processes"] * (processes > 1)
     return ", ".join([*texts, f"{threads} thread{'s' * (threads > 1)}{' each' * (processes > 1)}"])
 
 
-def _groups(model: CTRModel, options: Options) -> dict[str, list[str]]:
-    """The settings by what they are of, each as "name=value", marked if it is not the default."""
+def _groups(model: CTRModel, options: Options) -> dict[str, list[Setting]]:
+    """The settings by what they are of."""
     usual, name = usual_options(options), name_of(model)
     chosen = {"embedding_optimizer": model.embedding_optimizer}  # by size, if it was not asked for
     settings = vars(options) | chosen
@@ -96,17 +122,13 @@ def _names(group: str, dataset: str) -> list[str]:
     return [*(name for name in FIRST if name in declared), *(name for name in declared if name not in FIRST)]
 
 
-def _listed(settings: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
+def _listed(settings: dict[str, Any], defaults: dict[str, Any]) -> list[Setting]:
     """Without those that were not given and need not be."""
     return [
-        f"{visible(name)}={_marked(value, defaults.get(name))}"
+        Setting(name, value, defaults.get(name))
         for name, value in settings.items()
         if (value, defaults.get(name)) != (None, None)
     ]
-
-
-def _marked(value: Any, default: Any) -> str:
-    return _text(value) + MARK * (_text(value) != _text(default))
 
 
 def _text(value: Any) -> str:
@@ -115,10 +137,10 @@ def _text(value: Any) -> str:
     return shortened(text, LONGEST)
 
 
-def _wrapped(title: str, group: list[str]) -> list[str]:
+def _wrapped(title: str, group: list[Setting]) -> list[str]:
     begin = f"  {title:<{INDENT}}"
     return textwrap.wrap(
-        " ".join(group),
+        " ".join(map(str, group)),
         WIDTH,
         initial_indent=begin,
         subsequent_indent=" " * len(begin),

@@ -221,11 +221,13 @@ def default_settings(name: str, dataset: str) -> dict:
 def build_model(name: str, columns: FeatureColumns, **arguments: Any) -> CTRModel:
     """The model with its constructor's first arguments filled in: two sides, or linear and dnn columns.
 
-    A model with `user_static` and `item_static` gets those of the data set, unless they are given or do nothing.
+    name: as of `find_model`, which raises `InputError` for another. A model with `user_static` and `item_static` gets
+    those of the data set, unless they are given or do nothing.
     """
-    model_class = MODELS[name].model_class
+    entry = MODELS[find_model(name)]
+    model_class = entry.model_class
     for side in ("user_static", "item_static"):
-        if side in MODELS[name].arguments - idle_settings(model_class, arguments).keys():
+        if side in entry.arguments - idle_settings(model_class, arguments).keys():
             arguments.setdefault(side, getattr(columns, side) or None)
     build: Callable[..., CTRModel] = model_class  # each takes its own columns
     if issubclass(model_class, TwoTower):

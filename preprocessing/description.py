@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from foundation.feature_columns import Column, kind_of
-from foundation.shown import columns, padded, shortened, visible
+from foundation.shown import columns, padded, shortened, some, visible
 from preprocessing.raw import RowCount
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def describe(data: Dataset) -> str:
     """
     protocol, label = data.protocol, data.label.cpu().numpy()
     leaks = f"leaks labels: {protocol.leak}" if protocol.leaks_labels else "leaks no labels"
+    if data.raw.deciding:
+        leaks += f", but the labels are decided by {some(data.raw.deciding)}"
     splits = [["split", "rows", "positive"]]
     splits += [[name, f"{len(rows):,}", share(label[rows])] for name, rows in protocol.splits.items()]
     features = [["side", "feature", "kind", "values"]]

@@ -66,6 +66,11 @@ def lists(where: str, column: pd.Series) -> Ragged:
                 " A vector is no list of categories: give each of its numbers a column of its own. "
                 "Whole numbers must be of an integer type."
             )
+        elif isinstance(wrong, str):
+            advice = (
+                f" Split texts at what separates their parts, for example frame['{column.name}'] = "
+                f"frame['{column.name}'].str.split('|')."
+            )
         raise InputError(
             f"Column '{column.name}' of {where} must hold lists of texts or of integers. Received: {what}.{advice}"
         )
@@ -198,7 +203,9 @@ def seconds(column: pd.Series) -> np.ndarray:
     if column.dtype.kind != "M":
         objects = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
         held = _names(set(map(type, column))) if objects else column.dtype
-        raise InputError(f"{column.name} must hold {SECONDS}. Received: {held}.")
+        texts = is_text(column.dtype) or (objects and any(isinstance(value, str) for value in column))
+        advice = f" Convert the texts: log['{column.name}'] = pd.to_datetime(log['{column.name}'])." if texts else ""
+        raise InputError(f"{column.name} must hold {SECONDS}. Received: {held}.{advice}")
     return pd.to_datetime(column, utc=True).dt.tz_convert(None).to_numpy("datetime64[s]").astype(np.int64)
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from foundation.errors import InputError
+from foundation.shown import some
 from foundation.values import plain
 from preprocessing import frame_columns as columns
 from preprocessing.column_storage import unpacked
-from preprocessing.leaks import warn_of_leaks
+from preprocessing.leaks import deciding_features
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 KINDS = ("sparse", "dense", "list", "ignore")
@@ -111,8 +112,8 @@ def raw_from_frames(
             for table, frame in (("users", users), ("items", items), ("interactions", interactions))
         ),
     )
-    warn_of_leaks(raw, [name for name in log.names if name not in kinds])
-    return replace(raw, fingerprint=_fingerprint(raw))
+    deciding = deciding_features(raw, [name for name in log.names if name not in kinds])
+    return replace(raw, fingerprint=_fingerprint(raw), deciding=deciding)
 
 
 @dataclass(frozen=True)
@@ -139,11 +140,13 @@ def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str
     """A table with the id as its first feature."""
     _require_columns(where, frame, [key])
     ids = columns.ids(where, frame[key])
-    twice = pd.Index(ids).duplicated()
-    if twice.any():
+    again = pd.Index(ids).duplicated()
+    if again.any():
+        repeated = pd.unique(ids[again]).tolist()
+        number = f"{len(repeated)} ids occur" if len(repeated) > 1 else "1 id occurs"
         raise InputError(
-            f"{key} stands twice in {int(twice.sum())} rows of {where}, the first at row {twice.argmax()}: "
-            f"{plain(ids[twice.argmax()])!r}. Give each one row."
+            f"{number} more than once in column '{key}' of {where}: {some(map(repr, repeated))}. "
+            f"The first repetition is at row {again.argmax()}. Give each id one row."
         )
     part = features_of(where, frame.drop(columns=key), kinds)
     table = pd.concat([pd.DataFrame({key: ids}), part.table], axis=1)
@@ -180,8 +183,8 @@ def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.n
     if len(unknown):
         first = wanted[codes[unknown[0]]]
         raise InputError(
-            f"{len(unknown)} interactions have a {ids.name} that is not in {where}, the first at row {unknown[0]}: "
-            f"{plain(first)!r} ({used.dtype}; {where} hold {ids.dtype}). Add its row, or drop them."
+            f"{len(unknown)} interactions have an id '{ids.name}' that is not in {where}, the first at row "
+            f"{unknown[0]}: {plain(first)!r} ({used.dtype}; {where} hold {ids.dtype}). Add its row, or drop them."
         )
     return rows.astype(np.int32)
 

@@ -21,17 +21,18 @@ class LeakWarning(InputWarning):
     """A feature decides every label, so that a model learns nothing else."""
 
 
-def warn_of_leaks(raw: RawData, names: Iterable[str]) -> None:
-    """A `LeakWarning` for each of these features of the interactions whose values decide all labels."""
-    for name in names:
-        if _decides(np.asarray(raw.interactions[name]), raw.label == 1):
-            warnings.warn(
-                f"Feature '{name}' of the interactions decides the label of every row: was the label made from it? "
-                f"A model that is told it learns nothing else. Leave it out with kinds={{'{name}': 'ignore'}}, or name "
-                "its kind to keep it.",
-                LeakWarning,
-                stacklevel=4,  # the caller of `Dataset.from_frames`
-            )
+def deciding_features(raw: RawData, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of these features of the interactions whose values decide all labels, with a `LeakWarning` for each."""
+    found = tuple(name for name in names if _decides(np.asarray(raw.interactions[name]), raw.label == 1))
+    for name in found:
+        warnings.warn(
+            f"Feature '{name}' of the interactions decides the label of every row: was the label made from it? "
+            f"A model that is told it learns nothing else. Leave it out with kinds={{'{name}': 'ignore'}}, or name "
+            "its kind to keep it.",
+            LeakWarning,
+            stacklevel=4,  # the caller of `Dataset.from_frames`
+        )
+    return found
 
 
 def _decides(values: np.ndarray, label: np.ndarray) -> bool:

@@ -14,6 +14,7 @@ from preprocessing.split_protocol import SMOOTHING, SplitProtocol, View, for_ref
 from preprocessing.temporal_protocol import temporal
 
 FOLDS = 5
+CUT = {"--max_rows": "-first", "--sample_rate": "-sample"}  # option -> what it adds to the name of the data
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def make_protocol(
             f"statistics={chosen[1]} does nothing for '{raw.name}': no feature is made from labels. Leave it out."
         )
     made = protocol.make(raw, seed, *chosen, refit)
-    _require_both_classes(protocol, made.splits, raw.label)
+    _require_both_classes(protocol, made.splits, raw)
     return made if raw.schema.reads_labels else replace(made, views=[])
 
 
@@ -97,13 +98,21 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def _require_both_classes(protocol: Protocol, splits: dict[str, np.ndarray], label: np.ndarray) -> None:
+def _require_both_classes(protocol: Protocol, splits: dict[str, np.ndarray], raw: RawData) -> None:
     for split, rows in splits.items():
-        positives = int(np.count_nonzero(label[rows]))
+        positives = int(np.count_nonzero(raw.label[rows]))
         if positives in (0, len(rows)):
-            choices = protocol.validation_rows if split == "validation" else ()
-            others = f"other validation rows ({' or '.join(choices)}), " if len(choices) > 1 else ""
             raise InputError(
                 f"The {split} split has labels of one class only: {positives} positive of {len(rows)} rows. "
-                f"AUC needs both; use more rows (--max_rows), {others}or another protocol."
+                f"AUC needs both. {_how_to_have_both(protocol, split, raw)}"
             )
+
+
+def _how_to_have_both(protocol: Protocol, split: str, raw: RawData) -> str:
+    cut = [option for option, mark in CUT.items() if mark in raw.name]
+    if len(np.unique(raw.label)) == 1 and not cut:
+        return f"All {len(raw):,} labels of '{raw.name}' are {raw.label[0]:.0f}: check the column of labels."
+    more = f"more rows ({', '.join(cut)})" if cut else "more rows"
+    choices = protocol.validation_rows if split == "validation" else ()
+    others = f"other validation rows ({' or '.join(choices)}), " if len(choices) > 1 else ""
+    return f"Use {more}, {others}or another protocol."

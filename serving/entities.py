@@ -216,6 +216,11 @@ class EntityTable:
         content = pieces.tobytes()
         return [content[start:end].decode() for start, end in zip(ends - lengths, ends, strict=True)]
 
+    @property
+    def names(self) -> set[str]:
+        """Of all features."""
+        return {*self.file.meta["values"], *self.file.meta["lists"]}
+
     def features(self, rows: np.ndarray, names: list[str]) -> Features:
         """name -> (n,) ids or values, or `Bags`; only of the names that are there."""
         features: dict[str, torch.Tensor | Bags] = {}

@@ -13,6 +13,7 @@ import numpy as np
 
 from foundation.errors import InputError
 from foundation.feature_columns import Column
+from foundation.run_files import RESULT, committed, read_config
 from model.base import TwoTower
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
@@ -32,6 +33,8 @@ from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.entities import Entities
 from training.result_file import RUN, read_result, split_of
+
+IN_PYTHON = "Build an index of data of your own in Python: docs/own_data.md."
 
 
 def _generated(path: str | None, config: dict) -> RawData:
@@ -58,11 +61,13 @@ def load_dataset(run: Path, data_path: str | None) -> Dataset:
     Raises `InputError` if it is not the same, to the last value, if it is not there any more or cannot be split as it
     was, or if there is a path for data that is generated.
     """
+    if not committed(run, RESULT).is_file() and "dataset" not in read_config(run):
+        raise InputError(f"{run} was saved by model.save, without its data. {IN_PYTHON}")
     result = read_result(run)
     name, config = result["dataset"], result["config"]
     reader = reader_of(name)
     if reader is None:
-        raise InputError(f"There is no reader for data set '{name}'. Known: {', '.join(LOADERS)}.")
+        raise InputError(f"There is no reader for data set '{name}'. Known: {', '.join(LOADERS)}. {IN_PYTHON}")
     raw = LOADERS[reader](data_path or _data_path(run, result), config)
     if config.get("sample_rate"):
         raw = raw.sample(config["sample_rate"], result["seed"])

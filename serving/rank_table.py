@@ -1,4 +1,4 @@
-"""A ranking to read: names beside ids, and what the user liked before beside both."""
+"""A ranking to read: names beside ids, and what the user liked before."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 
 from foundation.deepctr import SparseFeat
 from foundation.features import Bags, values_of
-from foundation.shown import columns, padded, shortened, visible
+from foundation.shown import columns, padded, shortened, some, visible
 from serving.ranker import PreRanker, User
 from serving.top_k import Ranking
 
 LIKED_SHOWN = 50  # of a user's history, the latest
+LIKED_NAMED = 10  # of those in the line for people
 WIDTH = 44  # of a cell, in columns of a terminal
 OWN = ("score", "logit")  # what a ranking says of an item beside what the data do
 
@@ -61,9 +62,18 @@ def shown_names(ranker: PreRanker) -> dict[str, str]:
 
 def labels(ranker: PreRanker, ids: list) -> list[str]:
     """One text an item: the first that the index has of it, else its id."""
+    return _labels(ranker, items_with_texts(ranker, ids))
+
+
+def names_of(ranker: PreRanker, items: list[dict[str, Any]]) -> str:
+    """Items of `liked_before` in a line: the first ones, as `labels` calls them, and how many more there are."""
+    return some(_labels(ranker, items), LIKED_NAMED, WIDTH)
+
+
+def _labels(ranker: PreRanker, items: list[dict[str, Any]]) -> list[str]:
     names, texts = shown_names(ranker), ranker.state.items.texts
     key, first = names[_key(ranker)], names[texts[0]] if texts else ""
-    return [str(item.get(first) or item[key]) for item in items_with_texts(ranker, ids)]
+    return [str(item.get(first) or item[key]) for item in items]
 
 
 def user_line(ranker: PreRanker, user: User) -> str:
@@ -88,20 +98,17 @@ def rows_of(ranker: PreRanker, ranking: Ranking) -> list[dict[str, Any]]:
     ]
 
 
-def table(ranker: PreRanker, ranking: Ranking, liked: list[dict[str, Any]]) -> str:
-    """Rank, id, click probability and texts, and in the last column what the user liked before.
+def table(ranker: PreRanker, ranking: Ranking) -> str:
+    """Rank, id, click probability and texts.
 
     Control characters of ids and texts are left out: a terminal would obey them.
     """
     names = shown_names(ranker)
     key, *texts = (names[name] for name in (_key(ranker), *ranker.state.items.texts))
-    head = ["rank", key, "score", *texts, *(["liked before"] if liked else [])]
+    head = ["rank", key, "score", *texts]
     lines = [head]
     for number, row in enumerate(rows_of(ranker, ranking)):
         cells = [number + 1, row[key], f"{row['score']:.4f}", *(row.get(name, "") for name in texts)]
-        if liked:
-            before = liked[number] if number < len(liked) else {}
-            cells.append(before.get(texts[0] if texts else key, before.get(key, "")))
         lines.append(cells)
     head, *rows = [[shortened(cell, WIDTH) for cell in cells] for cells in lines]
     widths = [max(map(columns, column)) for column in zip(head, *rows, strict=True)]

@@ -131,13 +131,15 @@ class State:
                 f"Unknown user {shown(users[unknown[0]])}: the index knows {len(self.users):,} users. "
                 "Give features by name for anybody else."
             )
-        features = self.stored(rows)
-        missing = [column.name for column in self.model.user_columns if column.name not in features]
-        if missing:
-            raise InputError(
-                f"The model reads {', '.join(missing)} of a request. Give them beside the user's id, by name."
-            )
-        return features
+        if self.of_the_request:
+            names = ", ".join(self.of_the_request)
+            raise InputError(f"The model reads {names} of a request. Give them beside the user's id, by name.")
+        return self.stored(rows)
+
+    @property
+    def of_the_request(self) -> list[str]:
+        """Names of what the user tower reads and the index knows of no user."""
+        return [column.name for column in self.model.user_columns if column.name not in self.users.names]
 
 
 def load_two_tower(run: Path) -> TwoTower:

@@ -11,7 +11,7 @@ from experiment.options import parse_options
 from foundation.deepctr import DenseFeat, SparseFeat
 from foundation.errors import InputError, InputWarning
 from foundation.feature_columns import FeatureColumns
-from model import MODELS, load_model
+from model import MODELS, build_model, load_model
 from model.dcn import DCN
 from model.deepfm import DeepFM
 from model.devices import device_of
@@ -22,6 +22,19 @@ def fit(name: str, x: dict, y) -> None:
     model = build(name, COLUMNS)
     model.compile(lr=0.01)
     model.fit(x, y, batch_size=32, verbose=0)
+
+
+class TestName:
+    def test_of_a_model_in_any_spelling(self):
+        columns = FeatureColumns(USER, ITEM)
+        for name in ("int_tower", "IntTower", "int-tower"):
+            assert type(build_model(name, columns)) is MODELS["int_tower"].model_class
+        assert type(build_model("two_tower", columns)) is MODELS["dssm"].model_class
+
+    @pytest.mark.parametrize("name", ["IntTowre", "", None])
+    def test_of_no_model(self, name):
+        with pytest.raises(InputError, match=f"Unknown model '{name}'. Known: {', '.join(MODELS)}."):
+            build_model(name, FeatureColumns(USER, ITEM))
 
 
 @pytest.mark.parametrize("name", TWO_TOWERS)

@@ -86,7 +86,7 @@ class TestIds:
             (pd.Series([*map(str, range(14)), "x\ud800"], dtype=object), "half of a surrogate pair"),
             ([*map(float, range(14)), np.nan], "i is missing in 1 rows of items, the first at row 14"),
             (nullable([*range(14), None], "Int64"), "i is missing in 1 rows of items, the first at row 14"),
-            (pd.Series([1, 1.0, *range(2, 15)], dtype=object), "i stands twice in 1 rows of items.* at row 1: 1"),
+            (pd.Series([1, 1.0, *range(2, 15)], dtype=object), "1 id occurs .* 'i' of items: 1. .* at row 1."),
         ],
     )
     def test_refused_before_training(self, ids, message):
@@ -296,7 +296,7 @@ class TestShapes:
         [
             ({"interactions": LOG[:0]}, "interactions has no rows"),
             ({"interactions": LOG[:0], "users": None, "items": None}, "interactions has no rows"),
-            ({"users": USERS[:0]}, "240 interactions have a u that is not in users"),
+            ({"users": USERS[:0]}, "240 interactions have an id 'u' that is not in users"),
             ({"users": USERS.set_index("u")}, r"users must have .*: u\. .*reset_index"),
             ({"users": pd.concat([USERS, USERS[["member"]]], axis=1)}, "users must have each of these columns once"),
             ({"users": USERS.rename(columns={"income": 7})}, "under a text as name"),

@@ -77,6 +77,15 @@ def test_few_rows_are_told_apart_by_accident(rows):
     assert warned(interactions=log) == []
 
 
+def test_what_data_say_of_themselves_names_the_features():
+    log = LOG.assign(stars=DECIDES["stars"], bought=DECIDES["texts"])
+    with pytest.warns(LeakWarning):
+        data = build(interactions=log)
+    assert "leaks no labels, but the labels are decided by stars, bought\n" in repr(data)
+    ignored = build(interactions=log, kinds={"stars": "ignore", "bought": "ignore"})
+    assert "leaks no labels\n" in repr(ignored)
+
+
 def test_the_warning_names_the_caller():
     with pytest.warns(LeakWarning) as caught:
         build(interactions=LOG.assign(stars=DECIDES["stars"]))

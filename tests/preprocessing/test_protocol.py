@@ -275,8 +275,12 @@ class TestRefused:
     @pytest.mark.parametrize("label", [0, 1])
     def test_data_of_one_class(self, name, label):
         raw = random_raw()
-        with pytest.raises(InputError, match=r"split has labels of one class only: \d+ positive of \d+ rows"):
-            make_protocol(name, with_labels(raw, np.full(len(raw), label)), 0)
+        message = r"split has labels of one class only: \d+ positive of \d+ rows.*"
+        raw = with_labels(raw, np.full(len(raw), label))
+        with pytest.raises(InputError, match=f"{message}All 300 labels of 'by-hand' are {label}: check the column"):
+            make_protocol(name, raw, 0)
+        with pytest.raises(InputError, match=rf"{message}Use more rows \(--max_rows\)"):
+            make_protocol(name, raw.first(200), 0)
 
     @pytest.mark.parametrize("split", ["train", "validation", "test"])
     def test_one_class_in_one_split_names_it(self, split):
@@ -284,7 +288,8 @@ class TestRefused:
         rows = make_protocol("temporal", raw, 0).splits[split]
         label = raw.label.copy()
         label[rows] = 1
-        with pytest.raises(InputError, match=f"The {split} split .* {len(rows)} positive of {len(rows)} rows"):
+        told = f"The {split} split .* {len(rows)} positive of {len(rows)} rows. AUC needs both. Use more rows, "
+        with pytest.raises(InputError, match=told):
             make_protocol("temporal", with_labels(raw, label), 0)
 
     @pytest.mark.parametrize("name", PROTOCOLS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from frame_helpers import build as frames_data
 from script_helpers import assert_short_error, script, write_movielens
 from serving_helpers import dataset, random_model, ranker_of, save_run, text_ids
 
@@ -19,6 +21,7 @@ from foundation.shown import columns
 from preprocessing.dataset import Dataset
 from preprocessing.synthetic import synthetic_movielens
 from serving.from_run import load_dataset
+from serving.rank_table import liked_before
 from serving.ranker import PreRanker
 from training.pictures import draw_png
 from training.result_file import read_result
@@ -85,11 +88,12 @@ class TestAnyItems:
         lines = script_output(capsys, "rank", run, "--user", 107, "--top", 5, "--explain").splitlines()
         assert all(line.isprintable() for line in lines)
         assert [line.split()[0] for line in lines[4:9]] == ["1", "2", "3", "4", "5"]
-        assert lines[9].startswith("Heat map: ")
+        assert lines[9].startswith("Liked before, latest first: ")
+        assert lines[10].startswith("Heat map: ")
 
     def test_columns_stand_below_each_other(self, answered, capsys):
         _, run = answered
-        lines = script_output(capsys, "rank", run, "--user", 107, "--top", 5).splitlines()[2:]
+        lines = script_output(capsys, "rank", run, "--user", 107, "--top", 5).splitlines()[2:9]
         cells = [place for place in range(len(lines[1])) if lines[1][place - 1 : place + 1] == " -"]
         for line in lines[2:]:
             columns_before = [columns(line[:k]) for k in range(len(line) + 1)]
@@ -102,10 +106,19 @@ class TestCommand:
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "User: user_id 3, gender F, age 35, occupation 3"
         assert lines[1] == "Best 4 of 20 items"
-        assert lines[2].split() == ["rank", "movie_id", "score", "title", "genres", "liked", "before"]
+        assert lines[2].split() == ["rank", "movie_id", "score", "title", "genres"]
         ranking = PreRanker.load(trained).rank(3, k=4)
-        for line, item, score in zip(lines[4:], ranking.items, ranking.scores, strict=True):
+        for line, item, score in zip(lines[4:8], ranking.items, ranking.scores, strict=True):
             assert line.split()[1:5] == [str(item), f"{score:.4f}", "Film", str(item // 10)]
+        liked = [item["title"] for item in liked_before(PreRanker.load(trained), 3)]
+        assert len(liked) > 1
+        assert lines[8:] == [f"Liked before, latest first: {', '.join(liked)}"]
+
+    def test_of_a_long_history_the_latest_are_named(self, trained, monkeypatch, capsys):
+        monkeypatch.setattr("serving.rank_table.LIKED_NAMED", 1)
+        first, *rest = liked_before(PreRanker.load(trained), 3)
+        last = script_output(capsys, "rank", trained, "--user", 3).splitlines()[-1]
+        assert last == f"Liked before, latest first: {first['title']} and {len(rest)} more"
 
     def test_json_says_what_the_ranker_says(self, trained, folder, capsys):
         assert script(prerank.main, "rank", trained, "--user", 3, "--json", "--top", 100, "--levels", "1,3") == 0
@@ -310,6 +323,29 @@ class TestCommand:
         assert {name: len(rows) for name, rows in data.protocol.splits.items()} == rows
         assert rows.keys() == {"train", "test"}
         assert script(prerank.main, "build", tmp_path) == 0
+
+    def test_build_of_a_model_that_was_saved_in_python(self, data, tmp_path, capsys):
+        model = random_model("dssm", data)
+        model.save(tmp_path)
+        assert script(prerank.main, "build", tmp_path) == 2
+        assert_short_error(capsys, f"{tmp_path} was saved by model.save, without its data. Build an index of data of")
+
+    def test_build_of_a_run_on_data_without_a_reader(self, data, tmp_path, capsys):
+        save_run(tmp_path, random_model("dssm", data), data)
+        assert script(prerank.main, "build", tmp_path) == 2
+        assert "in Python: docs/own_data.md" in capsys.readouterr().err
+
+    def test_user_of_a_model_that_reads_features_of_the_request(self, tmp_path, capsys):
+        data = frames_data()
+        ranker_of(tmp_path, random_model("dssm", data), data)
+        assert script(prerank.main, "rank", tmp_path, "--user", "u3") == 2
+        error = capsys.readouterr().err
+        assert "The model reads device, hour of a request." in error
+        option, request = shlex.split(error)[-2:]
+        assert option == "--features"
+        assert json.loads(request) == {"u": "u3", "device": "...", "hour": "..."}
+        given = {**json.loads(request), "device": "tv", "hour": 3.5}
+        assert script(prerank.main, "rank", tmp_path, "--features", json.dumps(given)) == 0
 
     def test_build_from_other_data_is_refused(self, trained, folder, tmp_path, capsys):
         for name in ("users.dat", "movies.dat", "ratings.dat"):

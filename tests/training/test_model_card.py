@@ -7,6 +7,7 @@ import dataclasses
 import json
 import re
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ import prerank
 import train_movielens_whole_models
 from experiment.model_card import TESTED_ON, model_card
 from experiment.script import Interrupted
+from experiment.shown_settings import settings_text
 from foundation.errors import InputError
 from model import MODELS, load_model
 from model.base import TwoTower
@@ -134,9 +136,16 @@ class TestOfARun:
         out, run = runs[protocol]
         settings, config = rows_of(card_of(out)[1], "Settings"), read_result(out)["config"]
         assert set(settings) >= {f"`{name}`" for name in config if name != "model_arguments"}
-        assert settings["`dnn_hidden_units`"] == ["`[8, 6]`"]  # given
+        assert settings["`dnn_hidden_units`"] == ["`[8, 6]` \\*"]  # given
         assert settings["`item_head`"] == ["`4`"]  # the constructor's default
         assert not {"`device`", "`task`", "`gpus`"} & {f"`{name}`" for name in run.model.settings}
+
+    def test_settings_are_marked_as_on_the_console(self, runs, protocol):
+        out, run = runs[protocol]
+        settings = rows_of(card_of(out)[1], "Settings")
+        console = re.findall(r"(\w+)=\S*\*(?=\s|$)", settings_text(run.model, run.data, run.options, None))
+        marked = {name.strip("`") for name, (value,) in settings.items() if value.endswith("\\*")}
+        assert {"dnn_hidden_units", "batch_size", "lr"} <= marked == {*console} & {name.strip("`") for name in settings}
 
     def test_is_the_same_for_the_same_run(self, runs, protocol, tmp_path):
         out, _ = runs[protocol]
@@ -184,11 +193,14 @@ def test_a_metric_that_is_not_defined_is_left_out(runs):
 
 
 class TestLines:
-    """The code of a card, run in its folder as it stands."""
+    """The code of a card, run as it stands in the root of the project, with RUN replaced by the folder."""
+
+    def lines(self, folder, language) -> list[str]:
+        return [re.sub(r"\bRUN\b", str(folder), block) for block in blocks(card_of(folder)[1], language)]
 
     def execute(self, folder, monkeypatch, **names) -> dict:
-        monkeypatch.chdir(folder)
-        for block in blocks(card_of(folder)[1], "python"):
+        monkeypatch.chdir(Path(prerank.__file__).parent)
+        for block in self.lines(folder, "python"):
             exec(block, names)
         return names
 
@@ -202,12 +214,14 @@ class TestLines:
         names = self.execute(tmp_path / "run", monkeypatch)
         scores = read_result(tmp_path / "run")["test"]
         assert capsys.readouterr().out == f"{scores}\n"
-        body, is_two_tower = card_of(tmp_path / "run")[1], issubclass(MODELS[name].model_class, TwoTower)
-        commands = blocks(body, "shell")[:-1]  # the last is the run's own
+        assert "the probability of a rating above 3 (ratings of 3 are dropped)" in card_of(tmp_path / "run")[1]
+        is_two_tower = issubclass(MODELS[name].model_class, TwoTower)
+        commands = self.lines(tmp_path / "run", "shell")[:-1]  # the last is the run's own
         assert len(commands) == is_two_tower
         for line in "\n".join(commands).splitlines():
             words = [{"USER": "1"}.get(word, word) for word in shlex.split(line)]
-            assert words[:2] == ["python", "prerank.py"]
+            assert words[0] == "python"
+            assert Path(words[1]).samefile(prerank.__file__)
             assert script(prerank.main, *words[2:]) == 0
         if is_two_tower:
             assert "Best 10 of 20 items" in capsys.readouterr().out
@@ -223,6 +237,9 @@ class TestLines:
         names = self.execute(tmp_path, monkeypatch, data=run.data)
         assert np.array_equal(names["model"].predict(run.data.test), run.model.predict(run.data.test))
         assert len(PreRanker.load(tmp_path).rank(107, k=3)) == 3
+        body = card_of(tmp_path)[1]
+        assert "the probability of a positive label" in body
+        assert "click" not in body.partition("\n# ")[2]
 
     def test_of_a_model_of_ones_own(self, tmp_path, monkeypatch):
         run = Run(tmp_path, "--epoch", 1)
@@ -372,5 +389,5 @@ class TestBesideOtherFiles:
     def test_is_that_of_the_run_that_took_the_place(self, tmp_path):
         Run(tmp_path, "--epoch", 1, "--seed", 1)()
         Run(tmp_path, "--epoch", 1, "--seed", 2, "--overwrite")()
-        assert rows_of(card_of(tmp_path)[1], "Settings")["`seed`"] == ["`2`"]
+        assert rows_of(card_of(tmp_path)[1], "Settings")["`seed`"] == ["`2` \\*"]
         assert json.loads((tmp_path / "result.json").read_text())["seed"] == 2
