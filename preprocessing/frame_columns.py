@@ -132,8 +132,10 @@ def categories(where: str, column: pd.Series) -> np.ndarray:
 def require_present(where: str, column: pd.Series) -> None:
     missing = column.isna().to_numpy(dtype=bool)
     if missing.any():
+        count = int(missing.sum())
         raise InputError(
-            f"{column.name} is missing in {int(missing.sum())} rows of {where}, the first at row {missing.argmax()}."
+            f"{column.name} is missing in {count} row{'s' * (count > 1)} of {where}, the first at row "
+            f"{missing.argmax()}. Fill or drop them."
         )
 
 

@@ -84,8 +84,8 @@ class TestIds:
             ([(n,) for n in range(15)], "must hold ids"),
             ([Decimal(n) / 2 for n in range(15)], "Received: Decimal"),
             (pd.Series([*map(str, range(14)), "x\ud800"], dtype=object), "half of a surrogate pair"),
-            ([*map(float, range(14)), np.nan], "i is missing in 1 rows of items, the first at row 14"),
-            (nullable([*range(14), None], "Int64"), "i is missing in 1 rows of items, the first at row 14"),
+            ([*map(float, range(14)), np.nan], "i is missing in 1 row of items, the first at row 14"),
+            (nullable([*range(14), None], "Int64"), "i is missing in 1 row of items, the first at row 14"),
             (pd.Series([1, 1.0, *range(2, 15)], dtype=object), "1 id occurs .* 'i' of items: 1. .* at row 1."),
         ],
     )

@@ -165,7 +165,7 @@ class TestRefused:
                 {"users": pd.concat([USERS, USERS[:2]])},
                 r"2 ids occur more than once in column 'u' of users: 'u0', 'u1'\. .* at row 20\. Give each",
             ),
-            ({"items": ITEMS.assign(i=ITEMS["i"].where(ITEMS["i"] > 0))}, "i is missing in 1 rows of items"),
+            ({"items": ITEMS.assign(i=ITEMS["i"].where(ITEMS["i"] > 0))}, "i is missing in 1 row of items"),
             ({"users": USERS[1:]}, r"interactions have an id 'u' that is not in users, the first at row \d+: 'u0'"),
             (
                 {"items": ITEMS.assign(i=ITEMS["i"].astype(str))},
