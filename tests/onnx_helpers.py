@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import pickle
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from page_blocks import blocks_of, read
 from serving_helpers import random_model, save_run
 
 from preprocessing.dataset import Dataset
 from serving.writer import build_index
 
-ROOT = Path(__file__).resolve().parent.parent
 # Names of inputs and outputs, of what torch and its exporter name so, of no language's grammar, and of no text at all.
 AWKWARD = {
     "customer": "query",
@@ -100,12 +99,12 @@ def indexed_run(run: Path, model: str, data: Dataset):
     return made
 
 
-def blocks_of(page: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+def programs_of(page: str) -> list[str]:
+    return [block.code for block in blocks_of(read(f"docs/{page}")) if block.runs and block.language == "python"]
 
 
 def page_blocks() -> list[str]:
-    blocks = blocks_of("onnx.md")
+    blocks = programs_of("onnx.md")
     assert len(blocks) == 5
     return blocks
 
@@ -113,7 +112,7 @@ def page_blocks() -> list[str]:
 def page_dataset() -> Dataset:
     """That of docs/own_data.md, on whose run the last block of docs/onnx.md asks."""
     scope: dict = {}
-    for block in blocks_of("own_data.md")[:2]:
+    for block in programs_of("own_data.md")[:2]:
         exec(compile(block, "own_data.md", "exec"), scope)
     return scope["data"]
 
