@@ -113,7 +113,7 @@ def content(out: Path) -> dict:
     return {
         "weights": committed(out, WEIGHTS).read_bytes(),
         "result": {name: value for name, value in result.items() if name not in TIMES},
-        "card": committed(out, CARD).read_text(encoding="utf-8").replace(str(out), "OUT"),  # in its command
+        "card": re.sub(r"--out \S+", "", committed(out, CARD).read_text(encoding="utf-8")),  # of any place
         "history": history.drop(columns=[name for name in TIMES if name in history]).to_dict(),
     }
 
