@@ -74,7 +74,7 @@ def waterfalls(figure: Figure, theme: Theme, rungs: list[Rung], climbs: dict[str
     if honest:
         handles.append(Patch(color=theme.faint, alpha=BAND, lw=0, label="protocols without the leak"))
     legend = figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    legend.set_title("test AUC, mean over seeds: from the paper's, one change after another")
+    legend.set_title("test AUC: from the paper's number, one step after another")
 
 
 def _waterfall(axis: Axes, theme: Theme, own: list[Bar]) -> None:
