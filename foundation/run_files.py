@@ -93,7 +93,9 @@ def read_config(folder: Path) -> dict:
     def read() -> dict:
         path = committed(folder, CONFIG)
         if not path.is_file():
-            raise InputError(f"{folder} holds no saved model: {CONFIG} is missing.")
+            raise InputError(
+                f"{folder} holds no saved model: {CONFIG} is missing. Give a folder that a run or model.save wrote."
+            )
         config = read_sealed(path, ADVICE)
         if WEIGHTS_SHA256 not in config:
             raise InputError(f"{path} does not say which weights are its own. {ADVICE}")

@@ -118,6 +118,8 @@ class Dataset:
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
         """
+        if protocol == "temporal" and not timestamp:
+            raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
         names = {"user_id": user_id, "item_id": item_id, "label": label, "timestamp": timestamp, "name": name}
         features = {"kinds": kinds, "sides": sides, "vocabulary_sizes": vocabulary_sizes}
         computed = {"statistics": statistics, "history": history}
@@ -128,8 +130,6 @@ class Dataset:
             raw = raw_from_frames(users, items, interactions, **given)
         else:
             raw = raw_for(known, users, items, interactions, **given)
-        if protocol == "temporal" and not timestamp:
-            raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
         return cls.build(raw, protocol, seed, known)
 
     @property

@@ -33,9 +33,10 @@ def kind_of(where: str, column: pd.Series) -> str:
     """What a column is by guess: "dense" for floats and decimals, "list" for lists, "sparse" for everything else."""
     dtype = column.dtype
     if dtype.kind == "M":
+        time = f", or timestamp='{column.name}' if it is the time of the row" if where == "interactions" else ""
         raise InputError(
             f"Column '{column.name}' of {where} holds datetimes. Make a number or a category of it, or say "
-            f"kinds={{'{column.name}': 'ignore'}}."
+            f"kinds={{'{column.name}': 'ignore'}}{time}."
         )
     if isinstance(dtype, pd.CategoricalDtype) or is_text(dtype):
         return "sparse"
@@ -175,12 +176,21 @@ def labels(column: pd.Series) -> np.ndarray:
         values = np.array([float(value) if fits else np.nan for value, fits in zip(values, right, strict=True)])
     wrong = ~((values == 0) | (values == 1))
     if wrong.any():
-        row = int(wrong.argmax())
+        row, count = int(wrong.argmax()), int(wrong.sum())
+        first = plain(column.iloc[row])
         raise InputError(
-            f"Labels must be 0 or 1. Received {int(wrong.sum())} others, the first {shown(column.iloc[row])} "
-            f"at row {row}."
+            f"Labels must be 0 or 1. Received {count} other{'s' * (count > 1)}, the first {shown(first)} at row {row}. "
+            f"{_as_label(column.name, first)}"
         )
     return values.astype(np.float32)
+
+
+def _as_label(name: object, wrong: object) -> str:
+    """How to make labels of a column that holds this one."""
+    if is_missing(wrong):
+        return "Drop the rows without a label."
+    condition = f"== {shown(wrong)}" if isinstance(wrong, str) else "> 3"
+    return f"Make labels of the column, for example log['{name}'] = (log['{name}'] {condition}).astype(int)."
 
 
 def seconds(column: pd.Series) -> np.ndarray:
@@ -206,7 +216,10 @@ def seconds(column: pd.Series) -> np.ndarray:
         objects = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
         held = _names(set(map(type, column))) if objects else column.dtype
         texts = is_text(column.dtype) or (objects and any(isinstance(value, str) for value in column))
-        advice = f" Convert the texts: log['{column.name}'] = pd.to_datetime(log['{column.name}'])." if texts else ""
+        place = f"log['{column.name}']"
+        advice = f" Convert the texts: {place} = pd.to_datetime({place})." if texts else ""
+        if column.dtype.kind == "f":
+            advice = f" If they are seconds, write {place} = {place}.astype('int64')."
         raise InputError(f"{column.name} must hold {SECONDS}. Received: {held}.{advice}")
     return pd.to_datetime(column, utc=True).dt.tz_convert(None).to_numpy("datetime64[s]").astype(np.int64)
 

@@ -182,9 +182,12 @@ def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.n
     unknown = np.flatnonzero(rows < 0)
     if len(unknown):
         first = wanted[codes[unknown[0]]]
+        advice = "Add its row, or drop them."
+        if wanted.dtype != keys.dtype:  # numbers and texts
+            advice = f"Give both the same type, for example with {ids.name}=frame['{ids.name}'].astype(str)."
         raise InputError(
             f"{len(unknown)} interactions have an id '{ids.name}' that is not in {where}, the first at row "
-            f"{unknown[0]}: {plain(first)!r} ({used.dtype}; {where} hold {ids.dtype}). Add its row, or drop them."
+            f"{unknown[0]}: {plain(first)!r} ({used.dtype}; {where} hold {ids.dtype}). {advice}"
         )
     return rows.astype(np.int32)
 

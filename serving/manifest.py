@@ -72,6 +72,11 @@ def index_folder(run: Path) -> Path:
     return run / FOLDER
 
 
+def how_to_build(run: Path) -> str:
+    """The command that builds an index of this run."""
+    return f"python prerank.py build {run} (of data of your own in Python: docs/own_data.md)"
+
+
 def model_signature(run: Path) -> list[tuple]:
     """Differs after every training that replaces the model: its files are new ones each time."""
     return version(run, [CONFIG, WEIGHTS])
@@ -83,7 +88,7 @@ def signature(run: Path) -> tuple[int, ...]:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{run} has no item index. Build it: python prerank.py build {run}") from None
+        raise InputError(f"{run} has no item index. Build it: {how_to_build(run)}") from None
     except OSError as error:
         raise InputError(f"The index file {path} cannot be read: {error.strerror}.") from None
     return status.st_ino, status.st_mtime_ns, status.st_size

@@ -19,7 +19,7 @@ from model.base import TwoTower
 from serving.entities import EntityTable, keys_of
 from serving.fold_batch_norm import for_inference
 from serving.given import one_id
-from serving.manifest import Manifest, model_signature, read_manifest, signature
+from serving.manifest import Manifest, how_to_build, model_signature, read_manifest, signature
 from serving.raw_encoder import RawEncoder, concatenate
 from serving.scorer import Scorer, make_scorer
 from serving.section_file import SectionFile
@@ -55,9 +55,7 @@ class State:
         trained, config, checksum = read_run(run)
         seen, manifest, users, items = _open(run, None)
         if manifest.model != checksum:
-            raise InputError(
-                f"The item index of {run} is older than its model. Build it again: python prerank.py build {run}"
-            )
+            raise InputError(f"The item index of {run} is older than its model. Build it again: {how_to_build(run)}")
         model = for_inference(trained)
         names = [column.name for column in model.user_columns]
         known = users.features(np.arange(min(SAMPLE, len(users))), names)

@@ -279,7 +279,7 @@ class TestLabels:
     def test_anything_else(self, wrong):
         column = LOG["y"].astype(object)
         column.iloc[7] = wrong
-        with pytest.raises(InputError, match=r"Labels must be 0 or 1. Received 1 others, the first .* at row 7"):
+        with pytest.raises(InputError, match=r"Labels must be 0 or 1. Received 1 other, the first .* at row 7"):
             build(interactions=LOG.assign(y=column))
 
 

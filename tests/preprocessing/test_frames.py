@@ -169,17 +169,22 @@ class TestRefused:
             ({"users": USERS[1:]}, r"interactions have an id 'u' that is not in users, the first at row \d+: 'u0'"),
             (
                 {"items": ITEMS.assign(i=ITEMS["i"].astype(str))},
-                r"240 interactions have an id 'i' .*int64; items hold str",
+                r"240 interactions have an id 'i' .*int64; items hold str.*Give both the same type",
             ),
-            ({"interactions": LOG.assign(y=LOG["y"] * 5)}, "Labels must be 0 or 1. Received .* others, the first"),
-            ({"interactions": LOG.assign(y=np.nan)}, "Labels must be 0 or 1. Received 240 others"),
-            ({"interactions": LOG.assign(t=0.5)}, "t must hold integer seconds or datetimes. Received: float64"),
+            ({"interactions": LOG.assign(y=LOG["y"] * 5)}, r"Received .* others, the first 5 .* = \(log\['y'\] > 3\)"),
+            (
+                {"interactions": LOG.assign(y=LOG["y"].map({0: "no", 1: "yes"}))},
+                r"\(log\['y'\] == '(yes|no)'\)\.astype",
+            ),
+            ({"interactions": LOG.assign(y=np.nan)}, "Labels must be 0 or 1. Received 240 others.* Drop the rows"),
+            ({"interactions": LOG.assign(t=0.5)}, r"t must .*Received: float64\. .*\.astype\('int64'\)"),
             (
                 {"interactions": LOG.assign(t="2026-01-01")},
                 r"t must .*Received: str\. .*= pd\.to_datetime\(log\['t'\]\)",
             ),
             ({"interactions": LOG.assign(t=LOG["t"].dt.strftime("%F").astype(object))}, r"pd\.to_datetime"),
             ({"interactions": LOG.assign(t=pd.NaT)}, "240 interactions have no t"),
+            ({"timestamp": None}, "Column 't' of interactions holds datetimes.*timestamp='t' if it is the time of"),
             ({"users": USERS.assign(price=1.0)}, "Two features are named 'price'"),
             ({"users": USERS.assign(user_mean_label=1.0)}, "Two features are named 'user_mean_label'"),
             ({"users": USERS.assign(born=pd.Timestamp("2000-01-01"))}, "Column 'born' of users holds datetimes"),
@@ -214,7 +219,7 @@ class TestRefused:
 
     def test_temporal_without_times(self):
         with pytest.raises(InputError, match="needs times"):
-            build("temporal", timestamp=None, interactions=LOG.drop(columns="t"))
+            build("temporal", timestamp=None)
 
     def test_misspelt_argument(self):
         with pytest.raises(TypeError, match="vocabulary_size"):
