@@ -18,7 +18,7 @@ from preprocessing.cache import read_cached
 from preprocessing.download import RemoteArchive, RemoteFile, fetch, fetch_archive
 from preprocessing.files import find_file, holds_anything
 from preprocessing.folders import remove_left_behind
-from preprocessing.raw import RawData
+from preprocessing.raw import RawData, whole_name
 from preprocessing.synthetic import synthetic_movielens
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
@@ -42,13 +42,12 @@ AMAZON_FOLDER, TAOBAO_FOLDER = "amazon-electronics", "taobao-ads"
 
 
 def reader_of(name: str) -> str | None:
-    """The name of the data without what was cut off it ("-first<rows>", "-sample<share>"), as a reader gives it; None
-    for data that nothing here reads.
+    """The name of the whole data, as a reader gives it; None for data that nothing here reads.
 
     >>> reader_of("ml-1m-first20000"), reader_of("own-data")
     ('ml-1m', None)
     """
-    whole = name.partition("-first")[0].partition("-sample")[0]
+    whole = whole_name(name)
     return whole if whole in (*MOVIELENS_NAMES, SYNTHETIC_NAME, *AMAZON_NAMES, *TAOBAO_NAMES) else None
 
 

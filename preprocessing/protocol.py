@@ -9,12 +9,11 @@ import numpy as np
 
 from foundation.errors import InputError
 from preprocessing.published_protocol import published
-from preprocessing.raw import RawData
+from preprocessing.raw import RawData, cut_by
 from preprocessing.split_protocol import SMOOTHING, SplitProtocol, View, for_refit, random_split
 from preprocessing.temporal_protocol import temporal
 
 FOLDS = 5
-CUT = {"--max_rows": "-first", "--sample_rate": "-sample"}  # option -> what it adds to the name of the data
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _require_both_classes(protocol: Protocol, splits: dict[str, np.ndarray], raw
 
 
 def _how_to_have_both(protocol: Protocol, split: str, raw: RawData) -> str:
-    cut = [option for option, mark in CUT.items() if mark in raw.name]
+    cut = cut_by(raw.name)
     if len(np.unique(raw.label)) == 1 and not cut:
         return f"All {len(raw):,} labels of '{raw.name}' are {raw.label[0]:.0f}: check the column of labels."
     more = f"more rows ({', '.join(cut)})" if cut else "more rows"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,27 @@ import pandas as pd
 
 from foundation.errors import InputError
 from foundation.shown import some, visible
+
+# Option that leaves out rows -> what `first` and `sample` add to the name of the data.
+CUTS = {"--max_rows": r"-first\d+", "--sample_rate": r"-sample[\d.]+(?:e-\d+)?"}
+
+
+def whole_name(name: str) -> str:
+    """The name of the data of which these are a part.
+
+    >>> whole_name("ml-1m-first20000"), whole_name("taobao-ads-sample1e-05-first300"), whole_name("my-first-shop")
+    ('ml-1m', 'taobao-ads', 'my-first-shop')
+    """
+    return re.sub("|".join(CUTS.values()), "", name)
+
+
+def cut_by(name: str) -> list[str]:
+    """The options that made these data a part of others.
+
+    >>> cut_by("ml-1m-first20000"), cut_by("my-first-shop")
+    (['--max_rows'], [])
+    """
+    return [option for option, mark in CUTS.items() if re.search(mark, name)]
 
 
 @dataclass(frozen=True)
