@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,15 @@ from hypothesis import settings
 settings.register_profile("project", deadline=None, max_examples=30, print_blob=True)
 settings.load_profile("project")
 torch.set_num_threads(1)  # the tensors are tiny, and tests run in parallel already
+# A shell starts what runs in the background with Ctrl-C ignored, and so do its children: tests of Ctrl-C would fail.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def quick_picture(monkeypatch):
+    """Drawing takes longer than a run on hand-made rows. Runs of fixtures with a wider scope draw real ones."""
+    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
 
 
 @pytest.fixture(scope="session")

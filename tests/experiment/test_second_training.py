@@ -25,9 +25,7 @@ TREES = ("--epoch", "12", "--patience", "3", "--quiet", "--protocol", "holdout",
 TIMES = ("seconds", "train_rows_per_second", "run", "files", "sha256")
 
 
-@pytest.fixture(autouse=True)
-def _quick_picture(monkeypatch):
-    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 class Stop:

@@ -28,9 +28,7 @@ from training.run_folder import ReadOnlyFolder
 EPOCHS = ("--epoch", 4)
 
 
-@pytest.fixture(autouse=True)
-def _quick_picture(monkeypatch):
-    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture(autouse=True)

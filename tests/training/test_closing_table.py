@@ -14,11 +14,7 @@ from training.calibration import calibration
 from training.result import closing_table, curves_png
 from training.result_file import read_result
 
-
-@pytest.fixture(autouse=True)
-def _quick_picture(monkeypatch):
-    """Drawing takes longer than these runs. The `finished` run draws a real one."""
-    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 class TestClosingTable:

@@ -12,11 +12,7 @@ from run_folder_helpers import RESULTS, STEPS, Run, content
 from experiment.script import Interrupted
 from foundation.errors import InputError
 
-
-@pytest.fixture(autouse=True)
-def _quick_picture(monkeypatch):
-    """Drawing takes longer than these runs. The `finished` run draws a real one."""
-    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 class TestGrowingHistory:

@@ -23,11 +23,7 @@ from model.dssm import DSSM
 from preprocessing.dataset import Dataset
 from training.result_file import read_result, split_of
 
-
-@pytest.fixture(autouse=True)
-def _quick_picture(monkeypatch):
-    """Drawing takes longer than these runs. The `finished` run draws a real one."""
-    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,7 @@ from foundation.errors import InputError
 from training.result_file import read_result
 from training.run_folder import LOCK, RunFolder
 
-
-@pytest.fixture(autouse=True)
-def _quick_picture(monkeypatch):
-    """Drawing takes longer than these runs. The `finished` run draws a real one."""
-    monkeypatch.setattr("training.run_folder.curves_png", lambda *_: b"picture")
+pytestmark = pytest.mark.usefixtures("quick_picture")
 
 
 class TestNotWritable:
