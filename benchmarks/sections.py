@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from foundation import markdown
+
 README = Path(__file__).with_name("README.md")
 
 
@@ -16,14 +18,12 @@ def table(rows: list[dict]) -> str:
 
     >>> print(table([{"model": "lr", "ms": 1.5}, {"model": "hit"}]))
     | model | ms |
-    |---|---|
+    | --- | --- |
     | lr | 1.5 |
     | hit | - |
     """
     heads = list(rows[0])
-    lines = [heads, ["---"] * len(heads), *([_cell(row.get(head)) for head in heads] for row in rows)]
-    rule = "|" + "|".join(lines[1]) + "|"
-    return "\n".join("| " + " | ".join(line) + " |" if line is not lines[1] else rule for line in lines)
+    return markdown.table(heads, ([_cell(row.get(head)) for head in heads] for row in rows))
 
 
 def narrow_tables(rows: list[dict], keys: int, most: int) -> str:
@@ -31,11 +31,11 @@ def narrow_tables(rows: list[dict], keys: int, most: int) -> str:
 
     >>> print(narrow_tables([{"model": "lr", "a": 1, "b": 2, "c": 3}], keys=1, most=3))
     | model | a | b |
-    |---|---|---|
+    | --- | --- | --- |
     | lr | 1 | 2 |
     <BLANKLINE>
     | model | c |
-    |---|---|
+    | --- | --- |
     | lr | 3 |
     """
     heads = list(rows[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from foundation import markdown
 from leaderboard.estimates import Difference, Estimate
 
 JOINED = "\u00a0"  # a space at which no line ends: a number keeps its interval and its unit
@@ -24,8 +25,8 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     | 3 |  |
     """
     kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
-    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows] if rows else []
-    return "\n".join(f"| {' | '.join(line[place] for place in kept)} |" for line in lines)
+    first, *others = ([line[place] for place in kept] for line in (heads, *rows))
+    return markdown.table(first, others, numbers=True) if rows else ""
 
 
 def one_below_the_other(*parts: str) -> str:

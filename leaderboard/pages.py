@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from experiment.record import ROOT
+from foundation import markdown
 from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from leaderboard.ablations.figures import ablation_pictures
@@ -163,8 +164,8 @@ def models_table() -> str:
     for key, entry in MODELS.items():
         names = ", ".join(f"`{name}`" for name in (key, *entry.aliases))
         source = f" ({entry.source})" if entry.source else ""
-        rows.append(f"| {names} | {entry.title}{source} | {kind(key)} |")
-    return "\n".join(["| `--model_name` | model | kind |", "|---|---|---|", *rows])
+        rows.append([names, f"{entry.title}{source}", kind(key)])
+    return markdown.table(["`--model_name`", "model", "kind"], rows)
 
 
 def provenance(runs: pd.DataFrame, links: list[dict]) -> str:

@@ -23,7 +23,7 @@ def dataset() -> Dataset:
 class TestSections:
     def test_table(self):
         rows = [{"model": "lr", "rows/s": 12345}, {"model": "hit"}]
-        assert table(rows) == "| model | rows/s |\n|---|---|\n| lr | 12,345 |\n| hit | - |"
+        assert table(rows) == "| model | rows/s |\n| --- | --- |\n| lr | 12,345 |\n| hit | - |"
 
     def test_only_the_section_is_replaced(self, tmp_path):
         path = tmp_path / "README.md"
