@@ -12,6 +12,7 @@ import pandas as pd
 
 from foundation.errors import InputError
 from foundation.shown import some, visible
+from preprocessing.negatives import Negatives
 
 # Option that leaves out rows -> what `first` and `sample` add to the name of the data.
 CUTS = {"--max_rows": r"-first\d+", "--sample_rate": r"-sample[\d.]+(?:e-\d+)?"}
@@ -178,6 +179,7 @@ class RawData:
     best_score: (n,) float or None: the planted probability of a positive, for generated data only.
     counts: what became of the rows of the files.
     deciding: features of the interactions that decide every label (`preprocessing.leaks`).
+    negatives: how a log of positives alone, whose labels are all 1, gets its negatives; None: the log has both.
     """
 
     name: str
@@ -197,6 +199,7 @@ class RawData:
     described_users: int | None = None
     described_items: int | None = None
     deciding: tuple[str, ...] = ()
+    negatives: Negatives | None = None
 
     def __len__(self) -> int:
         return len(self.label)
