@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -46,7 +45,7 @@ class Entities:
     vectors: Mapping[str, np.ndarray]
 
 
-def read_entities(spec: DatasetSpec, tables: Sequence[EntitySpec], folder: Path) -> EntityTables:
+def read_entities(spec: DatasetSpec, tables: Sequence[TableFiles[EntitySpec]]) -> EntityTables:
     """Reads the tables of a side as they are.
 
     Raises `InputError` for columns that are missing or stand in two tables, and for ids that are missing, or repeated
@@ -55,8 +54,8 @@ def read_entities(spec: DatasetSpec, tables: Sequence[EntitySpec], folder: Path)
     numbering = Numbering(np.empty(0, dtype=object))
     found = EntityTables(numbering.keys)
     kind = None
-    for one in tables:
-        files = TableFiles(one, folder)
+    for files in tables:
+        one = files.spec
         names = [name for name in files.columns if name != one.id and spec.kinds.get(name) != "ignore"]
         table = files.table([one.id, *names])
         if not len(table):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ import pyarrow as pa
 
 from foundation.errors import InputError
 from foundation.values import shown
+from preprocessing.cache import read_cached
 from preprocessing.dataset_spec import DatasetSpec, nearest, read_spec
+from preprocessing.download import fetch_file
 from preprocessing.entity_tables import Entities, EntityTables, join, kind_of, read_entities
-from preprocessing.files import fingerprint, unchanged
+from preprocessing.files import find_file, fingerprint, unchanged
 from preprocessing.frames import ITEM_STATISTIC, USER_STATISTIC
 from preprocessing.log_columns import Categories, Ids, Labels, Numbers, Times
 from preprocessing.raw import RawData, RowCount, Schema
@@ -37,20 +38,24 @@ def load_own(folder: Path, data_path: Path | None = None, cache: Path | None = N
     where = Path(folder if data_path is None else data_path)
     if not where.is_dir():
         raise InputError(f"{where} is no folder. Give the folder of the tables that {spec.path} names.")
-    return _read(spec, where)
+    _fetch_missing(spec, where, quiet)
+    users, items = [TableFiles(one, where) for one in spec.users], [TableFiles(one, where) for one in spec.items]
+    log = TableFiles(spec.log, where)
+    paths = [path for files in (*users, *items, log) for path in files.paths]
+
+    def read(_: Path) -> RawData:
+        with unchanged(paths):
+            known = read_entities(spec, users), read_entities(spec, items)
+            return _joined(spec, log, *known, _read_log(spec, log, *known), fingerprint(paths, spec.identity))
+
+    return read_cached(read, Path(folder).resolve(), paths, cache, spec.identity)
 
 
-def _read(spec: DatasetSpec, where: Path) -> RawData:
-    users, items = read_entities(spec, spec.users, where), read_entities(spec, spec.items, where)
-    files = TableFiles(spec.log, where)
-    paths = [path for table in (*users.files, *items.files, files) for path in table.paths]
-    with unchanged(paths):
-        log = _read_log(spec, files, users, items)
-        return _joined(spec, files, users, items, log, _fingerprint(spec, paths))
-
-
-def _fingerprint(spec: DatasetSpec, paths: Iterable[Path]) -> str:
-    return hashlib.sha256(f"{spec.identity} {fingerprint(paths)}".encode()).hexdigest()
+def _fetch_missing(spec: DatasetSpec, where: Path, quiet: bool) -> None:
+    for one in spec.downloads:
+        if find_file(where, one.file) is None:
+            hint = f"Get {one.file} in another way, and put it into {where}."
+            fetch_file(one.url, where / one.file, one.sha256, quiet, hint)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,19 +36,20 @@ WIDER: dict[pa.DataType, pa.DataType] = {
     pa.timestamp("s"): pa.timestamp("ns"),
 }
 Result = TypeVar("Result")
+Spec = TypeVar("Spec", bound=TableSpec)
 
 
 class _Retyped(Exception):
     """A column of a text is not of the type that its first block had; reading begins again with a wider one."""
 
 
-class TableFiles:
+class TableFiles(Generic[Spec]):
     """The files of one table.
 
     paths: in order.  columns: names, of all files.  name: for counts and errors.
     """
 
-    def __init__(self, spec: TableSpec, folder: Path):
+    def __init__(self, spec: Spec, folder: Path):
         """Raises `InputError` for files that are not there, of two formats, without a known separator, or of which one
         lacks a column of the first."""
         self.spec, self.folder = spec, folder
