@@ -41,7 +41,8 @@ def load_own(folder: Path, data_path: Path | None = None, cache: Path | None = N
     _fetch_missing(spec, where, quiet)
     users, items = [TableFiles(one, where) for one in spec.users], [TableFiles(one, where) for one in spec.items]
     log = TableFiles(spec.log, where)
-    paths = [path for files in (*users, *items, log) for path in files.paths]
+    tables: list[TableFiles[Any]] = [*users, *items, log]
+    paths = [path for files in tables for path in files.paths]
 
     def read(_: Path) -> RawData:
         with unchanged(paths):
