@@ -14,20 +14,25 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from foundation.sealed import read_sealed, seal
 from preprocessing.files import fingerprint, map_array, open_regular, sha256_from, sha256_of
 from preprocessing.folders import new_folder, remove_left_behind
+from preprocessing.negatives import Negatives
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 DEFAULT_CACHE = Path("runs", "cache")
 # Raise it whenever a reader or this file would give another `RawData` for the same files.
-VERSION = 4
+VERSION = 5
 MANIFEST = "manifest.json"
 ROWS = ("user", "item", "label", "timestamp", "best_score")
 DESCRIBED = ("described_users", "described_items")
@@ -36,19 +41,19 @@ UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionE
 
 
 def read_cached(
-    read: Callable[[Path], RawData], path: Path, files: Iterable[Path], schema: Schema, folder: Path | None
+    read: Callable[[Path], RawData], path: Path, files: Iterable[Path], folder: Path | None, also: str = ""
 ) -> RawData:
     """`read(path)`, from the cache in `folder` where that holds it; None reads without a cache.
 
-    files: everything that `read` depends on.  schema: of what it returns.
+    files, also: everything that `read` depends on, and that the fingerprint of what it returns is made of.
     Raises `InputError` as `read` does. A cache that cannot be written is a warning on standard error.
     """
     if folder is None:
         return read(path)
-    identity = {"version": VERSION, "fingerprint": fingerprint(files)}
+    identity = {"version": VERSION, "fingerprint": fingerprint(files, also)}
     place = folder / f"{path.name}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     remove_left_behind(place)
-    raw = load(place, identity, schema)
+    raw = load(place, identity)
     if raw is None:
         raw = read(path)
         if raw.fingerprint == identity["fingerprint"]:  # else a file was replaced before it was read
@@ -69,7 +74,7 @@ def _store_or_warn(raw: RawData, place: Path, identity: dict) -> None:
         )
 
 
-def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
+def load(place: Path, identity: dict) -> RawData | None:
     """What `store` put there, with arrays mapped from the files (changes to them stay in memory); None if unusable."""
     try:
         content = read_sealed(place / MANIFEST, "It is made anew.")
@@ -81,8 +86,10 @@ def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
                 return None
             for file in files.values():
                 file.seek(0)
-            arrays = {name: map_array(files[f"{name}.npy"]) for name in content["arrays"]}
-            frames = {name: pd.read_parquet(files[f"{name}.parquet"]) for name in content["frames"]}
+            arrays = {name: map_array(files[f"{_place(name)}.npy"]) for name in content["arrays"]}
+            frames = {name: _read_frame(files[f"{_place(name)}.parquet"]) for name in content["frames"]}
+        schema = Schema(**{name: _as_tuple(value) for name, value in content["schema"].items()})
+        negatives = None if content["negatives"] is None else Negatives(**content["negatives"])
     except UNUSABLE:
         return None
 
@@ -102,9 +109,12 @@ def load(place: Path, identity: dict, schema: Schema) -> RawData | None:
         timestamp=arrays["timestamp"],
         best_score=arrays.get("best_score"),
         interactions={name: _interaction(name, arrays, frames) for name in content["interactions"]},
+        user_vectors={name: arrays[f"user_vectors-{name}"] for name in schema.user_vectors},
+        item_vectors={name: arrays[f"item_vectors-{name}"] for name in schema.item_vectors},
         user_lists=lists("user_lists"),
         item_lists=lists("item_lists"),
         counts=tuple(RowCount(**{**entry, "notes": tuple(entry["notes"])}) for entry in content["counts"]),
+        negatives=negatives,
         **{name: content[name] for name in DESCRIBED},
     )
 
@@ -121,6 +131,8 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
             frames[f"interactions-{name}"] = pd.DataFrame({"value": values.categories})
             values = values.codes
         arrays[f"interactions-{name}"] = values
+    for kind in ("user_vectors", "item_vectors"):
+        arrays |= {f"{kind}-{name}": values for name, values in getattr(raw, kind).items()}
     for kind in ("user_lists", "item_lists"):
         for name, ragged in getattr(raw, kind).items():
             frames[f"{kind}-{name}"] = pd.DataFrame({"value": ragged.values})
@@ -128,6 +140,8 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
     content = {
         "identity": identity,
         "name": raw.name,
+        "schema": asdict(raw.schema),
+        "negatives": None if raw.negatives is None else asdict(raw.negatives),
         "counts": [asdict(count) for count in raw.counts],
         **{name: getattr(raw, name) for name in DESCRIBED},
         "arrays": list(arrays),
@@ -136,11 +150,25 @@ def store(raw: RawData, place: Path, identity: dict) -> None:
     }
     with new_folder(place, [MANIFEST], replace=True) as complete:
         for name, values in arrays.items():
-            np.save(complete / f"{name}.npy", values)
+            np.save(complete / f"{_place(name)}.npy", values)
         for name, frame in frames.items():
-            frame.to_parquet(complete / f"{name}.parquet", index=False)
+            frame.to_parquet(complete / f"{_place(name)}.parquet", index=False)
         content["files"] = {file.name: sha256_of(file) for file in sorted(complete.iterdir())}
         (complete / MANIFEST).write_text(seal(content), encoding="utf-8")
+
+
+def _place(name: str) -> str:
+    """The name of a file, whatever a feature is called."""
+    return quote(name, safe="")
+
+
+def _read_frame(file: BufferedReader) -> pd.DataFrame:
+    """Whole numbers with gaps stay whole numbers, in objects."""
+    return pq.read_table(file).to_pandas(integer_object_nulls=True)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _interaction(name: str, arrays: dict[str, np.ndarray], frames: dict[str, pd.DataFrame]):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from foundation.atomic import replacing
 from foundation.errors import InputError
 from foundation.progress import progress_bar
 from preprocessing.files import BLOCK_BYTES, open_binary
@@ -26,6 +27,7 @@ TIMEOUT_SECONDS = 10  # of silence
 # time limit above begins anew with each byte; a server that sends one now and then would hold a run for ever.
 GRACE_SECONDS, SLOWEST = 60, 5_000  # bytes a second
 NETWORK_ERRORS = (OSError, http.client.HTTPException, ValueError)  # the last of addresses and answers that are none
+MOST_BYTES = 1 << 40  # of a file of which nothing but its sha256 is known
 WAITING = 8  # blocks that have come and are not written yet
 
 
@@ -147,6 +149,33 @@ def fetch(files: Sequence[RemoteFile], folder: Path, quiet: bool, hint: str) -> 
                     raise _rejected(file.url, error, hint) from None
     except OSError as error:
         raise _unwritable(folder, error, hint) from None
+
+
+def fetch_file(url: str, place: Path, sha256: str, quiet: bool, hint: str) -> None:
+    """Downloads one file to `place`, beside others that may be there.
+
+    hint: what to do instead, for errors. Raises `InputError` as `fetch` does, and for content of another sha256, and
+    then leaves nothing behind.
+    """
+    digest = hashlib.sha256()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(place) as temporary:
+            with open(temporary, "wb") as output:
+
+                def write(block: bytes) -> None:
+                    digest.update(block)
+                    output.write(block)
+
+                _receive(url, place.name, MOST_BYTES, quiet, write)
+            if digest.hexdigest() != sha256:
+                raise UnusableError(f"has the sha256 {digest.hexdigest()} instead of {sha256}")
+    except UnreachableError as error:
+        raise InputError(f"{url} cannot be reached ({error}).\n{hint}") from None
+    except UnusableError as error:
+        raise _rejected(url, error, hint) from None
+    except OSError as error:
+        raise _unwritable(place.parent, error, hint) from None
 
 
 def fetch_archive(archive: RemoteArchive, folder: Path, quiet: bool, hint: str) -> bool:

@@ -39,9 +39,9 @@ def holds_anything(folder: Path) -> bool:
         return any(folder.iterdir())
 
 
-def fingerprint(paths: Iterable[Path]) -> str:
-    """sha256 over the files' sha256, in this order."""
-    return hashlib.sha256("".join(map(sha256_of, paths)).encode()).hexdigest()
+def fingerprint(paths: Iterable[Path], also: str = "") -> str:
+    """sha256 over the files' sha256, in this order, and over what else decides how they are read."""
+    return hashlib.sha256(("".join(map(sha256_of, paths)) + also).encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

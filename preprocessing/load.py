@@ -139,7 +139,7 @@ def load_amazon(
             "of the same format: python -m benchmarks.make_amazon FOLDER"
         )
         fetch(files, path, quiet, hint)
-    return read_cached(amazon.read, path, amazon.find_files(path), amazon.SCHEMA, cache)
+    return read_cached(amazon.read, path, amazon.find_files(path), cache)
 
 
 def load_taobao(
@@ -158,7 +158,7 @@ def load_taobao(
             f"{', '.join(taobao.FILES)} from {taobao.HOME_PAGE}, or generate such files: "
             "python -m benchmarks.make_taobao FOLDER; then give --data_path FOLDER."
         )
-    raw = read_cached(taobao.read, path, taobao.find_files(path), taobao.SCHEMA, cache)
+    raw = read_cached(taobao.read, path, taobao.find_files(path), cache)
     return replace(raw, schema=schema)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from foundation.errors import InputError
 from foundation.shown import some, visible
+from preprocessing.negatives import Negatives
 
 # Option that leaves out rows -> what `first` and `sample` add to the name of the data.
 CUTS = {"--max_rows": r"-first\d+", "--sample_rate": r"-sample[\d.]+(?:e-\d+)?"}
@@ -101,6 +102,8 @@ class Schema:
     item_dense: tuple[str, ...] = ()
     item_lists: tuple[str, ...] = ()
     user_lists: tuple[str, ...] = ()
+    user_vectors: tuple[str, ...] = ()
+    item_vectors: tuple[str, ...] = ()
     user_statistic: str | None = None
     item_statistic: str | None = None
     history: str | None = None
@@ -170,6 +173,8 @@ class RawData:
     fingerprint: sha256 over the content that was read.
     users, items: one row an entity, with the columns that `schema` names (and others, such as titles, for display).
     user_lists, item_lists: list-valued features by name, one list a row of `users` or `items`.
+    user_vectors, item_vectors: (entities, k) float32 by name, one vector a row of `users` or `items`; zeros where it is
+        missing.
     interactions: features of the interactions themselves by name, one value a row; categories as `pd.Categorical`.
     described_users, described_items: how many of them, the first, have a row in a file; the others are in the log
         alone, and all that is known of them is their id. None: all.
@@ -178,6 +183,7 @@ class RawData:
     best_score: (n,) float or None: the planted probability of a positive, for generated data only.
     counts: what became of the rows of the files.
     deciding: features of the interactions that decide every label (`preprocessing.leaks`).
+    negatives: how a log of positives alone, whose labels are all 1, gets its negatives; None: the log has both.
     """
 
     name: str
@@ -191,12 +197,15 @@ class RawData:
     timestamp: np.ndarray
     item_lists: Mapping[str, Ragged] = field(default_factory=dict)
     user_lists: Mapping[str, Ragged] = field(default_factory=dict)
+    user_vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    item_vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
     interactions: Mapping[str, np.ndarray | pd.Categorical] = field(default_factory=dict)
     best_score: np.ndarray | None = None
     counts: tuple[RowCount, ...] = ()
     described_users: int | None = None
     described_items: int | None = None
     deciding: tuple[str, ...] = ()
+    negatives: Negatives | None = None
 
     def __len__(self) -> int:
         return len(self.label)

@@ -27,8 +27,13 @@ def temporal(raw: RawData, seed: int, validation_rows: str, statistics: str, ref
     validation rows, a test row those of the whole log.
 
     refit: the validation rows are training rows.
-    Raises `InputError` for fewer than three days where the split is by days.
+    Raises `InputError` for rows that all have one time, and for fewer than three days where the split is by days.
     """
+    if len(raw) and raw.timestamp.min() == raw.timestamp.max():
+        raise InputError(
+            f"The temporal protocol needs times, and all {len(raw):,} rows of '{raw.name}' have the same one or none. "
+            "Name their column (timestamp=..., or time = ... in dataset.toml), or use --protocol holdout."
+        )
     parts = _by_order(raw, validation_rows) if raw.schema.day_start is None else _by_days(raw, raw.schema.day_start)
     before, window, test = parts
     held_out = np.ones(len(window), dtype=bool) if validation_rows == "next" else _as_known(raw.user, *parts)

@@ -34,7 +34,7 @@ class Reader:
         return self.module.read(path)
 
     def __call__(self, path, folder) -> RawData:
-        return read_cached(self.read, path, self.module.find_files(path), self.module.SCHEMA, folder)
+        return read_cached(self.read, path, self.module.find_files(path), folder)
 
 
 @pytest.fixture(params=["amazon", "taobao"])
@@ -140,7 +140,7 @@ class TestStale:
             np.save(file, 1 - before)
             return reader.read(path)
 
-        read_cached(read_late, raw, reader.module.find_files(raw), reader.module.SCHEMA, folder)
+        read_cached(read_late, raw, reader.module.find_files(raw), folder)
         np.save(file, before)
         assert reader(raw, folder).best_score.tolist() == before.tolist()
         assert reader.calls == 2

@@ -78,7 +78,7 @@ class TestKnownByHand:
 
     def test_equal_times_keep_file_order(self):
         users = BEFORE + WINDOW + [0, 1, 2, 3]
-        assert splits_of(of_users(users, [5] * 40)) == splits_of(of_users(users))
+        assert splits_of(of_users(users, [5] * 39 + [6])) == splits_of(of_users(users))
         backwards = of_users(users, [-(row // 20) for row in range(40)])  # the second half of the file comes first
         assert splits_of(backwards)["test"] == [16, 17, 18, 19]
 
@@ -235,3 +235,9 @@ def test_movielens_validates_on_users_as_known_as_those_it_tests_on(ml1m_path):
     assert tested == pytest.approx(0.068, abs=0.0005)
     assert new_share(raw, validation, train) == pytest.approx(tested, abs=0.005)
     assert float(np.mean(~np.isin(raw.item[validation], raw.item[train]))) < 0.001
+
+
+def test_times_that_are_all_equal_are_refused():
+    """Their order would be that of the file, which is no order in time."""
+    with pytest.raises(InputError, match="needs times, and all 40 rows of 'by-hand' have the same one"):
+        make_protocol("temporal", of_users(BEFORE + WINDOW + [0, 1, 2, 3], [0] * 40), 0)

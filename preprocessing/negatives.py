@@ -1,0 +1,39 @@
+"""How negatives are made for a log of positives alone (`docs/negatives.md`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from foundation.errors import InputError
+from foundation.values import shown
+
+Sampling = Literal["uniform", "popularity"]
+Training = Literal["uniform", "popularity", "in_batch"]
+IN_BATCH: Training = "in_batch"
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Which negatives the rows of a log of positives get.
+
+    train: of training rows. "uniform": items of the whole catalogue, all alike; "popularity": items in proportion to
+        their number of training positives; "in_batch": none, a two-tower model learns from the other items of a batch.
+    per_positive: sampled negatives of each positive.
+    evaluate: of validation and test rows: "uniform" or "popularity".
+    Raises `InputError` for other values.
+    """
+
+    train: Training = "uniform"
+    per_positive: int = 4
+    evaluate: Sampling = "uniform"
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("train", get_args(Training)), ("evaluate", get_args(Sampling))):
+            if getattr(self, name) not in kinds:
+                raise InputError(
+                    f"{name} of the negatives must be one of {', '.join(kinds)}. Received: {shown(getattr(self, name))}."
+                )
+        count = self.per_positive
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InputError(f"per_positive must be a whole number of at least 1. Received: {shown(count)}.")
