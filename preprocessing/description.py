@@ -35,7 +35,7 @@ def describe(data: Dataset) -> str:
     features += [_feature(data, "item", column) for column in given.item]
     return "\n".join(
         [
-            f"{visible(data.name)}: {data.raw.size}",
+            data.raw.size,
             f"Protocol {protocol.name}, seed {data.seed}, {leaks}",
             *_aligned(splits, right=(1, 2)),
             *_sampled(data),
@@ -54,7 +54,7 @@ def summarize(data: Dataset) -> str:
     splits = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     return "\n".join(
         [
-            f"Data: {visible(data.name)}, {data.raw.size}",
+            f"Data: {visible(data.name)}, {data.raw.contents}",
             f"Protocol: {data.protocol.name}, seed {data.seed}: {splits} rows",
             *_sampled(data),
             *_not_seen(data),

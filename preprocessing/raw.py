@@ -214,6 +214,11 @@ class RawData:
     @property
     def size(self) -> str:
         """For people."""
+        return f"{visible(self.name)}: {self.contents}"
+
+    @property
+    def contents(self) -> str:
+        """`size` without the name."""
         rows = f"{len(self):,} interactions"
         if self.negatives is not None:
             positives = int(np.count_nonzero(self.label))
@@ -222,7 +227,7 @@ class RawData:
         return f"{rows} of {len(self.users):,} users and {len(self.items):,} items"
 
     def __repr__(self) -> str:
-        return f"RawData of {visible(self.name)}: {self.size}"
+        return f"RawData of {self.size}"
 
     def take(self, rows: np.ndarray) -> RawData:
         """The same entities with only these interactions, in this order."""

@@ -55,6 +55,10 @@ def groups(data: Dataset, split: str) -> list[list[int]]:
     return found
 
 
+def row_is_tested(data: Dataset, raw: RawData, row: int) -> bool:
+    return (raw.user[row], raw.item[row]) in pairs(data.raw, positives_and_negatives(data, "test")[0])
+
+
 @pytest.mark.parametrize("negatives", CHOICES, ids=lambda each: each.train)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 class TestRows:
@@ -207,12 +211,15 @@ class TestWhatIsKnown:
     def test_another_item_of_a_test_positive_changes_rows_of_its_user_alone_and_no_positive(self):
         raw = shop()
         data = Dataset.build(raw, "temporal", 0)
-        row = int(np.argmax(raw.timestamp))
+        taken = Counter(pairs(raw, np.arange(len(raw))))
+        once = [row for row, pair in enumerate(pairs(raw, np.arange(len(raw)))) if taken[pair] == 1]
+        row = max(once, key=lambda each: raw.timestamp[each])
         has = set(raw.item[raw.user == raw.user[row]].tolist())
         items = raw.item.copy()
         items[row] = next(item for item in range(len(raw.items)) if item not in has)
         other = Dataset.build(replace(raw, item=items), "temporal", 0)
         before, after = self._train(data), self._train(other)
+        assert row_is_tested(data, raw, row)
         changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
         assert all(old[0] == new[0] == raw.user[row] and old[2] == new[2] == 0 for old, new in changed)
 
