@@ -24,7 +24,7 @@ from model.base import CTRModel, TwoTower
 from model.effects import constructor_defaults, idle_settings
 from preprocessing.dataset import Dataset
 from preprocessing.load import AMAZON_NAMES, MOVIELENS_NAMES, TAOBAO_NAMES, reader_of
-from training.result import GAUC_NOTE
+from training.result import GAUC_NOTE, NO_PROBABILITIES
 from training.result_file import RUN
 
 # Key in `result.json` -> how hubs call the metric, how people do.
@@ -132,7 +132,9 @@ def _numbers(result: dict) -> str:
             "together. The test numbers and the weights are of this second training."
         )
     notes = [kept, "The test rows were scored once.", GAUC_NOTE]
-    notes.append(f"The test probabilities are off by {result['calibration']['ece']:.4f} on average (ECE).")
+    calibration = result["calibration"]
+    off = "" if calibration is None else f"The test probabilities are off by {calibration['ece']:.4f} on average (ECE)."
+    notes.append(off or NO_PROBABILITIES)
     if result["paper"] and not result["leaks_labels"]:
         notes.append("The paper's numbers are under the published protocol, which leaks test labels.")
     names = [name for _, name in METRICS.values()]

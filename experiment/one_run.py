@@ -29,6 +29,7 @@ from preprocessing.dataset import Dataset, Split
 from training import distributed
 from training.calibration import calibration
 from training.evaluation import split_logits, split_metrics
+from training.in_batch import require_fitting_loss
 from training.metrics import click_probability
 from training.result import closing_table, make_result
 from training.result_file import IDENTITY, RUN
@@ -123,14 +124,16 @@ class OneRun:
         self.folder.save_state(state)
         self._trained = time.perf_counter()
 
-    def evaluate(self, split: Split) -> tuple[dict[str, float], dict]:
-        """Every metric that applies, and the calibration, from one pass over the rows."""
+    def evaluate(self, split: Split) -> tuple[dict[str, float], dict | None]:
+        """Every metric that applies, and the calibration, from one pass over the rows; None for the in-batch loss."""
         rows = split.to(self.model.device)
         logits = split_logits(self.model, rows)
-        scores = split_metrics(rows, logits)
+        scores = split_metrics(self.model, rows, logits)
+        if self.model.click_loss.in_batch:
+            return scores, None
         return scores, calibration(rows.labels.cpu().numpy(), click_probability(logits.cpu().numpy()))
 
-    def finish(self, test: tuple[dict[str, float], dict]) -> None:
+    def finish(self, test: tuple[dict[str, float], dict | None]) -> None:
         """Writes the run folder: what was measured, card, history, curves and the model. test: of `evaluate`."""
         model, data, name = self.model, self.data, name_of(self.model)
         entry, state = _entry(name), self.folder.state
@@ -173,6 +176,7 @@ def one_run(
     Raises `Interrupted` on Ctrl-C, after leaving the folder usable.
     """
     model = build(data)
+    require_fitting_loss(model.click_loss, data.train, type(model).__name__)
     name, group = name_of(model), distributed.current()
     identity = group.once(lambda: _identity(model, data, options))  # devices differ
     if options.embedding_optimizer == choose_embedding_optimizer(model, None, "adam"):

@@ -23,7 +23,7 @@ from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.protocol import PROTOCOLS, switch
 from preprocessing.taobao import PID_PLACEMENTS
 from training import distributed
-from training.click_loss import CROSS_ENTROPY, SATURATING
+from training.click_loss import CROSS_ENTROPY, IN_BATCH, SATURATING
 from training.options import GRADIENTS, TrainOptions
 
 LOOP = {"published_eval_mode", "summed_loss"}  # what a release switches on
@@ -133,9 +133,10 @@ class Options(TrainOptions):
     )
     lr: float = option("learning rate of Adam", above=0)
     loss: str = option(
-        f"of clicks; {SATURATING} is computed from probabilities, so that rows whose logits are large have no gradient",
+        f"of clicks; {SATURATING} is computed from probabilities, so that rows whose logits are large have no "
+        f"gradient; {IN_BATCH} is for two-tower models on positives alone",
         CROSS_ENTROPY[0],
-        choices=(CROSS_ENTROPY[0], SATURATING),
+        choices=(CROSS_ENTROPY[0], SATURATING, IN_BATCH),
         needs={GRADIENTS: "which learns from the logloss alone"},
     )
     embedding_optimizer: str | None = option(

@@ -27,7 +27,12 @@ def info_nce(users: Tensor, items: Tensor, excluded: Tensor, positive: Tensor) -
 
 def plain_info_nce(users: Tensor, items: Tensor, excluded: Tensor, positive: Tensor) -> Tensor:
     """- mean over p of log softmax_b(<users_p, items_b>)[positive_p], without the excluded b"""
-    return F.cross_entropy((users @ items.T).masked_fill(excluded, float("-inf")), positive)
+    return choice_entropy(users @ items.T, excluded, positive)
+
+
+def choice_entropy(scores: Tensor, excluded: Tensor, positive: Tensor) -> Tensor:
+    """- mean over p of log softmax_b(scores_pb)[positive_p], without the excluded b. scores, excluded: (P, B)."""
+    return F.cross_entropy(scores.masked_fill(excluded, float("-inf")), positive)
 
 
 class _InfoNCE(torch.autograd.Function):

@@ -134,8 +134,8 @@ class IntTower(TwoTower):
 
     def output(self, features: Features) -> Output:
         users, items = self._user_layers(features), self._item_layers(features)
-        logits = self.interaction.score_levels(self._user_levels(users), self._item_vectors(items))
-        return Output(logits, {"user": users[-1], "item": items[-1]})
+        vectors = self._user_levels(users), self._item_vectors(items)
+        return Output(self.interaction.score_levels(*vectors), {"user": users[-1], "item": items[-1]}, vectors=vectors)
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)

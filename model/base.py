@@ -14,17 +14,20 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column, check_columns, id_column
 from foundation.features import Features
 from foundation.values import shown
+from model.all_pairs import pair_logits
 from model.description import describe
 from model.devices import device_of
 from model.effects import constructor_defaults
 from model.fit_interface import EditedWarning, FitInterface
 from model.interaction import Interaction
 from model.layers.mixed_embedding import check_one_size
+from model.losses import in_batch_loss
 from model.regularization import l2_part
 from model.signature import TowerArguments
 from model.whole_file import WholeFile
 from preprocessing.data_encoding import DataEncoding
 from training import model_files
+from training.click_loss import IN_BATCH
 from training.protocols import BatchSource, Output
 
 __all__ = ["CTRModel", "EditedWarning", "Output", "TwoTower"]
@@ -172,7 +175,8 @@ class CTRModel(WholeFile, FitInterface, ABC):
         given = DataEncoding.from_json(extra)
         if self.encoding is not None and given is not None:
             self.encoding.require_same(given, self.feature_names, "`extra`")
-        known = {"trained_with": self.trained_with or self.editable}
+        known: dict[str, Any] = {"trained_with": self.trained_with or self.editable}
+        known |= {"loss": IN_BATCH} if self.click_loss.in_batch else {}
         known |= {} if self.encoding is None else self.encoding.to_json()
         return known | extra | known  # in the order in which they are given, and never a part of another encoding
 
@@ -231,7 +235,20 @@ class TwoTower(CTRModel):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def output(self, features: Features) -> Output:
-        return Output(self.interaction(self.encode_user(features), self.encode_item(features)))
+        users, items = self.encode_user(features), self.encode_item(features)
+        return Output(self.interaction(users, items), vectors=([users], items))
+
+    def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
+        if output.candidates is None:
+            return super().losses(features, labels, output)
+        if output.vectors is None:
+            raise InputError(
+                f"loss='in_batch' needs the vectors of {type(self).__name__}, and its `output` does not tell them. "
+                "Return Output(logits, ..., vectors=([users], items))."
+            )
+        users, items = output.vectors
+        logits = pair_logits(self.interaction, torch.cat(list(users), dim=1), items)
+        return {"ctr": in_batch_loss(logits, output.candidates)}
 
     def predict_logits(self, source: BatchSource, batch_size: int) -> Tensor:
         """As `CTRModel.predict_logits`, but each distinct user and item goes through its tower once."""

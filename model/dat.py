@@ -98,7 +98,8 @@ class DAT(TwoTower):
         unit_users, unit_items = F.normalize(users, dim=1), F.normalize(items, dim=1)
         latent = {"user": unit_users, "item": unit_items, "user_mimic": user_mimic, "item_mimic": item_mimic}
         pair = (over_lengths(users, items), items) if self.relu_output else (unit_users, unit_items)
-        return Output(self.interaction(*(part.unsqueeze(1) for part in pair)), latent)
+        vectors = [unit_users.unsqueeze(1)], unit_items.unsqueeze(1)
+        return Output(self.interaction(*(part.unsqueeze(1) for part in pair)), latent, vectors=vectors)
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)

@@ -67,7 +67,9 @@ class DSSM(TwoTower):
         if not self.relu_output:
             return super().output(features)
         users, items = self.user_side(features), self.item_side(features)  # (B, d) each
-        return Output(self.interaction(over_lengths(users, items).unsqueeze(1), items.unsqueeze(1)))
+        unit_users, unit_items = (F.normalize(part, dim=1).unsqueeze(1) for part in (users, items))
+        logits = self.interaction(over_lengths(users, items).unsqueeze(1), items.unsqueeze(1))
+        return Output(logits, vectors=([unit_users], unit_items))
 
     def encode_user(self, features: Features) -> Tensor:
         """-> (B, 1, d) of length 1"""

@@ -27,6 +27,7 @@ from foundation.errors import InputError, InputWarning
 from foundation.options import options_of
 from model.layers.activation import is_steady
 from model.signature import keyword_parameters
+from training.click_loss import IN_BATCH
 from training.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Idle:
         return InputError(f"{setting} has no effect on {name}, {self.why}. Leave it out{instead}.")
 
 
+# Why the loss over the items of a batch does nothing for a ranking model.
+ONE_SIDE = Idle("which has no vectors of users and items", "choose a two-tower model")
+
+
 @functools.cache
 def constructor_defaults(model_class: type[Constructed]) -> Mapping[str, Any]:
     """The keyword arguments of a model's constructor, those of its base classes among them, with their defaults."""
@@ -75,6 +80,8 @@ def idle_settings(
         for needed, why in declared.needs.items():
             if not getattr(model_class, needed):
                 idle[name] = Idle(why)
+    if settings.get("loss") == IN_BATCH and not model_class.has_two_sides:
+        idle.setdefault("loss", ONE_SIDE)
     idle |= model_class.without_effect_beside(settings)
     epochs = settings.get("epochs")
     random = [name for name in RANDOM if name in settings and name not in model_class.without_effect]

@@ -16,13 +16,14 @@ from foundation.errors import InputError, InputWarning
 from foundation.options import takes_options
 from foundation.values import as_count
 from model.constructor import Constructed
-from model.effects import check_options
+from model.effects import ONE_SIDE, check_options
 from model.layers.embedding_optimizer import choose_embedding_optimizer, set_row_gradients
 from model.sources import Input, as_source, encoding_of, set_apart, validation_source
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Split
 from training.click_loss import ClickLoss, choose_loss
 from training.evaluation import predict_logits, score_split
+from training.in_batch import require_fitting_loss
 from training.metrics import check_names
 from training.monitors import checked
 from training.optim import Optimizer, added_l2, make_optimizer
@@ -73,7 +74,7 @@ class FitInterface(Constructed, nn.Module, Trainable):
             what is minimised.
         loss: of clicks, as a batch mean: binary_crossentropy (or logloss), probability_crossentropy, as the releases
             have it (`training.click_loss`), mse, mae, or a function of probabilities as deepctr-torch takes it, called
-            with (probabilities, labels, reduction=...).
+            with (probabilities, labels, reduction=...). Two-tower models: in_batch, for rows that are positives alone.
         metrics: what `evaluate` returns, and what history and callbacks have under these names, with "val_" before
             those of validation rows: auc, logloss or binary_crossentropy, acc or accuracy, mse, gauc. Default: all of
             auc, logloss and gauc that apply.
@@ -82,6 +83,8 @@ class FitInterface(Constructed, nn.Module, Trainable):
             batch; by default the size of the tables decides (`docs/large_tables.md`).
         """
         self.click_loss = choose_loss(loss)
+        if self.click_loss.in_batch and not self.has_two_sides:
+            raise ONE_SIDE.refusal("loss='in_batch'", type(self).__name__)
         self.metrics_names = ["loss", *check_names(metrics)]
         self.to(self.device)
         self.embedding_optimizer = choose_embedding_optimizer(self, embedding_optimizer, optimizer)
@@ -137,6 +140,7 @@ class FitInterface(Constructed, nn.Module, Trainable):
             **further,
         )
         train = as_source(x, y, self.columns, self.encoding, sample_weight)
+        require_fitting_loss(self.click_loss, train, type(self).__name__)
         encoding = self.encoding or encoding_of(train)
         validation = validation_source(validation_data, self.columns, encoding)
         if validation is not None and validation_split:

@@ -121,7 +121,7 @@ class HIT(TwoTower):
         (users, user_mimics), (items, item_mimics) = self._user(features), self._item(features)
         latent: dict[str, Any] = {"user": users.flatten(1), "item": items.flatten(1)}
         latent |= {"user_mimics": user_mimics, "item_mimics": item_mimics}
-        return Output(self.interaction(users, items), latent)
+        return Output(self.interaction(users, items), latent, vectors=([users], items))
 
     def losses(self, features: Features, labels: Tensor, output: Output) -> dict[str, Tensor]:
         losses = super().losses(features, labels, output)

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kernels.info_nce import info_nce
+from kernels.info_nce import choice_entropy, info_nce
+from training.protocols import Candidates
 
 
 def cir_loss(
@@ -38,6 +39,27 @@ def _liked_by_same_user(user_ids: Tensor, item_ids: Tensor, liked: Tensor) -> Te
     likes = torch.zeros(int(user.max()) + 1, len(items), dtype=torch.bool, device=liked.device)
     likes[user[liked], item[liked]] = True
     return likes[user][:, item]
+
+
+def in_batch_loss(logits: Tensor, candidates: Candidates) -> Tensor:
+    """The softmax over the items of a batch of positives, with the logQ correction (Yi et al., RecSys 2019, section 4).
+
+        L = - mean over b of log( exp(s_bb - log q_b) / sum over c of exp(s_bc - log q_c) )
+
+    q_c: the probability that a row of a batch has the item of row c. Popular items are negatives more often than
+    others, and without the correction their scores would be too low. c runs over b itself and the rows whose item is a
+    negative of the user of b.
+
+    logits: (B, B), of the user of each row with the item of each row. Returns a scalar.
+
+    Two users and two items that are equally frequent, all logits 0: log 2
+
+    >>> candidates = Candidates(torch.tensor([0.5, 0.5]).log(), torch.zeros(2, 2, dtype=torch.bool))
+    >>> round(in_batch_loss(torch.zeros(2, 2), candidates).item(), 4)
+    0.6931
+    """
+    own = torch.arange(len(logits), device=logits.device)
+    return choice_entropy(logits - candidates.log_share, candidates.excluded, own)
 
 
 def generation_loss(mimic: Tensor, original: Tensor, rows: Tensor, kind: str) -> Tensor:

@@ -39,6 +39,8 @@ class Arrays:
     lengths: dict[str, Tensor] = field(default_factory=dict)
     weights: Tensor | None = None
 
+    pairs = None  # its rows are labelled, those of a `Split` may not be
+
     @classmethod
     def check(
         cls,

@@ -23,6 +23,8 @@ from preprocessing.feature_table import FeatureTable
 from preprocessing.frames import raw_from_frames
 from preprocessing.known import as_encoding, raw_for
 from preprocessing.label_features import label_features
+from preprocessing.negative_sampling import only_positives, with_negatives, with_statistics_that_say_something
+from preprocessing.negatives import Negatives
 from preprocessing.planted import best_auc
 from preprocessing.protocol import make_protocol
 from preprocessing.raw import RawData, Schema
@@ -69,8 +71,13 @@ class Dataset:
         validation_rows, statistics: switches of the protocol (`preprocessing.protocol.PROTOCOLS`).
         refit: with training and validation rows together as training rows, and no validation rows: what a model is
             trained on when its number of epochs has been chosen.
+        A log of positives alone is split, and then gets its negatives (`preprocessing.negatives`).
         """
+        if raw.negatives is not None:
+            raw = only_positives(raw if encoding else with_statistics_that_say_something(raw))
         rules = make_protocol(protocol, raw, seed, validation_rows, statistics, refit)
+        if raw.negatives is not None:
+            raw, rules = with_negatives(raw, rules, seed)
         # Published scripts encode and scale before they split; honest vocabularies and scalers know training rows only.
         fitted = rules.splits["train"] if rules.encoded_by is None else rules.encoded_by
         filling = fitted if rules.filled_by is None else rules.filled_by
@@ -99,7 +106,7 @@ class Dataset:
         items: pd.DataFrame | None,
         interactions: pd.DataFrame,
         *,
-        label: str,
+        label: str | None = None,
         user_id: str | None = None,
         item_id: str | None = None,
         timestamp: str | None = None,
@@ -109,11 +116,12 @@ class Dataset:
         statistics: bool | None = None,
         history: bool | None = None,
         name: str | None = None,
+        negatives: Negatives | None = None,
         protocol: str = "holdout",
         seed: int = 0,
         encoding: Any = None,
     ) -> Dataset:
-        """A data set of one's own. From `label` to `name`: as of `raw_from_frames`, which needs both ids.
+        """A data set of one's own. From `label` to `negatives`: as of `raw_from_frames`, which needs both ids.
 
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
@@ -122,7 +130,7 @@ class Dataset:
             raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
         names = {"user_id": user_id, "item_id": item_id, "label": label, "timestamp": timestamp, "name": name}
         features = {"kinds": kinds, "sides": sides, "vocabulary_sizes": vocabulary_sizes}
-        computed = {"statistics": statistics, "history": history}
+        computed = {"statistics": statistics, "history": history, "negatives": negatives}
         given: dict[str, Any] = {**names, **features, **computed}
         given = {key: value for key, value in given.items() if value is not None}
         known = None if encoding is None else as_encoding(encoding)

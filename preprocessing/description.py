@@ -38,6 +38,7 @@ def describe(data: Dataset) -> str:
             data.raw.size,
             f"Protocol {protocol.name}, seed {data.seed}, {leaks}",
             *_aligned(splits, right=(1, 2)),
+            *_sampled(data),
             *_not_seen(data),
             *_aligned(features),
         ]
@@ -53,20 +54,40 @@ def summarize(data: Dataset) -> str:
     splits = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     return "\n".join(
         [
-            f"Data: {visible(data.name)}, {len(data.raw):,} interactions of {len(data.raw.users):,} users and "
-            f"{len(data.raw.items):,} items",
+            f"Data: {visible(data.name)}, {data.raw.contents}",
             f"Protocol: {data.protocol.name}, seed {data.seed}: {splits} rows",
+            *_sampled(data),
             *_not_seen(data),
             *(f"  {visible(count)}" for count in counts),
         ]
     )
 
 
+def _sampled(data: Dataset) -> list[str]:
+    """A line for each split of a log of positives: how many rows are positives, and how the others were sampled."""
+    negatives, lines = data.raw.negatives, []
+    if negatives is None:
+        return []
+    for split, rows in data.protocol.splits.items():
+        positives = int(np.count_nonzero(data.raw.label[rows]))
+        sampled, how = len(rows) - positives, negatives.of(split)
+        asked = negatives.per_positive if how else 0
+        fewer = asked * positives - sampled
+        line = f"  {split}: {positives:,} positives and {sampled:,} negatives, "
+        line += f"{asked} each, sampled by {how}" if how == "popularity" else ""
+        line += f"{asked} each, sampled uniformly" if how == "uniform" else ""
+        line += "" if how else "which are the items of the other rows of a batch"
+        lines.append(line + (f", less {fewer:,} of users who have nearly all items" if fewer else ""))
+    return lines
+
+
 def _not_seen(data: Dataset) -> list[str]:
-    """A line under `temporal`, where the splits differ in it, and none elsewhere."""
+    """A line under `temporal`, where the splits differ in it, and none elsewhere. Of sampled negatives nothing."""
     raw, splits = data.raw, data.protocol.splits
     if data.protocol.name != "temporal":
         return []
+    if raw.negatives is not None:
+        splits = {split: rows[raw.label[rows] == 1] for split, rows in splits.items()}
     new: dict[str, list[str]] = {split: [] for split in splits if split != "train"}
     for entity, size in ((raw.user, len(raw.users)), (raw.item, len(raw.items))):
         seen = np.zeros(size, dtype=bool)

@@ -11,10 +11,11 @@ import pandas as pd
 
 from foundation.errors import InputError
 from foundation.shown import some
-from foundation.values import plain
+from foundation.values import plain, shown
 from preprocessing import frame_columns as columns
 from preprocessing.column_storage import unpacked
 from preprocessing.leaks import deciding_features
+from preprocessing.negatives import Negatives
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 KINDS = ("sparse", "dense", "list", "ignore")
@@ -30,7 +31,7 @@ def raw_from_frames(
     *,
     user_id: str,
     item_id: str,
-    label: str,
+    label: str | None = None,
     timestamp: str | None = None,
     kinds: Mapping[str, str] | None = None,
     sides: Mapping[str, str] | None = None,
@@ -38,11 +39,13 @@ def raw_from_frames(
     statistics: bool = True,
     history: bool = True,
     name: str = "own-data",
+    negatives: Negatives | None = None,
 ) -> RawData:
     """Checks and joins the frames.
 
     users, items: one row an entity, with the id and any features; None if there is nothing to know but the id.
     interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
+    negatives: instead of a label, where every row is a positive: how `Dataset.build` samples the others.
     timestamp: the column with integer seconds, dates or datetimes; without it, histories are in the order of rows.
     kinds: feature -> "sparse" (a category), "dense" (a number), "list" (of categories) or "ignore". By default floats
         and decimals are dense, columns of lists are lists, and everything else is sparse; the ids are always sparse.
@@ -54,13 +57,18 @@ def raw_from_frames(
     A missing category is an unknown value, a missing number the training mean, a missing list empty. Warns
     (`LeakWarning`) of a feature of the interactions, of no kind given, that decides all labels.
     Raises `InputError` for columns that are missing, named twice or of a kind that fits no feature, for ids that are
-    missing, repeated or not in their table, and for labels other than 0 and 1.
+    missing, repeated or not in their table, for labels other than 0 and 1, and for both a label and negatives, or none.
     """
     _require_frames(users=users, items=items, interactions=interactions)
     if not len(interactions):
         raise InputError("interactions has no rows: there is nothing to learn from.")
+    if (label is None) == (negatives is None):
+        raise InputError(
+            "Name the column of labels, label=..., or, where every row is a positive, say how negatives are sampled: "
+            f"negatives=Negatives(). Received: label={shown(label)}, negatives={shown(negatives)}."
+        )
     kinds, sides, sizes = dict(kinds or {}), dict(sides or {}), dict(vocabulary_sizes or {})
-    reserved = [user_id, item_id, label, *([timestamp] if timestamp else [])]
+    reserved = [user_id, item_id, *filter(None, (label, timestamp))]
     _require_columns("interactions", interactions, reserved)
     for key in (user_id, item_id):
         columns.require_present("interactions", interactions[key])
@@ -100,7 +108,7 @@ def raw_from_frames(
         items=item_part.table,
         user=_rows("users", user_part.table[user_id].to_numpy(), users[user_id], interactions[user_id]),
         item=_rows("items", item_part.table[item_id].to_numpy(), items[item_id], interactions[item_id]),
-        label=columns.labels(interactions[label]),
+        label=columns.labels(interactions[label]) if label else np.ones(len(interactions), dtype=np.float32),
         timestamp=columns.seconds(interactions[timestamp])
         if timestamp
         else np.zeros(len(interactions), dtype=np.int64),
@@ -111,6 +119,7 @@ def raw_from_frames(
             RowCount(table, len(frame), len(frame))
             for table, frame in (("users", users), ("items", items), ("interactions", interactions))
         ),
+        negatives=negatives,
     )
     deciding = deciding_features(raw, [name for name in log.names if name not in kinds])
     return replace(raw, fingerprint=_fingerprint(raw), deciding=deciding)
@@ -244,4 +253,6 @@ def _fingerprint(raw: RawData) -> str:
         )
     for name, ragged in (*raw.user_lists.items(), *raw.item_lists.items()):
         digest.update(f"{name} {ragged.values.tolist()}".encode() + ragged.offsets.tobytes())
+    if raw.negatives is not None:
+        digest.update(repr(raw.negatives).encode())
     return digest.hexdigest()

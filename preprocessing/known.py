@@ -68,7 +68,7 @@ def raw_for(
     agreed: dict[str, Any] = {
         "user_id": schema.user_id,
         "item_id": schema.item_id,
-        "statistics": schema.user_statistic is not None,
+        "statistics": bool(schema.user_statistic or schema.item_statistic),
         "history": schema.history is not None,
         "vocabulary_sizes": dict(schema.vocabulary_sizes),
     }

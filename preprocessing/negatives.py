@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from foundation.errors import InputError
-from foundation.values import shown
+from foundation.values import as_count, shown
 
 Sampling = Literal["uniform", "popularity"]
 Training = Literal["uniform", "popularity", "in_batch"]
@@ -30,10 +30,18 @@ class Negatives:
 
     def __post_init__(self) -> None:
         for name, kinds in (("train", get_args(Training)), ("evaluate", get_args(Sampling))):
-            if getattr(self, name) not in kinds:
-                raise InputError(
-                    f"{name} of the negatives must be one of {', '.join(kinds)}. Received: {shown(getattr(self, name))}."
-                )
-        count = self.per_positive
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(f"per_positive must be a whole number of at least 1. Received: {shown(count)}.")
+            given = getattr(self, name)
+            if given not in kinds:
+                raise InputError(f"{name} of the negatives is one of {', '.join(kinds)}. Received: {shown(given)}.")
+        object.__setattr__(self, "per_positive", as_count("per_positive", self.per_positive, least=1))
+
+    @property
+    def in_batch(self) -> bool:
+        """Whether training rows are positives alone."""
+        return self.train == IN_BATCH
+
+    def of(self, split: str) -> Sampling | None:
+        """How the negatives of a split's rows are sampled; None where they have none."""
+        if split != "train":
+            return self.evaluate
+        return None if self.train == "in_batch" else self.train

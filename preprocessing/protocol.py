@@ -56,8 +56,13 @@ def make_protocol(
         raise InputError(
             f"statistics={chosen[1]} does nothing for '{raw.name}': no feature is made from labels. Leave it out."
         )
+    if name == "published" and raw.negatives is not None:
+        raise InputError(
+            f"'{raw.name}' is a log of positives alone, and the releases sample no negatives. Use holdout or temporal."
+        )
     made = protocol.make(raw, seed, *chosen, refit)
-    _require_both_classes(protocol, made.splits, raw)
+    if raw.negatives is None:  # else there are none yet
+        _require_both_classes(protocol, made.splits, raw)
     return made if raw.schema.reads_labels else replace(made, views=[])
 
 

@@ -220,8 +220,17 @@ class RawData:
     @property
     def size(self) -> str:
         """For people."""
-        name = visible(self.name)
-        return f"{name}: {len(self):,} interactions of {len(self.users):,} users and {len(self.items):,} items"
+        return f"{visible(self.name)}: {self.contents}"
+
+    @property
+    def contents(self) -> str:
+        """`size` without the name."""
+        rows = f"{len(self):,} interactions"
+        if self.negatives is not None:
+            positives = int(np.count_nonzero(self.label))
+            sampled = f" and {len(self) - positives:,} sampled negatives" if positives < len(self) else ""
+            rows = f"{positives:,} positives{sampled}"
+        return f"{rows} of {len(self.users):,} users and {len(self.items):,} items"
 
     def __repr__(self) -> str:
         return f"RawData of {self.size}"

@@ -52,6 +52,13 @@ class Split:
         return self.dataset.user[self.rows]
 
     @property
+    def pairs(self) -> tuple[Tensor, Tensor] | None:
+        """(n,) int32 each: user and item of training rows that are positives alone; None for rows of both labels."""
+        data = self.dataset
+        alone = data.raw.negatives is not None and data.raw.negatives.in_batch and bool(self.labels.all())
+        return (data.user[self.rows], data.item[self.rows]) if alone else None
+
+    @property
     def origin(self) -> str:
         """What its rows are of, for a comparison between processes."""
         data = self.dataset

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kernels.linear import product
+from model.all_pairs import all_pairs
 from model.interaction import AdditiveInteraction, Interaction, Levels
 from serving.blocks import Blocks
 
@@ -105,13 +106,6 @@ class Scorer:
             parts.append(self.additive.reduce(products.view(-1, heads, users, vectors, size)))  # (chunk, U, n)
         logits = parts[0] if len(parts) == 1 else torch.cat(parts)  # (blocks, U, n)
         return logits.transpose(0, 1).reshape(users, -1)[:, : blocks.num_items]
-
-
-def all_pairs(interaction: Interaction, users: Tensor, items: Tensor) -> Tensor:
-    """Logits (U, N) float32 of user vectors (U, R, d) with item vectors (N, H, d), by `forward`: the plain way."""
-    count = len(items)
-    rows = [interaction(user.repeat(count, 1, 1), items).float() for user in users]
-    return torch.stack(rows) if rows else torch.empty(0, count)
 
 
 def make_scorer(interaction: Interaction, users: Tensor, items: Tensor) -> Scorer:

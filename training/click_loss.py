@@ -19,6 +19,7 @@ CROSS_ENTROPY = ("binary_crossentropy", "logloss")
 # The cross entropy as deepctr-torch and the releases compute it. A probability of a logit above 17 is 1 in float32, and
 # such a row, however wrong, has no gradient.
 SATURATING = "probability_crossentropy"
+IN_BATCH = "in_batch"
 OTHERS: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, SATURATING: F.binary_cross_entropy}
 
 
@@ -29,6 +30,8 @@ class ClickLoss:
     function: l, called as deepctr-torch calls it, with (probabilities, labels, reduction="sum"), and with
         reduction="none" where rows have weights; or a module such as `nn.BCELoss()`. None: the cross entropy, which is
         exact for any logit where a function of probabilities is not.  `SATURATING` names the one that is not.
+    in_batch: whether it is none of these, but the softmax over the items of a batch of positives, which needs a model's
+        vectors (`model.losses.in_batch_loss`). Its logits rank, and their sigmoid is no click probability.
 
     A row of weight 2 and one of weight 0, with errors of 0.5 and 1: (2 * 0.25 + 0 * 1) / 2
 
@@ -38,6 +41,7 @@ class ClickLoss:
     """
 
     function: Callable[..., Tensor] | None = None
+    in_batch: bool = False
 
     def __call__(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """logits, labels, weights: (B,), no weights being weights of 1. Returns a scalar.
@@ -75,10 +79,12 @@ def choose_loss(loss: Any) -> ClickLoss:
     """
     if loss is None or loss is F.binary_cross_entropy or (isinstance(loss, str) and loss in CROSS_ENTROPY):
         return ClickLoss()
+    if isinstance(loss, str) and loss == IN_BATCH:
+        return ClickLoss(in_batch=True)
     if isinstance(loss, str) and loss in OTHERS:
         return ClickLoss(OTHERS[loss])
     if not callable(loss):
-        known = ", ".join((*CROSS_ENTROPY, *OTHERS))
+        known = ", ".join((*CROSS_ENTROPY, *OTHERS, IN_BATCH))
         raise InputError(
             f"loss must be one of {known}, or a function of (probabilities, labels, reduction=...): one loss, because "
             f"these models have one output. Received: {shown(loss)}."

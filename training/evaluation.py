@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from training import distributed
-from training.metrics import metrics
+from training.metrics import metrics, of_order
 from training.precision import autocast
 from training.protocols import BatchSource, Trainable, labels_of
 
@@ -24,10 +24,10 @@ def score_split(
     logits = split_logits(model, source, precision, batch_size)
     named = model.metrics_names[1:]
     if not training:
-        return split_metrics(source, logits, named or None)
-    result = split_metrics(source, logits)
+        return split_metrics(model, source, logits, named or None)
+    result = split_metrics(model, source, logits)
     further = [name for name in named if name not in result]
-    result |= split_metrics(source, logits, further) if further else {}
+    result |= split_metrics(model, source, logits, further) if further else {}
     if model.click_loss.function is not None or source.weights is not None:
         with torch.no_grad():
             result["loss"] = float(model.click_loss(logits, labels_of(source), source.weights))
@@ -39,11 +39,17 @@ def split_logits(model: Trainable, source: BatchSource, precision: str = "float3
     return distributed.current().score(source, lambda part: predict_logits(model, part, batch_size, precision))
 
 
-def split_metrics(source: BatchSource, logits: Tensor, names: Sequence[str] | None = None) -> dict[str, float]:
-    """Metrics of a source's rows, given their logits (n,). names: as for `metrics`."""
+def split_metrics(
+    model: Trainable, source: BatchSource, logits: Tensor, names: Sequence[str] | None = None
+) -> dict[str, float]:
+    """Metrics of a source's rows, given the model's logits (n,). names: as for `metrics`.
+
+    Those of probabilities are NaN where the model was trained by the in-batch loss, whose logits only rank.
+    """
     users, weights = (None if part is None else part.cpu().numpy() for part in (source.users, source.weights))
     labels = labels_of(source).cpu().numpy()
-    return distributed.current().once(lambda: metrics(labels, logits.cpu().numpy(), users, weights, names))
+    found = distributed.current().once(lambda: metrics(labels, logits.cpu().numpy(), users, weights, names))
+    return of_order(found) if model.click_loss.in_batch else found
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from foundation.errors import InputError
 from foundation.values import shown
 
+OF_PROBABILITIES = ("logloss", "accuracy", "mse")  # the others are of an order
 # What each name of a metric means; deepctr-torch has two for some.
 FIGURES = {
     "auc": "auc",
@@ -41,6 +42,15 @@ def of_training(named: Sequence[str]) -> tuple[str, ...]:
     ('auc', 'logloss', 'acc')
     """
     return ("auc", "logloss", *(name for name in named if name != "gauc"))
+
+
+def of_order(figures: dict[str, float]) -> dict[str, float]:
+    """The metrics of scores that rank and are no click probabilities: those of probabilities are NaN.
+
+    >>> of_order({"auc": 0.9, "logloss": 0.7})
+    {'auc': 0.9, 'logloss': nan}
+    """
+    return {name: float("nan") if FIGURES[name] in OF_PROBABILITIES else value for name, value in figures.items()}
 
 
 def metrics(

@@ -39,6 +39,7 @@ from foundation.run_files import (
 from foundation.sealed import seal
 from preprocessing.data_encoding import DataEncoding
 from training.claim import Claim
+from training.click_loss import IN_BATCH, ClickLoss
 from training.commit import finish, remove_unfinished, replace_together
 
 CHUNK = 1 << 20
@@ -48,10 +49,11 @@ class OnDisk(Protocol):
     """A model that can be saved and read again.
 
     arguments: of its constructor. encoding: of the data that it was trained on. trained_with: function that its scores
-    hang on -> version.
+    hang on -> version. click_loss: that it was trained by.
     """
 
     arguments: dict[str, Any]
+    click_loss: ClickLoss
     encoding: DataEncoding | None
     trained_with: Mapping[str, str]
 
@@ -169,6 +171,8 @@ def _load_model(model_class: type[Model], folder: Path, device: str | torch.devi
     except (OSError, SafetensorError, RuntimeError) as error:
         raise _unusable(folder, " ".join(line.strip() for line in str(error).splitlines()[:2])) from None
     model.encoding, model.trained_with = DataEncoding.from_json(config), config.get("trained_with", {})
+    if config.get("loss") == IN_BATCH:  # its scores are no click probabilities
+        model.click_loss = ClickLoss(in_batch=True)
     model.warn_if_edited()
     return model.eval()
 

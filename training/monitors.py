@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 import warnings
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ def figures_for_callbacks(logs: dict[str, float]) -> dict[str, float]:
         for alias, name in ALIASES.items():
             if prefix + name in logs:
                 figures.setdefault(prefix + alias, logs[prefix + name])
-    if "val_logloss" in logs:
+    if not math.isnan(logs.get("val_logloss", math.nan)):
         figures.setdefault("val_loss", logs["val_logloss"])
     return figures
 

@@ -20,17 +20,32 @@ from training.click_loss import ClickLoss
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """The items of a batch of positives as candidates of each of its rows.
+
+    log_share: (B,) the log of the probability that a row of a batch has the item. excluded: (B, B) bool, the items c
+    that are no negatives of row b, but for its own, c = b.
+    """
+
+    log_share: Tensor
+    excluded: Tensor
+
+
+@dataclass(frozen=True)
 class Output:
     """What one forward pass hands to the losses.
 
-    logits: (B,). latent: whatever else a model's losses need, by name. weights: (B,) of the rows in the click loss,
-    which training adds; None: all alike.
+    logits: (B,). latent: whatever else a model's losses need, by name. vectors: of a two-tower model, those of the
+    users, in parts (B, R_i, d) that sum to R, and of the items (B, H, d). Training adds weights, (B,) of the rows in
+    the click loss, None: all alike; and the candidates of rows that are all positives, None for labelled rows.
     Raises `InputError` for logits of another shape, which a loss might spread over pairs of rows without a word.
     """
 
     logits: Tensor
     latent: dict[str, Any] = field(default_factory=dict)
     weights: Tensor | None = None
+    vectors: tuple[Sequence[Tensor], Tensor] | None = None
+    candidates: Candidates | None = None
 
     def __post_init__(self) -> None:
         if self.logits.ndim != 1:
@@ -54,6 +69,11 @@ class BatchSource(Protocol):
     @property
     def weights(self) -> Tensor | None:
         """(n,) float32, how much a row counts in the click loss and in metrics; None: all alike."""
+
+    @property
+    def pairs(self) -> tuple[Tensor, Tensor] | None:
+        """(n,) user and (n,) item of rows that are all positives, to be learned from with the other items of a batch as
+        negatives; None for labelled rows."""
 
     @property
     def origin(self) -> str:

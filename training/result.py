@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +19,7 @@ from training.training_state import TrainingState
 
 LEAK = "The published protocol leaks test labels: {}. For an honest number: --protocol holdout or --protocol temporal."
 GAUC_NOTE = "GAUC: AUC per user, weighted by the user's impressions; users of one class left out."
+NO_PROBABILITIES = "The in-batch loss learns an order: scores are no click probabilities, so logloss is not measured."
 PACKAGES = ("torch", "deepctr-torch", "pandas", "numpy", "scikit-learn")
 
 
@@ -26,7 +28,7 @@ def make_result(
     dataset: Dataset,
     model_name: str,
     scores: dict[str, dict[str, float]],
-    calibration: dict,
+    calibration: dict | None,
     paper: tuple[float, float] | None,
     parameters: int,
     paper_parameters: int | None,
@@ -37,7 +39,8 @@ def make_result(
 ) -> dict:
     """`result.json`.
 
-    scores: "validation" and "test" -> metrics. calibration: of the test rows (`training.calibration`).
+    scores: "validation" and "test" -> metrics. calibration: of the test rows (`training.calibration`), None for scores
+    that are no click probabilities.
     paper: published (AUC, logloss), if any. state: at the end of the run. split: keywords of `Dataset.build` that build
     the data of the tested model again.
 
@@ -55,6 +58,7 @@ def make_result(
         "model": model_name,
         "seed": dataset.seed,
         "split": split,
+        **({} if dataset.raw.negatives is None else {"negatives": asdict(dataset.raw.negatives)}),
         "rows": {split: len(dataset.split(split)) for split in dataset.protocol.splits},
         "test": _without_nan(scores["test"]),
         "validation": _without_nan(scores["validation"]),
@@ -101,7 +105,7 @@ def closing_table(result: dict, title: str) -> str:
         "  ".join(value.ljust(width) for (_, value), width in zip(cells, widths, strict=True)).rstrip(),
         _validation_line(result),
         GAUC_NOTE,
-        f"Calibration: probabilities are off by {result['calibration']['ece']:.4f} on average (ECE, {BINS} bins).",
+        _calibration_line(result),
         _parameters_line(result),
     ]
     if result["leaks_labels"]:
@@ -119,6 +123,14 @@ def _validation_line(result: dict) -> str:
     if "refit" in result:
         kept = "; the tested model was trained anew that long, on training and validation rows."
     return f"Validation AUC: {result['validation']['auc']:.4f}, {best}{kept}"
+
+
+def _calibration_line(result: dict) -> str:
+    if result["calibration"] is None:
+        return NO_PROBABILITIES
+    sampled = " Their negatives are sampled (docs/negatives.md)." if "negatives" in result else ""
+    ece = result["calibration"]["ece"]
+    return f"Calibration: probabilities are off by {ece:.4f} on average (ECE, {BINS} bins).{sampled}"
 
 
 def _parameters_line(result: dict) -> str:
@@ -144,11 +156,12 @@ def curves_png(history: list[dict[str, float]], title: str, best: int | None = N
         named = [
             name for name in frame if name not in ("seconds", "rows_per_second", "loss") and not name.startswith("val_")
         ]
-        for axis, names in ((left, ["auc"]), (right, [name for name in named if name not in ("auc", "ctr")])):
+        losses = [name for name in named if name not in ("auc", "ctr")]
+        for axis, names in ((left, ["auc"]), (right, losses or ["loss"])):
             for name in names:
-                axis.plot(frame.index, frame[name], marker="o", label=f"{name}, training")
-                if f"val_{name}" in frame:
-                    axis.plot(frame.index, frame[f"val_{name}"], marker="o", label=f"{name}, validation")
+                for column, rows in ((name, "training"), (f"val_{name}", "validation")):
+                    if column in frame:  # rows that are all positives have no AUC
+                        axis.plot(frame.index, frame[column], marker="o", label=f"{name}, {rows}")
             if best is not None:
                 axis.axvline(best, color="gray", linestyle="--", zorder=0, label=f"epoch {best}, best")
             axis.set_xlabel("epoch")

@@ -18,13 +18,14 @@ from kernels.row_optimizers import row_parameters
 from training import distributed
 from training.epoch_lines import EpochLines
 from training.evaluation import score_split
+from training.in_batch import TrainingPairs
 from training.metrics import metrics, of_training
 from training.monitors import figures_for_callbacks, require_figures, require_validation_figures
 from training.nan_guard import Guard
 from training.optim import Optimizer
 from training.options import TrainOptions
 from training.precision import autocast, require_precision
-from training.protocols import BatchSource, Trainable, labels_of
+from training.protocols import BatchSource, Candidates, Trainable, labels_of
 from training.training_state import EpochProgress, TrainingState
 from training.unknown_ids import sparse_names, with_unknown_ids
 
@@ -42,7 +43,11 @@ class Objective(nn.Module):
         self.ids = sparse_names(model.columns)
 
     def forward(
-        self, features: Features, labels: Tensor, weights: Tensor | None = None
+        self,
+        features: Features,
+        labels: Tensor,
+        weights: Tensor | None = None,
+        candidates: Candidates | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """-> logits (B,), and the losses by name: what leads to no loss stays here, as DDP must not wait for it"""
         model, seen = self.model, features
@@ -52,14 +57,19 @@ class Objective(nn.Module):
             output = model.output(seen)
         if weights is not None:
             output = replace(output, weights=weights)
+        if candidates is not None:
+            output = replace(output, candidates=candidates)
         return output.logits.detach(), model.losses(features, labels, output)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What one call of `Trainer.fit` works on. objective: as the processes call it (`training.distributed`)."""
+    """What one call of `Trainer.fit` works on. objective: as the processes call it (`training.distributed`). pairs: of
+    training rows that are all positives, None for labelled rows.
+    """
 
     train: BatchSource
+    pairs: TrainingPairs | None
     validation: BatchSource | None
     callbacks: CallbackList
     state: TrainingState
@@ -120,7 +130,7 @@ class Trainer:
         model.stop_training = False
         self._saved_at = time.monotonic()
         try:
-            self._train(_Run(train, validation, callbacks, state, objective, lines))
+            self._train(_Run(train, TrainingPairs.of(train), validation, callbacks, state, objective, lines))
         finally:  # after Ctrl-C or an error, too: the model is used as it stands, in a notebook at the latest
             with held_back():
                 self._schedule_lr(epochs_done=0.0)  # a later fit starts from the full learning rate
@@ -156,7 +166,7 @@ class Trainer:
     def _train_epoch(self, run: _Run) -> dict[str, float]:
         """The pass over the training rows that the state is at, or the rest of it.
 
-        Returns the mean of each named loss, and AUC and logloss, over all rows of the epoch.
+        Returns the mean of each named loss, and of labelled rows AUC and logloss, over all rows of the epoch.
         """
         model, train, state = self.model, run.train, run.state
         epoch, labels = state.epoch, labels_of(train)
@@ -171,8 +181,10 @@ class Trainer:
             self._schedule_lr(epoch + progress.rows / len(train))
             self.group.seed(model.seed, epoch, progress.rows)
             share, weight = self.group.share(rows)
-            weighted = () if train.weights is None else (train.weights[share],)
-            logits, losses = run.objective(train.batch(share, model.feature_names), labels[share], *weighted)
+            weighed_by = None if train.weights is None else train.weights[share]
+            candidates = None if run.pairs is None else run.pairs.batch(share)
+            features = train.batch(share, model.feature_names)
+            logits, losses = run.objective(features, labels[share], weighed_by, candidates)
             loss = weight * self._minimised(losses, len(rows))
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -192,7 +204,7 @@ class Trainer:
         self._merge(progress)
         seconds = time.perf_counter() - start
         weights = None if train.weights is None else train.weights[order].cpu().numpy()
-        names = of_training(model.metrics_names[1:])
+        names = () if run.pairs is not None else of_training(model.metrics_names[1:])  # of one class there are none
         result = self.group.once(
             lambda: metrics(labels[order].cpu().numpy(), progress.logits[order].cpu().numpy(), None, weights, names)
         )

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker_of
 
 from foundation.errors import InputError
+from model.all_pairs import all_pairs
 from preprocessing import utils
 from serving import top_k
 from serving.blocks import Blocks, block_size, blocks_shape, fill_blocks, head_scales
 from serving.explain import explain
 from serving.fold_batch_norm import for_inference
-from serving.scorer import MANY_VECTORS, all_pairs, make_scorer
+from serving.scorer import MANY_VECTORS, make_scorer
 
 
 @pytest.fixture(scope="module")
