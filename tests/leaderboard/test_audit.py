@@ -75,7 +75,7 @@ class TestAudit:
 
     def test_tables_of_data_without_a_probe_have_no_column_for_it(self):
         entries = [{"protocol": "holdout", "seed": 1, "test_auc": {"membership": 0.5}}]
-        runs = pd.DataFrame({"model": ["hit"], "protocol": ["holdout"], "seed": [1], "auc": [0.9]})
+        runs = pd.DataFrame({"model": ["hit"], "variant": [""], "protocol": ["holdout"], "seed": [1], "auc": [0.9]})
         assert probes_table(entries, runs).splitlines()[0] == "| protocol | the bit | HIT |"
         assert explained_table(entries, runs) == ""
 

@@ -21,6 +21,7 @@ from preprocessing.leak_rows import (
 from preprocessing.leak_totals import Entities, _correlations, _dispersions, held_labels
 
 RNG = np.random.default_rng(0)
+ENTITIES = 4000
 
 
 class TestCounts:
@@ -103,7 +104,7 @@ class TestAgainstOtherRows:
     VALUES, ENTITY, ORDER = RNG.random(50), RNG.integers(0, 6, 50), RNG.permutation(50)
 
     def test_deviations_by_a_plain_loop(self):
-        expected = [x - self.VALUES[self.ENTITY == e].mean() for x, e in zip(self.VALUES, self.ENTITY, strict=True)]
+        expected = [x - self.VALUES[e == self.ENTITY].mean() for x, e in zip(self.VALUES, self.ENTITY, strict=True)]
         assert deviations(self.VALUES, self.ENTITY) == pytest.approx(expected, abs=1e-8)
 
     def test_changes_by_a_plain_loop(self):
@@ -126,7 +127,7 @@ class TestFits:
         y = RNG.random(400)
         found = line(self.FOLD, self.U, y, self.WEIGHT)
         for number in range(5):
-            fitted, judged = self.FOLD != number, self.FOLD == number
+            fitted, judged = number != self.FOLD, number == self.FOLD
             slope, level = np.polyfit(self.U[fitted], y[fitted], 1, w=np.sqrt(self.WEIGHT[fitted]))
             assert found[judged] == pytest.approx(slope * self.U[judged] + level)
 
@@ -151,25 +152,20 @@ class TestFits:
 class TestTotals:
     """Many entities, each with 20 training, 10 validation and 10 test rows."""
 
-    SIZE = 4000
-
     @pytest.fixture(scope="class")
-    @classmethod
-    def drawn(cls):
+    @staticmethod
+    def drawn():
         rng = np.random.default_rng(7)
-        rate = rng.beta(4, 4, cls.SIZE)
+        rate = rng.beta(4, 4, ENTITIES)
         return rate, *(rng.binomial(rows, rate).astype(float) for rows in (20, 10, 10))
 
     def entities(self, x, drawn) -> Entities:
         _, t, s, _ = drawn
-        n_t, n_s, rest = (np.full(self.SIZE, rows) for rows in (20.0, 10.0, 10.0))
-        return Entities(x, n_t, t, n_s, s, rest, np.arange(self.SIZE) % 5)
+        n_t, n_s, rest = (np.full(ENTITIES, rows) for rows in (20.0, 10.0, 10.0))
+        return Entities(x, n_t, t, n_s, s, rest, np.arange(ENTITIES) % 5)
 
     def correlation(self, x, drawn) -> float:
-        entities = self.entities(x, drawn)
-        noise = np.sqrt(drawn[0] * (1 - drawn[0]))
-        assert noise.min() > 0
-        return min(found.effect for found in _correlations(entities, [x]))
+        return min(found.effect for found in _correlations(self.entities(x, drawn), [x]))
 
     def test_correlation_given_a_total_is_that_of_a_hypergeometric_draw(self, drawn):
         _, t, s, rest = drawn
@@ -184,35 +180,35 @@ class TestTotals:
         assert abs(self.correlation(drawn[0], drawn)) < 0.05
 
     def test_correlation_given_nothing_is_positive(self, drawn):
-        assert self.correlation(np.zeros(self.SIZE), drawn) > 0.3
+        assert self.correlation(np.zeros(ENTITIES), drawn) > 0.3
 
     def test_dispersion_given_the_true_rate_is_one_and_given_a_later_total_that_of_a_hypergeometric_draw(self, drawn):
         rate, _, s, rest = drawn
-        fold, n = np.arange(self.SIZE) % 5, np.full(self.SIZE, 10.0)
+        fold, n = np.arange(ENTITIES) % 5, np.full(ENTITIES, 10.0)
         assert min(found.effect for found in _dispersions(fold, n, s, [rate])) == pytest.approx(1, abs=0.06)
         assert min(found.effect for found in _dispersions(fold, n, s, [s + rest])) == pytest.approx(10 / 19, abs=0.05)
 
     def counts(self, drawn) -> Counts:
         _, t, s, _ = drawn
-        return Counts(np.full(self.SIZE, 20.0), t, np.full(self.SIZE, 10.0), s)
+        return Counts(np.full(ENTITIES, 20.0), t, np.full(ENTITIES, 10.0), s)
 
-    def found(self, x, drawn, size: int = SIZE):
+    def found(self, x, drawn, size: int = ENTITIES):
         part = self.counts(drawn).take(np.arange(size))
         return held_labels(x[:size], part, np.full(size, 40.0), np.random.default_rng(0))
 
     def test_exact_totals_need_few_entities(self, drawn):
         total = sum(drawn[1:])
         assert "each of 40 {side}s" in self.found(total, drawn, size=40).how
-        assert self.found(total + (np.arange(self.SIZE) == 3) * 40, drawn, size=40) is None
+        assert self.found(total + (np.arange(ENTITIES) == 3) * 40, drawn, size=40) is None
 
     def test_missing_ones_are_left_out(self, drawn):
-        total = np.where(np.arange(self.SIZE) % 3 == 0, np.nan, sum(drawn[1:]))
+        total = np.where(np.arange(ENTITIES) % 3 == 0, np.nan, sum(drawn[1:]))
         assert self.found(total, drawn) is not None
-        assert self.found(np.full(self.SIZE, np.nan), drawn) is None
+        assert self.found(np.full(ENTITIES, np.nan), drawn) is None
 
     @pytest.mark.parametrize("seed", range(5))
     def test_auc_of_a_finding_is_above_that_of_the_true_rate(self, drawn, seed):
         rate, t, s, rest = drawn
-        noisy = t + s + rest + np.random.default_rng(seed).normal(0, 0.3, self.SIZE)
+        noisy = t + s + rest + np.random.default_rng(seed).normal(0, 0.3, ENTITIES)
         honest = self.entities(rate, drawn).auc(rate)
         assert self.found(noisy, drawn).auc > honest
