@@ -99,7 +99,7 @@ def probes_of(entries: list[dict]) -> dict[str, dict[str, Estimate]]:
 
     entries: see `leaderboard.audit.probes`. Under `temporal` neither a split nor a probe depends on the seed.
     """
-    found: dict[str, float] = {}
+    found = {}
     for protocol in PROTOCOLS:
         own = pd.DataFrame([entry["test_auc"] for entry in entries if entry["protocol"] == protocol])
         if len(own):

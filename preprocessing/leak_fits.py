@@ -54,6 +54,6 @@ def curve(fold: np.ndarray, u: Numbers, y: Numbers, weight: Numbers) -> Numbers:
         bins = first * max(1, min(BINS, len(fitted) // PER_BIN)) // max(1, len(fitted))
         bins = np.cumsum(np.diff(bins, prepend=0) != 0)
         total = np.bincount(bins, weights=w)
-        means = (np.bincount(bins, weights=w * part) / total for part in (values, y[fitted]))
-        result[judged] = np.interp(u[judged], *means)
+        at, level = (np.bincount(bins, weights=w * part) / total for part in (values, y[fitted]))
+        result[judged] = np.interp(u[judged], at, level)
     return result

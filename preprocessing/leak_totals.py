@@ -101,8 +101,10 @@ def held_labels(x: Numbers, counts: Counts, rows: Numbers, rng: np.random.Genera
     if len(known) < FEWEST or np.ptp(x[known]) == 0:
         return None
     rest = np.maximum(rows - counts.train - counts.held_out, 0)
-    given = (x, counts.train, counts.train_positives, counts.held_out, counts.held_out_positives, rest)
-    entities = Entities(*(values[known] for values in given), fold=rng.integers(FOLDS, size=len(known)))
+    fold = np.empty(len(x), dtype=np.int64)
+    fold[known] = rng.permutation(len(known)) % FOLDS
+    every = Entities(x, counts.train, counts.train_positives, counts.held_out, counts.held_out_positives, rest, fold)
+    entities = every.take(known)
     return _exact(entities) or _sign(entities) or _precise(entities)
 
 
@@ -174,18 +176,24 @@ def _precise(entities: Entities) -> Held | None:
     rows = few.n_t + later
     honest = [np.zeros_like(rows), few.n_s, later, rows, few.own_rates()]
     without = min(found.effect for found in _dispersions(few.fold, few.n_s, few.s, honest))
-    trained = few.n_t > 1
-    for total in [np.zeros_like(rows), *_as_totals(few, few.s * later / few.n_s, later)]:
+    for total in _as_totals(few, few.s * later / few.n_s, later):
         for size in (1.0, few.n_s, later, rows):
             reading = total / size
             for found in _dispersions(few.fold, few.n_s, few.s, [reading]):
-                if not (found.effect < min(DISPERSION, without - LOWER) and found.deviations < -SIGNIFICANT):
-                    continue
-                of_training = _dispersions(few.fold[trained], few.n_t[trained], few.t[trained], [reading[trained]])
-                if found.effect < min((one.effect for one in of_training), default=1.0) - LOWER:
+                clear = found.effect < min(DISPERSION, without - LOWER) and found.deviations < -SIGNIFICANT
+                if clear and found.effect < _of_training(few, reading) - LOWER:
                     how = f"more precisely than chance allows (dispersion {found.effect:.2f}, of honest ones 1 or more)"
                     return Held(f"it predicts the positives of each {{side}} {how}", few.auc(found.rates))
     return None
+
+
+def _of_training(entities: Entities, reading: Numbers) -> float:
+    """The dispersion of training rows given a reading of x: what hangs on how rows were drawn shows there as well."""
+    part = entities.n_t > 1
+    if np.count_nonzero(part) < FEWEST:
+        return 1.0
+    n, positives = entities.n_t[part], entities.t[part]
+    return min(found.effect for found in _dispersions(entities.fold[part], n, positives, [reading[part]]))
 
 
 def _dispersions(fold: np.ndarray, n: Numbers, positives: Numbers, readings: Iterable[Numbers]) -> Iterator[Found]:
