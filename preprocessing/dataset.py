@@ -23,6 +23,7 @@ from preprocessing.feature_table import FeatureTable
 from preprocessing.frames import raw_from_frames
 from preprocessing.known import as_encoding, raw_for
 from preprocessing.label_features import label_features
+from preprocessing.leak_probe import Finding, probe, warn_of_leaks
 from preprocessing.negative_sampling import only_positives, with_negatives, with_statistics_that_say_something
 from preprocessing.negatives import Negatives
 from preprocessing.planted import best_auc
@@ -40,6 +41,7 @@ class Dataset:
     per_row: features of the interactions themselves, and what the protocol computed for each (label statistics,
         histories). A model may have them on either side; a side with one has several vectors an entity.
     encoding: how values became numbers; fitted on training rows (`published`: on all), or given.
+    findings: features that give labels away, where `preprocessing.leak_probe` was asked.
     """
 
     raw: RawData
@@ -52,6 +54,7 @@ class Dataset:
     item: Tensor
     label: Tensor
     encoding: DataEncoding
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
     def build(
@@ -125,6 +128,8 @@ class Dataset:
 
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
+
+        Warns (`LeakWarning`) of features that give labels of validation rows away.
         """
         if protocol == "temporal" and not timestamp:
             raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
@@ -138,7 +143,10 @@ class Dataset:
             raw = raw_from_frames(users, items, interactions, **given)
         else:
             raw = raw_for(known, users, items, interactions, **given)
-        return cls.build(raw, protocol, seed, known)
+        data = cls.build(raw, protocol, seed, known)
+        findings = probe(data)
+        warn_of_leaks(findings, stacklevel=2)
+        return replace(data, findings=findings)
 
     @property
     def name(self) -> str:
