@@ -13,10 +13,10 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.features import Features
 from model.base import TwoTower
+from model.scorer import all_pairs
 from serving.export_rules import encode
 from serving.onnx_programs import Program, named
 from serving.raw_encoder import RawEncoder, concatenate
-from serving.scorer import all_pairs
 
 TOLERANCE = 1e-5  # of a click probability
 # Users, items, length of the first list, how much longer each next one is, ids: other sizes than the programs were made

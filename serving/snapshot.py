@@ -143,7 +143,7 @@ class Snapshot:
 
     @property
     def blocks(self) -> Blocks:
-        """The base's items as `Scorer.score_blocks` takes them; checked whole when first used."""
+        """The base's items as `Blocks`; checked whole when first used."""
         file = self.base.file
         return Blocks.from_arrays(file.section("blocks"), file.section("scales"), self.size)
 

@@ -16,12 +16,12 @@ from foundation.features import Features
 from foundation.values import shown
 from model import load_model
 from model.base import TwoTower
+from model.scorer import Scorer, make_scorer
 from serving.entities import EntityTable, keys_of
 from serving.fold_batch_norm import for_inference
 from serving.given import one_id
 from serving.manifest import Manifest, how_to_build, model_signature, read_manifest, signature
 from serving.raw_encoder import RawEncoder, concatenate
-from serving.scorer import Scorer, make_scorer
 from serving.section_file import SectionFile
 from serving.snapshot import Snapshot, open_file
 from training.model_files import model_checksum, read_config
