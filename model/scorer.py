@@ -22,7 +22,8 @@ PLAIN_ITEMS = 4096  # that are scored at a time by an interaction's `forward`
 class Scorer:
     """Logits of users with items.
 
-    Item vectors come as (N, H * d) float32. An index has them in `serving.blocks`, too. A query (U, Q, d) is what `query` makes of user vectors.
+    Item vectors come as (N, H * d) float32; an index can have them in `serving.blocks`, too. A query (U, Q, d) is what
+    `query` makes of user vectors.
 
     interaction: of a model in evaluation mode. heads, dim: H and d of an item.
     is_plain: whether the interaction's `forward` scores.
