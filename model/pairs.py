@@ -22,7 +22,8 @@ class Pairs:
         >>> pairs.keys.tolist(), pairs.users.tolist()
         ([1, 6], [0, 1])
         """
-        return cls(np.unique(user.astype(np.int64) * items + item), items)
+        keys = np.sort(user.astype(np.int64) * items + item)  # `np.unique` takes ten times as long
+        return cls(keys[np.diff(keys, prepend=-1) > 0], items)
 
     def __len__(self) -> int:
         return len(self.keys)
