@@ -33,12 +33,12 @@ from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from model import MODELS
 from model.base import TwoTower
+from model.scorer import make_scorer
 from serving.blocks import PRECISIONS, STORED, Blocks, blocks_shape, fill_blocks, head_scales
 from serving.export_check import examples
 from serving.manifest import index_folder
 from serving.onnx_programs import named
 from serving.ranker import PreRanker
-from serving.scorer import make_scorer
 
 TWO_TOWERS = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
 RANKING = ("deep_fm", "auto_int")
@@ -85,7 +85,7 @@ def scoring_contenders(model: TwoTower, count: int) -> tuple[dict[str, Callable[
         if blocks.is_exact and scorer.prefers_vectors(query):
             actions[precision] = lambda: scorer.score_items(query, vectors)
         else:
-            actions[precision] = lambda blocks=blocks: scorer.score_blocks(query, blocks)
+            actions[precision] = lambda blocks=blocks: blocks.score(scorer, query)
     actions["plain torch"] = lambda: scorer.score_vectors(query, vectors)
     actions["published"] = lambda: model.interaction(user.expand(count, -1, -1), items)
     if scorer.is_product and (search := faiss_search(vectors, query.sum(1))) is not None:

@@ -26,6 +26,7 @@ from preprocessing.dataset import Dataset
 from preprocessing.load import AMAZON_NAMES, MOVIELENS_NAMES, TAOBAO_NAMES, reader_of
 from training.result import GAUC_NOTE, NO_PROBABILITIES
 from training.result_file import RUN
+from training.retrieval_shown import retrieval_markdown
 
 # Key in `result.json` -> how hubs call the metric, how people do.
 METRICS = {"auc": ("roc_auc", "AUC"), "logloss": ("logloss", "logloss"), "gauc": ("gauc", "GAUC")}
@@ -138,7 +139,7 @@ def _numbers(result: dict) -> str:
     if result["paper"] and not result["leaks_labels"]:
         notes.append("The paper's numbers are under the published protocol, which leaks test labels.")
     names = [name for _, name in METRICS.values()]
-    return f"{table(['rows', *names], rows, numbers=True)}\n\n{' '.join(notes)}"
+    return "\n\n".join([table(["rows", *names], rows, numbers=True), " ".join(notes), *retrieval_markdown(result)])
 
 
 def _cells(scores: dict[str, float | None]) -> list[str]:

@@ -25,6 +25,7 @@ from foundation.shown import visible, visible_lines
 from model import MODELS, ModelEntry, name_of
 from model.base import CTRModel
 from model.layers.embedding_optimizer import choose_embedding_optimizer
+from model.retrieval import retrieval_entry
 from preprocessing.dataset import Dataset, Split
 from preprocessing.leak_probe import probe, warn_of_leaks
 from training import distributed
@@ -144,6 +145,7 @@ class OneRun:
             model_name=name,
             scores={"validation": self.validation, "test": test[0]},
             calibration=test[1],
+            retrieval=retrieval_entry(model, data.test),
             paper=entry.paper.get(data.name),
             parameters=model.num_parameters,
             paper_parameters=entry.paper_parameters.get(data.name),

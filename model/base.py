@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, Unpack
 
@@ -23,10 +23,11 @@ from model.interaction import Interaction
 from model.layers.mixed_embedding import check_one_size
 from model.losses import in_batch_loss
 from model.regularization import l2_part
+from model.retrieval import measure
 from model.signature import TowerArguments
 from model.whole_file import WholeFile
 from preprocessing.data_encoding import DataEncoding
-from training import model_files
+from training import distributed, model_files
 from training.click_loss import IN_BATCH
 from training.protocols import BatchSource, Output
 
@@ -226,6 +227,10 @@ class TwoTower(CTRModel):
     def field_weights(self, side: Literal["user", "item"], features: Features) -> dict[str, Tensor]:
         """How much a side weighs each of its fields, for explanations: name -> (B,), nothing where it weighs none."""
         return {}
+
+    def rank_metrics(self, source: BatchSource, names: Sequence[str]) -> dict[str, float]:
+        """`recall@k`, `ndcg@k` and `hit@k` over all items (`model.retrieval`), computed by the main process."""
+        return distributed.current().once(lambda: measure(self, source, names).scores)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Also takes the weights of before the interaction was a module."""

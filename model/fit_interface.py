@@ -18,6 +18,7 @@ from foundation.values import as_count
 from model.constructor import Constructed
 from model.effects import ONE_SIDE, check_options
 from model.layers.embedding_optimizer import choose_embedding_optimizer, set_row_gradients
+from model.retrieval import require_catalogue
 from model.sources import Input, as_source, encoding_of, set_apart, validation_source
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Split
@@ -29,6 +30,7 @@ from training.monitors import checked
 from training.optim import Optimizer, added_l2, make_optimizer
 from training.options import FitOptions, TrainOptions
 from training.protocols import BatchSource, Trainable
+from training.rank_metrics import is_rank_metric
 from training.trainer import Trainer
 from training.training_state import TrainingState
 
@@ -76,8 +78,9 @@ class FitInterface(Constructed, nn.Module, Trainable):
             have it (`training.click_loss`), mse, mae, or a function of probabilities as deepctr-torch takes it, called
             with (probabilities, labels, reduction=...). Two-tower models: in_batch, for rows that are positives alone.
         metrics: what `evaluate` returns, and what history and callbacks have under these names, with "val_" before
-            those of validation rows: auc, logloss or binary_crossentropy, acc or accuracy, mse, gauc. Default: all of
-            auc, logloss and gauc that apply.
+            those of validation rows: auc, logloss or binary_crossentropy, acc or accuracy, mse, gauc, and of two-tower
+            models recall@k, ndcg@k, hit@k, as "recall@10" (`model.retrieval`), which take seconds of each epoch that
+            is validated. Default: all of auc, logloss and gauc that apply.
         lr: of an optimiser by name.
         embedding_optimizer: "dense" updates all rows of the embedding tables in each step, "rowwise" those of a
             batch; by default the size of the tables decides (`docs/large_tables.md`).
@@ -85,7 +88,7 @@ class FitInterface(Constructed, nn.Module, Trainable):
         self.click_loss = choose_loss(loss)
         if self.click_loss.in_batch and not self.has_two_sides:
             raise ONE_SIDE.refusal("loss='in_batch'", type(self).__name__)
-        self.metrics_names = ["loss", *check_names(metrics)]
+        self.metrics_names = ["loss", *check_names(metrics, self.has_two_sides)]
         self.to(self.device)
         self.embedding_optimizer = choose_embedding_optimizer(self, embedding_optimizer, optimizer)
         self.optim = self.make_optimizer(optimizer, lr)
@@ -149,6 +152,9 @@ class FitInterface(Constructed, nn.Module, Trainable):
             train, validation = set_apart(train, validation_split, self.seed)
         if options.patience is not None and validation is None:
             raise InputError("`patience` needs validation rows. Pass validation_data or validation_split.")
+        ranked = list(filter(is_rank_metric, self.metrics_names))
+        if ranked and validation is not None:
+            require_catalogue(validation, ranked)
         check_options(self, options, validation is not None)
         if state is None:
             torch.manual_seed(self.seed)  # of dropout: the result must not depend on what was built or drawn before
@@ -193,17 +199,20 @@ class FitInterface(Constructed, nn.Module, Trainable):
         y: np.ndarray | None = None,
         batch_size: int | None = None,
         *,
+        metrics: Sequence[str] | None = None,
         sample_weight: np.ndarray | None = None,
     ) -> dict[str, float]:
-        """Metrics over all rows; those named at `compile`, or all that apply.
+        """Metrics over all rows: these, or those named at `compile`, or all that apply.
 
+        metrics: names as at `compile`, such as ["auc", "recall@10"].
         sample_weight: (n,) of at least 0: how much each row counts.
         """
+        names = check_names(metrics, self.has_two_sides)
         self.to(self.device)
         self.warn_if_edited()
         batch_size = _rows_at_a_time(batch_size)
         source = as_source(x, y, self.columns, self.encoding, sample_weight).to(self.device)
-        return score_split(self, source, batch_size=batch_size)
+        return score_split(self, source, batch_size=batch_size, names=names)
 
     @property
     def editable(self) -> dict[str, str]:

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.scorer import CHUNK_BYTES, Scorer
+
 PRECISIONS = ("float32", "bfloat16", "int8")
 STORED = {"float32": "<f4", "bfloat16": "<u2", "int8": "|i1"}  # numpy has no bfloat16
 # d * n of a block: a head's block stays in the cache while it meets the user's vectors. Measured with d = 64, n from
@@ -90,3 +92,21 @@ class Blocks:
         """Blocks first..last-1 in the dtype of the product: (last - first, H, d, n)."""
         blocks = self.array[first:last]
         return blocks.to(torch.bfloat16) if blocks.dtype == torch.int8 else blocks
+
+    def score(self, scorer: Scorer, query: Tensor) -> Tensor:
+        """query (U, Q, d) -> logits (U, N) with every item, in the precision of the blocks; not by a plain scorer."""
+        assert scorer.additive is not None
+        query = scorer.multiplied(query)
+        users, vectors, dim = query.shape
+        count, heads, _, size = self.array.shape
+        queries = self.queries(query.reshape(1, -1, dim))  # (1 or H, U * Q, d)
+        block_bytes = queries.element_size() * heads * users * vectors * size
+        chunk = min(max(1, CHUNK_BYTES // block_bytes), count)
+        left = queries.expand(chunk * heads, -1, -1) if len(queries) == 1 else queries.repeat(chunk, 1, 1)
+        parts = []
+        for first in range(0, count, chunk):
+            values = self.part(first, first + chunk).view(-1, dim, size)  # (chunk * H, d, n), fewer at the end
+            products = torch.bmm(left if len(values) == len(left) else left[: len(values)], values)
+            parts.append(scorer.additive.reduce(products.view(-1, heads, users, vectors, size)))  # (chunk, U, n)
+        logits = parts[0] if len(parts) == 1 else torch.cat(parts)  # (blocks, U, n)
+        return logits.transpose(0, 1).reshape(users, -1)[:, : self.num_items]

@@ -11,8 +11,8 @@ from foundation.errors import InputError
 from foundation.features import Features
 from foundation.shown import shortened
 from model.interaction import AdditiveInteraction, Levels
+from model.scorer import Scorer
 from serving.ranker import PreRanker, User, candidate_rows
-from serving.scorer import Scorer
 from serving.state import State
 from training.pictures import draw_png
 

@@ -19,6 +19,7 @@ from foundation.errors import InputError
 from foundation.features import Features, values_of
 from foundation.sealed import seal
 from model.base import TwoTower
+from model.scorer import make_scorer
 from serving.export_check import check_raw_values, check_shapes, examples
 from serving.export_files import file_sha256, replaced_together
 from serving.export_rules import Rules
@@ -34,7 +35,6 @@ from serving.onnx_programs import (
     score_program,
     tower_program,
 )
-from serving.scorer import make_scorer
 from serving.state import State, read_run
 
 FORMATS = ("onnx",)

@@ -27,7 +27,7 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column, kind_of
 from foundation.features import Features
 from model.base import TwoTower
-from serving.scorer import Scorer
+from model.scorer import Scorer
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 CHECKSUM = "model_sha256"  # in the metadata of a program: `training.model_files.model_checksum` of the run

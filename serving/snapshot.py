@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from foundation.errors import InputError
+from foundation.ids import hashed, plain_ids
 from foundation.precisions import check_precision
 from model.base import TwoTower
 from serving.blocks import PRECISIONS, STORED, Blocks, blocks_shape, fill_blocks, head_scales
-from serving.entities import Entities, EntityTable, hashed, in_key_order, plain_ids, sections_of
+from serving.entities import Entities, EntityTable, in_key_order, sections_of
 from serving.manifest import Manifest, index_folder
 from serving.section_file import SectionFile
 from serving.section_writer import create
@@ -143,7 +144,7 @@ class Snapshot:
 
     @property
     def blocks(self) -> Blocks:
-        """The base's items as `Scorer.score_blocks` takes them; checked whole when first used."""
+        """The base's items as `Blocks`; checked whole when first used."""
         file = self.base.file
         return Blocks.from_arrays(file.section("blocks"), file.section("scales"), self.size)
 

@@ -13,15 +13,16 @@ import torch
 
 from foundation.errors import InputError
 from foundation.features import Features
+from foundation.ids import keys_of
 from foundation.values import shown
 from model import load_model
 from model.base import TwoTower
-from serving.entities import EntityTable, keys_of
+from model.scorer import Scorer, make_scorer
+from serving.entities import EntityTable
 from serving.fold_batch_norm import for_inference
 from serving.given import one_id
 from serving.manifest import Manifest, how_to_build, model_signature, read_manifest, signature
 from serving.raw_encoder import RawEncoder, concatenate
-from serving.scorer import Scorer, make_scorer
 from serving.section_file import SectionFile
 from serving.snapshot import Snapshot, open_file
 from training.model_files import model_checksum, read_config

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from foundation.errors import InputError
-from serving.scorer import Scorer
+from model.scorer import Scorer
 from serving.snapshot import ENCODE_ROWS, Snapshot
 from serving.state import State
 
@@ -90,7 +90,7 @@ def all_logits(state: State, query: Tensor, exact: bool = False) -> Tensor:
     if exact or scorer.is_plain or (items.blocks_exact and scorer.prefers_vectors(query)):
         logits = _by_vectors(scorer, query, items.base_vectors)
     else:
-        logits = scorer.score_blocks(query, items.blocks)
+        logits = items.blocks.score(scorer, query)
     if items.delta is not None:
         logits = torch.cat([logits, scorer.score_items(query, items.delta_vectors)], dim=1)
     if len(items.gone):

@@ -12,12 +12,13 @@ import torch
 
 from foundation.errors import InputError
 from foundation.features import Features
+from foundation.ids import keys_of
 from foundation.run_files import read_config
 from foundation.values import entries, is_list, is_missing, plain, shown
 from model.base import TwoTower
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
-from serving.entities import Entities, in_key_order, keys_of
+from serving.entities import Entities, in_key_order
 from serving.from_run import defaults, item_entities, user_entities
 from serving.given import id_array, listed
 from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing

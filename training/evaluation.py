@@ -11,22 +11,34 @@ from training import distributed
 from training.metrics import metrics, of_order
 from training.precision import autocast
 from training.protocols import BatchSource, Trainable, labels_of
+from training.rank_metrics import is_rank_metric
 
 
 def score_split(
-    model: Trainable, source: BatchSource, precision: str = "float32", batch_size: int = 8192, training: bool = False
+    model: Trainable,
+    source: BatchSource,
+    precision: str = "float32",
+    batch_size: int = 8192,
+    training: bool = False,
+    names: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """Metrics over all rows of a source, scored once: those named at `compile`, or all that apply.
+    """Metrics over all rows of a source, scored once: these, or those named at `compile`, or all that apply.
 
     training: for a model that is being trained, whose epochs are compared by AUC: all that apply in any case, and the
     click loss where it is not the logloss. The model's mode is restored afterwards.
     """
+    named = list(names or model.metrics_names[1:])
+    of_ranks = [name for name in named if is_rank_metric(name)]
+    of_rows = [name for name in named if not is_rank_metric(name)]
+    ranked = model.rank_metrics(source, of_ranks) if of_ranks else {}
+    if not training and of_ranks and not of_rows:
+        return ranked
     logits = split_logits(model, source, precision, batch_size)
-    named = model.metrics_names[1:]
     if not training:
-        return split_metrics(model, source, logits, named or None)
-    result = split_metrics(model, source, logits)
-    further = [name for name in named if name not in result]
+        found = split_metrics(model, source, logits, of_rows or None) | ranked
+        return {name: found[name] for name in named} if named else found
+    result = split_metrics(model, source, logits) | ranked
+    further = [name for name in of_rows if name not in result]
     result |= split_metrics(model, source, logits, further) if further else {}
     if model.click_loss.function is not None or source.weights is not None:
         with torch.no_grad():

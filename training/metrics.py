@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from foundation.errors import InputError
 from foundation.values import shown
+from training.rank_metrics import KNOWN, is_rank_metric
 
 OF_PROBABILITIES = ("logloss", "accuracy", "mse")  # the others are of an order
 # What each name of a metric means; deepctr-torch has two for some.
@@ -24,24 +25,36 @@ FIGURES = {
 }
 
 
-def check_names(names: Sequence[str] | None) -> list[str]:
-    """What `compile` is given as metrics, as a list. Raises `InputError` for anything but known names."""
+def check_names(names: Sequence[str] | None, ranks: bool) -> list[str]:
+    """What `compile` or `evaluate` is given as metrics, as a list.
+
+    ranks: whether the model is one of two towers, which can rank the whole catalogue for a user.
+    Raises `InputError` for anything but known names, and for `recall@k` and the like of another model.
+    """
     given = [] if names is None else names
     if not isinstance(given, (list, tuple)):
         raise InputError(f"metrics must be a list of names. Received: {shown(names)}.")
-    unknown = [name for name in given if not isinstance(name, str) or name not in FIGURES]
+    unknown = [name for name in given if not isinstance(name, str) or not (name in FIGURES or is_rank_metric(name))]
     if unknown:
-        raise InputError(f"Unknown metrics {shown(unknown)}. Known: {', '.join(FIGURES)}.")
+        raise InputError(f"Unknown metrics {shown(unknown)}. Known: {', '.join(FIGURES)}, {KNOWN}.")
+    if not ranks and any(map(is_rank_metric, given)):
+        some = ", ".join(filter(is_rank_metric, given))
+        raise InputError(
+            f"{some}: only two-tower models are measured by these, as a ranking model would read each user with each "
+            "item of the catalogue. Leave them out."
+        )
     return list(given)
 
 
 def of_training(named: Sequence[str]) -> tuple[str, ...]:
-    """The metrics of an epoch's training rows; GAUC is of validation rows alone. named: those given at `compile`.
+    """The metrics of an epoch's training rows; GAUC and `recall@k` and the like are of validation rows alone.
 
-    >>> of_training(["acc", "gauc"])
+    named: those given at `compile`.
+
+    >>> of_training(["acc", "gauc", "recall@10"])
     ('auc', 'logloss', 'acc')
     """
-    return ("auc", "logloss", *(name for name in named if name != "gauc"))
+    return ("auc", "logloss", *(name for name in named if name != "gauc" and not is_rank_metric(name)))
 
 
 def of_order(figures: dict[str, float]) -> dict[str, float]:

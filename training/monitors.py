@@ -12,6 +12,7 @@ from foundation.deepctr import Callback, EarlyStopping, History, ModelCheckpoint
 from foundation.errors import InputError, InputWarning
 from foundation.values import shown
 from training.metrics import FIGURES
+from training.rank_metrics import is_rank_metric
 
 ALIASES = {"binary_crossentropy": "logloss"}
 PLAIN = (EarlyStopping, ModelCheckpoint, History)  # classes whose figures are those of an epoch
@@ -76,7 +77,7 @@ def require_figures(callbacks: Sequence, figures: dict[str, float]) -> None:
 
 def _hint(monitor: Any) -> str:
     name = str(monitor).removeprefix("val_")
-    return f" Name it at compile, metrics=[{name!r}]." if name in FIGURES else ""
+    return f" Name it at compile, metrics=[{name!r}]." if name in FIGURES or is_rank_metric(name) else ""
 
 
 def _monitored(callbacks: Sequence) -> list[str]:

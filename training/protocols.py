@@ -129,6 +129,9 @@ class Trainable(Protocol):
     def predict_logits(self, source: BatchSource, batch_size: int) -> Tensor:
         """(n,) logits of all rows of a source."""
 
+    def rank_metrics(self, source: BatchSource, names: Sequence[str]) -> dict[str, float]:
+        """`recall@k` and the like of a two-tower model, which alone is asked for them (`training.metrics`)."""
+
     def l2_of(self, parameter_name: str) -> float:
         """The l2 weight of a parameter."""
 

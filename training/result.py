@@ -15,6 +15,7 @@ from foundation.shown import shortened, visible
 from preprocessing.dataset import Dataset
 from training.calibration import BINS
 from training.pictures import draw_png
+from training.retrieval_shown import retrieval_lines
 from training.training_state import TrainingState
 
 LEAK = "The published protocol leaks test labels: {}. For an honest number: --protocol holdout or --protocol temporal."
@@ -29,6 +30,7 @@ def make_result(
     model_name: str,
     scores: dict[str, dict[str, float]],
     calibration: dict | None,
+    retrieval: dict | None,
     paper: tuple[float, float] | None,
     parameters: int,
     paper_parameters: int | None,
@@ -41,6 +43,7 @@ def make_result(
 
     scores: "validation" and "test" -> metrics. calibration: of the test rows (`training.calibration`), None for scores
     that are no click probabilities.
+    retrieval: of the test rows of a two-tower model (`model.retrieval.retrieval_entry`), None of another one.
     paper: published (AUC, logloss), if any. state: at the end of the run. split: keywords of `Dataset.build` that build
     the data of the tested model again.
 
@@ -63,6 +66,7 @@ def make_result(
         "test": _without_nan(scores["test"]),
         "validation": _without_nan(scores["validation"]),
         "calibration": calibration,
+        **({} if retrieval is None else {"retrieval": {"test": retrieval}}),
         "paper": None if paper is None else {"auc": paper[0], "logloss": paper[1]},
         **({} if best_possible is None else {"best_possible_auc": best_possible}),
         "parameters": parameters,
@@ -107,6 +111,7 @@ def closing_table(result: dict, title: str) -> str:
         GAUC_NOTE,
         _calibration_line(result),
         _parameters_line(result),
+        *retrieval_lines(result),
     ]
     if result["leaks_labels"]:
         lines.append(LEAK.format(result["leak"]))

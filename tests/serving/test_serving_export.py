@@ -34,13 +34,13 @@ from foundation.errors import InputError
 from foundation.run_files import read_config
 from foundation.sealed import seal
 from model.interaction import InnerProduct
+from model.scorer import Scorer
 from preprocessing import utils
 from preprocessing.dataset import Dataset
 from serving.export import export_onnx
 from serving.export_files import replaced_together
 from serving.onnx_programs import Score, input_names, score_program
 from serving.ranker import PreRanker
-from serving.scorer import Scorer
 from serving.writer import build_index
 from training.model_files import model_checksum
 

@@ -12,8 +12,9 @@ import torch
 from serving_helpers import dataset, random_model, ranker_of, text_ids
 
 from foundation.errors import InputError
+from foundation.ids import keys_of, plain_ids
 from preprocessing.dataset import FeatureTable
-from serving.entities import Entities, EntityTable, in_key_order, keys_of, plain_ids, sections_of
+from serving.entities import Entities, EntityTable, in_key_order, sections_of
 from serving.section_file import SectionFile
 from serving.section_writer import create
 

@@ -17,8 +17,9 @@ from serving_helpers import dataset, random_model, ranker_of
 
 from foundation.errors import InputError
 from foundation.features import Lists
+from foundation.ids import keys_of
 from preprocessing.dataset import FeatureTable
-from serving.entities import Entities, EntityTable, in_key_order, keys_of, sections_of
+from serving.entities import Entities, EntityTable, in_key_order, sections_of
 from serving.ranker import PreRanker
 from serving.section_file import BLOCK, VERSION, SectionFile
 from serving.section_writer import create

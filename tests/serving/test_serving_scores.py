@@ -11,12 +11,12 @@ from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker
 
 from foundation.errors import InputError
 from model.all_pairs import all_pairs
+from model.scorer import MANY_VECTORS, make_scorer
 from preprocessing import utils
 from serving import top_k
 from serving.blocks import Blocks, block_size, blocks_shape, fill_blocks, head_scales
 from serving.explain import explain
 from serving.fold_batch_norm import for_inference
-from serving.scorer import MANY_VECTORS, make_scorer
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,8 @@ class TestBlocks:
     @pytest.mark.parametrize("name", TWO_TOWERS)
     @pytest.mark.parametrize("chunk_bytes", [1 << 10, 1 << 16, 1 << 24], ids=["head", "chunks", "chunk"])
     def test_any_number_of_items_in_blocks_scores_as_vectors_do(self, name, chunk_bytes, data, monkeypatch):
-        monkeypatch.setattr("serving.scorer.CHUNK_BYTES", chunk_bytes)
+        for module in ("model.scorer", "serving.blocks"):
+            monkeypatch.setattr(f"{module}.CHUNK_BYTES", chunk_bytes)
         monkeypatch.setattr("serving.blocks.BLOCK_VALUES", 10_240)
         model = random_model(name, data)
         batch = data.test.batch(torch.arange(5), model.feature_names)
@@ -239,7 +240,7 @@ class TestBlocks:
                     scales = head_scales(vectors.numpy(), heads)
                     blocks = np.zeros(blocks_shape(count, heads, dim), dtype=dtype)
                     fill_blocks(blocks, vectors.numpy(), scales)
-                    scores = scorer.score_blocks(query, Blocks.from_arrays(blocks, scales, count))
+                    scores = Blocks.from_arrays(blocks, scales, count).score(scorer, query)
                     assert scores.shape == (5, count)
                     assert torch.allclose(scores, expected, atol=tolerance), (dtype, count)
 

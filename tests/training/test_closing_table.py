@@ -10,6 +10,7 @@ import pytest
 from helpers import make_raw, random_raw
 from run_folder_helpers import RESULTS, Run, closing_lines, content
 
+from model.retrieval import retrieval_metrics
 from training.calibration import calibration
 from training.result import closing_table, curves_png
 from training.result_file import read_result
@@ -38,6 +39,34 @@ class TestClosingTable:
         assert result["calibration"]["ece"] == pytest.approx(expected["ece"])
         assert sum(result["calibration"]["bins"]["count"]) == result["rows"]["test"]
         assert any(f"by {expected['ece']:.4f} on average" in line for line in closing_lines(capsys))
+
+    def test_has_what_is_found_among_all_items(self, capsys, tmp_path):
+        run = Run(tmp_path / "run", "--epoch", 1, "--protocol", "holdout", raw=random_raw(items=130, rows=900))
+        result = run()
+        found, lines = result["retrieval"]["test"], closing_lines(capsys)
+        expected = retrieval_metrics(run.model, run.data.test)
+        assert {name: found[name] for name in expected} == pytest.approx(expected)
+        assert (found["items"], found["users"], found["users_with_positives"]) == (130, 12, 12)
+        for k in (10, 100):
+            shown = [f"{expected[f'{kind}@{k}']:.4f}" for kind in ("recall", "ndcg", "hit")]
+            words = "recall {}, NDCG {}, hit rate {}".format(*shown)
+            assert f"Best {k} of 130 items: {words}" in lines
+        assert any(line.startswith("Means over 12 users with a positive test row") for line in lines)
+        drawn = {**result, "retrieval": {"test": found | {"users_with_positives": 1200}}}
+        assert "Means over 12 users (drawn by the seed from 1,200)" in closing_table(drawn, "IntTower")
+
+    def test_of_a_result_without_retrieval(self, capsys, tmp_path):
+        """Of a ranking model, and of a version that did not measure it."""
+        ranking, lines = self.printed(capsys, tmp_path, "--protocol", "holdout", model_name="lr")
+        assert "retrieval" not in ranking
+        result, more = self.printed(capsys, tmp_path / "two", "--protocol", "holdout")
+        earlier = {name: value for name, value in result.items() if name != "retrieval"}
+        assert len(closing_table(earlier, "IntTower").splitlines()) == len(lines) - 1 == len(more) - 4
+
+    def test_says_why_retrieval_is_not_measured(self, capsys, tmp_path):
+        result, _ = self.printed(capsys, tmp_path, "--protocol", "holdout")
+        result["retrieval"] = {"test": {"not_measured": "This DSSM reads pid of an impression."}}
+        assert "hit rate are not measured. This DSSM reads pid" in closing_table(result, "DSSM")
 
     def test_published_says_that_it_leaks_and_names_the_others(self, capsys, tmp_path):
         result, lines = self.printed(capsys, tmp_path, "--protocol", "published")

@@ -107,9 +107,14 @@ class TestOfARun:
     def test_numbers_are_those_of_the_result(self, runs, protocol):
         out, run = runs[protocol]
         body, result = card_of(out)[1], read_result(out)
+        found = result["retrieval"]["test"]
         assert rows_of(body, "Numbers") == {
-            split: [f"{result[split][name]:.4f}" for name in METRICS] for split in ("test", "validation")
+            **{split: [f"{result[split][name]:.4f}" for name in METRICS] for split in ("test", "validation")},
+            "of 15 items": ["recall", "NDCG", "hit rate"],
+            "---": ["--:"] * 3,
+            **{f"best {k}": [f"{found[f'{name}@{k}']:.4f}" for name in ("recall", "ndcg", "hit")] for k in (10, 100)},
         }
+        assert f"Means over {found['users']} users with a positive" in body
         data = rows_of(body, "Data and protocol")
         assert data["rows"] == [", ".join(f"{count:,} {split}" for split, count in result["rows"].items())]
         assert data["fingerprint (SHA-256 of the content)"] == [f"`{result['data_sha256']}`"]
@@ -173,6 +178,13 @@ def test_generated_data_are_told(runs, tmp_path):
     Run(tmp_path, "--epoch", 1, raw=dataclasses.replace(raw, best_score=np.linspace(0.1, 0.9, len(raw))))()
     assert GENERATED in card_of(tmp_path)[1]
     assert GENERATED not in card_of(runs["published"][0])[1]
+
+
+def test_a_result_of_before_retrieval_was_measured_has_a_card(runs):
+    out, run = runs["holdout"]
+    assert "hit rate" in card_of(out)[1]
+    earlier = {name: value for name, value in read_result(out).items() if name != "retrieval"}
+    assert "hit rate" not in model_card(run.model, run.data, MODELS["int_tower"], earlier)
 
 
 def test_paper_is_beside_the_numbers(runs):
@@ -259,6 +271,7 @@ class TestLines:
         Run(tmp_path, "--epoch", 1, raw=dataclasses.replace(raw, interactions=place, schema=schema))()
         body = card_of(tmp_path)[1]
         assert "The item tower reads `place`" in body
+        assert "hit rate are not measured. This IntTower reads place of an impression" in body
         assert "build_index" not in body
 
 

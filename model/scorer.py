@@ -11,7 +11,6 @@ from torch import Tensor
 from kernels.linear import product
 from model.all_pairs import all_pairs
 from model.interaction import AdditiveInteraction, Interaction, Levels
-from serving.blocks import Blocks
 
 # Bytes of products that one chunk makes: they are read again at once, from the cache and not from memory.
 CHUNK_BYTES = 3 << 19
@@ -24,10 +23,11 @@ PLAIN_ITEMS = 4096  # that are scored at a time by an interaction's `forward`
 class Scorer:
     """Logits of users with items.
 
-    Item vectors come as (N, H * d) float32, or in `Blocks`. A query (U, Q, d) is what `query` makes of user vectors.
+    Item vectors come as (N, H * d) float32; an index can have them in `serving.blocks`, too. A query (U, Q, d) is what
+    `query` makes of user vectors.
 
     interaction: of a model in evaluation mode. heads, dim: H and d of an item.
-    is_plain: whether the interaction's `forward` scores, on item vectors alone: `score_blocks` is not for it.
+    is_plain: whether the interaction's `forward` scores.
     """
 
     def __init__(self, interaction: Interaction, heads: int, dim: int, is_plain: bool = False):
@@ -73,7 +73,7 @@ class Scorer:
         return self.additive.reduce(products.reshape(1, self.heads, users, vectors, -1))[0]
 
     def prefers_vectors(self, query: Tensor) -> bool:
-        """Whether `score_items` with the vectors of all items is faster than `score_blocks` in float32."""
+        """Whether `score_items` with the vectors of all items is faster than `Blocks.score` in float32."""
         return self.heads > 1 and query.shape[0] * query.shape[1] >= MANY_VECTORS
 
     def score_items(self, query: Tensor, items: Tensor) -> Tensor:
@@ -88,24 +88,6 @@ class Scorer:
             products = product(part.reshape(-1, dim), left)  # (m * H, U * Q): m groups of one item
             result.copy_(self.additive.reduce(products.view(-1, self.heads, users, vectors, 1))[:, :, 0])
         return logits.t()
-
-    def score_blocks(self, query: Tensor, blocks: Blocks) -> Tensor:
-        """query (U, Q, d) -> (U, N) with every item, in the precision of the blocks."""
-        assert self.additive is not None
-        query = self.multiplied(query)
-        users, vectors, dim = query.shape
-        count, heads, _, size = blocks.array.shape
-        queries = blocks.queries(query.reshape(1, -1, dim))  # (1 or H, U * Q, d)
-        block_bytes = queries.element_size() * heads * users * vectors * size
-        chunk = min(max(1, CHUNK_BYTES // block_bytes), count)
-        left = queries.expand(chunk * heads, -1, -1) if len(queries) == 1 else queries.repeat(chunk, 1, 1)
-        parts = []
-        for first in range(0, count, chunk):
-            values = blocks.part(first, first + chunk).view(-1, dim, size)  # (chunk * H, d, n), fewer at the end
-            products = torch.bmm(left if len(values) == len(left) else left[: len(values)], values)
-            parts.append(self.additive.reduce(products.view(-1, heads, users, vectors, size)))  # (chunk, U, n)
-        logits = parts[0] if len(parts) == 1 else torch.cat(parts)  # (blocks, U, n)
-        return logits.transpose(0, 1).reshape(users, -1)[:, : blocks.num_items]
 
 
 def make_scorer(interaction: Interaction, users: Tensor, items: Tensor) -> Scorer:
