@@ -177,7 +177,9 @@ class TestUpsert:
     def test_features_of_the_request_are_not_kept(self, tmp_path):
         data = frames_data()
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
-        with pytest.raises(InputError, match=r"Unknown user feature 'device'. An index of this model keeps: u, country"):
+        with pytest.raises(
+            InputError, match=r"Unknown user feature 'device'. An index of this model keeps: u, country"
+        ):
             ranker.upsert_users([{"u": "u3", "device": "tv"}])
         ranker.upsert_users([{"u": "u3", "country": "PL", "hobbies": ["go"]}])
         given = {"u": "u3", "device": "tv", "hour": 3.0}
@@ -206,7 +208,10 @@ class TestUpsert:
             ([{"user_id": 107, "user_mean_rating": 4.2}], "must lie in 0..1"),
             ([{"user_id": 107, "liked_movies": 5000}], "'liked_movies' must be a list"),
             ([{"user_id": 107, "liked_movies": ["x"]}], "'liked_movies' must be of type int"),
-            ([{"user_id": 107, "colour": "red"}], "Unknown user feature 'colour'. An index of this model keeps: user_id"),
+            (
+                [{"user_id": 107, "colour": "red"}],
+                "Unknown user feature 'colour'. An index of this model keeps: user_id",
+            ),
             ([{"user_id": 107}, {"user_id": 107, "income": 1.0}], "107 is there twice"),
         ],
     )
