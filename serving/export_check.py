@@ -14,7 +14,6 @@ from foundation.feature_columns import Column
 from foundation.features import Features
 from model.all_pairs import all_pairs
 from model.base import TwoTower
-from model.scorer import all_pairs
 from serving.export_rules import encode
 from serving.onnx_programs import Program, named
 from serving.raw_encoder import RawEncoder, concatenate
