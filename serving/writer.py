@@ -23,7 +23,7 @@ from serving.given import id_array, listed
 from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing
 from serving.raw_encoder import Raw, stack
 from serving.snapshot import Snapshot, encode, open_file, write_base, write_delta, write_users
-from serving.state import State, read_run
+from serving.state import State, as_two_tower, read_run
 
 # A delta is rewritten by every change and scored in float32; an item that is gone from the base is still scored there,
 # and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written anew.
@@ -35,7 +35,9 @@ def build_index(run: str | Path, model: TwoTower, data: Dataset, precision: str 
 
     model: as saved in the run; in training mode or not, it stays as it is.
     """
-    run = Path(run).absolute()
+    run, model = Path(run).absolute(), as_two_tower(model, "build_index got")
+    if not isinstance(data, Dataset):
+        raise InputError(f"build_index needs the Dataset of the run. Received: {shown(data)}.")
     _require_encoding(run, data)
     meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
     return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
