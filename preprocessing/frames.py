@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from foundation.errors import InputError
+from foundation.kinds import ALIASES, kind_name
+from foundation.nearest import did_you_mean
 from foundation.shown import some
-from foundation.values import plain
+from foundation.values import plain, shown
 from preprocessing import frame_columns as columns
 from preprocessing.column_storage import unpacked
 from preprocessing.leaks import deciding_features
@@ -44,7 +46,7 @@ def raw_from_frames(
     users, items: one row an entity, with the id and any features; None if there is nothing to know but the id.
     interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
     timestamp: the column with integer seconds, dates or datetimes; without it, histories are in the order of rows.
-    kinds: feature -> "sparse" (a category), "dense" (a number), "list" (of categories) or "ignore". By default floats
+    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories) or "ignore". By default floats
         and decimals are dense, columns of lists are lists, and everything else is sparse; the ids are always sparse.
     sides: feature of `interactions` -> "user" (the default: known when a request comes) or "item".
     vocabulary_sizes: sparse or list feature -> how many embedding rows it may have at most, the one for unknown values
@@ -59,7 +61,8 @@ def raw_from_frames(
     _require_frames(users=users, items=items, interactions=interactions)
     if not len(interactions):
         raise InputError("interactions has no rows: there is nothing to learn from.")
-    kinds, sides, sizes = dict(kinds or {}), dict(sides or {}), dict(vocabulary_sizes or {})
+    kinds = {name: kind_name(kind) for name, kind in (kinds or {}).items()}
+    sides, sizes = dict(sides or {}), dict(vocabulary_sizes or {})
     reserved = [user_id, item_id, label, *([timestamp] if timestamp else [])]
     _require_columns("interactions", interactions, reserved)
     for key in (user_id, item_id):
@@ -217,20 +220,31 @@ def _require_distinct(names: list[str]) -> None:
 
 def _require_choices(argument: str, given: Mapping[str, str], choices: tuple[str, ...], known: Iterable[str]) -> None:
     for name, choice in given.items():
-        if name not in known or choice not in choices:
+        _require_feature(argument, name, known)
+        if choice not in choices:
+            other = [f"{alias} ({kind})" for alias, kind in ALIASES.items() if kind in choices]
             raise InputError(
-                f"{argument} gives one of {', '.join(choices)} for one of these features: {', '.join(sorted(known))}. "
-                f"Received: {name!r}: {choice!r}."
+                f"{argument} must give '{name}' one of {', '.join([*choices, *other])}. Received: {choice!r}."
+                f"{did_you_mean(choice, [*choices, *ALIASES])}"
             )
 
 
 def _require_sizes(sizes: Mapping[str, int], known: set[str]) -> None:
     for name, size in sizes.items():
-        if name not in known or not isinstance(size, int) or size < 2:
+        _require_feature("vocabulary_sizes", name, known)
+        if not isinstance(size, int) or size < 2:
             raise InputError(
-                f"vocabulary_sizes gives a number of at least 2 for one of: {', '.join(sorted(known))}. "
-                f"Received: {name!r}: {size!r}."
+                f"vocabulary_sizes must give '{name}' a whole number of at least 2. Received: {shown(size)}."
             )
+
+
+def _require_feature(argument: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        names = ", ".join(map(repr, sorted(known)))
+        raise InputError(
+            f"{argument} names {name!r}, which is not among the columns that it may name: {names}."
+            f"{did_you_mean(name, known)}"
+        )
 
 
 def _fingerprint(raw: RawData) -> str:

@@ -133,6 +133,14 @@ class TestGiven:
         assert "kind" not in [column.name for column in data.feature_columns().all]
         assert "hour" not in data.per_row
 
+    def test_kinds_by_the_names_that_printed_data_show(self):
+        named, data = {"price": "category", "member": "number"}, build(kinds={"price": "sparse", "member": "dense"})
+        printed = {words[1]: words[2] for line in repr(data).splitlines() if len(words := line.split()) > 2}
+        assert {name: printed[name] for name in named} == named
+        assert build(kinds=named).raw.fingerprint == data.raw.fingerprint
+        again = Dataset.from_frames(**frames(), label="y", timestamp="t", encoding=data, kinds=named)
+        assert again.encoding is data.encoding
+
     def test_sides_of_features_of_the_log(self):
         columns = build(sides={"device": "item", "hour": "item"}).feature_columns()
         assert {"device", "hour"} <= {column.name for column in columns.item}
@@ -202,11 +210,16 @@ class TestRefused:
             ({"kinds": {"country": "dense"}}, "Column 'country' of users must hold numbers to be dense"),
             ({"kinds": {"country": "list"}}, r"Received: 'DE'\. Split .*frame\['country'\]\.str\.split"),
             ({"kinds": {"hobbies": "sparse"}}, "Column 'hobbies' of users must hold texts, or numbers"),
-            ({"kinds": {"price": "number"}}, "kinds gives one of sparse, dense, list, ignore.*'price': 'number'"),
-            ({"kinds": {"prize": "dense"}}, "kinds gives one of .*Received: 'prize': 'dense'"),
-            ({"sides": {"price": "item"}}, "sides gives one of user, item for one of these features: device, hour"),
-            ({"vocabulary_sizes": {"price": 5}}, "vocabulary_sizes gives a number of at least 2 for one of"),
-            ({"vocabulary_sizes": {"i": 1}}, "Received: 'i': 1"),
+            (
+                {"kinds": {"price": "numbr"}},
+                r"kinds must give 'price' one of sparse, dense, list, .*category \(sparse\), number \(dense\)\. "
+                "Received: 'numbr'. Did you mean 'number'",
+            ),
+            ({"kinds": {"prize": "dense"}}, r"kinds names 'prize', which is not .* may name: .*Did you mean 'price'\?"),
+            ({"sides": {"price": "item"}}, "sides names 'price', which is not .* may name: 'device', 'hour'"),
+            ({"sides": {"hour": "items"}}, r"sides must give 'hour' one of user, item\. Received: 'items'"),
+            ({"vocabulary_sizes": {"price": 5}}, "vocabulary_sizes names 'price', which is not .* 'device', 'hobbies'"),
+            ({"vocabulary_sizes": {"i": 1}}, r"must give 'i' a whole number of at least 2\. Received: 1\."),
         ],
     )
     def test_content(self, changes, message):
