@@ -127,6 +127,7 @@ class Dataset:
         given = {key: value for key, value in given.items() if value is not None}
         known = None if encoding is None else as_encoding(encoding)
         if known is None:
+            _require_ids(interactions, given)
             raw = raw_from_frames(users, items, interactions, **given)
         else:
             raw = raw_for(known, users, items, interactions, **given)
@@ -244,6 +245,15 @@ class Dataset:
             user=self.user.to(device),
             item=self.item.to(device),
             label=self.label.to(device),
+        )
+
+
+def _require_ids(interactions: Any, given: Mapping[str, Any]) -> None:
+    missing = [name for name in ("user_id", "item_id") if name not in given]
+    if missing:
+        columns = ", ".join(map(repr, getattr(interactions, "columns", ())))
+        raise InputError(
+            f"Name the columns of the ids: {', '.join(f'{name}=...' for name in missing)}. interactions has: {columns}."
         )
 
 

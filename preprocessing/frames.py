@@ -202,14 +202,23 @@ def _require_frames(**frames: pd.DataFrame | None) -> None:
 
 
 def _require_columns(where: str, frame: pd.DataFrame, columns: list[str]) -> None:
-    names = [*columns, *frame.columns]
-    wrong = [name for name in dict.fromkeys(names) if list(frame.columns).count(name) != 1]
-    if wrong or len(set(columns)) != len(columns) or not all(isinstance(name, str) for name in names):
-        hint = " The index has it: reset_index()." if {*columns} & {*frame.index.names} else ""
-        raise InputError(
-            f"{where} must have each of these columns once, under a text as name: {', '.join(map(str, columns))}. "
-            f"Received: {', '.join(map(repr, frame.columns))}.{hint}"
-        )
+    there = list(frame.columns)
+    missing = [name for name in columns if name not in there]
+    received = f"Received: {', '.join(map(repr, there))}."
+    if missing:
+        in_index = [name for name in missing if name in frame.index.names]
+        hint = " The index has it: reset_index()." if in_index else did_you_mean(missing[0], there)
+        raise InputError(f"{where} has no column {', '.join(map(repr, missing))}. {received}{hint}")
+    for names, wrong in (
+        ([name for name in dict.fromkeys(there) if there.count(name) > 1], "has several columns named {}. Rename them"),
+        (
+            [name for name in dict.fromkeys(columns) if columns.count(name) > 1],
+            "needs a column for each of ids, label and time, not {} for two",
+        ),
+        ([name for name in there if not isinstance(name, str)], "must have texts as names of columns, not {}"),
+    ):
+        if names:
+            raise InputError(f"{where} {wrong.format(', '.join(map(repr, names)))}. {received}")
 
 
 def _require_distinct(names: list[str]) -> None:

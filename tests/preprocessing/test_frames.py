@@ -166,9 +166,11 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"label": "clicked"}, r"interactions must have .*clicked.*Received: 'u', 'i', 'y'"),
-            ({"users": USERS.rename(columns={"u": "id"})}, r"users must have .*: u\. Received: 'id'"),
-            ({"label": "u"}, "interactions must have each of these columns once"),
+            ({"label": "clicked"}, r"interactions has no column 'clicked'\. Received: 'u', 'i', 'y'"),
+            ({"users": USERS.rename(columns={"u": "id"})}, r"users has no column 'u'\. Received: 'id'"),
+            ({"label": "Y "}, r"interactions has no column 'Y '\..* Did you mean 'y'\?"),
+            ({"user_id": None}, r"Name the columns of the ids: user_id=\.\.\.\. interactions has: 'u', 'i', 'y'"),
+            ({"label": "u"}, "interactions needs a column .* not 'u' for two"),
             (
                 {"users": pd.concat([USERS, USERS[:2]])},
                 r"2 ids occur more than once in column 'u' of users: 'u0', 'u1'\. .* at row 20\. Give each",
@@ -202,7 +204,7 @@ class TestRefused:
             ({"users": USERS.assign(x=[[{"a": 1}]] * 20)}, "lists of texts or of integers. Received: .* dict"),
             ({"users": USERS.assign(x=[date(2000, 1, 1)] * 20)}, "must hold texts, or numbers, .* Received: date"),
             ({"users": USERS.assign(x=[["a"], "a"] * 10)}, "must hold lists of texts or of integers. Received: 'a'"),
-            ({"users": USERS.assign(income=np.inf)}, "'income' holds 20 rows with NaN or infinity"),
+            ({"users": USERS.assign(income=np.inf)}, "'income' holds 20 rows with infinity"),
             (
                 {"interactions": LOG.assign(x=[["a"]] * 240)},
                 "an interaction cannot be a list. Received: x",
