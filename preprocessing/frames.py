@@ -15,6 +15,7 @@ from foundation.nearest import did_you_mean
 from foundation.shown import some
 from foundation.values import plain, shown
 from preprocessing import frame_columns as columns
+from preprocessing import unmatched_ids
 from preprocessing.column_storage import unpacked
 from preprocessing.leaks import deciding_features
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
@@ -184,13 +185,12 @@ def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.n
     rows = pd.Index(keys).get_indexer(pd.Index(wanted))[codes]
     unknown = np.flatnonzero(rows < 0)
     if len(unknown):
-        first = wanted[codes[unknown[0]]]
-        advice = "Add its row, or drop them."
-        if wanted.dtype != keys.dtype:  # numbers and texts
-            advice = f"Give both the same type, for example with {ids.name}=frame['{ids.name}'].astype(str)."
+        missing = pd.unique(np.asarray(codes)[unknown])
+        types = f" ({used.dtype}; {where} hold {ids.dtype})" if wanted.dtype != keys.dtype else ""  # numbers and texts
         raise InputError(
             f"{len(unknown)} interactions have an id '{ids.name}' that is not in {where}, the first at row "
-            f"{unknown[0]}: {plain(first)!r} ({used.dtype}; {where} hold {ids.dtype}). {advice}"
+            f"{unknown[0]}: {plain(wanted[missing[0]])!r}{types}. "
+            f"{unmatched_ids.advice(where, str(ids.name), keys, wanted[missing])}"
         )
     return rows.astype(np.int32)
 
