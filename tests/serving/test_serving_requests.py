@@ -225,7 +225,10 @@ class TestExplain:
         ranking = ranker.rank(107, k=6)
         explanation = explain(ranker, 107, ranking.items.tolist())
         assert explanation.terms.shape == (6, len(explanation.names))
-        assert explanation.terms.sum(1) + model.interaction.bias.item() == pytest.approx(ranking.logits, abs=1e-4)
+        assert explanation.bias == model.interaction.bias.item() != 0
+        assert explanation.terms.sum(1) + explanation.bias == pytest.approx(ranking.logits, abs=1e-4)
+        told = explanation.as_json()
+        assert np.sum(told["terms"], axis=1) + told["bias"] == pytest.approx(ranking.logits, abs=1e-4)
 
     def test_terms_and_matches_equal_a_loop_over_heads(self, ranker, reference):
         """Two levels with two user heads each; three item heads; all of size 4."""
