@@ -131,6 +131,14 @@ def categories(where: str, column: pd.Series) -> np.ndarray:
     return values
 
 
+def texts(where: str, column: pd.Series) -> np.ndarray:
+    """(n,) texts to show, as objects; a missing value is an empty one, a list has "|" between its entries."""
+    given = ["|".join(map(str, entries(value))) if is_list(value) else plain(value) for value in unpacked(column)]
+    values = np.array([*("" if value is None else str(value) for value in given), None], dtype=object)[:-1]
+    _require_text(where, column, values)
+    return values
+
+
 def require_present(where: str, column: pd.Series) -> None:
     missing = column.isna().to_numpy(dtype=bool)
     if missing.any():

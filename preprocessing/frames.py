@@ -20,9 +20,9 @@ from preprocessing.column_storage import unpacked
 from preprocessing.leaks import deciding_features
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
-KINDS = ("sparse", "dense", "list", "ignore")
+KINDS = ("sparse", "dense", "list", "display", "ignore")
 SIDES = ("user", "item")
-READ = {"sparse": columns.categories, "dense": columns.numbers}
+READ = {"sparse": columns.categories, "dense": columns.numbers, "display": columns.texts}
 USER_STATISTIC, ITEM_STATISTIC = "user_mean_label", "item_mean_label"
 
 
@@ -47,8 +47,9 @@ def raw_from_frames(
     users, items: one row an entity, with the id and any features; None if there is nothing to know but the id.
     interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
     timestamp: the column with integer seconds, dates or datetimes; without it, histories are in the order of rows.
-    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories) or "ignore". By default floats
-        and decimals are dense, columns of lists are lists, and everything else is sparse; the ids are always sparse.
+    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories), "display" (a text of a user or
+        item that is shown and that no model reads) or "ignore". By default floats and decimals are dense, columns of
+        lists are lists, and everything else is sparse; the ids are always sparse.
     sides: feature of `interactions` -> "user" (the default: known when a request comes) or "item".
     vocabulary_sizes: sparse or list feature -> how many embedding rows it may have at most, the one for unknown values
         included. The most frequent values of the training rows get one. By default all of them do.
@@ -74,9 +75,12 @@ def raw_from_frames(
     log = features_of("interactions", interactions.drop(columns=reserved), kinds)
     if log.lists:
         raise InputError(f"A feature of an interaction cannot be a list. Received: {', '.join(log.lists)}.")
+    if log.display:
+        raise InputError(f"Only columns of users and items are of kind 'display'. Received: {', '.join(log.display)}.")
     liked = f"liked_{item_id}" if history else None
     statistic = (USER_STATISTIC, ITEM_STATISTIC) if statistics else (None, None)
-    _require_distinct([*user_part.names, *item_part.names, *log.names, *filter(None, (*statistic, liked))])
+    shown_ones = dict.fromkeys((*user_part.display, *item_part.display))
+    _require_distinct([*user_part.names, *item_part.names, *log.names, *shown_ones, *filter(None, (*statistic, liked))])
     _require_choices("kinds", kinds, KINDS, {*users, *items, *interactions} - set(reserved))
     _require_choices("sides", sides, SIDES, log.names)
     _require_sizes(sizes, {*user_part.sparse, *user_part.lists, *item_part.sparse, *item_part.lists, *log.sparse})
@@ -99,6 +103,8 @@ def raw_from_frames(
             history=liked,
             fill_mean=user_part.dense + item_part.dense + log.dense,
             vocabulary_sizes=sizes,
+            ignored=tuple(dict.fromkeys(name for name in (*users, *items) if kinds.get(name) == "ignore")),
+            display=tuple(shown_ones),
         ),
         users=user_part.table,
         items=item_part.table,
@@ -122,12 +128,13 @@ def raw_from_frames(
 
 @dataclass(frozen=True)
 class Part:
-    """The features of one table. sparse, dense: columns of `table`.  lists: by name."""
+    """The features of one table. sparse, dense, display: columns of `table`, the last no features.  lists: by name."""
 
     table: pd.DataFrame
     sparse: tuple[str, ...] = ()
     dense: tuple[str, ...] = ()
     lists: dict[str, Ragged] = field(default_factory=dict)
+    display: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,7 +161,7 @@ def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str
         )
     part = features_of(where, frame.drop(columns=key), kinds)
     table = pd.concat([pd.DataFrame({key: ids}), part.table], axis=1)
-    return Part(table, (key, *part.sparse), part.dense, part.lists)
+    return Part(table, (key, *part.sparse), part.dense, part.lists, part.display)
 
 
 def features_of(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
@@ -164,7 +171,8 @@ def features_of(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Pa
     dense = tuple(name for name, kind in known.items() if kind == "dense")
     lists = {name: columns.lists(where, frame[name]) for name, kind in known.items() if kind == "list"}
     table = {name: READ[kind](where, frame[name]) for name, kind in known.items() if kind in READ}
-    return Part(pd.DataFrame(table, index=range(len(frame))), sparse, dense, lists)
+    display = tuple(name for name, kind in known.items() if kind == "display")
+    return Part(pd.DataFrame(table, index=range(len(frame))), sparse, dense, lists, display)
 
 
 def _only_ids(used: pd.Series) -> pd.DataFrame:

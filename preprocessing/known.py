@@ -59,12 +59,13 @@ def raw_for(
     if missing:
         raise InputError(f"The model reads {', '.join(missing)}, which no frame has. Add the columns, or train anew.")
     reserved = {*ids, names.get("label"), names.get("timestamp")}
-    kinds = {name: kinds.get(name, "ignore") for name in columns - reserved}
+    unread = {*schema.display, *(one for one, kind in (names.get("kinds") or {}).items() if kind == "display")}
+    kinds = {name: kinds.get(name, "display" if name in unread else "ignore") for name in columns - reserved}
     on_item = {*schema.item_sparse, *schema.item_dense}
     sides = {
         name: "item" if name in on_item else "user"
         for name in interactions
-        if kinds.get(name, "ignore") not in ("ignore", "list")
+        if kinds.get(name, "ignore") not in ("ignore", "list", "display")
     }
     agreed: dict[str, Any] = {
         "user_id": schema.user_id,

@@ -252,7 +252,10 @@ class TestCommand:
             (["rank", "RUN", "--features", '{"age": Infinity}'], "Infinity is no number"),
             (["rank", "RUN", "--features", '{"age": [1, -Infinity]}'], "-Infinity is no number"),
             (["rank", "RUN", "--features", ""], "cannot be read: Is a directory"),
-            (["rank", "RUN", "--features", "{}"], "feature 'user_id' is missing"),
+            (
+                ["rank", "RUN", "--features", "{}"],
+                "features 'user_id', 'gender', 'age', 'occupation' are missing. Received: none",
+            ),
             (["upsert", "RUN", "--items", "[]"], "no item to add"),
             (["upsert", "RUN", "--items", '{"movie_id": 1, "movie_id": 2}'], "'movie_id' stands twice"),
             (["upsert", "RUN", "--items", '{"movie_id": 1' + "0" * 400 + "}"], "must be a list of whole numbers"),
