@@ -20,7 +20,7 @@ from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from serving.entities import Entities, in_key_order, keys_of
 from serving.from_run import defaults, item_entities, user_entities
-from serving.given import id_array, listed
+from serving.given import id_array, records
 from serving.layered import Layered
 from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing
 from serving.raw_encoder import Raw, stack
@@ -94,7 +94,7 @@ def upsert_items(state: State, rows: Iterable[Raw]) -> int:
 
 def raw_rows(what: str, rows: Iterable[Raw]) -> list[Raw]:
     """what: item or user. Raises `InputError` for anything but dicts, and for none at all."""
-    rows = list(listed(f"{what.capitalize()}s", rows))
+    rows = records(f"{what.capitalize()}s", rows)
     wrong = [row for row in rows if not isinstance(row, Mapping)]
     if wrong:
         raise InputError(f"{what.capitalize()}s must be a list of dicts of raw features. Received: {shown(wrong[0])}.")
