@@ -194,9 +194,10 @@ class Dataset:
         return self.encoding.to_json()
 
     def feature_columns(
-        self, embedding_dim: int = 32, history: bool = False, own_history_table: bool = False
+        self, embedding_dim: int = 32, history: bool | None = None, own_history_table: bool = False
     ) -> FeatureColumns:
-        """deepctr-torch columns of both sides; `history` adds the user's liked items.
+        """deepctr-torch columns of both sides; `history` adds the user's liked items. None: as False, but a model that
+        is made for a history says that it has none (`model.build_model`).
 
         The history's ids are the items' and its column names their table: a ranking model shares it, a two-tower model
         keeps one a side, so that neither tower needs the other's. With `own_history_table` the history has one of its
@@ -217,7 +218,8 @@ class Dataset:
             user.append(VarLenSparseFeat(liked, maxlen=0, combiner="mean"))
         user += [DenseFeat(name) for name in (*schema.user_dense, schema.user_statistic) if name]
         item += [DenseFeat(name) for name in (*schema.item_dense, schema.item_statistic) if name]
-        return FeatureColumns(user, item, schema.user_static, schema.item_static)
+        left_out = schema.history if history is None else None
+        return FeatureColumns(user, item, schema.user_static, schema.item_static, left_out)
 
     def batch(self, rows: Tensor, names: list[str]) -> Features:
         """rows: (B,) int64 -> name -> (B,) ids or values, or `Bags`. Raises `InputError` for an unknown name."""
