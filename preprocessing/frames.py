@@ -47,8 +47,8 @@ def raw_from_frames(
     users, items: one row an entity, with the id and any features; None if there is nothing to know but the id.
     interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
     timestamp: the column with integer seconds, dates or datetimes; without it, histories are in the order of rows.
-    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories), "display" (a text of a user or
-        item that is shown and that no model reads) or "ignore". By default floats and decimals are dense, columns of
+    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories), "display" (a text of a user
+        or item that is shown and that no model reads) or "ignore". By default floats and decimals are dense, columns of
         lists are lists, and everything else is sparse; the ids are always sparse.
     sides: feature of `interactions` -> "user" (the default: known when a request comes) or "item".
     vocabulary_sizes: sparse or list feature -> how many embedding rows it may have at most, the one for unknown values

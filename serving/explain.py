@@ -23,7 +23,7 @@ from training.pictures import draw_png
 DRAWN = 100  # items and vectors of the user in a picture, which takes memory by their product
 NUMBERED = 24  # vectors of the user whose cells have room for a number
 LABEL, NAME, TITLE = 40, 20, 320  # columns of text: of an item, of a feature or vector, above the picture
-TITLE_SIZE, LETTERS_PER_INCH = 9, 8  # points; so many letters of this size, even the widest, fit into an inch
+TITLE_SIZE, LETTERS_PER_INCH = 9, 7.5  # points; so many letters of this size, even the widest, fit into an inch
 ROWS = 4096  # items that are explained at a time
 
 
@@ -31,7 +31,8 @@ ROWS = 4096  # items that are explained at a time
 class Explanation:
     """terms: (items, R) what each of the user's vectors adds to the logit: logit = sum of an item's terms + bias.
 
-    bias: the same for every user and item. names: of the R vectors. matched: (items, R) the item head that each met best, from 1; None where items have one.
+    bias: the same for every user and item. names: of the R vectors.
+    matched: (items, R) the item head that each met best, from 1; None where items have one.
     field_weights: "user" and "item" -> field -> Light-SE weight (of items the mean), empty without Light-SE.
     """
 
