@@ -181,7 +181,6 @@ class RawData:
     label: (n,) float32 in {0, 1}.  timestamp: (n,) int64 seconds.
     best_score: (n,) float or None: the planted probability of a positive, for generated data only.
     counts: what became of the rows of the files.
-    deciding: features of the interactions that decide every label (`preprocessing.leaks`).
     """
 
     name: str
@@ -200,7 +199,6 @@ class RawData:
     counts: tuple[RowCount, ...] = ()
     described_users: int | None = None
     described_items: int | None = None
-    deciding: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.label)
