@@ -135,7 +135,8 @@ class TestGiven:
 
     def test_kinds_by_the_names_that_printed_data_show(self):
         named, data = {"price": "category", "member": "number"}, build(kinds={"price": "sparse", "member": "dense"})
-        printed = {words[1]: words[2] for line in repr(data).splitlines() if len(words := line.split()) > 2}
+        lines = [line.split() for line in repr(data).splitlines() if line.startswith(("  user ", "  item "))]
+        printed = {words[1]: words[2] for words in lines}
         assert {name: printed[name] for name in named} == named
         assert build(kinds=named).raw.fingerprint == data.raw.fingerprint
         again = Dataset.from_frames(**frames(), label="y", timestamp="t", encoding=data, kinds=named)
