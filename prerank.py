@@ -10,6 +10,7 @@ python prerank.py export RUN --format onnx       user tower, item tower and scor
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import shlex
@@ -74,8 +75,7 @@ def rank(options: argparse.Namespace) -> None:
     if options.explain:
         items = ranking.items.tolist()
         explanation = explain(ranker, user, items, options.levels)
-        asked = "features" if options.features is not None else "".join(c if c.isalnum() else "_" for c in options.user)
-        picture = options.run / f"explain-{asked[:80]}.png"
+        picture = options.run / _picture_name(user if options.features is not None else options.user)
         title = f"What matched: {user_line(ranker, user)}"
         if not save_picture(picture, lambda: heat_map(explanation, ranking.titles, title)):
             picture = None
@@ -105,6 +105,7 @@ def rank(options: argparse.Namespace) -> None:
             print(f"Light-SE, {side}: " + ", ".join(f"{visible(name)} {value:.3f}" for name, value in weights.items()))
         if picture:
             print(", ".join([f"Heat map: {picture}", *beginning(explanation)]))
+        print(f"An item's logit is the sum of its row in the heat map and the bias, {explanation.bias:.4f}")
 
 
 def upsert(options: argparse.Namespace) -> None:
@@ -130,6 +131,19 @@ def export(options: argparse.Namespace) -> None:
     print("Written and checked against torch: " + ", ".join(map(str, done.files)))
     if done.left_out:
         print(f"Not complete: {done.left_out}")
+
+
+def _picture_name(asked: str | dict) -> str:
+    """One for each request. asked: the id of a user as it was given, or raw features.
+
+    >>> _picture_name("42"), _picture_name("a b") == _picture_name("a/b"), _picture_name({"age": 1})[:17]
+    ('explain-42.png', False, 'explain-features-')
+    """
+    text = asked if isinstance(asked, str) else json.dumps(asked, sort_keys=True)
+    plain = "".join(c if c.isalnum() else "_" for c in asked)[:80] if isinstance(asked, str) else "features"
+    if plain == text:
+        return f"explain-{plain}.png"
+    return f"explain-{plain}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}.png"
 
 
 def _user(ranker: PreRanker, options: argparse.Namespace) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from foundation.errors import InputError
+from foundation.nearest import did_you_mean
 from foundation.options import Option
 
 # The largest numbers that are taken: more is no size of anything, or infinity.
@@ -18,10 +20,23 @@ AS_JSON = {"True": "true", "False": "false", "None": "null"}
 
 
 class Parser(argparse.ArgumentParser):
-    """One line for an error, instead of the whole usage."""
+    """One line for an error, instead of the whole usage, with the option or choice that was meant, perhaps."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[0].upper()}{message[1:]}. See --help.")
+        raise InputError(f"{message[0].upper()}{message[1:]}.{self._nearest(message)} See --help.")
+
+    def _nearest(self, message: str) -> str:
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        return did_you_mean(unknown[1], self.known_options) if unknown else ""
+
+    @property
+    def known_options(self) -> list[str]:
+        """Long ones, those of subcommands among them."""
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        for action in self._actions:
+            commands = action.choices.values() if isinstance(action, argparse._SubParsersAction) else ()
+            known += [option for command in commands for option in command.known_options]
+        return known
 
 
 def number(kind: type, least: float | None = None, **bounds: Any) -> Callable[[str], Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from experiment.arguments import MOST, as_annotated, plain_value
 from foundation.annotations import fits, type_words
 from foundation.errors import InputError
+from foundation.nearest import did_you_mean
 from model import MODELS
 from model.effects import constructor_defaults
 from model.signature import keyword_parameters
@@ -29,8 +30,11 @@ def constructor_arguments(name: str, given: Mapping[str, Any]) -> dict[str, Any]
     for entry in given.get("set", []):
         argument, separator, text = entry.partition("=")
         if not separator or argument not in known - SCRIPT_ARGUMENTS:
-            free = ", ".join(sorted(known - SCRIPT_ARGUMENTS))
-            raise InputError(f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {free}.")
+            free = sorted(known - SCRIPT_ARGUMENTS)
+            raise InputError(
+                f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {', '.join(free)}."
+                f"{did_you_mean(argument, free) if separator else ''}"
+            )
         if argument in arguments:
             raise InputError(f"{argument} of {name} is set twice. Received: {entry!r} as well. Leave one out.")
         value, annotation = plain_value(text), keyword_parameters(MODELS[name].model_class)[argument].annotation

@@ -19,12 +19,14 @@ class FeatureColumns:
 
     user, item: deepctr-torch columns. The first `SparseFeat` of a side is its id (user_id, movie_id, ...).
     user_static, item_static: names of the features that HIT's generators read.
+    left_out: the history that the data have and that these columns lack, if nobody said that they should.
     """
 
     user: list[Column]
     item: list[Column]
     user_static: tuple[str, ...] = field(default=())
     item_static: tuple[str, ...] = field(default=())
+    left_out: str | None = None
 
     def __repr__(self) -> str:
         """

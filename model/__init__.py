@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from foundation.errors import InputError
+from foundation.errors import InputError, InputWarning
 from foundation.feature_columns import FeatureColumns
+from foundation.nearest import did_you_mean
 from foundation.run_files import CONFIG, WEIGHTS, read_config, unchanged
 from model.base import CTRModel, TwoTower
 from model.effects import constructor_defaults, idle_settings
@@ -204,7 +206,7 @@ def find_model(name: str) -> str:
 
     known = {plain(alias): key for key, entry in MODELS.items() for alias in (key, *entry.aliases)}
     if plain(str(name)) not in known:
-        raise InputError(f"Unknown model '{name}'. Known: {', '.join(MODELS)}.")
+        raise InputError(f"Unknown model '{name}'. Known: {', '.join(MODELS)}.{did_you_mean(name, MODELS)}")
     return known[plain(name)]
 
 
@@ -222,9 +224,17 @@ def build_model(name: str, columns: FeatureColumns, **arguments: Any) -> CTRMode
     """The model with its constructor's first arguments filled in: two sides, or linear and dnn columns.
 
     name: as of `find_model`, which raises `InputError` for another. A model with `user_static` and `item_static` gets
-    those of the data set, unless they are given or do nothing.
+    those of the data set, unless they are given or do nothing. Warns (`InputWarning`) of columns that lack the history
+    which the model is made for, if the data have one.
     """
     entry = MODELS[find_model(name)]
+    if entry.history and columns.left_out:
+        warnings.warn(
+            f"{entry.title} is made to read the items that a user liked, and these columns lack them. Make them with "
+            "data.feature_columns(history=True), or with history=False if that is what you want.",
+            InputWarning,
+            stacklevel=2,
+        )
     model_class = entry.model_class
     for side in ("user_static", "item_static"):
         if side in entry.arguments - idle_settings(model_class, arguments).keys():

@@ -29,6 +29,7 @@ from preprocessing.negatives import Negatives
 from preprocessing.planted import best_auc
 from preprocessing.protocol import make_protocol
 from preprocessing.raw import RawData, Schema
+from preprocessing.repeated_rows import told_of_repeated_rows
 from preprocessing.split import Split
 from preprocessing.split_protocol import SplitProtocol
 
@@ -129,7 +130,8 @@ class Dataset:
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
 
-        Warns (`LeakWarning`) of features that give labels of validation rows away.
+        Warns (`LeakWarning`) of features that give labels of validation rows away, and of rows of the log that repeat
+        others, where the protocol splits at random.
         """
         if protocol == "temporal" and not timestamp:
             raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
@@ -140,10 +142,11 @@ class Dataset:
         given = {key: value for key, value in given.items() if value is not None}
         known = None if encoding is None else as_encoding(encoding)
         if known is None:
+            _require_ids(interactions, given)
             raw = raw_from_frames(users, items, interactions, **given)
         else:
             raw = raw_for(known, users, items, interactions, **given)
-        data = cls.build(raw, protocol, seed, known)
+        data = cls.build(told_of_repeated_rows(raw, protocol, timestamp, stacklevel=2), protocol, seed, known)
         findings = probe(data)
         warn_of_leaks(findings, stacklevel=2)
         return replace(data, findings=findings)
@@ -207,9 +210,10 @@ class Dataset:
         return self.encoding.to_json()
 
     def feature_columns(
-        self, embedding_dim: int = 32, history: bool = False, own_history_table: bool = False
+        self, embedding_dim: int = 32, history: bool | None = None, own_history_table: bool = False
     ) -> FeatureColumns:
-        """deepctr-torch columns of both sides; `history` adds the user's liked items.
+        """deepctr-torch columns of both sides; `history` adds the user's liked items. None: as False, but a model that
+        is made for a history says that it has none (`model.build_model`).
 
         The history's ids are the items' and its column names their table: a ranking model shares it, a two-tower model
         keeps one a side, so that neither tower needs the other's. With `own_history_table` the history has one of its
@@ -230,7 +234,8 @@ class Dataset:
             user.append(VarLenSparseFeat(liked, maxlen=0, combiner="mean"))
         user += [DenseFeat(name) for name in (*schema.user_dense, schema.user_statistic) if name]
         item += [DenseFeat(name) for name in (*schema.item_dense, schema.item_statistic) if name]
-        return FeatureColumns(user, item, schema.user_static, schema.item_static)
+        left_out = schema.history if history is None else None
+        return FeatureColumns(user, item, schema.user_static, schema.item_static, left_out)
 
     def batch(self, rows: Tensor, names: list[str]) -> Features:
         """rows: (B,) int64 -> name -> (B,) ids or values, or `Bags`. Raises `InputError` for an unknown name."""
@@ -260,6 +265,15 @@ class Dataset:
             user=self.user.to(device),
             item=self.item.to(device),
             label=self.label.to(device),
+        )
+
+
+def _require_ids(interactions: Any, given: Mapping[str, Any]) -> None:
+    missing = [name for name in ("user_id", "item_id") if name not in given]
+    if missing:
+        columns = ", ".join(map(repr, getattr(interactions, "columns", ())))
+        raise InputError(
+            f"Name the columns of the ids: {', '.join(f'{name}=...' for name in missing)}. interactions has: {columns}."
         )
 
 

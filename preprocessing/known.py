@@ -13,6 +13,7 @@ import pandas as pd
 from foundation.deepctr import VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
+from foundation.kinds import kind_name
 from foundation.run_files import read_config
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.encoding import Vocabulary, scaled
@@ -58,12 +59,13 @@ def raw_for(
     if missing:
         raise InputError(f"The model reads {', '.join(missing)}, which no frame has. Add the columns, or train anew.")
     reserved = {*ids, names.get("label"), names.get("timestamp")}
-    kinds = {name: kinds.get(name, "ignore") for name in columns - reserved}
+    unread = {*schema.display, *(one for one, kind in (names.get("kinds") or {}).items() if kind == "display")}
+    kinds = {name: kinds.get(name, "display" if name in unread else "ignore") for name in columns - reserved}
     on_item = {*schema.item_sparse, *schema.item_dense}
     sides = {
         name: "item" if name in on_item else "user"
         for name in interactions
-        if kinds.get(name, "ignore") not in ("ignore", "list")
+        if kinds.get(name, "ignore") not in ("ignore", "list", "display")
     }
     agreed: dict[str, Any] = {
         "user_id": schema.user_id,
@@ -76,7 +78,7 @@ def raw_for(
         _require_agreement(name, names.pop(name, value), value)
     for name, value in (("kinds", kinds), ("sides", sides)):
         for feature, given in (names.pop(name, None) or {}).items():
-            _require_agreement(f"{name}[{feature!r}]", given, value.get(feature, "ignore"))
+            _require_agreement(f"{name}[{feature!r}]", kind_name(given), value.get(feature, "ignore"))
     raw = raw_from_frames(users, items, interactions, kinds=kinds, sides=sides, **agreed, **names)
     return replace(raw, schema=schema)
 

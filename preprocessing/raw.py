@@ -92,6 +92,8 @@ class Schema:
     published_values, published_user_static: lists that are one category each under the published protocol, and
         `user_static` there, where it differs (`as_published`).
     day_start: where the temporal protocol splits by whole days, the second of a UTC day at which a day begins.
+    ignored, display: further columns of the tables, which no model reads: left out, or kept in the tables and shown. A
+        row of a table is a request with them, too.
     """
 
     user_id: str
@@ -115,6 +117,8 @@ class Schema:
     published_values: tuple[str, ...] = ()
     published_user_static: tuple[str, ...] | None = None
     day_start: int | None = None
+    ignored: tuple[str, ...] = ()
+    display: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from foundation.errors import InputError
 from foundation.features import Features
+from foundation.shown import columns as text_columns
 from foundation.shown import shortened
 from model.interaction import AdditiveInteraction, Levels
 from model.scorer import Scorer
@@ -19,15 +22,17 @@ from training.pictures import draw_png
 
 DRAWN = 100  # items and vectors of the user in a picture, which takes memory by their product
 NUMBERED = 24  # vectors of the user whose cells have room for a number
-LABEL, NAME, TITLE = 40, 20, 160  # columns of text: of an item, of a feature or vector, above the picture
+LABEL, NAME, TITLE = 40, 20, 320  # columns of text: of an item, of a feature or vector, above the picture
+TITLE_SIZE, LETTERS_PER_INCH = 9, 7.5  # points; so many letters of this size, even the widest, fit into an inch
 ROWS = 4096  # items that are explained at a time
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """terms: (items, R) what each of the user's vectors adds to the logit; with the bias they sum to it.
+    """terms: (items, R) what each of the user's vectors adds to the logit: logit = sum of an item's terms + bias.
 
-    names: of the R vectors. matched: (items, R) the item head that each met best, from 1; None where items have one.
+    bias: the same for every user and item. names: of the R vectors.
+    matched: (items, R) the item head that each met best, from 1; None where items have one.
     field_weights: "user" and "item" -> field -> Light-SE weight (of items the mean), empty without Light-SE.
     """
 
@@ -36,6 +41,7 @@ class Explanation:
     terms: np.ndarray
     matched: np.ndarray | None
     field_weights: dict[str, dict[str, float]]
+    bias: float
 
     def as_json(self) -> dict:
         matched = None if self.matched is None else self.matched.tolist()
@@ -65,7 +71,7 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
     heads = [piece for _, piece in pieces if piece is not None]
     matched = np.concatenate(heads) if heads else None
     names = interaction.names(terms.shape[1], levels)
-    return Explanation(items, names, terms, matched, _field_weights(state, features, rows))
+    return Explanation(items, names, terms, matched, _field_weights(state, features, rows), interaction.bias.item())
 
 
 def _terms(
@@ -94,20 +100,24 @@ def _field_weights(state: State, user: Features, rows: np.ndarray) -> dict[str, 
 def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
     """A picture: items by the user's vectors, the number of the item head matched in each cell; field weights below.
 
-    Of many items and vectors the first `DRAWN` of each. Raises `PictureError`.
+    labels: of the items, which stand behind their ids. Of many items and vectors the first `DRAWN` of each. Raises
+    `PictureError`.
     """
     terms = explanation.terms[:DRAWN, :DRAWN]
     rows, columns = terms.shape
     matched = explanation.matched if columns <= NUMBERED else None
     weighed = bool(explanation.field_weights)
-    main, below = 2.0 + 0.3 * rows, 2.2 if weighed else 0.0  # inches
+    width = max(7.0, 4.0 + 0.42 * columns)  # inches
+    heading = [*broken(shortened(title, TITLE), width), *beginning(explanation)]
+    main, below = 1.8 + 0.3 * rows + 0.15 * len(heading), 2.2 if weighed else 0.0
 
     def paint(figure) -> None:
         top, bottom = figure.subfigures(2, 1, height_ratios=[main, below]) if weighed else (figure, None)
         axis = top.subplots()
         limit = float(np.abs(terms).max()) or 1.0
         image = axis.imshow(terms, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axis.set_yticks(range(rows), [shortened(label, LABEL) for label in labels[:rows]])
+        named = map(with_id, explanation.items[:rows], labels[:rows])
+        axis.set_yticks(range(rows), [shortened(label, LABEL) for label in named])
         axis.set_xticks(
             range(columns), [shortened(name, NAME) for name in explanation.names[:columns]], rotation=60, ha="right"
         )
@@ -116,7 +126,8 @@ def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
             for row, column in np.ndindex(rows, columns):
                 shade = "white" if abs(terms[row, column]) > 0.6 * limit else "black"
                 axis.text(column, row, str(matched[row, column]), ha="center", va="center", color=shade, fontsize=8)
-        axis.set_title("\n".join([shortened(title, TITLE), *beginning(explanation)]))
+        # Above the whole figure, whose width it is broken for, and not above the cells alone.
+        top.suptitle("\n".join(heading), fontsize=TITLE_SIZE)
         if bottom is not None:
             panels = np.atleast_1d(bottom.subplots(1, len(explanation.field_weights)))
             for panel, (side, weights) in zip(panels, explanation.field_weights.items(), strict=True):
@@ -124,13 +135,28 @@ def heat_map(explanation: Explanation, labels: list[str], title: str) -> bytes:
                 panel.set_yticks(range(len(weights)), [shortened(name, NAME) for name in weights])
                 panel.set_title(f"Light-SE, {side}")
 
-    return draw_png((max(7.0, 4.0 + 0.42 * columns), main + below), paint)
+    return draw_png((width, main + below), paint)
+
+
+def with_id(one: Any, label: str) -> str:
+    """What an item is called, behind its id: several items may have one brand.
+
+    >>> with_id(42, "Grand Hotel"), with_id(42, "42")
+    ('42 Grand Hotel', '42')
+    """
+    return label if label == str(one) else f"{one} {label}"
+
+
+def broken(text: str, width: float) -> list[str]:
+    """The lines of a title. width: in inches."""
+    letters = LETTERS_PER_INCH * len(text) / max(1, text_columns(text))  # of scripts with wide ones, fewer
+    return textwrap.wrap(text, max(1, int(width * letters)))
 
 
 def beginning(explanation: Explanation) -> list[str]:
     """Of what a picture shows the beginning, where it does not show all: no line or one.
 
-    >>> beginning(Explanation([], [], np.zeros((250, 4)), None, {}))
+    >>> beginning(Explanation([], [], np.zeros((250, 4)), None, {}, 0.0))
     ['the first 100 of 250 items']
     """
     sizes = zip(explanation.terms.shape, ("items", "vectors of the user"), strict=True)

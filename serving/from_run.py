@@ -128,6 +128,7 @@ def item_entities(data: Dataset, model: TwoTower) -> Entities:
         )
     frame = data.raw.items
     shown = [name for name in frame if name != schema.item_id and all(isinstance(value, str) for value in frame[name])]
+    shown.sort(key=lambda name: name in schema.item_sparse)  # titles first: the first one names an item
     return Entities(
         frame[schema.item_id].to_numpy(),
         FeatureTable({k: v for k, v in values.items() if k in names}, {k: v for k, v in lists.items() if k in names}),

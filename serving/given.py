@@ -34,6 +34,20 @@ def listed(what: str, given: Any, ordered: bool = False) -> Sequence | np.ndarra
     return as_list() if as_list else list(given)
 
 
+def records(what: str, given: Any) -> list:
+    """The entries of a list, or the rows of a frame as dicts of its columns.
+
+    >>> records("Items", pd.DataFrame({"id": [5, 7], "price": [1.5, 2.0]}))
+    [{'id': 5, 'price': 1.5}, {'id': 7, 'price': 2.0}]
+    """
+    if not isinstance(given, pd.DataFrame):
+        return list(listed(what, given, ordered=True))
+    twice = given.columns[given.columns.duplicated()].tolist()
+    if twice:
+        raise InputError(f"{what} have several columns named {', '.join(map(repr, twice))}. Rename or drop them.")
+    return given.to_dict("records")
+
+
 def id_array(what: str, given: Any, text: bool, ordered: bool = False) -> np.ndarray:
     """(n,) int64, or texts as objects.
 

@@ -9,6 +9,7 @@ import numpy as np
 from foundation.deepctr import SparseFeat
 from foundation.features import Bags, values_of
 from foundation.shown import columns, padded, shortened, some, visible
+from serving.explain import with_id
 from serving.ranker import PreRanker, User
 from serving.ranking import OWN, Ranking, shown_names
 
@@ -49,10 +50,10 @@ def items_with_texts(ranker: PreRanker, ids: list) -> list[dict[str, Any]]:
 
 
 def names_of(ranker: PreRanker, items: list[dict[str, Any]]) -> str:
-    """Items of `liked_before` in a line: a title or else the id of the first ones, and how many more there are."""
+    """Items of `liked_before` in a line: id and title of the first ones, and how many more there are."""
     names, texts = _names(ranker), ranker.state.items.texts
     key, first = names[_key(ranker)], names[texts[0]] if texts else ""
-    return some([str(item.get(first) or item[key]) for item in items], LIKED_NAMED, WIDTH)
+    return some([with_id(item[key], str(item.get(first) or item[key])) for item in items], LIKED_NAMED, WIDTH)
 
 
 def user_line(ranker: PreRanker, user: User) -> str:

@@ -17,7 +17,7 @@ from foundation.values import TEXTLIKE, shown
 from model.interaction import Levels
 from serving.candidates import MISSING, find_candidates, known_rows
 from serving.follow import Follower
-from serving.given import listed
+from serving.given import records
 from serving.ranking import Ranking
 from serving.raw_encoder import Raw
 from serving.seen import SEEN, require_history, seen_rows
@@ -224,7 +224,7 @@ def _unwanted(state: State, exclude: Iterable | str, users: int | None) -> list[
 def _as_list(user: User | Iterable[User]) -> tuple[bool, list[User]]:
     if isinstance(user, (*TEXTLIKE, Mapping)) or not isinstance(user, Iterable) or getattr(user, "ndim", 1) == 0:
         return False, [user.item() if isinstance(user, np.ndarray) else user]
-    users = list(listed("Users", user, ordered=True))
+    users = records("Users", user)
     if not users:
         raise InputError("The list of users is empty.")
     return True, users

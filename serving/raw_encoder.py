@@ -12,6 +12,7 @@ from foundation.deepctr import DenseFeat, SparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.features import Bags, Features, Lists, values_of
+from foundation.nearest import did_you_mean
 from foundation.values import entries, exact_below, is_list, is_missing, number, plain, shown, undecimal, whole
 from model.base import TwoTower
 from preprocessing.dataset import FeatureTable
@@ -71,10 +72,15 @@ class RawEncoder:
         self, side: str, raw: Raw, columns: list[Column], others: Iterable[str], who: str = "This model reads"
     ) -> None:
         known = [column.name for column in columns]
-        unknown = [name for name in raw if name not in known and name not in others]
+        allowed = [*known, *(name for name in others if name not in known)]
+        # A row of a table has these, too.
+        skipped = (*self.schema.get("ignored", ()), *self.schema.get("display", ()))
+        unknown = [name for name in raw if name not in allowed and name not in skipped]
         if unknown:
-            listed = ", ".join([*known, *(name for name in others if name not in known)])
-            raise InputError(f"Unknown {side} feature {', '.join(map(repr, unknown))}. {who}: {listed}.")
+            raise InputError(
+                f"Unknown {side} feature {', '.join(map(repr, unknown))}. {who}: {', '.join(allowed)}."
+                f"{did_you_mean(unknown[0], allowed) or ' Leave the others out.'}"
+            )
 
     def _encode(
         self, side: str, raw: Raw, stored: Features, columns: list[Column], empty: str | None = None
@@ -88,11 +94,17 @@ class RawEncoder:
             elif column.name == empty:
                 features[column.name] = self._feature(column, [])
             else:
-                raise InputError(
-                    f"The {side} feature '{column.name}' is missing. Give {', '.join(c.name for c in columns)}; "
-                    "null stands for an unknown value, an empty list, or a missing number where training had some."
-                )
+                raise self._missing(side, raw, [one.name for one in columns if one.name not in stored], empty)
         return features
+
+    def _missing(self, side: str, raw: Raw, needed: list[str], empty: str | None) -> InputError:
+        missing = [name for name in needed if name not in raw and name != empty]
+        names = ", ".join(map(repr, missing))
+        what = f"features {names} are" if len(missing) > 1 else f"feature {names} is"
+        return InputError(
+            f"The {side} {what} missing. Received: {', '.join(map(repr, raw)) or 'none'}. null stands for an unknown "
+            "value, an empty list, or a missing number where training had some."
+        )
 
     def _feature(self, column: Column, value: Any) -> torch.Tensor | Bags:
         """-> (1,) id or value, or one bag"""

@@ -15,8 +15,8 @@ from foundation.errors import InputError
 from foundation.features import Features
 from foundation.ids import keys_of
 from foundation.values import shown
-from model import load_model
-from model.base import TwoTower
+from model import MODELS, load_model
+from model.base import CTRModel, TwoTower
 from model.scorer import Scorer, make_scorer
 from serving.fold_batch_norm import for_inference
 from serving.given import one_id
@@ -143,11 +143,18 @@ class State:
 
 def load_two_tower(run: Path) -> TwoTower:
     """The model of a run. Raises `InputError` for a ranking model."""
-    model = load_model(run)
+    return as_two_tower(load_model(run), f"{run} holds")
+
+
+def as_two_tower(model: object, where: str) -> TwoTower:
+    """The model, if it is one. where: what stands before its name in the message. Raises `InputError` for another."""
+    if not isinstance(model, CTRModel):
+        raise InputError(f"{where} {shown(model)} of type {type(model).__name__}, which is no model.")
     if not isinstance(model, TwoTower):
+        two_towers = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
         raise InputError(
-            f"{run} holds {type(model).__name__}, a ranking model: it reads user and item together, so that no item "
-            "can be encoded ahead of time. Use a two-tower model."
+            f"{where} {type(model).__name__}, a ranking model: it reads user and item together, so that no item can be "
+            f"encoded ahead of time. An index needs a two-tower model: {' or '.join(two_towers)}."
         )
     return model
 

@@ -21,12 +21,12 @@ from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from serving.entities import Entities, in_key_order
 from serving.from_run import defaults, item_entities, user_entities
-from serving.given import id_array, listed
+from serving.given import id_array, records
 from serving.layered import Layered
 from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing
 from serving.raw_encoder import Raw, stack
 from serving.snapshot import Snapshot, encode, open_file, write_base, write_delta, write_users
-from serving.state import State, read_run
+from serving.state import State, as_two_tower, read_run
 
 # A delta is rewritten by every change and scored in float32; an item that is gone from the base is still scored there,
 # and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written anew.
@@ -38,7 +38,9 @@ def build_index(run: str | Path, model: TwoTower, data: Dataset, precision: str 
 
     model: as saved in the run; in training mode or not, it stays as it is.
     """
-    run = Path(run).absolute()
+    run, model = Path(run).absolute(), as_two_tower(model, "build_index got")
+    if not isinstance(data, Dataset):
+        raise InputError(f"build_index needs the Dataset of the run. Received: {shown(data)}.")
     _require_encoding(run, data)
     meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
     return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
@@ -93,7 +95,7 @@ def upsert_items(state: State, rows: Iterable[Raw]) -> int:
 
 def raw_rows(what: str, rows: Iterable[Raw]) -> list[Raw]:
     """what: item or user. Raises `InputError` for anything but dicts, and for none at all."""
-    rows = list(listed(f"{what.capitalize()}s", rows))
+    rows = records(f"{what.capitalize()}s", rows)
     wrong = [row for row in rows if not isinstance(row, Mapping)]
     if wrong:
         raise InputError(f"{what.capitalize()}s must be a list of dicts of raw features. Received: {shown(wrong[0])}.")

@@ -26,7 +26,10 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("argv", "message"),
         [
-            (["--model_name", "int_towre"], f"Unknown model 'int_towre'. Known: {', '.join(MODELS)}."),
+            (["--model_name", "int_towre"], f"Known: {', '.join(MODELS)}. Did you mean 'int_tower'?"),
+            (["--model_name", "lr", "--epochs", "3"], "Unrecognized arguments: --epochs 3. Did you mean '--epoch'?"),
+            (["--model_name", "lr", "--lr_shedule=x"], "Did you mean '--lr_schedule'?"),
+            (["--model_name", "int_tower", "--set", "cir_wieght=1"], "Did you mean 'cir_weight'?"),
             ([], "--model_name"),
             (["--model_name", "lr", "--protocol", "honest"], "published"),
             (["--model_name", "lr", "--device", "gpu"], "Unknown device 'gpu'. Known: auto, cpu, cuda, cuda:N."),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
+from helpers import random_raw
 from zoo import COLUMNS, DIM, ITEM, NAMES, NEURAL, TWO_TOWERS, USER, arrays, build
 
 from experiment.options import parse_options
@@ -16,6 +19,7 @@ from model.dcn import DCN
 from model.deepfm import DeepFM
 from model.devices import device_of
 from model.wdm import WideDeep
+from preprocessing.dataset import Dataset
 
 
 def fit(name: str, x: dict, y) -> None:
@@ -35,6 +39,27 @@ class TestName:
     def test_of_no_model(self, name):
         with pytest.raises(InputError, match=f"Unknown model '{name}'. Known: {', '.join(MODELS)}."):
             build_model(name, FeatureColumns(USER, ITEM))
+
+
+class TestHistory:
+    def made(self, name: str, **history) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            build_model(name, Dataset.build(random_raw(), "holdout", 0).feature_columns(8, **history))
+        assert all(one.filename == __file__ for one in caught)
+        return [str(one.message) for one in caught if issubclass(one.category, InputWarning)]
+
+    def test_a_model_that_is_made_for_one_says_that_it_has_none(self):
+        (message,) = self.made("hit")
+        assert "HIT is made to read the items that a user liked" in message
+        assert "feature_columns(history=True)" in message
+
+    @pytest.mark.parametrize("history", [True, False])
+    def test_not_where_somebody_chose(self, history):
+        assert self.made("hit", history=history) == []
+
+    def test_not_of_other_models(self):
+        assert self.made("dssm") == []
 
 
 @pytest.mark.parametrize("name", TWO_TOWERS)

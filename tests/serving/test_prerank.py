@@ -90,6 +90,7 @@ class TestAnyItems:
         assert [line.split()[0] for line in lines[4:9]] == ["1", "2", "3", "4", "5"]
         assert lines[9].startswith("Liked before, latest first: ")
         assert lines[10].startswith("Heat map: ")
+        assert lines[11].startswith("An item's logit is the sum of its row in the heat map and the bias, ")
 
     def test_columns_stand_below_each_other(self, answered, capsys):
         _, run = answered
@@ -110,7 +111,7 @@ class TestCommand:
         ranking = PreRanker.load(trained).rank(3, k=4)
         for line, item, score in zip(lines[4:8], ranking.items, ranking.scores, strict=True):
             assert line.split()[1:5] == [str(item), f"{score:.4f}", "Film", str(item // 10)]
-        liked = [item["title"] for item in liked_before(PreRanker.load(trained), 3)]
+        liked = [f"{item['movie_id']} {item['title']}" for item in liked_before(PreRanker.load(trained), 3)]
         assert len(liked) > 1
         assert lines[8:] == [f"Liked before, latest first: {', '.join(liked)}"]
 
@@ -118,7 +119,7 @@ class TestCommand:
         monkeypatch.setattr("serving.rank_table.LIKED_NAMED", 1)
         first, *rest = liked_before(PreRanker.load(trained), 3)
         last = script_output(capsys, "rank", trained, "--user", 3).splitlines()[-1]
-        assert last == f"Liked before, latest first: {first['title']} and {len(rest)} more"
+        assert last == f"Liked before, latest first: {first['movie_id']} {first['title']} and {len(rest)} more"
 
     def test_json_says_what_the_ranker_says(self, trained, folder, capsys):
         assert script(prerank.main, "rank", trained, "--user", 3, "--json", "--top", 100, "--levels", "1,3") == 0
@@ -156,6 +157,19 @@ class TestCommand:
         out = capsys.readouterr().out
         assert "Light-SE, user: user_id 0." in out
         assert (trained / "explain-3.png").read_bytes().startswith(b"\x89PNG")
+        bias = PreRanker.load(trained).state.model.interaction.bias.item()
+        assert out.splitlines()[-1] == f"An item's logit is the sum of its row in the heat map and the bias, {bias:.4f}"
+
+    def test_each_request_of_features_has_a_picture_of_its_own(self, trained, capsys):
+        pictures = set()
+        for age in (25, 35, 25):
+            features = {"user_id": 999, "gender": "F", "age": age, "occupation": 3}
+            answer = json.loads(
+                script_output(capsys, "rank", trained, "--features", json.dumps(features), "--json", "--explain")
+            )
+            pictures.add(answer["explanation"]["picture"])
+        assert len(pictures) == 2
+        assert all(Path(picture).is_file() for picture in pictures)
 
     def test_a_picture_that_cannot_be_drawn_costs_nothing_else(self, trained, capsys, monkeypatch):
         right = script_output(capsys, "rank", trained, "--user", 3)
@@ -296,7 +310,10 @@ class TestCommand:
             (["rank", "RUN", "--features", '{"age": Infinity}'], "Infinity is no number"),
             (["rank", "RUN", "--features", '{"age": [1, -Infinity]}'], "-Infinity is no number"),
             (["rank", "RUN", "--features", ""], "cannot be read: Is a directory"),
-            (["rank", "RUN", "--features", "{}"], "feature 'user_id' is missing"),
+            (
+                ["rank", "RUN", "--features", "{}"],
+                "features 'user_id', 'gender', 'age', 'occupation' are missing. Received: none",
+            ),
             (["upsert", "RUN", "--items", "[]"], "no item to add"),
             (["upsert", "RUN", "--items", '{"movie_id": 1, "movie_id": 2}'], "'movie_id' stands twice"),
             (["upsert", "RUN", "--items", '{"movie_id": 1' + "0" * 400 + "}"], "must be a list of whole numbers"),

@@ -29,7 +29,7 @@ def explanation(rows: int = 3, columns: int = 4, names: str = "head") -> Explana
     terms = np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)
     matched = np.ones((rows, columns), dtype=int)
     weights = {"user": {names: 0.5, f"{names} 2": 0.5}, "item": {names: 1.0}}
-    return Explanation(list(range(rows)), [f"{names} {k}" for k in range(columns)], terms, matched, weights)
+    return Explanation(list(range(rows)), [f"{names} {k}" for k in range(columns)], terms, matched, weights, -0.25)
 
 
 class TestTexts:
@@ -114,13 +114,58 @@ class TestSize:
             figure = Figure(figsize=size)
             paint(figure)
             sizes.append(size)
-            titles.append(next(axes.get_title() for axes in figure.axes if axes.get_title().startswith("What")))
+            titles.append(next(part.get_suptitle() for part in figure.subfigs if part.get_suptitle()))
 
         monkeypatch.setattr("serving.explain.draw_png", draw)
         heat_map(explanation(rows, columns), list(map(str, range(rows))), "What matched")
         assert max(sizes[0]) <= 50
         for size, what in ((rows, "items"), (columns, "vectors of the user")):
             assert (f"the first {DRAWN} of {size:,} {what}" in titles[0]) == (size > DRAWN)
+
+
+class TestHeatMap:
+    @staticmethod
+    def painted(monkeypatch, *arguments):
+        """The figure, with everything in its place."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figures = []
+
+        def draw(size, paint):
+            figure = Figure(figsize=size, layout="constrained")
+            FigureCanvasAgg(figure)
+            with plain_style({"text.parse_math": False}):
+                paint(figure)
+                figure.draw_without_rendering()
+            figures.append(figure)
+
+        monkeypatch.setattr("serving.explain.draw_png", draw)
+        heat_map(*arguments)
+        return figures[0]
+
+    @pytest.mark.parametrize("columns", [2, 8, 30])
+    @pytest.mark.parametrize(
+        "title",
+        [
+            "What matched: " + ", ".join(f"feature_{k} value {k}" for k in range(20)),
+            "What matched: WWWWWWW MMMMMMM " + "W" * 300,
+            "電影" * 200,
+        ],
+        ids=["features", "wide letters", "wide characters"],
+    )
+    def test_no_title_leaves_the_picture(self, columns, title, monkeypatch):
+        figure = self.painted(monkeypatch, explanation(3, columns), ["brand"] * 3, title)
+        (suptitle,) = [part._suptitle for part in figure.subfigs if part._suptitle]
+        box = suptitle.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+        assert len(suptitle.get_text().replace("\n", "")) > 100
+
+    def test_each_row_has_its_id_before_a_name_that_several_have(self, monkeypatch):
+        figure = self.painted(monkeypatch, explanation(3), ["brand 1", "brand 1", "2"], "What matched")
+        rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        assert rows == ["0 brand 1", "1 brand 1", "2"]
 
 
 class TestFailure:
