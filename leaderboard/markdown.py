@@ -63,7 +63,7 @@ def decimal_text(value: float, digits: int = 4) -> str:
 
 
 def estimate_text(value: Estimate, digits: int = 4) -> str:
-    """mean ± half-width, the latter only where there are several seeds.
+    """mean ± half-width, the latter only where there are enough seeds.
 
     >>> estimate_text(Estimate(0.9, 0.00123, 5)), estimate_text(Estimate(0.9, float("nan"), 1))
     ('0.9000\\xa0±\\xa00.0012', '0.9000')
@@ -92,7 +92,7 @@ def signed_text(value: Estimate, digits: int = 4) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """Three decimals; "" for a single seed.
+    """Three decimals; "" without a test.
 
     >>> [p_text(value) for value in (0.0004, 0.0437, float("nan"))]
     ['<\\xa00.001', '0.044', '']

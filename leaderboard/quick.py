@@ -16,13 +16,15 @@ from foundation.errors import InputError
 from leaderboard.ablations.variants import ABLATIONS, ablation_jobs
 from leaderboard.audit import AUDIT, write_audit
 from leaderboard.code_fingerprint import sources_sha256
+from leaderboard.data_sets import MOVIELENS, DataSet
+from leaderboard.estimates import FEWEST_SEEDS
 from leaderboard.jobs import Job, first_seeds, grid
 from leaderboard.pages import write_report
 from leaderboard.runner import Runner
 from preprocessing.load import SYNTHETIC, load_movielens
 
 FOLDER = ROOT / "runs" / "quick"
-SEEDS = 2  # the fewest that have an interval
+SEEDS = FEWEST_SEEDS  # of one run less there would be no interval, and no test
 ROWS, BATCH_SIZE, EPOCHS = 20_000, 256, 3  # with fewer steps IntTower has hardly begun to learn
 TREES = 30  # of gbdt, whose epochs they are
 ABLATED = ("int_tower",)  # the first ablation of each, which takes its parts away

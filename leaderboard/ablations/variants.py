@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leaderboard.entrants import SHOWN_VARIANTS, title
-from leaderboard.jobs import GRID_ARGUMENTS, SCRIPTS, Job, first_seeds, grid
+from leaderboard.data_sets import DataSet
+from leaderboard.jobs import GRID_ARGUMENTS, Job, first_seeds, grid
 from leaderboard.settings import Settings, arguments_of
 from model import MODELS
 
@@ -157,11 +158,11 @@ ABLATIONS = [
 ]
 
 
-def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: list[Ablation]) -> list[Job]:
+def ablation_jobs(dataset: DataSet, protocols: list[str], seeds: int, ablations: list[Ablation]) -> list[Job]:
     """Every variant of these ablations under every protocol with every seed, without the defaults."""
     return [
         Job(
-            SCRIPTS[dataset],
+            dataset,
             protocol,
             ablation.model,
             seed,
@@ -176,13 +177,13 @@ def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: lis
     ]
 
 
-def shown_variant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+def shown_variant_jobs(dataset: DataSet, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
     """Those variants of these models that stand beside the models (`leaderboard.entrants`), for a grid to have them."""
     shown = {pair for pair in SHOWN_VARIANTS.values() if pair[0] in models}
     jobs = ablation_jobs(dataset, protocols, seeds, ABLATIONS)
     return [job for job in jobs if (job.model, job.variant) in shown]
 
 
-def entrant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+def entrant_jobs(dataset: DataSet, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
     """The grid, and the variants that stand beside its models."""
     return grid(dataset, models, protocols, seeds) + shown_variant_jobs(dataset, models, protocols, seeds)
