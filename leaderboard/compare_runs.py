@@ -1,4 +1,4 @@
-"""`benchmark.py compare RUN RUN ...`: runs of anybody, grouped by model and settings, every two groups paired by seed."""
+"""`benchmark.py compare RUN RUN ...`: runs grouped by model and settings, and every two groups paired by seed."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from preprocessing.raw import RawData
 
 SPEC = "dataset.toml"
 OWN, OWN_SCRIPT = "own", "train_own_data.py"
-TUNED_ON = "ml-1m"  # the name of the data that the defaults of MovieLens were chosen on
+DATASET = "ml-1m"  # the data of this project's own pages, which the defaults of MovieLens were chosen on
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,17 @@ class DataSet:
 
     @property
     def option(self) -> str:
-        """Of a command of `benchmark.py`, "" where the data set is the default."""
-        return "" if self == MOVIELENS else f" --dataset {self.name}"
+        """Words of a command of `benchmark.py`, with a space behind them; "" where the data set is the default."""
+        return "" if self == MOVIELENS else f"--dataset {self.name} "
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the log has times, without which there is nothing later."""
+        if self.folder is None:
+            return True
+        from preprocessing.dataset_spec import read_spec
+
+        return read_spec(self.folder).log.time is not None
 
     def load(self, data_path: str | None = None) -> RawData:
         """Raises `InputError` for what is not there or cannot be read."""
@@ -94,7 +103,7 @@ LOADERS: dict[str, Callable[[str | None], RawData]] = {
 
 def settings_origin(dataset: DataSet, name: str) -> str:
     """Where the default settings come from, as a sentence. name: of the data."""
-    if dataset == MOVIELENS and name == TUNED_ON:
+    if dataset == MOVIELENS and name == DATASET:
         return "The default settings were chosen on these data, by validation rows (docs/tuning.md)."
     chosen = "those of the papers' releases" if dataset.key in ("amazon", "taobao") else "chosen on MovieLens-1M"
     return f"The default settings are {chosen}; nothing was tuned on these data."

@@ -11,8 +11,7 @@ from scipy import stats
 
 from training.metrics import rela_impr
 
-# Of two values the 95 % interval is 12.7 standard errors wide to each side, and the spread of two says little: a verdict
-# needs more.
+# The spread of two values says little: their 95 % interval reaches 12.7 standard errors to each side.
 FEWEST_SEEDS = 3
 
 
@@ -87,7 +86,9 @@ def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc", ov
 
 
 def paired_p_value(differences: np.ndarray, overlap: float = 0.0) -> float:
-    """Of Student's t-test that their mean is 0, two-sided; NaN for fewer than `FEWEST_SEEDS`. overlap: see `error_of_mean`.
+    """Of Student's t-test that their mean is 0, two-sided; NaN for fewer than `FEWEST_SEEDS`.
+
+    overlap: see `error_of_mean`.
 
     >>> round(paired_p_value(np.array([1.0, 2.0, 3.0])), 4)  # t = 2 * sqrt(3), 2 degrees of freedom
     0.0742

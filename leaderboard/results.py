@@ -15,7 +15,6 @@ from foundation.json_files import read_json
 from foundation.run_files import RESULT
 from leaderboard.entrants import entrant
 from leaderboard.estimates import Estimate
-from leaderboard.data_sets import DataSet
 from leaderboard.jobs import Job
 from model import MODELS
 from model.effects import constructor_defaults
@@ -163,6 +162,7 @@ def _row(result: dict) -> dict:
         "best_possible_auc": _number(result.get("best_possible_auc")),
         "train_seconds": result["seconds"]["train"],
         "sources": result.get("code", {}).get("sources_sha256", "unknown"),
+        "arguments": arguments_held(result),
     }
 
 

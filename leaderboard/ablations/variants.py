@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from leaderboard.entrants import SHOWN_VARIANTS, title
 from leaderboard.data_sets import DataSet
+from leaderboard.entrants import SHOWN_VARIANTS, title
 from leaderboard.jobs import GRID_ARGUMENTS, Job, first_seeds, grid
 from leaderboard.settings import Settings, arguments_of
-from model import MODELS
+from model import MODELS, default_settings
+from model.effects import constructor_defaults
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Ablation:
 
     variants: name -> what differs from the default settings.
     reference: the variant that all others are compared with, the default settings among them; "": these themselves.
-    default_heads: of the default settings, if the variants are numbers of heads.
+    default_heads: of the default settings on MovieLens, if the variants are numbers of heads.
     protocols: the only ones under which it asks a question; (): any.
     group: of ablations that ask one question of several models, which have one table together.
     """
@@ -38,6 +39,14 @@ class Ablation:
     @property
     def sweeps_heads(self) -> bool:
         return self.default_heads is not None
+
+    def on(self, dataset: str) -> Ablation:
+        """With the default number of heads on another data set ("amazon", ...)."""
+        if not self.sweeps_heads:
+            return self
+        argument = next(iter(next(iter(self.variants.values()))))
+        defaults = constructor_defaults(MODELS[self.model].model_class) | default_settings(self.model, dataset)
+        return replace(self, default_heads=defaults[argument])
 
     def heads(self) -> dict[int, str]:
         """Number of heads -> variant, the default settings among them."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from leaderboard.entrants import BASELINE, ENTRANTS, OURS, SHOWN_VARIANTS, kind, model_of, title
-from leaderboard.estimates import Difference, compare
+from leaderboard.estimates import FEWEST_SEEDS, Difference, compare
 from leaderboard.markdown import difference_text, one_below_the_other, p_text, table
 from leaderboard.results import default_runs, overlap_of, runs_by_entrant
 from preprocessing.protocol import PROTOCOLS
@@ -67,6 +69,17 @@ def comparisons(runs: pd.DataFrame, protocol: str) -> list[Comparison]:
         corrected = compare(own, name, other, overlap=overlap) if overlap > 0 else None
         found.append(Comparison(name, other, role, compare(own, name, other), corrected))
     return [entry for entry in found if entry.difference.estimate.count]
+
+
+def tests_text(differences: Iterable[Difference]) -> str:
+    """A sentence: how many of these differences of AUC have a test, and how many of those chance alone makes bold."""
+    count = sum(not math.isnan(each.p_value) for each in differences)
+    if not count:
+        return f"No differences of AUC were tested: that takes {FEWEST_SEEDS} seeds that two models have in common."
+    return (
+        f"Differences of AUC that were tested: {count}. No p value is corrected for their number: without any true "
+        f"difference about {0.05 * count:.1f} of them would be bold."
+    )
 
 
 def comparisons_table(runs: pd.DataFrame, protocol: str) -> str:

@@ -78,8 +78,8 @@ def tune(
 ) -> list[Tuned]:
     """Runs what is missing: models beside each other, the slowest first; each model's trials one after another.
 
-    later: as of `chain`. A model whose trial fails stops there; `InputError` names all that did at the end. On Ctrl-C the running trials
-    end at their last checkpoints, and the next call goes on from there.
+    later: as of `chain`. A model whose trial fails stops there; `InputError` names all that did at the end. On Ctrl-C
+    the running trials end at their last checkpoints, and the next call goes on from there.
     """
     unknown = [model for model in models if model not in SEARCHES]
     if unknown:
