@@ -15,6 +15,7 @@ RULE = re.compile(r"\| ---[ |:-]*\|")  # between heads and rows
 CELLS = re.compile(r"(?<!\\)\|")
 MARKS = re.compile(r"\*\*(?P<bold>.+?)\*\*|`(?P<code>.+?)`|\[(?P<link>.+?)\]\(.*?\)|\\(?P<literal>[^A-Za-z0-9\s])")
 UNITS = ("%", "M")
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 IN_LATEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": "\\textbackslash{}",
@@ -126,7 +127,7 @@ def _cells(line: str) -> list[str]:
 
 def _bare(head: str, cells: list[str]) -> list[list[str]]:
     """A column as one or two of a CSV file, the head first."""
-    cells = [plain(cell) for cell in cells]
+    cells = [THOUSANDS.sub("", plain(cell)) for cell in cells]
     unit = next(
         (unit for unit in UNITS if any(cells) and all(cell.endswith(f" {unit}") for cell in filter(None, cells))), ""
     )

@@ -12,6 +12,7 @@ import benchmark
 from benchmark import changed, chosen, here, main, variants
 from experiment.record import ROOT
 from leaderboard.ablations.variants import ABLATIONS
+from leaderboard.data_sets import MOVIELENS
 from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.ladder.rungs import ladder_jobs
 from leaderboard.quick import Quick
@@ -47,7 +48,7 @@ def test_models_without_a_part_are_an_error_that_says_which_have_it(part, models
 
 @pytest.mark.parametrize("models", [["hit"], ["int_tower", "dssm"], list(MODELS)])
 def test_models_with_ablations_are_run(models):
-    jobs = changed("movielens", models, ["holdout"], 1)
+    jobs = changed(MOVIELENS, models, ["holdout"], 1)
     asked = {ablation.model for ablation in ABLATIONS if "holdout" in (ablation.protocols or PROTOCOLS)}
     assert {job.model for job in jobs} == set(models) & asked
 

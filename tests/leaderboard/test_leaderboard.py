@@ -19,10 +19,11 @@ from experiment.options import parse_options
 from leaderboard.ablations.tables import ablation_table, label
 from leaderboard.ablations.variants import ABLATIONS, Ablation, ablation_jobs, shown_variant_jobs
 from leaderboard.audit import explained_table, probes_table
+from leaderboard.data_sets import MOVIELENS, PUBLISHED
 from leaderboard.entrants import ENTRANTS, SHOWN_VARIANTS, title
 from leaderboard.estimates import Estimate, compare, paired_p_value, relative_improvement
 from leaderboard.grid.tables import costs_table, leaderboard_table, overview_table
-from leaderboard.jobs import SCRIPTS, Job, grid
+from leaderboard.jobs import Job, grid
 from leaderboard.ladder.rungs import ladder_jobs
 from leaderboard.pages import Results, filled, plain_report
 from leaderboard.prose import Numbers
@@ -39,15 +40,15 @@ def bench(tmp_path):
     return make_bench(tmp_path)
 
 
-CHANGED = ablation_jobs("movielens", ["holdout"], 1, ABLATIONS)
+CHANGED = ablation_jobs(MOVIELENS, ["holdout"], 1, ABLATIONS)
 
 
 class TestAblations:
     def test_names_and_places_are_distinct(self):
-        jobs = ablation_jobs("movielens", list(PROTOCOLS), 2, ABLATIONS)
+        jobs = ablation_jobs(MOVIELENS, list(PROTOCOLS), 2, ABLATIONS)
         jobs += [job for job in ladder_jobs(list(MODELS), 2) if job.variant]
         assert len({job.place for job in jobs}) == len(jobs)
-        assert not {job.place for job in jobs} & {job.place for job in grid("movielens", list(MODELS), PROTOCOLS, 2)}
+        assert not {job.place for job in jobs} & {job.place for job in grid(MOVIELENS, list(MODELS), PROTOCOLS, 2)}
 
     @pytest.mark.parametrize("job", CHANGED, ids=lambda job: f"{job.model}-{job.variant}")
     def test_each_builds_another_model_or_trains_otherwise(self, job: Job):
@@ -58,23 +59,24 @@ class TestAblations:
         build_model(job.model, columns, **changed.model_arguments)
 
     def test_shown_variants_are_the_ablations_runs_with_one_head(self):
-        forms = shown_variant_jobs("movielens", ["dssm", "hit", "int_tower"], ["temporal", "holdout"], 2)
+        forms = shown_variant_jobs(MOVIELENS, ["dssm", "hit", "int_tower"], ["temporal", "holdout"], 2)
         assert {(job.model, job.variant, job.arguments) for job in forms} == {
             ("int_tower", "heads_1", ("--set", "user_head=1", "--set", "item_head=1")),
             ("hit", "heads_1", ("--set", "num_heads=1")),
         }
         assert len({job.place for job in forms}) == len(forms) == 8
-        assert set(forms) <= set(ablation_jobs("movielens", ["temporal", "holdout"], 2, ABLATIONS))
-        assert shown_variant_jobs("movielens", ["dssm"], ["holdout"], 2) == []
+        assert set(forms) <= set(ablation_jobs(MOVIELENS, ["temporal", "holdout"], 2, ABLATIONS))
+        assert shown_variant_jobs(MOVIELENS, ["dssm"], ["holdout"], 2) == []
 
     @pytest.mark.parametrize("name", SHOWN_VARIANTS)
     def test_shown_variants_are_timed_with_the_settings_that_are_trained(self, name):
         model, settings = SHAPES[name]
-        (job,) = shown_variant_jobs("movielens", [model], ["holdout"], 1)
+        (job,) = shown_variant_jobs(MOVIELENS, [model], ["holdout"], 1)
         assert arguments_of(settings) == job.arguments
 
     def test_jobs_run_the_script_of_the_data_set(self):
-        assert {job.script for job in ablation_jobs("taobao", ["holdout"], 1, ABLATIONS)} == {SCRIPTS["taobao"]}
+        words = {job.command(None)[1] for job in ablation_jobs(PUBLISHED["taobao"], ["holdout"], 1, ABLATIONS)}
+        assert words == {"train_taobao_whole_models.py"}
 
 
 def table(**aucs) -> pd.DataFrame:
@@ -166,9 +168,9 @@ class TestStatistics:
 @pytest.fixture
 def many_runs() -> pd.DataFrame:
     """Three seeds of every entrant under every protocol, and two of every ablation under `holdout`."""
-    every = "movielens", list(MODELS), list(PROTOCOLS), 3
+    every = MOVIELENS, list(MODELS), list(PROTOCOLS), 3
     jobs = dict.fromkeys(
-        grid(*every) + shown_variant_jobs(*every) + ablation_jobs("movielens", ["holdout"], 2, ABLATIONS)
+        grid(*every) + shown_variant_jobs(*every) + ablation_jobs(MOVIELENS, ["holdout"], 2, ABLATIONS)
     )
     return pd.DataFrame(
         {

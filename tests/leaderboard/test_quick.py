@@ -33,7 +33,7 @@ def test_every_run_is_a_small_one_on_generated_data_and_has_a_valid_command(tmp_
     assert {job.protocol for job in jobs} == set(PROTOCOLS)
     assert any(job.variant for job in jobs) == (model == "int_tower")
     for job in jobs:
-        options = parse_options("movielens", None, job.command(None)[2:])
+        options = parse_options("movielens", None, job.options)
         assert (options.data_path, options.max_rows) == ("synthetic", ROWS)
         assert options.epochs <= 30
 
