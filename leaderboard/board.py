@@ -77,7 +77,7 @@ class Results:
     @classmethod
     def load_all(cls, folder: Path) -> dict[str, Results]:
         """Name of the data -> what `folder` holds of them, `DATASET` first. Raises `InputError` for nothing at all."""
-        found = {path.parent.name for protocol in PROTOCOLS for path in folder.glob(f"*/{protocol}")}
+        found = {path.parent.name for protocol in PROTOCOLS for path in folder.glob(f"*/{protocol}")} - {TUNING}
         every = {name: cls.load(folder / name) for name in sorted(found, key=lambda name: (name != DATASET, name))}
         if not every:
             raise InputError(f"There is no data set with results in {folder}. Run benchmark.py without --report.")
@@ -94,6 +94,11 @@ class Results:
     @cached_property
     def ablations(self) -> list[Ablation]:
         return ablations_with_runs(self.runs, self.trained_by.key or MOVIELENS.key)
+
+    @property
+    def settings(self) -> str:
+        """Where they come from, in words."""
+        return settings_origin(self.trained_by, self.dataset, bool(self.tuned))
 
     @property
     def tests(self) -> str:
@@ -118,7 +123,7 @@ class Results:
         runs, dataset = self.runs, self.dataset
         tables = {
             "provenance": provenance(runs, self.links),
-            "settings": settings_origin(self.trained_by, dataset),
+            "settings": self.settings,
             "differences tested": self.tests,
             "results": overview_table(runs, dataset),
             "tests": summary_table(runs),

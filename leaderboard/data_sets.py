@@ -101,12 +101,13 @@ LOADERS: dict[str, Callable[[str | None], RawData]] = {
 }
 
 
-def settings_origin(dataset: DataSet, name: str) -> str:
-    """Where the default settings come from, as a sentence. name: of the data."""
+def settings_origin(dataset: DataSet, name: str, has_trials: bool = False) -> str:
+    """Where the default settings come from, as a sentence. name: of the data. has_trials: whether some ran on them."""
     if dataset == MOVIELENS and name == DATASET:
         return "The default settings were chosen on these data, by validation rows (docs/tuning.md)."
     chosen = "those of the papers' releases" if dataset.key in ("amazon", "taobao") else "chosen on MovieLens-1M"
-    return f"The default settings are {chosen}; nothing was tuned on these data."
+    tuned = "no run uses what trials on these data chose" if has_trials else "nothing was tuned on these data"
+    return f"The default settings are {chosen}; {tuned}."
 
 
 def _shown(folder: Path) -> str:

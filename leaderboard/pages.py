@@ -6,7 +6,7 @@ A table named `x` stands between `<!-- x -->` and `<!-- /x -->`; of numbers see 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from experiment.record import ROOT
@@ -14,7 +14,7 @@ from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from leaderboard.board import Results
 from leaderboard.captions import CAPTIONS
-from leaderboard.data_sets import DATASET, settings_origin
+from leaderboard.data_sets import DATASET
 from leaderboard.drawings import ARCHITECTURES
 from leaderboard.grid.data_sets import data_sets_table
 from leaderboard.markdown import decimal_text, one_below_the_other
@@ -40,7 +40,7 @@ PAGE, FIGURES = "README.md", "figure"  # of each further data set, in its folder
 OVERVIEW, PLAIN = "# All results", "# Results on"  # how these pages begin
 NOT_MEASURED = "*Not measured yet.*"
 GENERATED_NOTE = (
-    "**Generated data**: these numbers show that everything runs. They say nothing about MovieLens and must not be "
+    "**Generated data**: these numbers show that everything runs. They say nothing about real data and must not be "
     "compared with a paper's."
 )
 
@@ -51,8 +51,7 @@ def data_sets_text(every: Mapping[str, Results], pages: Mapping[str, str]) -> st
     pages: name of the data -> its page, as seen from there.
     """
     lines = [
-        f"- [{name}]({pages[name]}): {len(results.runs)} runs. {settings_origin(results.trained_by, name)}"
-        for name, results in every.items()
+        f"- [{name}]({pages[name]}): {len(results.runs)} runs. {results.settings}" for name, results in every.items()
     ]
     return one_below_the_other(data_sets_table({name: each.runs for name, each in every.items()}), "\n".join(lines))
 
@@ -70,7 +69,7 @@ def filled(text: str, tables: Mapping[str, str], numbers: Numbers) -> str:
 def plain_report(results: Results) -> str:
     """A page of all tables and pictures, for results that no hand-written page is about."""
     parts = [f"{PLAIN} {results.dataset}"]
-    if results.dataset.startswith("synthetic"):
+    if results.dataset.startswith(("synthetic", "generated")):
         parts.append(GENERATED_NOTE)
     parts.append("What the columns mean is said in the project's own `results/README.md`.")
     for protocol, best in results.runs.groupby("protocol")["best_possible_auc"].mean().items():
@@ -90,9 +89,10 @@ def write_report(folder: Path) -> list[Path]:
     """
     require_own(folder / PAGE, OVERVIEW)
     every = Results.load_all(folder)
+    of_each = _write_plain(folder, list(every.values()))
     text = data_sets_text(every, {name: f"{name}/{PAGE}" for name in every})
     write_atomic(folder / PAGE, f"{OVERVIEW}\n\n{text}\n")
-    return [folder / PAGE, *_write_plain(folder, every.values())]
+    return [folder / PAGE, *of_each]
 
 
 def require_own(page: Path, heading: str = PLAIN) -> None:
@@ -101,10 +101,10 @@ def require_own(page: Path, heading: str = PLAIN) -> None:
         raise InputError(f"The report would replace {page}. Give --results another folder.")
 
 
-def _write_plain(folder: Path, every: Iterable[Results]) -> list[Path]:
-    paths, every = [], list(every)
+def _write_plain(folder: Path, every: list[Results]) -> list[Path]:
     for results in every:
         require_own(folder / results.dataset / PAGE)
+    paths: list[Path] = []
     for results in every:
         paths.append(folder / results.dataset / PAGE)
         write_atomic(paths[-1], plain_report(results))
@@ -125,14 +125,16 @@ def write_pages(root: Path = ROOT) -> list[Path]:
     and for a page of another data set that is none of this function.
     """
     every = Results.load_all(root / "results")
+    if DATASET not in every:
+        raise InputError(f"There is no result of {DATASET} in {root / 'results'}, which the project's pages are about.")
     own, others = every[DATASET], [results for name, results in every.items() if name != DATASET]
     tables, numbers = project_tables(every), Numbers(own)
     pages = {root / name: (root / name).read_text(encoding="utf-8") for name in PAGES}
     texts = {page: filled(text, tables, numbers) for page, text in pages.items()}
+    of_others = _write_plain(root / "results", others)
     for page, text in texts.items():
         write_atomic(page, text)
-    pictures = draw_all(root / "figure", ARCHITECTURES | own.pictures())
-    return [*pages, *pictures, *_write_plain(root / "results", others)]
+    return [*pages, *draw_all(root / "figure", ARCHITECTURES | own.pictures()), *of_others]
 
 
 def write_tables_of(results: Path, folder: Path) -> list[Path]:

@@ -64,7 +64,9 @@ class Quick:
         raw = self.dataset.load(self.data_path).first(self.rows)
         protocols = fitting_protocols(self.dataset, raw, self.protocols)
         results = self.folder / raw.name
-        runner = Runner(results, self.folder / "runs", self.data_path, self.workers, data_sha256=raw.fingerprint)
+        runner = Runner(
+            results, self.folder / "runs" / raw.name, self.data_path, self.workers, data_sha256=raw.fingerprint
+        )
         runner.run(self.jobs(raw, protocols), quiet)
         try:
             seeds = first_seeds(self.seeds)
