@@ -31,7 +31,7 @@ from leaderboard.ablations.variants import ABLATIONS, ablation_jobs, entrant_job
 from leaderboard.audit import AUDIT, write_audit
 from leaderboard.compare_runs import comparison_text
 from leaderboard.data_sets import DATASET, MOVIELENS, PUBLISHED, DataSet, settings_origin
-from leaderboard.fitting import fitting_protocols, with_effect
+from leaderboard.fitting import fitting_protocols, refusal, with_effect
 from leaderboard.grid.tables import leaderboard_table
 from leaderboard.jobs import Job, first_seeds
 from leaderboard.ladder.rungs import OF_THE_RELEASES, ladder_jobs
@@ -193,7 +193,7 @@ def measure(options: argparse.Namespace, dataset: DataSet, models: list[str], pr
             print(entry["protocol"], f"seed {entry['seed']}", *aucs, sep="  ")
     elif options.tune:
         tuning = replace(runner, results=results / TUNING, runs=runs / TUNING)
-        for entry in tune(tuning, models, dataset=dataset, later=dataset.has_times):
+        for entry in tune(tuning, models, dataset=dataset, later=not refusal(dataset, raw, "temporal")):
             print(f"{entry.model}: {' '.join(arguments_of(entry.chosen or {}))}")
         print(f"Trials of {len(models)} models in {tuning.results}; tables: benchmark.py --report")
     elif options.stages:

@@ -70,15 +70,6 @@ class DataSet:
         """Words of a command of `benchmark.py`, with a space behind them; "" where the data set is the default."""
         return "" if self == MOVIELENS else f"--dataset {self.name} "
 
-    @property
-    def has_times(self) -> bool:
-        """Whether the log has times, without which there is nothing later."""
-        if self.folder is None:
-            return True
-        from preprocessing.dataset_spec import read_spec
-
-        return read_spec(self.folder).log.time is not None
-
     def load(self, data_path: str | None = None) -> RawData:
         """Raises `InputError` for what is not there or cannot be read."""
         if self.folder is None:

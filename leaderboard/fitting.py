@@ -21,7 +21,7 @@ def fitting_protocols(dataset: DataSet, raw: RawData, asked: list[str]) -> list[
 
     Raises `InputError` where all were not asked for, and one of them does not fit.
     """
-    refusals = {protocol: _refusal(dataset, raw, protocol) for protocol in asked}
+    refusals = {protocol: refusal(dataset, raw, protocol) for protocol in asked}
     problems = [f"{protocol}: {why}" for protocol, why in refusals.items() if why]
     if problems and (set(asked) != set(PROTOCOLS) or len(problems) == len(asked)):
         raise InputError("\n".join(problems))
@@ -30,12 +30,10 @@ def fitting_protocols(dataset: DataSet, raw: RawData, asked: list[str]) -> list[
     return [protocol for protocol, why in refusals.items() if not why]
 
 
-def _refusal(dataset: DataSet, raw: RawData, protocol: str) -> str:
+def refusal(dataset: DataSet, raw: RawData, protocol: str) -> str:
     """Why there is no such split of these data, "" if there is."""
     if protocol == "published" and not dataset.is_published:
         return f"{raw.name} is none of the data that the papers' releases read"
-    if protocol == "temporal" and not dataset.has_times:
-        return f"{raw.name} has no times"
     try:
         make_protocol(protocol, raw, FIRST_SEED)
     except InputError as error:
@@ -62,7 +60,8 @@ def _has_effect(job: Job, raw: RawData) -> bool:
         asked, usual = (_in_force(each) for each in (job, default))
     except InputError:  # an option that the data's script does not have, or that does nothing beside its defaults
         return False
-    return asked != usual and (raw.schema.reads_labels or asked["statistics"] == usual["statistics"])
+    lacking = {"statistics": not raw.schema.reads_labels, "history": not raw.schema.history}
+    return any(asked[name] != usual.get(name) for name in asked if not lacking.get(name))
 
 
 def _in_force(job: Job) -> dict[str, Any]:

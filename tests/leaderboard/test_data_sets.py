@@ -66,21 +66,20 @@ class TestNames:
 
 
 class TestFitting:
-    def test_published_is_for_data_of_the_releases_alone(self, capsys, monkeypatch):
-        monkeypatch.setattr(DataSet, "has_times", True)
+    def test_published_is_for_data_of_the_releases_alone(self, capsys):
         assert fitting_protocols(MOVIELENS, random_raw(), list(PROTOCOLS)) == list(PROTOCOLS)
         assert capsys.readouterr().out == ""
         assert fitting_protocols(OWN, random_raw(), list(PROTOCOLS)) == ["holdout", "temporal"]
         assert capsys.readouterr().out.startswith("Left out: published: ")
-        with pytest.raises(InputError, match="published: random is none of the data that the papers' releases read"):
-            fitting_protocols(OWN, replace(random_raw(), name="random"), ["published", "holdout"])
+        with pytest.raises(InputError, match="published: shop is none of the data that the papers' releases read"):
+            fitting_protocols(OWN, replace(random_raw(), name="shop"), ["published", "holdout"])
 
-    def test_nothing_is_later_without_times(self, capsys, monkeypatch):
-        monkeypatch.setattr(DataSet, "has_times", False)
-        assert fitting_protocols(OWN, random_raw(), list(PROTOCOLS)) == ["holdout"]
-        assert "has no times" in capsys.readouterr().out
-        with pytest.raises(InputError, match="has no times"):
-            fitting_protocols(OWN, random_raw(), ["temporal"])
+    def test_what_the_data_cannot_be_split_by_is_left_out_and_an_error_where_it_was_asked_for(self, capsys):
+        tiny = replace(random_raw(), label=np.ones(len(random_raw()), dtype=np.float32))  # a single class
+        with pytest.raises(InputError, match="(?s)published: .*holdout: .*temporal: "):
+            fitting_protocols(MOVIELENS, tiny, list(PROTOCOLS))
+        with pytest.raises(InputError, match="^temporal: "):
+            fitting_protocols(OWN, tiny, ["temporal"])
 
     def test_every_ablation_changes_something_on_movielens(self, capsys):
         jobs = ablation_jobs(MOVIELENS, list(PROTOCOLS), 1, ABLATIONS)
@@ -195,3 +194,42 @@ class TestWhole:
         assert entry["command"].startswith("python benchmark.py --stages --dataset taobao --models dssm ")
         assert 0 <= entry["survivors"]["200"] <= 1
         assert "## survivors holdout" in Path("r/generated-taobao/README.md").read_text(encoding="utf-8")
+
+    def test_a_board_of_ones_own_data(self, tmp_path, monkeypatch, capsys):
+        pytest.importorskip("preprocessing.own_data")
+        monkeypatch.chdir(tmp_path)
+        write_shop(tmp_path / "shop")
+        monkeypatch.setattr("leaderboard.jobs.GRID_ARGUMENTS", {"holdout": ("--epoch", "1")})
+        own = ("--dataset", "shop", *SMALL, "--models", "dssm", "lr")
+        assert script(main, *own) == 0
+        (path,) = Path("r/shop/holdout/dssm").glob("*.json")
+        result = json.loads(path.read_text(encoding="utf-8"))
+        assert result["arguments"][:3] == ["train_own_data.py", "shop", "--model_name"]
+        assert str(tmp_path) not in path.read_text(encoding="utf-8")
+        assert script(main, *own, "--stages") == 0
+        assert script(main, "--dataset", "shop", *SMALL[:4], "--audit", "--protocols", "holdout") == 0
+        assert script(main, "--report", "--results", "r") == 0
+        assert "chosen on MovieLens-1M; nothing was tuned on these data" in capsys.readouterr().out
+        page = Path("r/shop/README.md").read_text(encoding="utf-8")
+        for heading in ("## leaderboard holdout", "## survivors holdout", "## audit"):
+            assert heading in page
+        assert script(main, "compare", *Path("r/shop/holdout").glob("*/seed1023.json")) == 0
+        assert script(main, "--dataset", "shop", *SMALL[:-1], "temporal") == 2  # the log has no times
+        assert "The temporal protocol needs times" in capsys.readouterr().err
+
+
+def write_shop(folder: Path) -> None:
+    """Users, items and a log of 1,200 clicks with positions and without times, as tables of a `dataset.toml`."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    taste, kind = rng.integers(0, 3, 40), rng.integers(0, 3, 30)
+    pd.DataFrame({"user": range(40), "city": taste}).to_csv(folder / "users.csv", index=False)
+    pd.DataFrame({"item": range(30), "kind": kind}).to_csv(folder / "items.csv", index=False)
+    user, item = rng.integers(0, 40, 1200), rng.integers(0, 30, 1200)
+    click = (rng.random(1200) < np.where(taste[user] == kind[item], 0.8, 0.2)).astype(int)
+    log = {"user": user, "item": item, "position": rng.integers(1, 6, 1200), "click": click}
+    pd.DataFrame(log).to_csv(folder / "log.csv", index=False)
+    tables = '[log]\nfiles = "log.csv"\nuser = "user"\nitem = "item"\nlabel = "click"\n'
+    tables += '[users]\nfiles = "users.csv"\nid = "user"\n[items]\nfiles = "items.csv"\nid = "item"\n'
+    kinds = '[kinds]\ncity = "sparse"\nkind = "sparse"\nposition = "sparse"\n'
+    (folder / "dataset.toml").write_text(tables + kinds, encoding="utf-8")
