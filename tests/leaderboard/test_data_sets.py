@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import random_raw
@@ -76,9 +77,9 @@ class TestFitting:
 
     def test_what_the_data_cannot_be_split_by_is_left_out_and_an_error_where_it_was_asked_for(self, capsys):
         tiny = replace(random_raw(), label=np.ones(len(random_raw()), dtype=np.float32))  # a single class
-        with pytest.raises(InputError, match="(?s)published: .*holdout: .*temporal: "):
+        with pytest.raises(InputError, match=r"(?s)published: .*holdout: .*temporal: "):
             fitting_protocols(MOVIELENS, tiny, list(PROTOCOLS))
-        with pytest.raises(InputError, match="^temporal: "):
+        with pytest.raises(InputError, match=r"^temporal: "):
             fitting_protocols(OWN, tiny, ["temporal"])
 
     def test_every_ablation_changes_something_on_movielens(self, capsys):
