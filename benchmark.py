@@ -113,7 +113,8 @@ def main() -> None:
 
 
 def compare() -> None:
-    parser = Parser(prog="benchmark.py compare", description=comparison_text.__doc__, allow_abbrev=False)
+    about = "Differences of test AUC and logloss between runs, paired by seed, with intervals and corrected p."
+    parser = Parser(prog="benchmark.py compare", description=about, allow_abbrev=False)
     parser.add_argument("runs", nargs="+", type=folder, metavar="RUN", help="a run folder, or its result.json")
     print(comparison_text(parser.parse_args(sys.argv[2:]).runs))
 

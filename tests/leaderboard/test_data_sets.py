@@ -13,7 +13,7 @@ from helpers import random_raw
 from script_helpers import assert_short_error, script
 
 from benchmark import main
-from benchmarks import make_taobao
+from benchmarks.make_taobao import make_taobao
 from foundation.errors import InputError
 from leaderboard.ablations.variants import ABLATIONS, ablation_jobs
 from leaderboard.board import Results
