@@ -194,8 +194,8 @@ def measure(options: argparse.Namespace, dataset: DataSet, models: list[str], pr
             print(entry["protocol"], f"seed {entry['seed']}", *aucs, sep="  ")
     elif options.tune:
         tuning = replace(runner, results=results / TUNING, runs=runs / TUNING)
-        for entry in tune(tuning, models, dataset=dataset, later=not refusal(dataset, raw, "temporal")):
-            print(f"{entry.model}: {' '.join(arguments_of(entry.chosen or {}))}")
+        for tuned in tune(tuning, models, dataset=dataset, later=not refusal(dataset, raw, "temporal")):
+            print(f"{tuned.model}: {' '.join(arguments_of(tuned.chosen or {}))}")
         print(f"Trials of {len(models)} models in {tuning.results}; tables: benchmark.py --report")
     elif options.stages:
         entries = measure_stages(raw, jobs, runner, results / STAGES)

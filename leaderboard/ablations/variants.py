@@ -45,7 +45,7 @@ class Ablation:
         if not self.sweeps_heads:
             return self
         argument = next(iter(next(iter(self.variants.values()))))
-        defaults = constructor_defaults(MODELS[self.model].model_class) | default_settings(self.model, dataset)
+        defaults = {**constructor_defaults(MODELS[self.model].model_class), **default_settings(self.model, dataset)}
         return replace(self, default_heads=defaults[argument])
 
     def heads(self) -> dict[int, str]:
