@@ -26,6 +26,13 @@ from preprocessing.leak_probe import LeakWarning
 warnings.simplefilter("error", LeakWarning)
 """,
     "docs/deepctr_torch.md": "from array_helpers import COLUMNS as columns, arrays\nx, y = arrays()",
+    "docs/protocols.md": """
+from model import build_model
+from preprocessing.dataset import Dataset
+from preprocessing.synthetic import synthetic_movielens
+data = Dataset.build(synthetic_movielens().first(5000), "holdout", 0)
+model = build_model("dssm", data.feature_columns(8))
+""",
     "docs/large_tables.md": "from array_helpers import int_tower\nmodel = int_tower()",
 }
 # What is so after a page's program.
