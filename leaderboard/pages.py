@@ -21,8 +21,8 @@ from leaderboard.markdown import decimal_text, one_below_the_other
 from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.table_formats import write_tables
 from leaderboard.theme import Picture, draw, picture
-from preprocessing.raw import cut_by
 from leaderboard.tuning.tables import tuning_table
+from preprocessing.raw import cut_by
 
 # With markers, of `DATASET`.
 PAGES = (
