@@ -30,8 +30,8 @@ from serving.from_run import load_dataset
 from serving.manifest import index_folder
 from serving.rank_table import labels, liked_before, names_of, rows_of, table, user_line
 from serving.ranker import PreRanker
+from serving.ranking import Ranking
 from serving.state import load_two_tower
-from serving.top_k import Ranking
 from serving.writer import build_index
 from training.pictures import save_picture
 

@@ -59,6 +59,15 @@ def shortened(text: object, width: int) -> str:
     return shown + "..."
 
 
+def quoted(name: str) -> str:
+    """A name as it stands, in quotes where nobody would see what it is: with spaces around it, or of nothing.
+
+    >>> quoted("brand"), quoted("brand "), quoted("")
+    ('brand', "'brand '", "''")
+    """
+    return name if name and name == name.strip() else repr(name)
+
+
 def some(names: Iterable[object], most: int = 6, width: int = 32) -> str:
     """The first of several names, and how many more there are. width: of a name at most.
 

@@ -16,7 +16,7 @@ from foundation.feature_columns import Column, id_column
 from foundation.values import is_number, shown
 from preprocessing.arrays import Arrays
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.dataset import Split
+from preprocessing.dataset import Dataset, Split
 from preprocessing.known import arrays_for
 from training.protocols import BatchSource
 
@@ -38,6 +38,8 @@ def as_source(
     Raises `InputError` where labels are missing, x does not fit the columns or is encoded otherwise, has no rows, is a
     `Split` that comes with labels y or weights, or a frame of raw values for a model without encoding.
     """
+    if isinstance(x, Dataset):
+        raise InputError("A Dataset holds the rows of all its splits. Give one of them: data.train or data.test.")
     if labelled and y is None and not isinstance(x, (Split, Arrays)):
         raise InputError("Labels are missing: pass y beside the features.")
     if isinstance(x, (Split, Arrays)):

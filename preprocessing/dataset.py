@@ -26,6 +26,7 @@ from preprocessing.label_features import label_features
 from preprocessing.planted import best_auc
 from preprocessing.protocol import make_protocol
 from preprocessing.raw import RawData, Schema
+from preprocessing.repeated_rows import told_of_repeated_rows
 from preprocessing.split import Split
 from preprocessing.split_protocol import SplitProtocol
 
@@ -117,6 +118,7 @@ class Dataset:
 
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
+        Warns (`LeakWarning`) of rows of the log that repeat others, where the protocol splits at random.
         """
         if protocol == "temporal" and not timestamp:
             raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
@@ -127,10 +129,11 @@ class Dataset:
         given = {key: value for key, value in given.items() if value is not None}
         known = None if encoding is None else as_encoding(encoding)
         if known is None:
+            _require_ids(interactions, given)
             raw = raw_from_frames(users, items, interactions, **given)
         else:
             raw = raw_for(known, users, items, interactions, **given)
-        return cls.build(raw, protocol, seed, known)
+        return cls.build(told_of_repeated_rows(raw, protocol, timestamp, stacklevel=2), protocol, seed, known)
 
     @property
     def name(self) -> str:
@@ -244,6 +247,15 @@ class Dataset:
             user=self.user.to(device),
             item=self.item.to(device),
             label=self.label.to(device),
+        )
+
+
+def _require_ids(interactions: Any, given: Mapping[str, Any]) -> None:
+    missing = [name for name in ("user_id", "item_id") if name not in given]
+    if missing:
+        columns = ", ".join(map(repr, getattr(interactions, "columns", ())))
+        raise InputError(
+            f"Name the columns of the ids: {', '.join(f'{name}=...' for name in missing)}. interactions has: {columns}."
         )
 
 

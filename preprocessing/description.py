@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from foundation.feature_columns import Column, kind_of
-from foundation.shown import columns, padded, shortened, some, visible
+from foundation.shown import columns, padded, quoted, shortened, some, visible
+from preprocessing.feature_notes import notes
 from preprocessing.raw import RowCount
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def describe(data: Dataset) -> str:
             *_aligned(splits, right=(1, 2)),
             *_not_seen(data),
             *_aligned(features),
+            *_notes(data),
         ]
     )
 
@@ -58,8 +60,14 @@ def summarize(data: Dataset) -> str:
             f"Protocol: {data.protocol.name}, seed {data.seed}: {splits} rows",
             *_not_seen(data),
             *(f"  {visible(count)}" for count in counts),
+            *_notes(data),
         ]
     )
+
+
+def _notes(data: Dataset) -> list[str]:
+    """A line for each feature that is hardly what was meant."""
+    return [f"  note: {visible(note)}" for note in notes(data)]
 
 
 def _not_seen(data: Dataset) -> list[str]:
@@ -79,18 +87,18 @@ def _not_seen(data: Dataset) -> list[str]:
 
 def _feature(data: Dataset, side: str, column: Column) -> list[str]:
     """A line of the table."""
-    name, schema = column.name, data.schema
+    name, schema, shown = column.name, data.schema, quoted(column.name)
     vocabulary = data.encoding.vocabulary_of(name)
     if vocabulary is not None:
         ids = f"{len(vocabulary):,} ids"
         if kind_of(column) == "sparse":
-            return [side, name, "category", ids]
+            return [side, shown, "category", ids]
         home = next(table for table in (data.users, data.items, data.per_row) if name in table)
         kind = "history" if name == schema.history else "list"
-        return [side, name, kind, f"{ids}, {_mean_length(home.lists[name]):.1f} a row"]
+        return [side, shown, kind, f"{ids}, {_mean_length(home.lists[name]):.1f} a row"]
     kind = "mean label" if name in (schema.user_statistic, schema.item_statistic) else "number"
     scaler = data.scalers.get(name)
-    return [side, name, kind, "" if scaler is None else f"{scaler.low:g} to {scaler.high:g}"]
+    return [side, shown, kind, "" if scaler is None else f"{scaler.low:g} to {scaler.high:g}"]
 
 
 def _mean_length(lists: Lists) -> float:

@@ -150,10 +150,16 @@ def scaled(name: str, values: np.ndarray, scalers: Mapping[str, MinMaxScaler]) -
 
 def require_finite(name: str, values: np.ndarray) -> None:
     """Raises `InputError` naming the feature, the count and the first row of NaN or infinite values."""
-    finite = np.isfinite(np.asarray(values, dtype=np.float64))
+    values = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(values)
     bad = np.flatnonzero(~finite.all(axis=tuple(range(1, finite.ndim))))
     if len(bad):
+        held = [
+            what
+            for what, found in (("NaN", np.isnan), ("infinity or numbers beyond float32", np.isinf))
+            if found(values).any()
+        ]
         raise InputError(
-            f"Feature '{name}' holds {len(bad)} rows with NaN or infinity, the first at row {bad[0]}. "
+            f"Feature '{name}' holds {len(bad)} rows with {' and '.join(held)}, the first at row {bad[0]}. "
             "Fill or drop them before training."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -180,17 +181,43 @@ def labels(column: pd.Series) -> np.ndarray:
         first = plain(column.iloc[row])
         raise InputError(
             f"Labels must be 0 or 1. Received {count} other{'s' * (count > 1)}, the first {shown(first)} at row {row}. "
-            f"{_as_label(column.name, first)}"
+            f"{_as_label(column, first)}"
         )
     return values.astype(np.float32)
 
 
-def _as_label(name: object, wrong: object) -> str:
-    """How to make labels of a column that holds this one."""
+def _as_label(column: pd.Series, wrong: object) -> str:
+    """How to make labels of a column, whose first wrong one this is."""
+    name = column.name
     if is_missing(wrong):
-        return "Drop the rows without a label."
-    condition = f"== {shown(wrong)}" if isinstance(wrong, str) else "> 3"
-    return f"Make labels of the column, for example log['{name}'] = (log['{name}'] {condition}).astype(int)."
+        return f"Drop the rows without a label: log = log.dropna(subset=['{name}'])."
+    given = [value for value in map(plain, pd.unique(unpacked(column))) if value is not None]
+    if len(given) == 1:
+        return f"All of them are {shown(given[0])}: add the rows that are not positive."
+    place, found = f"log['{name}']", [number(value) for value in given]
+    if all(isinstance(value, str) for value in given):
+        with contextlib.suppress(ValueError):
+            place, found = f"{place}.astype(float)", [float(value) for value in given]
+    values = sorted(value for value in found if value is not None)
+    if len(values) < len(given):
+        like = max(str(value) for value in given) if isinstance(wrong, str) else wrong  # "yes" of "no" and "yes"
+        condition = f"{place} == {shown(like)}"
+    elif set(values) <= {0, 1}:
+        return f"Make numbers of the column: log['{name}'] = {place}.astype(int)."
+    else:
+        condition = f"{place} {_above(values)}"
+    return f"Make labels of the column, for example log['{name}'] = ({condition}).astype(int)."
+
+
+def _above(values: list[float]) -> str:
+    """A condition that some of these distinct values meet and others do not, the larger ones.
+
+    >>> _above([-1, 1]), _above([0, 1, 2]), _above([1, 2, 3, 4, 5])
+    ('== 1', '> 0', '> 3')
+    """
+    if len(values) == 2:
+        return f"== {values[1]:.15g}"
+    return f"> {0 if values[0] <= 0 < values[-1] else values[(len(values) - 1) // 2]:.15g}"
 
 
 def seconds(column: pd.Series) -> np.ndarray:

@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 
 from foundation.errors import InputError
+from foundation.kinds import ALIASES, kind_name
+from foundation.nearest import did_you_mean
 from foundation.shown import some
-from foundation.values import plain
+from foundation.values import plain, shown
 from preprocessing import frame_columns as columns
+from preprocessing import unmatched_ids
 from preprocessing.column_storage import unpacked
 from preprocessing.leaks import deciding_features
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
@@ -44,7 +47,7 @@ def raw_from_frames(
     users, items: one row an entity, with the id and any features; None if there is nothing to know but the id.
     interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
     timestamp: the column with integer seconds, dates or datetimes; without it, histories are in the order of rows.
-    kinds: feature -> "sparse" (a category), "dense" (a number), "list" (of categories) or "ignore". By default floats
+    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories) or "ignore". By default floats
         and decimals are dense, columns of lists are lists, and everything else is sparse; the ids are always sparse.
     sides: feature of `interactions` -> "user" (the default: known when a request comes) or "item".
     vocabulary_sizes: sparse or list feature -> how many embedding rows it may have at most, the one for unknown values
@@ -59,7 +62,8 @@ def raw_from_frames(
     _require_frames(users=users, items=items, interactions=interactions)
     if not len(interactions):
         raise InputError("interactions has no rows: there is nothing to learn from.")
-    kinds, sides, sizes = dict(kinds or {}), dict(sides or {}), dict(vocabulary_sizes or {})
+    kinds = {name: kind_name(kind) for name, kind in (kinds or {}).items()}
+    sides, sizes = dict(sides or {}), dict(vocabulary_sizes or {})
     reserved = [user_id, item_id, label, *([timestamp] if timestamp else [])]
     _require_columns("interactions", interactions, reserved)
     for key in (user_id, item_id):
@@ -181,13 +185,12 @@ def _rows(where: str, keys: np.ndarray, ids: pd.Series, used: pd.Series) -> np.n
     rows = pd.Index(keys).get_indexer(pd.Index(wanted))[codes]
     unknown = np.flatnonzero(rows < 0)
     if len(unknown):
-        first = wanted[codes[unknown[0]]]
-        advice = "Add its row, or drop them."
-        if wanted.dtype != keys.dtype:  # numbers and texts
-            advice = f"Give both the same type, for example with {ids.name}=frame['{ids.name}'].astype(str)."
+        missing = pd.unique(np.asarray(codes)[unknown])
+        types = f" ({used.dtype}; {where} hold {ids.dtype})" if wanted.dtype != keys.dtype else ""  # numbers and texts
         raise InputError(
             f"{len(unknown)} interactions have an id '{ids.name}' that is not in {where}, the first at row "
-            f"{unknown[0]}: {plain(first)!r} ({used.dtype}; {where} hold {ids.dtype}). {advice}"
+            f"{unknown[0]}: {plain(wanted[missing[0]])!r}{types}. "
+            f"{unmatched_ids.advice(where, str(ids.name), keys, wanted[missing])}"
         )
     return rows.astype(np.int32)
 
@@ -199,14 +202,23 @@ def _require_frames(**frames: pd.DataFrame | None) -> None:
 
 
 def _require_columns(where: str, frame: pd.DataFrame, columns: list[str]) -> None:
-    names = [*columns, *frame.columns]
-    wrong = [name for name in dict.fromkeys(names) if list(frame.columns).count(name) != 1]
-    if wrong or len(set(columns)) != len(columns) or not all(isinstance(name, str) for name in names):
-        hint = " The index has it: reset_index()." if {*columns} & {*frame.index.names} else ""
-        raise InputError(
-            f"{where} must have each of these columns once, under a text as name: {', '.join(map(str, columns))}. "
-            f"Received: {', '.join(map(repr, frame.columns))}.{hint}"
-        )
+    there = list(frame.columns)
+    missing = [name for name in columns if name not in there]
+    received = f"Received: {', '.join(map(repr, there))}."
+    if missing:
+        in_index = [name for name in missing if name in frame.index.names]
+        hint = " The index has it: reset_index()." if in_index else did_you_mean(missing[0], there)
+        raise InputError(f"{where} has no column {', '.join(map(repr, missing))}. {received}{hint}")
+    for names, wrong in (
+        ([name for name in dict.fromkeys(there) if there.count(name) > 1], "has several columns named {}. Rename them"),
+        (
+            [name for name in dict.fromkeys(columns) if columns.count(name) > 1],
+            "needs a column for each of ids, label and time, not {} for two",
+        ),
+        ([name for name in there if not isinstance(name, str)], "must have texts as names of columns, not {}"),
+    ):
+        if names:
+            raise InputError(f"{where} {wrong.format(', '.join(map(repr, names)))}. {received}")
 
 
 def _require_distinct(names: list[str]) -> None:
@@ -217,20 +229,31 @@ def _require_distinct(names: list[str]) -> None:
 
 def _require_choices(argument: str, given: Mapping[str, str], choices: tuple[str, ...], known: Iterable[str]) -> None:
     for name, choice in given.items():
-        if name not in known or choice not in choices:
+        _require_feature(argument, name, known)
+        if choice not in choices:
+            other = [f"{alias} ({kind})" for alias, kind in ALIASES.items() if kind in choices]
             raise InputError(
-                f"{argument} gives one of {', '.join(choices)} for one of these features: {', '.join(sorted(known))}. "
-                f"Received: {name!r}: {choice!r}."
+                f"{argument} must give '{name}' one of {', '.join([*choices, *other])}. Received: {choice!r}."
+                f"{did_you_mean(choice, [*choices, *ALIASES])}"
             )
 
 
 def _require_sizes(sizes: Mapping[str, int], known: set[str]) -> None:
     for name, size in sizes.items():
-        if name not in known or not isinstance(size, int) or size < 2:
+        _require_feature("vocabulary_sizes", name, known)
+        if not isinstance(size, int) or size < 2:
             raise InputError(
-                f"vocabulary_sizes gives a number of at least 2 for one of: {', '.join(sorted(known))}. "
-                f"Received: {name!r}: {size!r}."
+                f"vocabulary_sizes must give '{name}' a whole number of at least 2. Received: {shown(size)}."
             )
+
+
+def _require_feature(argument: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        names = ", ".join(map(repr, sorted(known)))
+        raise InputError(
+            f"{argument} names {name!r}, which is not among the columns that it may name: {names}."
+            f"{did_you_mean(name, known)}"
+        )
 
 
 def _fingerprint(raw: RawData) -> str:

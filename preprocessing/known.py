@@ -13,6 +13,7 @@ import pandas as pd
 from foundation.deepctr import VarLenSparseFeat
 from foundation.errors import InputError
 from foundation.feature_columns import Column
+from foundation.kinds import kind_name
 from foundation.run_files import read_config
 from preprocessing.data_encoding import DataEncoding
 from preprocessing.encoding import Vocabulary, scaled
@@ -76,7 +77,7 @@ def raw_for(
         _require_agreement(name, names.pop(name, value), value)
     for name, value in (("kinds", kinds), ("sides", sides)):
         for feature, given in (names.pop(name, None) or {}).items():
-            _require_agreement(f"{name}[{feature!r}]", given, value.get(feature, "ignore"))
+            _require_agreement(f"{name}[{feature!r}]", kind_name(given), value.get(feature, "ignore"))
     raw = raw_from_frames(users, items, interactions, kinds=kinds, sides=sides, **agreed, **names)
     return replace(raw, schema=schema)
 

@@ -15,7 +15,8 @@ from foundation.values import shown, whole
 from preprocessing.dataset import FeatureTable
 from serving.section_file import SectionFile, Sections
 
-IDS, OFFSETS = "text.id", ".offsets"  # sections: ids that are texts, and where each list or text begins
+# Sections: ids that are texts, keys of the items of histories, and where each list or text begins.
+IDS, LIKED, OFFSETS = "text.id", "liked", ".offsets"
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class Entities:
 
     ids: (n,) whole numbers or strings, distinct. features: encoded, one row an entity.
     texts: what to show, by name, one string an entity (title, genres).
+    liked: of users with a history the keys (`keys_of`) of its items, in its order: an item that training has not seen
+        has no encoded id of its own.
     """
 
     ids: np.ndarray
     features: FeatureTable
     texts: dict[str, list[str]] = field(default_factory=dict)
+    liked: Lists | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,16 +44,19 @@ class Entities:
         values = {name: value[place] for name, value in self.features.values.items()}
         lists = {name: as_lists(bag) for name, bag in bags.items()}
         texts = {name: [text[row] for row in rows] for name, text in self.texts.items()}
-        return Entities(self.ids[rows], FeatureTable(values, lists), texts)
+        liked = None if self.liked is None else as_lists(self.liked.batch(place))
+        return Entities(self.ids[rows], FeatureTable(values, lists), texts, liked)
 
     @staticmethod
     def join(parts: list[Entities]) -> Entities:
         """One after the other; all have the same features."""
         tables = [part.features for part in parts]
         values = {name: torch.cat([table.values[name] for table in tables]) for name in tables[0].values}
-        lists = {name: _join_lists([table.lists[name] for table in tables]) for name in tables[0].lists}
+        lists = {name: join_lists([table.lists[name] for table in tables]) for name in tables[0].lists}
         texts = {name: [text for part in parts for text in part.texts[name]] for name in parts[0].texts}
-        return Entities(np.concatenate([part.ids for part in parts]), FeatureTable(values, lists), texts)
+        histories = [part.liked for part in parts if part.liked is not None]
+        liked = join_lists(histories) if histories else None
+        return Entities(np.concatenate([part.ids for part in parts]), FeatureTable(values, lists), texts, liked)
 
 
 def as_lists(bags: Bags) -> Lists:
@@ -58,7 +65,8 @@ def as_lists(bags: Bags) -> Lists:
     return Lists(bags.values, bounds[:-1], bounds[1:])
 
 
-def _join_lists(parts: list[Lists]) -> Lists:
+def join_lists(parts: list[Lists]) -> Lists:
+    """Rows of lists, one part after the other."""
     bags = [part.batch(torch.arange(len(part))) for part in parts]
     lengths = torch.cat([bag.offsets.diff() for bag in bags]).long()
     ends = lengths.cumsum(0)
@@ -165,10 +173,11 @@ def sections_of(entities: Entities) -> tuple[Sections, dict[str, np.ndarray], di
         strings[IDS] = ("id", entities.ids.tolist())
     for name, value in entities.features.values.items():
         content[_section("value", name)] = value.numpy()
-    for name, lists in entities.features.lists.items():
-        bags = lists.batch(torch.arange(len(lists)))
-        content[_section("list", name)] = bags.values.numpy()
-        content[_section("list", name) + OFFSETS] = np.append(0, (lists.end - lists.start).cumsum(0).numpy())
+    several = {_section("list", name): lists for name, lists in entities.features.lists.items()}
+    several |= {} if entities.liked is None else {LIKED: entities.liked}
+    for section, lists in several.items():
+        content[section] = lists.batch(torch.arange(len(lists))).values.numpy()
+        content[section + OFFSETS] = np.append(0, (lists.end - lists.start).cumsum(0).numpy())
     for section, (name, texts) in strings.items():
         encoded = [utf8(f"'{name}'", text) for text in texts]
         content[section] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
@@ -228,10 +237,12 @@ class EntityTable:
             if name in self.file.meta["values"]:
                 features[name] = torch.from_numpy(self.file.rows(_section("value", name), rows))
             elif name in self.file.meta["lists"]:
-                values, lengths = self._slices(_section("list", name), rows)
-                offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
-                features[name] = Bags(torch.from_numpy(values), torch.from_numpy(offsets))
+                features[name] = self._bags(_section("list", name), rows)
         return features
+
+    def liked(self, rows: np.ndarray) -> Bags | None:
+        """The keys (total,) int64 of the items in the histories of users, None where they have none."""
+        return self._bags(LIKED, rows) if LIKED in self.file else None
 
     def entities(self, rows: np.ndarray) -> Entities:
         """These rows as they were before they were written."""
@@ -241,7 +252,13 @@ class EntityTable:
         table = FeatureTable(
             {name: values_of(features, name) for name in values}, {name: as_lists(bag) for name, bag in bags.items()}
         )
-        return Entities(self.ids(rows), table, {name: self.text(name, rows) for name in self.texts})
+        texts, liked = {name: self.text(name, rows) for name in self.texts}, self.liked(rows)
+        return Entities(self.ids(rows), table, texts, None if liked is None else as_lists(liked))
+
+    def _bags(self, section: str, rows: np.ndarray) -> Bags:
+        values, lengths = self._slices(section, rows)
+        offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
+        return Bags(torch.from_numpy(values), torch.from_numpy(offsets))
 
     def _slices(self, section: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The pieces of these rows end to end, and the length of each."""

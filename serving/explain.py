@@ -11,7 +11,8 @@ from foundation.errors import InputError
 from foundation.features import Features
 from foundation.shown import shortened
 from model.interaction import AdditiveInteraction, Levels
-from serving.ranker import PreRanker, User, candidate_rows
+from serving.candidates import find_candidates
+from serving.ranker import PreRanker, User
 from serving.scorer import Scorer
 from serving.state import State
 from training.pictures import draw_png
@@ -52,7 +53,8 @@ def explain(ranker: PreRanker, user: User, items: list, levels: Levels = None) -
         )
     if interaction.vector_name is None:
         raise InputError(f"{type(model).__name__} has no heads to explain. Leave --explain out.")
-    rows = candidate_rows(state.items, items, ordered=True)
+    rows = find_candidates(state.items, items, ordered=True).rows
+    assert isinstance(rows, np.ndarray)  # of one user
     items = state.items.ids(rows).tolist()
     features = state.request([user])
     with torch.inference_mode():

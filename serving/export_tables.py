@@ -28,7 +28,7 @@ def write_tables(folder: Path, state: State, programs: dict[str, Program]) -> di
     users, items = state.users, state.items
     schema = state.encoder.schema
     sources = {
-        "users": (programs["user_tower"], schema["user_id"], np.arange(len(users)), users.entities, users),
+        "users": (programs["user_tower"], schema["user_id"], users.live(), users.entities, users.base),
         "items": (programs["item_tower"], schema["item_id"], items.live(), items.entities, items.base),
     }
     found = {}

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from foundation.errors import InputError
 from foundation.feature_columns import Column
+from foundation.features import Lists
 from foundation.run_files import RESULT, committed, read_config
 from model.base import TwoTower
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
 from preprocessing.label_features import request_tables
+from preprocessing.label_statistics import user_histories
 from preprocessing.load import (
     AMAZON_NAMES,
     MOVIELENS_NAMES,
@@ -31,7 +34,7 @@ from preprocessing.load import (
 )
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
-from serving.entities import Entities
+from serving.entities import Entities, keys_of
 from training.result_file import RUN, read_result, split_of
 
 IN_PYTHON = "Build an index of data of your own in Python: docs/own_data.md."
@@ -90,13 +93,21 @@ def _data_path(run: Path, result: dict) -> str | None:
 
 
 def user_entities(data: Dataset, model: TwoTower) -> Entities:
-    """All users with what the model's user tower reads, and their history, to be shown."""
+    """All users with what the model's user tower reads, and their history, to be shown and left out."""
     schema = data.schema
     names = {column.name for column in model.user_columns} | ({schema.history} if schema.history else set())
     users, _ = request_tables(data.raw, data.protocol, data.users, data.items, data.scalers)
     values = {name: value for name, value in users.values.items() if name in names}
     lists = {name: value for name, value in users.lists.items() if name in names}
-    return Entities(data.raw.users[schema.user_id].to_numpy(), FeatureTable(values, lists))
+    liked = _liked(data) if schema.history else None
+    return Entities(data.raw.users[schema.user_id].to_numpy(), FeatureTable(values, lists), liked=liked)
+
+
+def _liked(data: Dataset) -> Lists:
+    """The keys of the items of each user's history, a list a user."""
+    histories = user_histories(data.protocol.splits["train"], data.raw)
+    keys = keys_of(data.raw.items[data.schema.item_id].to_numpy())[histories.items]
+    return Lists(*map(torch.from_numpy, (keys, histories.start, histories.end)))
 
 
 def item_entities(data: Dataset, model: TwoTower) -> Entities:

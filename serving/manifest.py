@@ -29,7 +29,7 @@ from foundation.sealed import read_sealed, seal
 
 FOLDER, MANIFEST, LOCK = "index", "manifest.json", "lock"
 ADVICE = "Build the index again with prerank.py build."
-_FILE = re.compile(r"(?:base|delta|users)-([0-9]+)\.idx")
+_FILE = re.compile(r"(?:base|delta|users|users_delta)-([0-9]+)\.idx")
 _WRITTEN = re.compile(rf"{_FILE.pattern}|{re.escape(MANIFEST)}")
 _UNFINISHED = re.compile(rf"(?:{_WRITTEN.pattern})\.tmp")  # of versions before 2
 
@@ -37,31 +37,32 @@ _UNFINISHED = re.compile(rf"(?:{_WRITTEN.pattern})\.tmp")  # of versions before 
 @dataclass(frozen=True)
 class Manifest:
     """generation: counts changes. model: checksum of the model that encoded the items. build: random, of the build that
-    all files go back to. base, users, delta: names of files. ids: of each named file, random."""
+    all files go back to. base, users, delta, users_delta: names of files. ids: of each named file, random."""
 
     generation: int
     model: str
     build: str
     base: str
     users: str
-    delta: str | None = None
+    delta: str | None
+    users_delta: str | None
     ids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_build(cls, generation: int, model: str) -> Manifest:
         """Of a new base and new users."""
-        empty = cls(generation - 1, model, token_hex(16), "", "")
+        empty = cls(generation - 1, model, token_hex(16), "", "", None, None)
         return empty.next(base=f"base-{generation}.idx", users=f"users-{generation}.idx")
 
     def next(self, **files: Any) -> Manifest:
-        """The next generation, with other files (str, or None) in the place of these: base, users, delta."""
+        """The next generation, with other files (str, or None) in the place of these: base, users and their deltas."""
         changed = replace(self, generation=self.generation + 1, **files)
         return replace(changed, ids={name: self.ids.get(name) or token_hex(16) for name in changed.names})
 
     @property
     def names(self) -> list[str]:
         """Of all files."""
-        return [name for name in (self.base, self.users, self.delta) if name]
+        return [name for name in (self.base, self.users, self.delta, self.users_delta) if name]
 
     def marks(self, name: str) -> dict[str, str]:
         """What the file of this name has in its meta: that it is this very file."""

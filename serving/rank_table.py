@@ -10,7 +10,7 @@ from foundation.deepctr import SparseFeat
 from foundation.features import Bags, values_of
 from foundation.shown import columns, padded, shortened, some, visible
 from serving.ranker import PreRanker, User
-from serving.top_k import Ranking
+from serving.ranking import Ranking
 
 LIKED_SHOWN = 50  # of a user's history, the latest
 LIKED_NAMED = 10  # of those in the line for people

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from foundation.errors import InputError
+from foundation.errors import InputError, one_of
 from foundation.shown import visible
 from foundation.values import TEXTLIKE, shown
 from model.interaction import Levels
+from serving.candidates import MISSING, find_candidates, known_rows
 from serving.follow import Follower
-from serving.given import id_array, listed
+from serving.given import listed
+from serving.ranking import Ranking
 from serving.raw_encoder import Raw
-from serving.snapshot import ENCODE_ROWS, Snapshot
+from serving.seen import SEEN, require_history, seen_rows
+from serving.snapshot import ENCODE_ROWS
 from serving.state import State
-from serving.top_k import Ranking, all_logits, best_of_all, exact_logits, rankings_of, require_finite_logits
+from serving.top_k import best_of, best_of_all, known_vectors, probabilities, require_finite_logits
+from serving.user_writer import upsert_users
 from serving.writer import delete_items, upsert_items
 
 User = Any  # an id, or raw features by name
 USER_CHUNK = 16  # users scored at once
-GATHER_COST = 4  # times that of reading an item in its block
 
 
 class PreRanker:
@@ -57,45 +61,76 @@ class PreRanker:
         return f"PreRanker of {visible(run)}: {name}, {len(state.users):,} users, {state.items.summary}"
 
     def rank(
-        self, user: User | Iterable[User], candidates: Iterable | None = None, k: int = 100, levels: Levels = None
+        self,
+        user: User | Iterable[User],
+        candidates: Iterable | None = None,
+        k: int = 100,
+        levels: Levels = None,
+        *,
+        missing: str = "error",
+        exclude: Iterable | str | None = None,
     ) -> Ranking | list[Ranking]:
         """The k best of all items, or of the candidates; all of them where there are fewer, each once.
 
-        candidates: item ids in a list, an array, a Series, ..., the same for every user. levels: IntTower's levels:
-            "all", "last" or numbers from 1.
+        candidates: item ids in a list, an array, a Series, ..., the same for every user; or, for a list of users, a
+            list of such lists, one a user. levels: IntTower's levels: "all", "last" or numbers from 1.
+        missing: what becomes of candidates that the index does not hold: "error", or "skip", which leaves them out and
+            names them in `Ranking.missing`. Where none is left the ranking is empty.
+        exclude: items that are not to be shown: ids, or lists of ids, as candidates are; ids that the index does not
+            hold count for nothing. "seen": what the user has liked, by the history of the request, or else of the
+            index, which has that of training and what `upsert_users` put in its place.
         Raises `InputError` for an unknown user or item, no candidates, k below 1, or scores that are not finite.
         """
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
             raise InputError(f"k must be a whole number of at least 1. Received: {shown(k)}.")
         state = self._current()
-        items = state.items
-        if candidates is None:
-            if not len(items):
-                raise InputError("The index holds no items: all were deleted. Add some, or build it again.")
-            rows = None
-        else:
-            rows = _distinct(candidate_rows(items, candidates))
         many, users = _as_list(user)
+        asked = len(users) if many else None
+        chosen = None if candidates is None else find_candidates(state.items, candidates, asked, missing).distinct()
+        if chosen is None and missing != "error":
+            one_of("missing", missing, MISSING)
+            raise InputError('missing="skip" is for candidates, and all items are ranked. Leave it out.')
+        if chosen is None and not len(state.items):
+            raise InputError("The index holds no items: all were deleted. Add some, or build it again.")
+        unwanted = None if exclude is None else _unwanted(state, exclude, asked)
         rankings: list[Ranking] = []
         for first in range(0, len(users), USER_CHUNK):
-            query = self._query(state, users[first : first + USER_CHUNK], levels)
-            rankings += self._best(state, query, rows, int(k))
+            last = min(first + USER_CHUNK, len(users))
+            query = self._query(state, users[first:last], levels)
+            left_out = None if unwanted is None else unwanted[first:last] or seen_rows(state, users[first:last])
+            with torch.inference_mode():
+                if chosen is None:
+                    rankings += best_of_all(state, query, int(k), left_out)
+                else:
+                    part = chosen.part(first, last)
+                    best = best_of(state, query, part.rows, int(k), left_out)
+                    rankings += [replace(one, missing=part.missing_of(place)) for place, one in enumerate(best)]
         return rankings if many else rankings[0]
 
-    def score(self, user: User | Iterable[User], candidates: Iterable, levels: Levels = None) -> np.ndarray:
-        """Click probabilities of the candidates in the order given, (n,) float64, or (users, n) for a list of users."""
+    def score(
+        self, user: User | Iterable[User], candidates: Iterable, levels: Levels = None, *, missing: str = "error"
+    ) -> np.ndarray | list[np.ndarray]:
+        """Click probabilities of the candidates in the order given, (n,) float64, or (users, n) for a list of users.
+
+        candidates: as in `rank`; with a list of them a user the answer is a list of arrays. missing: "skip" gives NaN
+            for a candidate that the index does not hold.
+        """
         state = self._current()
-        rows = candidate_rows(state.items, candidates, ordered=True)
-        vectors = state.items.vectors(rows)
         many, users = _as_list(user)
-        with torch.inference_mode():
-            logits = [
-                state.scorer.score_items(self._query(state, users[first : first + USER_CHUNK], levels), vectors)
-                for first in range(0, len(users), USER_CHUNK)
-            ]
-        require_finite_logits(torch.cat(logits))
-        scores = torch.sigmoid(torch.cat(logits).double()).numpy()
-        return scores if many else scores[0]
+        chosen = find_candidates(state.items, candidates, len(users) if many else None, missing, ordered=True)
+        shared = None if isinstance(chosen.rows, list) else known_vectors(state, chosen.rows)
+        scores: list[np.ndarray] = []
+        for first in range(0, len(users), USER_CHUNK):
+            query = self._query(state, users[first : first + USER_CHUNK], levels)
+            rows = chosen.part(first, first + USER_CHUNK).rows
+            with torch.inference_mode():
+                if isinstance(rows, list):
+                    scores += [probabilities(state, query[at : at + 1], own)[0] for at, own in enumerate(rows)]
+                else:
+                    scores += [*probabilities(state, query, rows, shared)]
+        if not many:
+            return scores[0]
+        return scores if isinstance(chosen.rows, list) else np.stack(scores)
 
     def user_vectors(self, user: User | Iterable[User], levels: Levels = None) -> np.ndarray:
         """(users, d) float32, for an index of another program: products with `item_vectors` are logits without bias.
@@ -130,6 +165,15 @@ class PreRanker:
         """
         return upsert_items(self._current(), items)
 
+    def upsert_users(self, users: Iterable[Raw]) -> int:
+        """Adds users or replaces them, by raw features with their id. Returns the index's generation.
+
+        A feature that is not given keeps its value for a user that is there: its statistic and its history, too, are
+        what they were until others are given. For a new one these two may be left out. A history is the whole list of
+        liked items, the latest last.
+        """
+        return upsert_users(self._current(), users)
+
     def delete(self, ids: Iterable) -> int:
         """Removes items. Returns the index's generation. Raises `InputError` for an unknown one."""
         return delete_items(self._current(), ids)
@@ -152,15 +196,6 @@ class PreRanker:
         with torch.inference_mode():
             return state.scorer.query(state.model.encode_user(state.request(users)), levels)
 
-    def _best(self, state: State, query: torch.Tensor, rows: np.ndarray | None, k: int) -> list[Ranking]:
-        with torch.inference_mode():
-            if rows is None:
-                return best_of_all(state, query, k)
-            # Reading a block of everything is several times faster an item than gathering single ones.
-            everything = state.items.blocks_exact and len(rows) * GATHER_COST >= state.items.places
-            logits = all_logits(state, query)[:, rows] if everything else exact_logits(state, query, rows)
-            return rankings_of(state.items, logits, rows, k)
-
 
 def _require_product(state: State) -> None:
     scorer = state.scorer
@@ -174,22 +209,16 @@ def _require_product(state: State) -> None:
         )
 
 
-def candidate_rows(items: Snapshot, candidates: Iterable, ordered: bool = False) -> np.ndarray:
-    ids = id_array("Candidates", candidates, items.base.has_text_ids, ordered)
-    if len(ids) == 0:
-        raise InputError("The list of candidates is empty. Leave it out to rank all items.")
-    rows = items.find(ids)
-    unknown = ids[rows < 0].tolist()
-    if unknown:
-        some = ", ".join(map(repr, unknown[:5]))
-        raise InputError(f"{len(unknown)} of {len(rows)} candidates are not in the index: {some}. Leave them out.")
-    return rows
+def _unwanted(state: State, exclude: Iterable | str, users: int | None) -> list[np.ndarray]:
+    """Rows that each user is not to get; an empty list where they are what each has seen.
 
-
-def _distinct(rows: np.ndarray) -> np.ndarray:
-    """As np.unique, in a tenth of its time."""
-    rows = np.sort(rows)
-    return rows[np.append(True, rows[1:] != rows[:-1])]
+    users: as in `find_candidates`.
+    """
+    if not isinstance(exclude, str):
+        return known_rows("Items to exclude", state.items, exclude, users)
+    one_of("exclude", exclude, (SEEN, "a list of ids"))
+    require_history(state)
+    return []
 
 
 def _as_list(user: User | Iterable[User]) -> tuple[bool, list[User]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,18 @@ class RawEncoder:
         self._check_names("user", raw, self.user_columns, ())
         return self._encode("user", raw, stored, self.user_columns, empty=self.schema["history"])
 
+    def known_user(self, raw: Raw, stored: Features, names: Collection[str]) -> Features:
+        """One user as an index keeps it. names: of what it keeps of users, the history among them whether or not the
+        model reads it."""
+        history = self.schema["history"]
+        columns = [column for column in self.user_columns if column.name in names]
+        self._check_names("user", raw, columns, [history] if history else [], "An index of this model keeps")
+        features = self._encode("user", raw, stored, columns, empty=history)
+        if history and history not in features:
+            given = history in raw or history not in stored
+            features[history] = self._list(history, raw.get(history)) if given else stored[history]
+        return features
+
     def item(self, raw: Raw, stored: Features, texts: list[str]) -> Features:
         """One item. texts: names that may stand beside the features, to be shown."""
         self._check_names("item", raw, self.item_columns, texts)
@@ -56,16 +68,18 @@ class RawEncoder:
         """The raw value of a sparse feature, None for an unknown one."""
         return None if number == UNKNOWN else self._values[name][number - 1]
 
-    def _check_names(self, side: str, raw: Raw, columns: list[Column], others) -> None:
+    def _check_names(
+        self, side: str, raw: Raw, columns: list[Column], others: Iterable[str], who: str = "This model reads"
+    ) -> None:
         known = [column.name for column in columns]
         unknown = [name for name in raw if name not in known and name not in others]
         if unknown:
             listed = ", ".join([*known, *(name for name in others if name not in known)])
-            raise InputError(f"Unknown {side} feature {', '.join(map(repr, unknown))}. This model reads: {listed}.")
+            raise InputError(f"Unknown {side} feature {', '.join(map(repr, unknown))}. {who}: {listed}.")
 
     def _encode(
         self, side: str, raw: Raw, stored: Features, columns: list[Column], empty: str | None = None
-    ) -> Features:
+    ) -> dict[str, torch.Tensor | Bags]:
         features: dict[str, torch.Tensor | Bags] = {}
         for column in columns:
             if column.name in raw:
@@ -87,10 +101,13 @@ class RawEncoder:
             return torch.from_numpy(self._number(column.name, value))
         if isinstance(column, SparseFeat):
             return torch.tensor([self._id(column.name, column.name, value)], dtype=torch.int32)
+        return self._list(column.name, value)
+
+    def _list(self, name: str, value: Any) -> Bags:
         if not is_list(value) and not is_missing(value):
-            raise InputError(f"Feature '{column.name}' must be a list. Received: {shown(value)}.")
-        vocabulary = self.schema["item_id"] if column.name == self.schema["history"] else column.name
-        ids = [self._id(column.name, vocabulary, one) for one in ([] if is_missing(value) else entries(value))]
+            raise InputError(f"Feature '{name}' must be a list. Received: {shown(value)}.")
+        vocabulary = self.schema["item_id"] if name == self.schema["history"] else name
+        ids = [self._id(name, vocabulary, one) for one in ([] if is_missing(value) else entries(value))]
         return Bags(torch.tensor(ids, dtype=torch.int32), torch.tensor([0, len(ids)], dtype=torch.int32))
 
     def _number(self, name: str, value: Any) -> np.ndarray:
@@ -147,20 +164,28 @@ class RawEncoder:
         return ids.get(given, UNKNOWN)
 
 
-def stack(ids: list | np.ndarray, rows: list[Features], texts: dict[str, list[str]]) -> Entities:
-    """Features of one entity each -> entities. ids: all whole numbers, or all strings."""
+def stack(
+    ids: list | np.ndarray, rows: list[Features], texts: dict[str, list[str]], liked: Sequence[torch.Tensor] = ()
+) -> Entities:
+    """Features of one entity each -> entities. ids: all whole numbers, or all strings. liked: as in `Entities`, of each
+    user; empty where there is no history."""
     values: dict[str, torch.Tensor] = {}
     lists: dict[str, Lists] = {}
     for name in rows[0]:
-        bags = [bag for row in rows if isinstance(bag := row[name], Bags)]
+        bags = [bag.values for row in rows if isinstance(bag := row[name], Bags)]
         if bags:
-            lengths = torch.tensor([0, *(len(bag.values) for bag in bags)])
-            lists[name] = as_lists(Bags(torch.cat([bag.values for bag in bags]), lengths.cumsum(0).int()))
+            lists[name] = _lists(bags)
         else:
             values[name] = torch.cat([values_of(row, name) for row in rows])
     # Strings as objects: an array of numpy's own strings loses any zero characters at their ends.
     kept = np.array(ids, dtype=object if isinstance(ids[0], str) else None)
-    return Entities(kept, FeatureTable(values, lists), texts)
+    return Entities(kept, FeatureTable(values, lists), texts, _lists(liked) if liked else None)
+
+
+def _lists(rows: Sequence[torch.Tensor]) -> Lists:
+    """Values of one entity each -> a list a row."""
+    lengths = torch.tensor([0, *map(len, rows)])
+    return as_lists(Bags(torch.cat(list(rows)), lengths.cumsum(0).int()))
 
 
 def concatenate(rows: list[Features]) -> Features:

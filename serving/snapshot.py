@@ -1,14 +1,14 @@
 """The item index: a base that is built once, a small delta of later changes, and the snapshot of both that scores.
 
-RUN/index/manifest.json    which files make up the index, and for which model; replaced atomically
-RUN/index/base-*.idx       items: keys, texts, features, vectors (N, H * d) float32, blocks in the chosen precision
-RUN/index/delta-*.idx      items added or replaced since, and the keys that the base no longer speaks for
-RUN/index/users-*.idx      the known users
+RUN/index/manifest.json        which files make up the index, and for which model; replaced atomically
+RUN/index/base-*.idx           items: keys, texts, features, vectors (N, H * d) float32, blocks in the chosen precision
+RUN/index/delta-*.idx          items added or replaced since, and the keys that the base no longer speaks for
+RUN/index/users-*.idx          the known users
+RUN/index/users_delta-*.idx    users added or replaced since
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from foundation.errors import InputError
 from foundation.precisions import check_precision
 from model.base import TwoTower
 from serving.blocks import PRECISIONS, STORED, Blocks, blocks_shape, fill_blocks, head_scales
-from serving.entities import Entities, EntityTable, hashed, in_key_order, plain_ids, sections_of
+from serving.entities import Entities, hashed, in_key_order, plain_ids, sections_of
+from serving.layered import GONE, Layered
 from serving.manifest import Manifest, index_folder
 from serving.section_file import SectionFile
 from serving.section_writer import create
@@ -66,11 +67,12 @@ def write_base(path: Path, items: Entities, model: TwoTower, precision: str, met
 
 def write_delta(path: Path, items: Entities, vectors: np.ndarray, gone: np.ndarray, meta: dict) -> None:
     """items: in key order; vectors: theirs (n, H * d). gone: keys of the base that it no longer speaks for."""
-    _write(path, items, {VECTORS: vectors, "gone": gone}, meta)
+    _write(path, items, {VECTORS: vectors, GONE: gone}, meta)
 
 
-def write_users(path: Path, users: Entities, meta: dict) -> None:
-    _write(path, in_key_order(users), {}, meta)
+def write_users(path: Path, users: Entities, meta: dict, gone: np.ndarray | None = None) -> None:
+    """gone: of a delta, keys of the base that it no longer speaks for."""
+    _write(path, in_key_order(users), {} if gone is None else {GONE: gone}, meta)
 
 
 def _write(path: Path, entities: Entities, more: dict[str, np.ndarray], meta: dict) -> None:
@@ -96,24 +98,12 @@ def open_file(run: Path, manifest: Manifest, name: str) -> SectionFile:
     return file
 
 
-class Snapshot:
-    """All items at one moment: the base's in rows 0..N-1, the delta's behind them. Never changes.
-
-    Raises `InputError` for a file that is missing or damaged.
-    """
+class Snapshot(Layered):
+    """All items that can be ranked, with their vectors."""
 
     def __init__(self, base: SectionFile, delta: SectionFile | None):
-        self.base, self.size = EntityTable(base), base.shape("key")[0]
-        self.delta = None if delta is None else EntityTable(delta)
+        super().__init__(base, delta)
         _, self.num_heads, self.dim, _ = base.shape("blocks")
-        self.gone = np.zeros(0, dtype=np.int64)  # rows of the base
-        if delta is not None:
-            gone = self.base.find(delta.section("gone"))
-            self.gone = gone[gone >= 0]
-
-    def __len__(self) -> int:
-        """Items that can be ranked."""
-        return self.size - len(self.gone) + (0 if self.delta is None else len(self.delta))
 
     def __repr__(self) -> str:
         return f"Snapshot: {self.summary}"
@@ -121,16 +111,10 @@ class Snapshot:
     @property
     def summary(self) -> str:
         """For people: how many items, in what precision, how large and where."""
-        files = [table.file for table in (self.base, self.delta) if table is not None]
         changed = "" if self.delta is None else f" ({len(self.delta):,} changed, {len(self.gone):,} gone)"
         where = "in memory" if self.base.file.in_memory else "mapped from disk"
-        size = sum(file.size for file in files)
+        size = sum(file.size for file in self.files)
         return f"{len(self):,} items{changed}, {self.base.file.meta['precision']}, {size / 2**20:.1f} MiB {where}"
-
-    @property
-    def places(self) -> int:
-        """Rows, those of items that are gone included."""
-        return self.size + (0 if self.delta is None else len(self.delta))
 
     @property
     def texts(self) -> list[str]:
@@ -157,16 +141,6 @@ class Snapshot:
             )
         return self.find_keys(hashed(array) if text else array)
 
-    def find_keys(self, keys: np.ndarray) -> np.ndarray:
-        """The same for keys."""
-        rows = self.base.find(keys)
-        if self.delta is None:
-            return rows
-        if len(self.gone):
-            rows[np.isin(rows, self.gone)] = -1
-        newer = self.delta.find(keys)
-        return np.where(newer >= 0, self.size + newer, rows)
-
     def vectors(self, rows: np.ndarray) -> Tensor:
         """(n,) rows -> (n, H * d) float32, a copy of these alone."""
         return torch.from_numpy(self._both(rows, lambda table, part: table.file.rows(VECTORS, part)))
@@ -182,30 +156,5 @@ class Snapshot:
         assert self.delta is not None
         return torch.from_numpy(self.delta.file.section(VECTORS))
 
-    def ids(self, rows: np.ndarray) -> np.ndarray:
-        return self._both(rows, lambda table, part: table.ids(part))
-
     def text(self, name: str, rows: np.ndarray) -> list[str]:
         return self._both(rows, lambda table, part: np.array(table.text(name, part), dtype=object)).tolist()
-
-    def entities(self, rows: np.ndarray) -> Entities:
-        """Rows of the base before rows of the delta; what else is asked for is in this order, too."""
-        rows = np.sort(rows)
-        parts = [self.base.entities(rows[rows < self.size])]
-        if self.delta is not None:
-            parts.append(self.delta.entities(rows[rows >= self.size] - self.size))
-        return Entities.join(parts)
-
-    def live(self) -> np.ndarray:
-        """(len,) int64: all rows but those of items that are gone."""
-        return np.delete(np.arange(self.places), self.gone)
-
-    def _both(self, rows: np.ndarray, read: Callable[[EntityTable, np.ndarray], np.ndarray]) -> np.ndarray:
-        """Reads rows of the base and of the delta, in the order asked for."""
-        if self.delta is None:
-            return read(self.base, rows)
-        newer = rows >= self.size
-        old, new = read(self.base, rows[~newer]), read(self.delta, rows[newer] - self.size)
-        result = np.empty((len(rows), *old.shape[1:]), dtype=old.dtype)
-        result[~newer], result[newer] = old, new
-        return result

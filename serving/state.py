@@ -14,9 +14,9 @@ import torch
 from foundation.errors import InputError
 from foundation.features import Features
 from foundation.values import shown
-from model import load_model
-from model.base import TwoTower
-from serving.entities import EntityTable, keys_of
+from model import MODELS, load_model
+from model.base import CTRModel, TwoTower
+from serving.entities import keys_of
 from serving.fold_batch_norm import for_inference
 from serving.given import one_id
 from serving.manifest import Manifest, how_to_build, model_signature, read_manifest, signature
@@ -24,6 +24,7 @@ from serving.raw_encoder import RawEncoder, concatenate
 from serving.scorer import Scorer, make_scorer
 from serving.section_file import SectionFile
 from serving.snapshot import Snapshot, open_file
+from serving.users import Users
 from training.model_files import model_checksum, read_config
 
 ATTEMPTS = 20  # to open what the manifest names, while writers replace both
@@ -44,7 +45,7 @@ class State:
     model: TwoTower
     encoder: RawEncoder
     scorer: Scorer
-    users: EntityTable
+    users: Users
     items: Snapshot
     new_user: Features
     new_item: Features
@@ -58,8 +59,9 @@ class State:
             raise InputError(f"The item index of {run} is older than its model. Build it again: {how_to_build(run)}")
         model = for_inference(trained)
         names = [column.name for column in model.user_columns]
-        known = users.features(np.arange(min(SAMPLE, len(users))), names)
-        zeros = torch.zeros(min(SAMPLE, len(users)), dtype=torch.int32)
+        sample = np.arange(min(SAMPLE, users.places))
+        known = users.features(sample, names)
+        zeros = torch.zeros(len(sample), dtype=torch.int32)
         unknown: Features = {name: zeros for name in names if name not in known}
         with torch.inference_mode():
             vectors = items.vectors(np.arange(min(SAMPLE, items.places))).unflatten(1, (items.num_heads, items.dim))
@@ -88,8 +90,7 @@ class State:
     @property
     def files(self) -> dict[str, SectionFile]:
         """All that are open, by their ids."""
-        tables = (self.users, self.items.base, self.items.delta)
-        return {table.file.meta["id"]: table.file for table in tables if table is not None}
+        return {file.meta["id"]: file for file in (*self.users.files, *self.items.files)}
 
     def request(self, users: list) -> Features:
         """What the user tower reads for these users, a batch. Raises `InputError` for whatever cannot be one."""
@@ -110,10 +111,10 @@ class State:
         ids = [one_id(user, self.users.has_text_ids) for user in users]
         fitting = [one is not None for one in ids]
         if all(fitting):
-            return self.users.find(keys_of(ids))
+            return self.users.find_keys(keys_of(ids))
         rows = np.full(len(users), -1)
         if any(fitting):
-            rows[fitting] = self.users.find(keys_of([one for one in ids if one is not None]))
+            rows[fitting] = self.users.find_keys(keys_of([one for one in ids if one is not None]))
         return rows
 
     def stored(self, rows: np.ndarray) -> Features:
@@ -142,11 +143,18 @@ class State:
 
 def load_two_tower(run: Path) -> TwoTower:
     """The model of a run. Raises `InputError` for a ranking model."""
-    model = load_model(run)
+    return as_two_tower(load_model(run), f"{run} holds")
+
+
+def as_two_tower(model: object, where: str) -> TwoTower:
+    """The model, if it is one. where: what stands before its name in the message. Raises `InputError` for another."""
+    if not isinstance(model, CTRModel):
+        raise InputError(f"{where} {shown(model)} of type {type(model).__name__}, which is no model.")
     if not isinstance(model, TwoTower):
+        two_towers = [name for name, entry in MODELS.items() if issubclass(entry.model_class, TwoTower)]
         raise InputError(
-            f"{run} holds {type(model).__name__}, a ranking model: it reads user and item together, so that no item "
-            "can be encoded ahead of time. Use a two-tower model."
+            f"{where} {type(model).__name__}, a ranking model: it reads user and item together, so that no item can be "
+            f"encoded ahead of time. An index needs a two-tower model: {' or '.join(two_towers)}."
         )
     return model
 
@@ -164,7 +172,7 @@ def read_run(run: Path) -> tuple[TwoTower, dict, str]:
     raise InputError(f"The model in {run} was replaced again and again while it was read. Try again.")
 
 
-def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, EntityTable, Snapshot]:
+def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, Users, Snapshot]:
     """Opens what the manifest names; files of `before` that it still names are not opened again."""
     for _ in range(ATTEMPTS):
         seen = signature(run)
@@ -176,8 +184,8 @@ def _open(run: Path, before: State | None) -> tuple[tuple[int, ...], Manifest, E
             if signature(run) == seen:
                 raise
             continue  # replaced between reading the manifest and opening the files
-        delta = files[manifest.delta] if manifest.delta else None
-        return seen, manifest, EntityTable(files[manifest.users]), Snapshot(files[manifest.base], delta)
+        users = Users(files[manifest.users], files.get(manifest.users_delta or ""))
+        return seen, manifest, users, Snapshot(files[manifest.base], files.get(manifest.delta or ""))
     raise InputError(f"The index of {run} was replaced again and again while it was read. Try again.")
 
 

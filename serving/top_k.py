@@ -6,15 +6,14 @@ may be among the best k. Where that goes on, all items are scored in float32.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from foundation.errors import InputError
+from serving.ranking import Ranking, Source
 from serving.scorer import Scorer
-from serving.snapshot import ENCODE_ROWS, Snapshot
+from serving.snapshot import ENCODE_ROWS
 from serving.state import State
 
 OVERFETCH = 4  # times k: how many of the best by rounded scores are scored exactly at first
@@ -24,56 +23,117 @@ MOST_FETCHED = 1 / 16
 # largest of 256 is about 2.8 standard deviations, of a million 4.9. Where all scores round to one, the best of those
 # scored again are the ones with the largest errors: with the error itself they would always seem to be the best of all.
 SAFETY = 2
+GATHER_COST = 4  # times that of reading an item in its block
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """The best items of one request, best first.
+def best_of_all(state: State, query: Tensor, k: int, left_out: list[np.ndarray] | None = None) -> list[Ranking]:
+    """The k best of all items for each user of a query; all of them where there are fewer.
 
-    items: ids. scores: click probabilities, as `predict` gives them. logits: what they were ranked by.
+    left_out: distinct rows of items that each user is not to get.
     """
-
-    items: np.ndarray
-    scores: np.ndarray
-    logits: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-
-def best_of_all(state: State, query: Tensor, k: int) -> list[Ranking]:
-    """The k best of all items for each user of a query; all of them where there are fewer."""
-    items, k = state.items, min(k, len(state.items))
+    items = state.items
     logits = all_logits(state, query)
+    counts = _leave_out(logits, left_out, len(items))
     if items.blocks_exact or state.scorer.is_plain:
-        return rankings_of(items, logits, None, k)
+        return rankings_of(state, logits, None, k, counts)
     rankings, unsure = {}, []
-    for user in range(len(logits)):
-        ranking = _rescored(state, query[user : user + 1], logits[user], k)
+    for user, count in enumerate(counts):
+        ranking = _rescored(state, query[user : user + 1], logits[user], k, count)
         if ranking is None:
             unsure.append(user)
         else:
             rankings[user] = ranking
     if unsure:
-        exact = rankings_of(items, all_logits(state, query[unsure], exact=True), None, k)
-        rankings |= zip(unsure, exact, strict=True)
+        exact = all_logits(state, query[unsure], exact=True)
+        counts = _leave_out(exact, None if left_out is None else [left_out[user] for user in unsure], len(items))
+        rankings |= zip(unsure, rankings_of(state, exact, None, k, counts), strict=True)
     return [rankings[user] for user in range(len(logits))]
 
 
-def _rescored(state: State, query: Tensor, logits: Tensor, k: int) -> Ranking | None:
+def best_of(
+    state: State,
+    query: Tensor,
+    rows: np.ndarray | list[np.ndarray],
+    k: int,
+    left_out: list[np.ndarray] | None = None,
+) -> list[Ranking]:
+    """The k best of these rows for each user of a query, in float32.
+
+    rows: ascending and distinct, (n,) for all users or a list of such arrays, one a user. left_out: as above.
+    """
+    if isinstance(rows, np.ndarray):
+        if not len(rows):
+            return [empty_ranking(state)] * len(query)
+        wide = _read_in_order(state, rows)
+        logits = all_logits(state, query)[:, rows] if wide else exact_logits(state, query, rows)
+        places = None if left_out is None else [_places(rows, part) for part in left_out]
+        return rankings_of(state, logits, rows, k, _leave_out(logits, places, len(rows)))
+    if left_out is not None:
+        rows = [np.delete(own, _places(own, part)) for own, part in zip(rows, left_out, strict=True)]
+    wide = [user for user, own in enumerate(rows) if _read_in_order(state, own)]
+    logits_of = dict(zip(wide, all_logits(state, query[wide]).unbind(), strict=True)) if wide else {}
+    rankings = []
+    for user, own in enumerate(rows):
+        if not len(own):
+            rankings.append(empty_ranking(state))
+            continue
+        alone = logits_of[user][None, own] if user in logits_of else exact_logits(state, query[user : user + 1], own)
+        rankings += rankings_of(state, alone, own, k)
+    return rankings
+
+
+def probabilities(state: State, query: Tensor, rows: np.ndarray, vectors: Tensor | None = None) -> np.ndarray:
+    """Click probabilities (U, n) float64 of rows in any order, NaN for a row of -1. vectors: `known_vectors`."""
+    scores = np.full((len(query), len(rows)), np.nan)
+    if (rows >= 0).any():
+        logits = state.scorer.score_items(query, known_vectors(state, rows) if vectors is None else vectors)
+        require_finite_logits(logits)
+        scores[:, rows >= 0] = torch.sigmoid(logits.double()).numpy()
+    return scores
+
+
+def known_vectors(state: State, rows: np.ndarray) -> Tensor:
+    """The vectors of the rows that are not -1."""
+    return state.items.vectors(rows[rows >= 0])
+
+
+def _read_in_order(state: State, rows: np.ndarray) -> bool:
+    """Whether all items are to be read for these: a block of them is several times faster an item than single ones."""
+    return state.items.blocks_exact and len(rows) * GATHER_COST >= state.items.places
+
+
+def _places(rows: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Where `some` of the ascending rows stand; those that are not among them are left out."""
+    places = np.searchsorted(rows, some)
+    return places[np.append(rows, -1)[places] == some]
+
+
+def _leave_out(logits: Tensor, places: list[np.ndarray] | None, count: int) -> list[int]:
+    """Makes these places of each user's logits (U, n) the last of all. Returns how many of `count` each has left."""
+    if places is None:
+        return [count] * len(logits)
+    for row, part in zip(logits.unbind(), places, strict=True):
+        row[torch.from_numpy(part)] = torch.finfo(logits.dtype).min  # finite: infinity is a model's mistake
+    return [count - len(part) for part in places]
+
+
+def _rescored(state: State, query: Tensor, logits: Tensor, k: int, left: int) -> Ranking | None:
     """The best by rounded logits (n,), scored exactly: so many that no other should be among the best k.
 
-    None where these would be more than `MOST_FETCHED` of all items.
+    left: how many there are to choose from. None where these would be more than `MOST_FETCHED` of all items.
     """
-    items, fetched = state.items, max(OVERFETCH * k, k + 256)
+    items, k = state.items, min(k, left)
+    if not k:
+        return empty_ranking(state)
+    fetched = max(OVERFETCH * k, k + 256)
     while True:
-        count = min(fetched, len(items))
+        count = min(fetched, left)
         rounded, places = torch.topk(logits, count, sorted=False)
         exact = exact_logits(state, query, places.numpy())  # (1, count)
         error = (exact[0] - rounded).abs().max()
         worst = torch.topk(exact[0], k).values.min()
-        if count == len(items) or worst >= rounded.min() + SAFETY * error:
-            return rankings_of(items, exact, places.numpy(), k)[0]
+        if count == left or worst >= rounded.min() + SAFETY * error:
+            return rankings_of(state, exact, places.numpy(), k)[0]
         fetched *= 4
         if fetched > MOST_FETCHED * len(items):
             return None
@@ -104,17 +164,29 @@ def _by_vectors(scorer: Scorer, query: Tensor, items: Tensor) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def rankings_of(items: Snapshot, logits: Tensor, rows: np.ndarray | None, k: int) -> list[Ranking]:
-    """logits (U, n) of these rows, or of all -> the k best for each user. Equal logits stand in the order of rows."""
-    best, places = torch.topk(logits, min(k, logits.shape[1]), sorted=False)
+def rankings_of(
+    state: State, logits: Tensor, rows: np.ndarray | None, k: int, counts: list[int] | None = None
+) -> list[Ranking]:
+    """logits (U, n) of these rows, or of all -> the k best for each user. Equal logits stand in the order of rows.
+
+    counts: how many each user has to choose from, of all n if it is None.
+    """
+    items, key = state.items, state.encoder.schema["item_id"]
+    best, places = torch.topk(logits, min(k, max(counts, default=0) if counts else logits.shape[1]), sorted=False)
     require_finite_logits(best)  # NaN is among the best: to `topk` it is the largest
     rankings = []
-    for values, place in zip(best.double().numpy(), places.numpy(), strict=True):
+    for user, (values, place) in enumerate(zip(best.double().numpy(), places.numpy(), strict=True)):
         chosen = place if rows is None else rows[place]
-        order = np.lexsort((chosen, -values))
+        order = np.lexsort((chosen, -values))[: None if counts is None else counts[user]]
         values, chosen = values[order], chosen[order]
-        rankings.append(Ranking(items.ids(chosen), 1.0 / (1.0 + np.exp(-values)), values))
+        scores = 1.0 / (1.0 + np.exp(-values))
+        rankings.append(Ranking(items.ids(chosen), scores, values, key=key, source=Source(items, chosen)))
     return rankings
+
+
+def empty_ranking(state: State) -> Ranking:
+    """Of a request that leaves no item."""
+    return rankings_of(state, torch.zeros(1, 0), np.zeros(0, dtype=np.int64), 1)[0]
 
 
 def require_finite_logits(logits: Tensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from preprocessing.dataset import Dataset
 from serving.entities import Entities, in_key_order, keys_of
 from serving.from_run import defaults, item_entities, user_entities
 from serving.given import id_array, listed
+from serving.layered import Layered
 from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing
 from serving.raw_encoder import Raw, stack
 from serving.snapshot import Snapshot, encode, open_file, write_base, write_delta, write_users
-from serving.state import State, read_run
+from serving.state import State, as_two_tower, read_run
 
 # A delta is rewritten by every change and scored in float32; an item that is gone from the base is still scored there,
 # and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written anew.
@@ -35,7 +37,9 @@ def build_index(run: str | Path, model: TwoTower, data: Dataset, precision: str 
 
     model: as saved in the run; in training mode or not, it stays as it is.
     """
-    run = Path(run).absolute()
+    run, model = Path(run).absolute(), as_two_tower(model, "build_index got")
+    if not isinstance(data, Dataset):
+        raise InputError(f"build_index needs the Dataset of the run. Received: {shown(data)}.")
     _require_encoding(run, data)
     meta = {"new_user": defaults(data, model.user_columns), "new_item": defaults(data, model.item_columns)}
     return write_index(run, model, user_entities(data, model), item_entities(data, model), precision, meta)
@@ -81,15 +85,30 @@ def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def upsert_items(state: State, rows: Iterable[Raw]) -> int:
     """Adds or replaces items by raw features. Returns the new generation."""
-    rows = list(listed("Items", rows))
-    wrong = [row for row in rows if not isinstance(row, Mapping)]
-    if wrong:
-        raise InputError(f"Items must be a list of dicts of raw features. Received: {shown(wrong[0])}.")
-    if not rows:
-        raise InputError("There is no item to add.")
-    with _changing(state) as (manifest, current):
+    rows = raw_rows("item", rows)
+    with changing(state) as manifest:
+        current = _items(state, manifest)
         changed = in_key_order(_encoded(state, current, rows))
         return _write(state, manifest, current, changed, keys_of(changed.ids))
+
+
+def raw_rows(what: str, rows: Iterable[Raw]) -> list[Raw]:
+    """what: item or user. Raises `InputError` for anything but dicts, and for none at all."""
+    rows = list(listed(f"{what.capitalize()}s", rows))
+    wrong = [row for row in rows if not isinstance(row, Mapping)]
+    if wrong:
+        raise InputError(f"{what.capitalize()}s must be a list of dicts of raw features. Received: {shown(wrong[0])}.")
+    if not rows:
+        raise InputError(f"There is no {what} to add.")
+    return rows
+
+
+def ids_of(what: str, name: str, rows: list[Raw], text: bool) -> np.ndarray:
+    """The ids of raw users or items. what: An item or A user. Raises `InputError` where one is missing or no id."""
+    missing = [raw for raw in rows if is_missing(raw.get(name))]
+    if missing:
+        raise InputError(f"{what} lacks its id '{name}'. Received: {shown(dict(missing[0]))}.")
+    return id_array(f"'{name}' of {what.split()[1]}s", [raw[name] for raw in rows], text)
 
 
 def delete_items(state: State, ids: Iterable) -> int:
@@ -97,7 +116,8 @@ def delete_items(state: State, ids: Iterable) -> int:
     ids = id_array("Ids to delete", ids, state.items.base.has_text_ids)
     if len(ids) == 0:
         raise InputError("There is no item to delete.")
-    with _changing(state) as (manifest, current):
+    with changing(state) as manifest:
+        current = _items(state, manifest)
         unknown = ids[current.find(ids) < 0].tolist()
         if unknown:
             raise InputError(f"{len(unknown)} items to delete are not in the index: {unknown[:5]}.")
@@ -105,24 +125,25 @@ def delete_items(state: State, ids: Iterable) -> int:
 
 
 @contextmanager
-def _changing(state: State) -> Iterator[tuple[Manifest, Snapshot]]:
+def changing(state: State) -> Iterator[Manifest]:
     """What is on disk now, with no other writer. Raises `InputError` where the writer's model is another one's."""
     signature(state.run)  # where there is no index, no folder of one comes to be
     with writing(state.run), torch.inference_mode():
         manifest = read_manifest(state.run)
         if manifest.model != state.manifest.model:
             raise InputError(f"The index of {state.run} was built anew for another model. Load it again.")
-        delta = open_file(state.run, manifest, manifest.delta) if manifest.delta else None
-        yield manifest, Snapshot(open_file(state.run, manifest, manifest.base), delta)
+        yield manifest
 
 
-def _encoded(state: State, current: Snapshot, rows: Iterable[Raw]) -> Entities:
+def _items(state: State, manifest: Manifest) -> Snapshot:
+    delta = open_file(state.run, manifest, manifest.delta) if manifest.delta else None
+    return Snapshot(open_file(state.run, manifest, manifest.base), delta)
+
+
+def _encoded(state: State, current: Snapshot, rows: list[Raw]) -> Entities:
     """Raw items as entities, what is not given taken from the item that is there."""
-    encoder, name = state.encoder, state.encoder.schema["item_id"]
-    missing = [raw for raw in rows if is_missing(raw.get(name))]
-    if missing:
-        raise InputError(f"An item lacks its id '{name}'. Received: {shown(dict(missing[0]))}.")
-    ids = id_array(f"'{name}' of items", [raw[name] for raw in rows], current.base.has_text_ids)
+    encoder = state.encoder
+    ids = ids_of("An item", encoder.schema["item_id"], rows, current.has_text_ids)
     found = current.find(ids)
     columns = [column.name for column in encoder.item_columns]
     features: list[Features] = []
@@ -144,31 +165,52 @@ def _text(name: str, value: Any) -> str:
     return "|".join(parts)
 
 
+@dataclass(frozen=True)
+class Change:
+    """What a change does to a base and its delta.
+
+    kept: rows of all that stay as they are. in_delta: of those the rows of the delta. gone: rows of the base that it
+    no longer speaks for. is_large: whether the base is to be written anew.
+    """
+
+    kept: np.ndarray
+    in_delta: np.ndarray
+    gone: np.ndarray
+    is_large: bool
+
+    @classmethod
+    def of(cls, current: Layered, keys: np.ndarray, enter: bool) -> Change:
+        """keys: of all that change or go. enter: whether they are put in again, and do not only go."""
+        kept = current.live()[~np.isin(current.live(), current.find_keys(keys))]
+        in_delta = kept[kept >= current.size]
+        rows = current.base.find(keys)
+        gone = np.union1d(current.gone, rows[rows >= 0])
+        new = np.append(keys_of(current.ids(in_delta)), keys if enter else keys[:0])
+        differing = len(gone) + int((current.base.find(new) < 0).sum())  # those replaced are among the gone ones
+        # Not where nothing is left: there is no index without items.
+        is_large = differing > max(DELTA_ITEMS, DELTA_SHARE * current.size) and bool(len(kept) or enter)
+        return cls(kept, in_delta, gone, is_large)
+
+
 def _write(state: State, manifest: Manifest, current: Snapshot, changed: Entities | None, keys: np.ndarray) -> int:
     """The next generation. changed: items to put in, or None. keys: of all items that change or go."""
     folder, number = index_folder(state.run), manifest.generation + 1
-    kept = current.live()[~np.isin(current.live(), current.find_keys(keys))]
-    in_delta = kept[kept >= current.size]
-    rows = current.base.find(keys)
-    gone = np.union1d(current.gone, rows[rows >= 0])  # rows of the base
-    new = np.append(keys_of(current.ids(in_delta)), keys if changed else keys[:0])
-    differing = len(gone) + int((current.base.find(new) < 0).sum())  # those that were replaced are among the gone ones
-    # Not where nothing is left: there is no index without items.
-    if (len(kept) or changed) and differing > max(DELTA_ITEMS, DELTA_SHARE * current.size):
-        items = Entities.join([current.entities(kept), *([changed] if changed else [])])
+    change = Change.of(current, keys, enter=changed is not None)
+    if change.is_large:
+        items = Entities.join([current.entities(change.kept), *([changed] if changed else [])])
         old = current.base.file.meta
         manifest = manifest.next(base=f"base-{number}.idx", delta=None)
         meta = {name: old[name] for name in ("new_user", "new_item")} | manifest.marks(manifest.base)
         write_base(folder / manifest.base, items, state.model, old["precision"], meta)
     else:
-        items, vectors = current.entities(in_delta), current.vectors(in_delta).numpy()
+        items, vectors = current.entities(change.in_delta), current.vectors(change.in_delta).numpy()
         if changed:
             items = Entities.join([items, changed])
             vectors = np.concatenate([vectors, encode(changed, state.model).reshape(len(changed), -1)])
         order = np.argsort(keys_of(items.ids))
         delta = f"delta-{number}.idx"
         manifest = manifest.next(delta=delta)
-        gone_keys = current.base.file.rows("key", gone)
+        gone_keys = current.base.file.rows("key", change.gone)
         write_delta(folder / delta, items.take(order), vectors[order], gone_keys, manifest.marks(delta))
     write_manifest(state.run, manifest)
     return manifest.generation

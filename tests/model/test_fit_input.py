@@ -164,6 +164,17 @@ def dataset() -> Dataset:
     return Dataset.build(random_raw(), "holdout", 0)
 
 
+@pytest.mark.parametrize("given", [{"x": None}, {"validation_data": None}], ids=["rows", "validation rows"])
+def test_a_whole_data_set_is_refused_with_the_names_of_its_splits(given, dataset):
+    model = small_model("dssm", dataset)
+    model.compile("adam")
+    with pytest.raises(InputError, match=r"the rows of all its splits\. Give one of them: data\.train or data\.test"):
+        model.fit(**({"x": dataset.train} | dict.fromkeys(given, dataset)), verbose=0)
+    for use in (model.evaluate, model.predict):
+        with pytest.raises(InputError, match=r"data\.train or data\.test"):
+            use(dataset)
+
+
 class TestListsOfArrays:
     @pytest.mark.parametrize("form", [list, tuple])
     def test_are_read_in_the_order_of_the_columns_everywhere(self, form):

@@ -297,13 +297,16 @@ class TestShapes:
             ({"interactions": LOG[:0]}, "interactions has no rows"),
             ({"interactions": LOG[:0], "users": None, "items": None}, "interactions has no rows"),
             ({"users": USERS[:0]}, "240 interactions have an id 'u' that is not in users"),
-            ({"users": USERS.set_index("u")}, r"users must have .*: u\. .*reset_index"),
-            ({"users": pd.concat([USERS, USERS[["member"]]], axis=1)}, "users must have each of these columns once"),
-            ({"users": USERS.rename(columns={"income": 7})}, "under a text as name"),
+            ({"users": USERS.set_index("u")}, r"users has no column 'u'\. .*reset_index"),
+            (
+                {"users": pd.concat([USERS, USERS[["member"]]], axis=1)},
+                "users has several columns named 'member'. Rename them. Received: 'u', ",
+            ),
+            ({"users": USERS.rename(columns={"income": 7})}, "users must have texts as names of columns, not 7"),
             ({"users": USERS.to_dict("list")}, "users must be a pandas DataFrame. Received: dict"),
             ({"interactions": None}, "interactions must be a pandas DataFrame. Received: NoneType"),
-            ({"user_id": 3}, "each of these columns once, under a text as name"),
-            ({"timestamp": "y"}, "interactions must have each of these columns once"),
+            ({"user_id": 3}, "interactions has no column 3. Received: "),
+            ({"timestamp": "y"}, "a column for each of ids, label and time, not 'y' for two"),
         ],
     )
     def test_refused(self, changes, message):

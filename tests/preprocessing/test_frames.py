@@ -133,6 +133,14 @@ class TestGiven:
         assert "kind" not in [column.name for column in data.feature_columns().all]
         assert "hour" not in data.per_row
 
+    def test_kinds_by_the_names_that_printed_data_show(self):
+        named, data = {"price": "category", "member": "number"}, build(kinds={"price": "sparse", "member": "dense"})
+        printed = {words[1]: words[2] for line in repr(data).splitlines() if len(words := line.split()) > 2}
+        assert {name: printed[name] for name in named} == named
+        assert build(kinds=named).raw.fingerprint == data.raw.fingerprint
+        again = Dataset.from_frames(**frames(), label="y", timestamp="t", encoding=data, kinds=named)
+        assert again.encoding is data.encoding
+
     def test_sides_of_features_of_the_log(self):
         columns = build(sides={"device": "item", "hour": "item"}).feature_columns()
         assert {"device", "hour"} <= {column.name for column in columns.item}
@@ -158,9 +166,11 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"label": "clicked"}, r"interactions must have .*clicked.*Received: 'u', 'i', 'y'"),
-            ({"users": USERS.rename(columns={"u": "id"})}, r"users must have .*: u\. Received: 'id'"),
-            ({"label": "u"}, "interactions must have each of these columns once"),
+            ({"label": "clicked"}, r"interactions has no column 'clicked'\. Received: 'u', 'i', 'y'"),
+            ({"users": USERS.rename(columns={"u": "id"})}, r"users has no column 'u'\. Received: 'id'"),
+            ({"label": "Y "}, r"interactions has no column 'Y '\..* Did you mean 'y'\?"),
+            ({"user_id": None}, r"Name the columns of the ids: user_id=\.\.\.\. interactions has: 'u', 'i', 'y'"),
+            ({"label": "u"}, "interactions needs a column .* not 'u' for two"),
             (
                 {"users": pd.concat([USERS, USERS[:2]])},
                 r"2 ids occur more than once in column 'u' of users: 'u0', 'u1'\. .* at row 20\. Give each",
@@ -169,9 +179,9 @@ class TestRefused:
             ({"users": USERS[1:]}, r"interactions have an id 'u' that is not in users, the first at row \d+: 'u0'"),
             (
                 {"items": ITEMS.assign(i=ITEMS["i"].astype(str))},
-                r"240 interactions have an id 'i' .*int64; items hold str.*Give both the same type",
+                r"240 interactions have an id 'i' .*int64; items hold str\)\. Give both the same type",
             ),
-            ({"interactions": LOG.assign(y=LOG["y"] * 5)}, r"Received .* others, the first 5 .* = \(log\['y'\] > 3\)"),
+            ({"interactions": LOG.assign(y=LOG["y"] * 5)}, r"Received .* others, the first 5 .* = \(log\['y'\] == 5\)"),
             (
                 {"interactions": LOG.assign(y=LOG["y"].map({0: "no", 1: "yes"}))},
                 r"\(log\['y'\] == '(yes|no)'\)\.astype",
@@ -194,7 +204,7 @@ class TestRefused:
             ({"users": USERS.assign(x=[[{"a": 1}]] * 20)}, "lists of texts or of integers. Received: .* dict"),
             ({"users": USERS.assign(x=[date(2000, 1, 1)] * 20)}, "must hold texts, or numbers, .* Received: date"),
             ({"users": USERS.assign(x=[["a"], "a"] * 10)}, "must hold lists of texts or of integers. Received: 'a'"),
-            ({"users": USERS.assign(income=np.inf)}, "'income' holds 20 rows with NaN or infinity"),
+            ({"users": USERS.assign(income=np.inf)}, "'income' holds 20 rows with infinity"),
             (
                 {"interactions": LOG.assign(x=[["a"]] * 240)},
                 "an interaction cannot be a list. Received: x",
@@ -202,11 +212,16 @@ class TestRefused:
             ({"kinds": {"country": "dense"}}, "Column 'country' of users must hold numbers to be dense"),
             ({"kinds": {"country": "list"}}, r"Received: 'DE'\. Split .*frame\['country'\]\.str\.split"),
             ({"kinds": {"hobbies": "sparse"}}, "Column 'hobbies' of users must hold texts, or numbers"),
-            ({"kinds": {"price": "number"}}, "kinds gives one of sparse, dense, list, ignore.*'price': 'number'"),
-            ({"kinds": {"prize": "dense"}}, "kinds gives one of .*Received: 'prize': 'dense'"),
-            ({"sides": {"price": "item"}}, "sides gives one of user, item for one of these features: device, hour"),
-            ({"vocabulary_sizes": {"price": 5}}, "vocabulary_sizes gives a number of at least 2 for one of"),
-            ({"vocabulary_sizes": {"i": 1}}, "Received: 'i': 1"),
+            (
+                {"kinds": {"price": "numbr"}},
+                r"kinds must give 'price' one of sparse, dense, list, .*category \(sparse\), number \(dense\)\. "
+                "Received: 'numbr'. Did you mean 'number'",
+            ),
+            ({"kinds": {"prize": "dense"}}, r"kinds names 'prize', which is not .* may name: .*Did you mean 'price'\?"),
+            ({"sides": {"price": "item"}}, "sides names 'price', which is not .* may name: 'device', 'hour'"),
+            ({"sides": {"hour": "items"}}, r"sides must give 'hour' one of user, item\. Received: 'items'"),
+            ({"vocabulary_sizes": {"price": 5}}, "vocabulary_sizes names 'price', which is not .* 'device', 'hobbies'"),
+            ({"vocabulary_sizes": {"i": 1}}, r"must give 'i' a whole number of at least 2\. Received: 1\."),
         ],
     )
     def test_content(self, changes, message):

@@ -149,6 +149,16 @@ class TestBadRequests:
         save_run(tmp_path, random_model("deep_fm", data), data)
         with pytest.raises(InputError, match="holds DeepFM, a ranking model"):
             PreRanker.load(tmp_path)
+        with pytest.raises(InputError, match=r"got DeepFM, a ranking .*: dssm or dat .* int_tower or hit\."):
+            build_index(tmp_path, random_model("deep_fm", data), data)
+
+    def test_something_else_than_a_model_or_a_data_set(self, data, tmp_path):
+        model = random_model("dssm", data)
+        save_run(tmp_path, model, data)
+        with pytest.raises(InputError, match="of type Dataset, which is no model"):
+            build_index(tmp_path, data, model)
+        with pytest.raises(InputError, match="needs the Dataset of the run"):
+            build_index(tmp_path, model, data.train)
 
     def test_model_trained_again_since(self, data, tmp_path):
         ranker_of(tmp_path, random_model("hit", data), data)
