@@ -2,7 +2,7 @@
 
 python prerank.py build RUN                      encode all items, write the index into the run folder
 python prerank.py rank RUN --user 42 --top 10    rank them for a user
-python prerank.py upsert RUN --items JSON        add or replace items, no rebuild
+python prerank.py upsert RUN --items JSON        add or replace items, no rebuild; likewise --users
 python prerank.py delete RUN --items FILE        remove items
 python prerank.py export RUN --format onnx       user tower, item tower and scorer for other runtimes
 """
@@ -22,19 +22,22 @@ from experiment.arguments import Parser, folder, number, place
 from experiment.script import run
 from foundation.errors import InputError
 from foundation.precisions import precision_name
-from foundation.shown import visible
+from foundation.shown import some, visible
 from serving.blocks import PRECISIONS
+from serving.candidates import MISSING
 from serving.explain import beginning, explain, heat_map
 from serving.export import FORMATS, export_onnx
 from serving.from_run import load_dataset
 from serving.manifest import index_folder
-from serving.rank_table import labels, liked_before, names_of, rows_of, table, user_line
+from serving.rank_table import liked_before, names_of, rows_of, table, user_line
 from serving.ranker import PreRanker
 from serving.ranking import Ranking
+from serving.seen import SEEN
 from serving.state import load_two_tower
 from serving.writer import build_index
 from training.pictures import save_picture
 
+MISSING_NAMED = 10  # in the line for people
 DEEPEST = 8  # lists and objects within each other; features need three
 
 
@@ -59,9 +62,13 @@ def build(options: argparse.Namespace) -> None:
 def rank(options: argparse.Namespace) -> None:
     ranker = PreRanker.load(options.run)
     user = _user(ranker, options)
-    candidates = None if options.candidates is None else _ids(options.candidates, ranker.state.items.base.has_text_ids)
-    ranking = ranker.rank(user, candidates, options.top, options.levels)
+    text = ranker.state.items.has_text_ids
+    candidates = None if options.candidates is None else _ids(options.candidates, text)
+    exclude = options.exclude if options.exclude in (None, SEEN) else _ids(Path(options.exclude), text)
+    ranking = ranker.rank(user, candidates, options.top, options.levels, missing=options.missing, exclude=exclude)
     assert isinstance(ranking, Ranking)  # of one user
+    if options.explain and not len(ranking):
+        raise InputError("No item is left to explain. Leave --explain out.")
     liked = liked_before(ranker, user)
     picture = explanation = None
     if options.explain:
@@ -70,14 +77,15 @@ def rank(options: argparse.Namespace) -> None:
         asked = "features" if options.features is not None else "".join(c if c.isalnum() else "_" for c in options.user)
         picture = options.run / f"explain-{asked[:80]}.png"
         title = f"What matched: {user_line(ranker, user)}"
-        if not save_picture(picture, lambda: heat_map(explanation, labels(ranker, items), title)):
+        if not save_picture(picture, lambda: heat_map(explanation, ranking.titles, title)):
             picture = None
     if options.json:
         answer = {
             "run": str(options.run),
             "generation": ranker.state.manifest.generation,
             "user": user,
-            "items": rows_of(ranker, ranking),
+            "items": rows_of(ranking),
+            "missing": ranking.missing.tolist(),
             "liked_before": liked,
         }
         if explanation is not None:
@@ -85,8 +93,11 @@ def rank(options: argparse.Namespace) -> None:
         print(json.dumps(answer, indent=1))
         return
     print(f"User: {user_line(ranker, user)}")
-    print(f"Best {len(ranking)} of {len(ranker.state.items) if candidates is None else len(set(candidates)):,} items")
-    print(table(ranker, ranking))
+    count = len(ranker.state.items) if candidates is None else len(set(candidates)) - len(ranking.missing)
+    print(f"Best {len(ranking)} of {count:,} items")
+    print(table(ranking))
+    if len(ranking.missing):
+        print(f"Not in the index, and left out: {some(map(str, ranking.missing.tolist()), MISSING_NAMED)}")
     if liked:
         print(f"Liked before, latest first: {names_of(ranker, liked)}")
     if explanation is not None:
@@ -97,17 +108,19 @@ def rank(options: argparse.Namespace) -> None:
 
 
 def upsert(options: argparse.Namespace) -> None:
-    items = _json(options.items, "--items")
-    items = items if isinstance(items, list) else [items]
-    if not all(isinstance(item, dict) for item in items):
-        raise InputError("--items must hold a JSON object an item, or a list of them.")
-    generation = PreRanker.load(options.run).upsert(items)
-    print(f"{len(items):,} items added or replaced, generation {generation}")
+    option, what = ("--items", "an item") if options.users is None else ("--users", "a user")
+    rows = _json(options.items if options.users is None else options.users, option)
+    rows = rows if isinstance(rows, list) else [rows]
+    if not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{option} must hold a JSON object {what}, or a list of them.")
+    ranker = PreRanker.load(options.run)
+    generation = ranker.upsert(rows) if options.users is None else ranker.upsert_users(rows)
+    print(f"{len(rows):,} {option[2:]} added or replaced, generation {generation}")
 
 
 def delete(options: argparse.Namespace) -> None:
     ranker = PreRanker.load(options.run)
-    ids = _ids(options.items, ranker.state.items.base.has_text_ids)
+    ids = _ids(options.items, ranker.state.items.has_text_ids)
     generation = ranker.delete(ids)
     print(f"{len(set(ids)):,} items deleted, generation {generation}")
 
@@ -237,13 +250,19 @@ def _parser() -> Parser:
     asked.add_argument("--features", metavar="JSON", help="raw features of any user, as JSON or a file of it")
     one.add_argument("--top", type=number(int, 1), default=10, metavar="K", help="how many items; default 10")
     one.add_argument("--candidates", type=Path, metavar="FILE", help="rank these items alone, one id a line")
+    one.add_argument(
+        "--missing", choices=MISSING, default="error", help="candidates that the index does not hold; default error"
+    )
+    one.add_argument(
+        "--exclude", metavar="WHAT", help=f"{SEEN}: what the user liked before; or a file of items, one id a line"
+    )
     one.add_argument("--levels", type=_levels, metavar="L", help="IntTower: all (default), last, or numbers like 1,3")
     one.add_argument("--explain", action="store_true", help="draw what matched into the run folder")
     one.add_argument("--json", action="store_true", help="print JSON")
-    one = command(upsert, "add items, or replace items with the same id")
-    one.add_argument(
-        "--items", required=True, metavar="JSON", help="a list of objects of raw features, or a file of it"
-    )
+    one = command(upsert, "add items or users, or replace those with the same id")
+    given = one.add_mutually_exclusive_group(required=True)
+    for what in ("--items", "--users"):
+        given.add_argument(what, metavar="JSON", help="a list of objects of raw features, or a file of it")
     one = command(delete, "remove items")
     one.add_argument("--items", type=Path, required=True, metavar="FILE", help="one item id a line")
     one = command(export, "write user tower, item tower and scorer, checked against torch")

@@ -1,9 +1,9 @@
 """Processes rank while another one upserts: no error, no torn read, every answer that of one of two states.
 
-python -m benchmarks.concurrent_upserts RUN [--readers 4] [--seconds 60] [--json FILE]
+python -m benchmarks.concurrent_upserts RUN [--change items] [--readers 4] [--seconds 60] [--json FILE]
 
-RUN must have an index (prerank.py build). The writer puts a few items into state A and B in turn, as fast as it can: in
-B they have the features of other items. The items are as before at the end.
+RUN must have an index (prerank.py build). The writer puts a few items, or users, into state A and B in turn, as fast as
+it can: in B they have the features of others. They are as before at the end.
 Readers compare every answer, ids and scores, with those of A and of B. Exit status 1 if one is neither.
 """
 
@@ -21,27 +21,35 @@ import torch
 
 from experiment.script import run
 from foundation.errors import InputError
+from serving.entities import keys_of
 from serving.ranker import PreRanker
 
-CHANGED = 5  # items that differ between the states
-USERS, TOP = 4, 50
+CHANGED = 5  # items or users that differ between the states
+TOP = 50
 TOLERANCE = 1e-6
 START_SECONDS = 120  # at most, until all readers have loaded
 
 
-def raw_items(ranker: PreRanker, ids: list) -> list[dict]:
-    """Items as `upsert` takes them. Scaled features are left out: an item keeps those that it has."""
+def raw_rows(ranker: PreRanker, side: str, ids: list) -> list[dict]:
+    """Items or users as they are put in. Scaled features are left out: they stay what they are.
+
+    side: item or user.
+    """
     state = ranker.state
-    encoder, result = state.encoder, []
+    table, schema, result = {"item": state.items, "user": state.users}[side], state.encoder.schema, []
     for one in ids:
-        table = state.items.entities(state.items.find([one])).features
+        features = table.entities(table.find_keys(keys_of([one]))).features
         raw = {
-            name: encoder.decode(name, int(value)) for name, value in table.values.items() if value.dtype == torch.int32
+            name: state.encoder.decode(name, int(value))
+            for name, value in features.values.items()
+            if value.dtype == torch.int32
         }
-        raw |= {name: [encoder.decode(name, n) for n in ids.values.tolist()] for name, ids in table.lists.items()}
-        if encoder.schema["item_statistic"] in table.values:
-            raw[encoder.schema["item_statistic"]] = float(table.values[encoder.schema["item_statistic"]])
-        result.append(raw | {encoder.schema["item_id"]: one})
+        for name, bags in features.lists.items():
+            vocabulary = schema["item_id"] if name == schema["history"] else name
+            raw[name] = state.encoder.decoded(vocabulary, bags.values.numpy())
+        statistic = schema[f"{side}_statistic"]
+        raw |= {statistic: float(features.values[statistic])} if statistic in features.values else {}
+        result.append(raw | {schema[f"{side}_id"]: one})
     return result
 
 
@@ -72,24 +80,26 @@ def read(path: Path, users: list, states: list, seconds: float, ready, results) 
     results.put((*counts, error))
 
 
-def measure(path: Path, readers: int, seconds: float) -> dict:
-    ranker = PreRanker.load(path)
-    items = ranker.state.items
-    if len(items) < 2 * CHANGED + 1:
-        raise InputError(f"The index has {len(items)} items, too few to change {CHANGED}.")
-    users = ranker.state.users.ids(np.arange(min(USERS, len(ranker.state.users)))).tolist()
-    best = ranker.rank(users[0], k=2 * CHANGED + 1).items.tolist()
-    before = raw_items(ranker, best)
-    key = ranker.state.encoder.schema["item_id"]
-    # State B: the first items have the features of the next ones.
-    swapped = [other | {key: one[key]} for one, other in zip(before[:CHANGED], before[CHANGED:-1], strict=True)]
+def measure(path: Path, change: str, readers: int, seconds: float) -> dict:
+    """change: items or users."""
+    ranker, side = PreRanker.load(path), change[:-1]
+    counts = {"items": len(ranker.state.items), "users": len(ranker.state.users)}
+    if counts[change] < 2 * CHANGED:
+        raise InputError(f"The index has {counts[change]} {change}, too few to change {CHANGED}.")
+    users = ranker.state.users.ids(ranker.state.users.live()[: 2 * CHANGED]).tolist()
+    ids = users if change == "users" else ranker.rank(users[0], k=2 * CHANGED).items.tolist()
+    users, key = users[:CHANGED], ranker.state.encoder.schema[f"{side}_id"]
+    before = raw_rows(ranker, side, ids)
+    # State B: the first ones have the features of the others.
+    swapped = [other | {key: one[key]} for one, other in zip(before[:CHANGED], before[CHANGED:], strict=True)]
+    put = ranker.upsert if change == "items" else ranker.upsert_users
     states = [answers(ranker, users)]
-    context = multiprocessing.get_context("spawn")
-    results, ready, writes = context.Queue(), context.Barrier(readers + 1), 0
-    ranker.upsert(swapped)
+    put(swapped)
     states.append(answers(ranker, users))
     if all(map(same, *states)):
-        raise InputError("The two states do not differ: the model gives these items equal scores. Train it longer.")
+        raise InputError(f"The two states do not differ: these {change} get equal scores. Train the model longer.")
+    context = multiprocessing.get_context("spawn")
+    results, ready, writes = context.Queue(), context.Barrier(readers + 1), 0
     processes = [
         context.Process(target=read, args=(path, users, states, seconds, ready, results)) for _ in range(readers)
     ]
@@ -99,10 +109,10 @@ def measure(path: Path, readers: int, seconds: float) -> dict:
         ready.wait(START_SECONDS)
         until = time.time() + seconds
         while time.time() < until:
-            ranker.upsert(before[:CHANGED] if writes % 2 == 0 else swapped)
+            put(before[:CHANGED] if writes % 2 == 0 else swapped)
             writes += 1
     finally:
-        ranker.upsert(before[:CHANGED])
+        put(before[:CHANGED])
         found = [results.get(timeout=60) for _ in processes]
         for process in processes:
             process.join()
@@ -121,12 +131,13 @@ def measure(path: Path, readers: int, seconds: float) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--change", choices=("items", "users"), default="items", help="what is put in")
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = measure(options.run, options.readers, options.seconds)
+    found = measure(options.run, options.change, options.readers, options.seconds)
     print("\n".join(f"{name}: {value}" for name, value in found.items()))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

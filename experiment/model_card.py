@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.model_arguments import SCRIPT_ARGUMENTS
+from experiment.edited import edited_functions
 from foundation.feature_columns import Column
 from foundation.front_matter import front_matter
 from foundation.markdown import code, code_block, literal, table
@@ -266,6 +267,7 @@ def _settings(model: CTRModel, config: dict, unusual: Collection[str]) -> str:
     arguments = usual | config["model_arguments"]
     apart = {*SCRIPT_ARGUMENTS, *idle_settings(type(model), options | arguments)} - {"dnn_dropout"}
     settings = options | {name: value for name, value in arguments.items() if name not in apart}
+    settings |= {"edited": text} if (text := edited_functions(model)) else {}
     rows = [[code(name), code(_text(value)) + r" \*" * (name in unusual)] for name, value in settings.items()]
     return f"\\* is not the default.\n\n{table(['setting', 'value'], rows)}"
 

@@ -14,6 +14,7 @@ import numpy as np
 from experiment import stops
 from experiment.as_built import as_built
 from experiment.defaults import origin, usual_settings, without_new_options
+from experiment.edited import edited_functions
 from experiment.model_arguments import without_defaults
 from experiment.model_card import model_card
 from experiment.options import Options
@@ -180,7 +181,7 @@ def one_run(
     identity = group.once(lambda: _identity(model, data, options))  # devices differ
     if options.embedding_optimizer == choose_embedding_optimizer(model, None, "adam"):
         options = replace(options, embedding_optimizer=None)  # asked for what it would be anyway: the same run
-    path = run_folder(options, data.name, name)
+    path = run_folder(options, data.name, name, edited_functions(model))
     opened: list[RunFolder] = []
     run: OneRun | None = None
     try:

@@ -23,8 +23,8 @@ FIRST = ("embedding_dim", "batch_size", "lr", "lr_schedule", "embedding_optimize
 SHORT = {name: alias for alias, name in ALIASES.items()}  # as the names of folders have them
 
 
-def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
-    """--out, --ckpt_fold, or the default place of this run."""
+def run_folder(options: Options, dataset_name: str, model_name: str, edited: str = "") -> Path:
+    """--out, --ckpt_fold, or the default place of this run. edited: `edited_functions`."""
     if options.out:
         return Path(options.out)
     if options.ckpt_fold:
@@ -35,6 +35,7 @@ def run_folder(options: Options, dataset_name: str, model_name: str) -> Path:
     idle = LOOP & idle_settings(MODELS[options.model_name].model_class, _all_settings(options), Options).keys()
     told = {key: value for key, value in _settings(options).items() if key not in idle}
     unusual = {key: value for key, value in told.items() if (key, value) not in usual.items()}
+    unusual |= {"edited": edited} if edited else {}
     if unusual:
         readable = "-".join(f"{key}={_short(value)}" for key, value in unusual.items())
         digest = hashlib.sha256(json.dumps(unusual, sort_keys=True).encode()).hexdigest()[:10]

@@ -11,6 +11,7 @@ import torch
 
 from experiment.defaults import origin, usual_protocol, usual_settings
 from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS
+from experiment.edited import edited_functions
 from experiment.options import Options
 from experiment.parser import DATA, MODEL, TRAINING
 from experiment.run_name import usual_options
@@ -118,7 +119,8 @@ def _groups(model: CTRModel, options: Options) -> dict[str, list[Setting]]:
         "data": _listed({name: settings[name] for name in data}, defaults),
         "training": _listed({name: settings[name] for name in training if name not in idle}, defaults),
         "model": _listed(form, defaults)
-        + _listed({name: value for name, value in arguments.items() if name not in apart}, {**own, **table}),
+        + _listed({name: value for name, value in arguments.items() if name not in apart}, {**own, **table})
+        + _listed({"edited": edited_functions(model) or None}, {}),
     }
 
 

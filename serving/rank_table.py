@@ -10,12 +10,11 @@ from foundation.deepctr import SparseFeat
 from foundation.features import Bags, values_of
 from foundation.shown import columns, padded, shortened, some, visible
 from serving.ranker import PreRanker, User
-from serving.ranking import Ranking
+from serving.ranking import OWN, Ranking, shown_names
 
 LIKED_SHOWN = 50  # of a user's history, the latest
 LIKED_NAMED = 10  # of those in the line for people
 WIDTH = 44  # of a cell, in columns of a terminal
-OWN = ("score", "logit")  # what a ranking says of an item beside what the data do
 
 
 def liked_before(ranker: PreRanker, user: User) -> list[dict[str, Any]]:
@@ -24,15 +23,20 @@ def liked_before(ranker: PreRanker, user: User) -> list[dict[str, Any]]:
     name, row = state.encoder.schema["history"], state.find_users([_id_of(ranker, user)])
     if name is None or row[0] < 0:
         return []
-    liked = state.users.features(row, [name])[name]
-    assert isinstance(liked, Bags)
-    ids = state.encoder.history_ids(liked.values.numpy()[-LIKED_SHOWN:])[::-1]
-    return items_with_texts(ranker, ids)
+    encoded, keys = state.users.features(row, [name])[name], state.users.liked(row)
+    assert isinstance(encoded, Bags)
+    assert keys is not None
+    ids = state.encoder.decoded(state.encoder.schema["item_id"], encoded.values.numpy()[-LIKED_SHOWN:])
+    rows = state.items.find_keys(keys.values.numpy()[-LIKED_SHOWN:])
+    # Of an item that training has not seen only the index knows the id.
+    there = dict(zip(np.flatnonzero(rows >= 0).tolist(), state.items.ids(rows[rows >= 0]).tolist(), strict=True))
+    known = [there.get(place, one) for place, one in enumerate(ids)]
+    return items_with_texts(ranker, [one for one in known[::-1] if one is not None])
 
 
 def items_with_texts(ranker: PreRanker, ids: list) -> list[dict[str, Any]]:
     """Ids with what the index has to show of each, under the names of `shown_names`."""
-    items, names = ranker.state.items, shown_names(ranker)
+    items, names = ranker.state.items, _names(ranker)
     if not len(ids):
         return []
     rows = items.find(ids)
@@ -44,36 +48,11 @@ def items_with_texts(ranker: PreRanker, ids: list) -> list[dict[str, Any]]:
     return shown
 
 
-def shown_names(ranker: PreRanker) -> dict[str, str]:
-    """The name under which the id and each text of an item are shown: its own, but for those of `OWN`.
-
-    A column of the data called "score" is shown as "item_score" ("item_item_score" where that is another one).
-    """
-    names = [_key(ranker), *ranker.state.items.texts]
-    shown = {name: name for name in names if name not in OWN}
-    for name in names:
-        if name in OWN:
-            new = f"item_{name}"
-            while new in shown.values():
-                new = f"item_{new}"
-            shown[name] = new
-    return shown
-
-
-def labels(ranker: PreRanker, ids: list) -> list[str]:
-    """One text an item: the first that the index has of it, else its id."""
-    return _labels(ranker, items_with_texts(ranker, ids))
-
-
 def names_of(ranker: PreRanker, items: list[dict[str, Any]]) -> str:
-    """Items of `liked_before` in a line: the first ones, as `labels` calls them, and how many more there are."""
-    return some(_labels(ranker, items), LIKED_NAMED, WIDTH)
-
-
-def _labels(ranker: PreRanker, items: list[dict[str, Any]]) -> list[str]:
-    names, texts = shown_names(ranker), ranker.state.items.texts
+    """Items of `liked_before` in a line: a title or else the id of the first ones, and how many more there are."""
+    names, texts = _names(ranker), ranker.state.items.texts
     key, first = names[_key(ranker)], names[texts[0]] if texts else ""
-    return [str(item.get(first) or item[key]) for item in items]
+    return some([str(item.get(first) or item[key]) for item in items], LIKED_NAMED, WIDTH)
 
 
 def user_line(ranker: PreRanker, user: User) -> str:
@@ -89,31 +68,29 @@ def user_line(ranker: PreRanker, user: User) -> str:
     )
 
 
-def rows_of(ranker: PreRanker, ranking: Ranking) -> list[dict[str, Any]]:
+def rows_of(ranking: Ranking) -> list[dict[str, Any]]:
     """One dict an item: id and texts under the names of `shown_names`, and its "score" and "logit"."""
-    scores = [{"score": score, "logit": logit} for score, logit in zip(ranking.scores, ranking.logits, strict=True)]
-    shown = items_with_texts(ranker, ranking.items.tolist())
-    return [
-        item | {name: float(value) for name, value in score.items()} for item, score in zip(shown, scores, strict=True)
-    ]
+    frame = ranking.to_frame()
+    names = [*frame.columns.drop([*OWN]), *OWN]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
-def table(ranker: PreRanker, ranking: Ranking) -> str:
+def table(ranking: Ranking) -> str:
     """Rank, id, click probability and texts.
 
     Control characters of ids and texts are left out: a terminal would obey them.
     """
-    names = shown_names(ranker)
-    key, *texts = (names[name] for name in (_key(ranker), *ranker.state.items.texts))
-    head = ["rank", key, "score", *texts]
-    lines = [head]
-    for number, row in enumerate(rows_of(ranker, ranking)):
-        cells = [number + 1, row[key], f"{row['score']:.4f}", *(row.get(name, "") for name in texts)]
-        lines.append(cells)
+    frame = ranking.to_frame().drop(columns="logit")
+    frame["score"] = [f"{score:.4f}" for score in ranking.scores]
+    lines = [["rank", *frame.columns], *([place, *row] for place, row in enumerate(frame.values.tolist(), start=1))]
     head, *rows = [[shortened(cell, WIDTH) for cell in cells] for cells in lines]
     widths = [max(map(columns, column)) for column in zip(head, *rows, strict=True)]
     ruled = [head, ["-" * width for width in widths], *rows]
     return "\n".join("  ".join(map(padded, cells, widths)).rstrip() for cells in ruled)
+
+
+def _names(ranker: PreRanker) -> dict[str, str]:
+    return shown_names([_key(ranker), *ranker.state.items.texts])
 
 
 def _key(ranker: PreRanker) -> str:

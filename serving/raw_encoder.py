@@ -59,10 +59,9 @@ class RawEncoder:
         self._check_names("item", raw, self.item_columns, texts)
         return self._encode("item", raw, stored, self.item_columns)
 
-    def history_ids(self, encoded: np.ndarray) -> list:
-        """Encoded item ids as they stand in a history -> item ids, unknown ones left out."""
-        values = self._values[self.schema["item_id"]]
-        return [values[number - 1] for number in encoded.tolist() if number != UNKNOWN]
+    def decoded(self, name: str, numbers: np.ndarray) -> list:
+        """The raw values of a sparse feature, None for unknown ones."""
+        return [self.decode(name, number) for number in numbers.tolist()]
 
     def decode(self, name: str, number: int) -> Any:
         """The raw value of a sparse feature, None for an unknown one."""

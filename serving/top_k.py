@@ -64,8 +64,8 @@ def best_of(
     if isinstance(rows, np.ndarray):
         if not len(rows):
             return [empty_ranking(state)] * len(query)
-        wide = _read_in_order(state, rows)
-        logits = all_logits(state, query)[:, rows] if wide else exact_logits(state, query, rows)
+        in_order = _read_in_order(state, rows)
+        logits = all_logits(state, query)[:, rows] if in_order else exact_logits(state, query, rows)
         places = None if left_out is None else [_places(rows, part) for part in left_out]
         return rankings_of(state, logits, rows, k, _leave_out(logits, places, len(rows)))
     if left_out is not None:
@@ -172,7 +172,7 @@ def rankings_of(
     counts: how many each user has to choose from, of all n if it is None.
     """
     items, key = state.items, state.encoder.schema["item_id"]
-    best, places = torch.topk(logits, min(k, max(counts, default=0) if counts else logits.shape[1]), sorted=False)
+    best, places = torch.topk(logits, min(k, logits.shape[1] if counts is None else max(counts)), sorted=False)
     require_finite_logits(best)  # NaN is among the best: to `topk` it is the largest
     rankings = []
     for user, (values, place) in enumerate(zip(best.double().numpy(), places.numpy(), strict=True)):

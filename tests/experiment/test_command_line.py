@@ -153,6 +153,11 @@ class TestOptions:
         options = parse_options("movielens", "dssm", argv)
         assert run_folder(options, "ml-1m", "dssm") == Path("runs", "ml-1m", "dssm", f"published-seed1023{ending}")
 
+    def test_run_folder_names_an_edited_function(self):
+        options = parse_options("movielens", "hit", ["--lr", "0.5"])
+        name = run_folder(options, "ml-1m", "hit", "fe_score-01234567").name
+        assert name == "published-seed1023-lr=0.5-edited=fe_score-01234567"
+
     def test_run_folders_of_long_settings_are_short_and_their_own(self):
         units = [["--set", f"dnn_hidden_units={[128] * layers}"] for layers in (20, 21, 22)]
         names = {run_folder(parse_options("movielens", "dssm", argv), "x", "dssm").name for argv in units}

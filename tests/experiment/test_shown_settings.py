@@ -12,6 +12,8 @@ from experiment.options import parse_options
 from experiment.shown_settings import settings_text
 from model import MODELS, build_model
 from model.dssm import DSSM
+from model.editable import version_of
+from preprocessing import utils
 from preprocessing.dataset import Dataset
 
 
@@ -35,6 +37,19 @@ def settings(text: str) -> dict[str, str]:
 
 def marked(text: str) -> set[str]:
     return {name for name, value in settings(text).items() if value.endswith("*")}
+
+
+class TestEditedFunctions:
+    @pytest.mark.parametrize("name", ["int_tower", "hit"])
+    def test_are_named_and_marked(self, name, monkeypatch):
+        assert "edited" not in settings(shown("--model_name", name))
+        monkeypatch.setattr(utils, "fe_score", lambda users, items, *sizes: (users[-1] * items[-1]).sum(1))
+        version = version_of(utils.fe_score)[:8]
+        assert settings(shown("--model_name", name))["edited"] == f"fe_score-{version}*"
+
+    def test_of_a_model_without_any_are_none(self, monkeypatch):
+        monkeypatch.setattr(utils, "fe_score", lambda *given: None)
+        assert "edited" not in settings(shown("--model_name", "dssm"))
 
 
 class TestMarks:

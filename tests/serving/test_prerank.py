@@ -181,6 +181,43 @@ class TestCommand:
         assert script(prerank.main, *ask) == 2
         assert "1 of 1 candidates are not in the index: 7777" in capsys.readouterr().err
 
+    def test_missing_candidates_are_skipped_and_named(self, trained, capsys, tmp_path):
+        (tmp_path / "some").write_text("10\n999\n50\n998\n")
+        ask = ["rank", trained, "--user", 3, "--candidates", tmp_path / "some"]
+        assert script(prerank.main, *ask) == 2
+        assert_short_error(capsys, "2 of 4 candidates are not in the index: 999, 998")
+        lines = script_output(capsys, *ask, "--missing", "skip").splitlines()
+        assert lines[1] == "Best 2 of 2 items"
+        assert "Not in the index, and left out: 999, 998" in lines
+        answer = json.loads(script_output(capsys, *ask, "--missing", "skip", "--json"))
+        assert (sorted(item["movie_id"] for item in answer["items"]), answer["missing"]) == ([10, 50], [999, 998])
+        (tmp_path / "some").write_text("999\n")
+        assert script_output(capsys, *ask, "--missing", "skip").splitlines()[1] == "Best 0 of 0 items"
+        assert script(prerank.main, *ask, "--missing", "skip", "--explain") == 2
+        assert_short_error(capsys, "No item is left to explain")
+
+    def test_items_are_left_out(self, trained, capsys, tmp_path):
+        ask = ["rank", trained, "--user", 3, "--top", 99, "--json"]
+        plain, seen = (json.loads(script_output(capsys, *ask, *more)) for more in ([], ["--exclude", "seen"]))
+        liked = {item["movie_id"] for item in plain["liked_before"]}
+        assert liked
+        left = {item["movie_id"] for item in plain["items"]} - liked
+        assert {item["movie_id"] for item in seen["items"]} == left
+        (tmp_path / "some").write_text("10\n999\n")
+        some = json.loads(script_output(capsys, *ask, "--exclude", tmp_path / "some"))
+        assert len(some["items"]) == len(plain["items"]) - 1
+
+    def test_upsert_of_users(self, trained, capsys, tmp_path):
+        new = {"user_id": 777, "gender": "F", "age": 25, "occupation": 3, "liked_movies": [10, 50]}
+        said = script_output(capsys, "upsert", trained, "--users", json.dumps(new))
+        assert said.startswith("1 users added or replaced, generation ")
+        answer = json.loads(script_output(capsys, "rank", trained, "--user", 777, "--exclude", "seen", "--json"))
+        assert [item["movie_id"] for item in answer["liked_before"]] == [50, 10]
+        assert not {item["movie_id"] for item in answer["items"]} & {10, 50}
+        (tmp_path / "users").write_text(json.dumps([{"user_id": 777, "liked_movies": []}]))
+        assert script(prerank.main, "upsert", trained, "--users", tmp_path / "users") == 0
+        assert "Liked before" not in script_output(capsys, "rank", trained, "--user", 777)
+
     def test_texts_are_strings_or_lists_of_them_or_nothing(self, trained, capsys):
         for title, shown in (("New", "New"), (None, ""), (["Old", None, "New"], "Old|New"), ([], "")):
             item = {"movie_id": 7778, "genres": [], "title": title}
@@ -234,6 +271,13 @@ class TestCommand:
                 "'title' holds half of",
             ),
             (["upsert", "RUN", "--items", '{"movie_id": 1, "genres": ["\\ud800"]}'], "'genres' holds half of"),
+            (["upsert", "RUN", "--users", "[1]"], "--users must hold a JSON object a user"),
+            (["upsert", "RUN", "--users", '{"gender": "F"}'], "A user lacks its id 'user_id'"),
+            (["upsert", "RUN", "--users", "{}", "--items", "{}"], "not allowed with"),
+            (["upsert", "RUN"], "--items --users is required"),
+            (["rank", "RUN", "--user", "3", "--missing", "skip"], "is for candidates, and all items are ranked"),
+            (["rank", "RUN", "--user", "3", "--missing", "drop"], "--missing"),
+            (["rank", "RUN", "--user", "3", "--exclude", "no/such"], "no/such cannot be read"),
             (["export", "RUN", "--format", "tflite"], "onnx"),
             (["rank", "RUN", "--user", "1_0"], "an id is a whole number here. Received: '1_0'"),
             (["rank", "RUN", "--user", "\u0663"], "an id is a whole number here"),

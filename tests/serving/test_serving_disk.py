@@ -22,6 +22,7 @@ from serving.ranker import PreRanker
 from serving.writer import build_index
 
 ITEM = {"movie_id": 9001, "price": 1.0, "genres": []}
+USER = {"user_id": 9001, "gender": "F", "income": 1010.0, "liked_movies": [5000]}
 FOREIGN = ("notes.txt", "base-1.idx.bak", "base-x.idx", "manifest.json.old", "users.idx")
 
 
@@ -37,9 +38,11 @@ def model(data):
 
 @pytest.fixture(scope="module")
 def built(data, model, tmp_path_factory) -> Path:
-    """A run with a base, users, a delta, and files in the index folder that are none of the index's."""
+    """A run with a base, users, their deltas, and files in the index folder that are none of the index's."""
     run = tmp_path_factory.mktemp("built")
-    ranker_of(run, model, data).upsert([{"movie_id": 5000, "price": 9.0}])
+    ranker = ranker_of(run, model, data)
+    ranker.upsert([{"movie_id": 5000, "price": 9.0}])
+    ranker.upsert_users([{"user_id": 107, "income": 1015.0}])
     for name in FOREIGN:
         (run / "index" / name).write_text("mine")
     return run
@@ -50,16 +53,18 @@ def run(built, tmp_path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "run"))
 
 
-@pytest.fixture(params=["build", "upsert", "compaction", "delete"])
+@pytest.fixture(params=["build", "upsert", "compaction", "delete", "users", "compaction of users"])
 def write(request, run, data, model, monkeypatch) -> Callable[[], object]:
     """A change of the index. With a folder: in that run."""
-    if request.param == "compaction":
+    if "compaction" in request.param:
         monkeypatch.setattr("serving.writer.DELTA_ITEMS", 0)
         monkeypatch.setattr("serving.writer.DELTA_SHARE", 0)
     if request.param == "build":
         return lambda: build_index(run, model, data)
     if request.param == "delete":
         return lambda: PreRanker.load(run).delete([4997])
+    if "users" in request.param:
+        return lambda: PreRanker.load(run).upsert_users([USER])
     return lambda: PreRanker.load(run).upsert([ITEM])
 
 
@@ -236,7 +241,7 @@ class TestFolders:
         path.mkdir() if kind == "folder" else os.mkfifo(path)
 
     @pytest.mark.parametrize("kind", ["folder", "pipe"])
-    @pytest.mark.parametrize("name", ["manifest.json", "base-1.idx", "users-1.idx", "delta-2.idx"])
+    @pytest.mark.parametrize("name", ["manifest.json", "base-1.idx", "users-1.idx", "delta-2.idx", "users_delta-3.idx"])
     def test_in_the_place_of_a_file(self, name, kind, run, data, model):
         self.replaced(run, name, kind)
         with pytest.raises(InputError, match=rf"{name} is damaged: it is no file"):

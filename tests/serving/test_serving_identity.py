@@ -17,7 +17,7 @@ from serving.ranker import PreRanker
 from serving.section_file import BLOCK, PREFIX, SectionFile
 from serving.writer import build_index
 
-KINDS = ("base", "users", "delta")
+KINDS = ("base", "users", "delta", "users_delta")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,15 @@ def data():
 
 
 def run_of(run: Path, data, seed: int = 3, price: float = 9.0) -> Path:
-    ranker_of(run, random_model("dssm", data, seed), data).upsert([{"movie_id": 5000, "price": price}])
+    ranker_of(run, random_model("dssm", data, seed), data)
+    return changed(run, price)
+
+
+def changed(run: Path, price: float = 9.0) -> Path:
+    """With a delta of items and one of users."""
+    ranker = PreRanker.load(run)
+    ranker.upsert([{"movie_id": 5000, "price": price}])
+    ranker.upsert_users([{"user_id": 107, "income": 1000.0 + price}])
     return run
 
 
@@ -50,7 +58,7 @@ def same_model_built_elsewhere(run: Path, data, tmp_path) -> Path:
 def earlier_build(run: Path, data, tmp_path) -> Path:
     other = Path(shutil.copytree(run, tmp_path / "other"))
     build_index(run, random_model("dssm", data), data)
-    PreRanker.load(run).upsert([{"movie_id": 5000, "price": 9.0}])
+    changed(run)
     return other
 
 
@@ -59,6 +67,7 @@ def copy_that_went_another_way(run: Path, data, tmp_path) -> Path:
     other = Path(shutil.copytree(run, tmp_path / "other"))
     for one, price in ((run, 1.0), (other, 2.0)):
         PreRanker.load(one).upsert([{"movie_id": 4997, "price": price}])
+        PreRanker.load(one).upsert_users([{"user_id": 100, "income": 1000.0 + price}])
     return other
 
 
@@ -71,19 +80,19 @@ class TestForeignFiles:
         live = PreRanker.load(run)
         expected = answer(live)
         shutil.copy(file_of(other, kind), file_of(run, kind))
-        with pytest.raises(InputError, match=rf"{kind}-\d\.idx belongs to another build.*prerank.py build"):
+        with pytest.raises(InputError, match=rf"/{kind}-\d\.idx belongs to another build.*prerank.py build"):
             PreRanker.load(run)
         assert answer(live) == expected
-        if kind != "users":
-            with pytest.raises(InputError, match="belongs to another build"):
-                live.upsert([{"movie_id": 5000, "price": 1.0}])
+        with pytest.raises(InputError, match="belongs to another build"):
+            live.upsert_users([{"user_id": 107}]) if "users" in kind else live.upsert([{"movie_id": 5000}])
         build_index(run, random_model("dssm", data), data)
         PreRanker.load(run).rank(107)
 
-    def test_a_delta_of_another_history(self, data, tmp_path):
+    @pytest.mark.parametrize("kind", ["delta", "users_delta"])
+    def test_a_delta_of_another_history(self, kind, data, tmp_path):
         run = run_of(tmp_path / "run", data)
         other = copy_that_went_another_way(run, data, tmp_path)
-        shutil.copy(file_of(other, "delta"), file_of(run, "delta"))
+        shutil.copy(file_of(other, kind), file_of(run, kind))
         with pytest.raises(InputError, match="belongs to another build"):
             PreRanker.load(run)
 
@@ -161,9 +170,9 @@ class TestChangedBytes:
 
         def ask():
             ranker = PreRanker.load(run)
-            items, users = ranker.state.items, ranker.state.users.ids(np.arange(len(ranker.state.users)))
+            items, users = ranker.state.items, ranker.state.users.ids(ranker.state.users.live())
             everything = items.ids(items.live())
-            ranked = ranker.rank(users.tolist(), k=99), ranker.score(users.tolist(), everything)
+            ranked = ranker.rank(users.tolist(), k=99, exclude="seen"), ranker.score(users.tolist(), everything)
             return [one.logits.tolist() for one in ranked[0]], ranked[1].tolist()
 
         path, draw, expected = file_of(run, kind), random.Random(kind), ask()
@@ -195,13 +204,15 @@ class TestLiveReader:
         for _ in range(3):
             assert answer(live) == expected
         assert [record.levelname for record in caplog.records] == ["WARNING"]
-        assert "Answers come from generation 2 as before" in caplog.text
+        assert "Answers come from generation 3 as before" in caplog.text
         with pytest.raises(InputError, match="older than its model"):
             PreRanker.load(run)
         with pytest.raises(InputError, match="built anew for another model"):
             live.upsert([{"movie_id": 5000, "price": 1.0}])
         with pytest.raises(InputError, match="built anew for another model"):
             live.delete([5000])
+        with pytest.raises(InputError, match="built anew for another model"):
+            live.upsert_users([{"user_id": 107}])
         build_index(run, random_model("dssm", data, 5), data)
         assert answer(live) == answer(PreRanker.load(run)) != expected
 
@@ -210,7 +221,7 @@ class TestLiveReader:
         build_index(run, random_model("dssm", data), data)
         self.train_again(run, data, 4)
         answer(live)
-        assert live.state.manifest.generation == 3
+        assert live.state.manifest.generation == 4
 
     def gone(run: Path) -> None:
         shutil.rmtree(run / "index")
@@ -261,14 +272,14 @@ class TestLiveReader:
         content = users.read_bytes()
         users.write_bytes(content[:-1])
         answer(live)
-        assert live.state.manifest.generation == 2
+        assert live.state.manifest.generation == 3
         users.write_bytes(content)
         answer(live)
-        assert live.state.manifest.generation == 2  # not on every request
+        assert live.state.manifest.generation == 3  # not on every request
         monkeypatch.setattr(serving.follow, "RETRY_SECONDS", 0.0)
         live._follower._again = 0.0
         answer(live)
-        assert live.state.manifest.generation == 3
+        assert live.state.manifest.generation == 4
 
     def test_a_request_stats_one_file_and_opens_none(self, run, monkeypatch):
         live = PreRanker.load(run)

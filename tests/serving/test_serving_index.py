@@ -170,11 +170,12 @@ class TestDamage:
         run = tmp_path_factory.mktemp("damage")
         ranker = ranker_of(run, random_model("int_tower", data), data)
         ranker.upsert([{"movie_id": 9999, "price": 5.0, "genres": ["War"]}, {"movie_id": 5000, "price": 9.0}])
+        ranker.upsert_users([{"user_id": 107, "income": 1015.0, "liked_movies": [5000, 9999]}])
         return run
 
     def answer(self, run: Path) -> list:
         ranker = PreRanker.load(run)
-        rankings = [ranker.rank([100, 107], k=50), ranker.rank([100, 107], [9999, 5000, 4997])]
+        rankings = [ranker.rank([100, 107], k=50), ranker.rank([100, 107], [9999, 5000, 4997], exclude="seen")]
         return [(one.items.tolist(), one.scores.tolist()) for ranking in rankings for one in ranking]
 
     def answer_or_refusal(self, run: Path) -> list | str:
@@ -183,7 +184,7 @@ class TestDamage:
         except InputError as error:
             return str(error)
 
-    @pytest.mark.parametrize("kind", ["base", "delta", "users"])
+    @pytest.mark.parametrize("kind", ["base", "delta", "users", "users_delta"])
     @pytest.mark.parametrize("whole", [True, False])
     def test_200_random_bytes(self, kind, whole, run, monkeypatch):
         if not whole:
@@ -220,10 +221,12 @@ class TestDamage:
             PreRanker.load(tmp_path)
 
 
-def test_readers_and_a_writer_at_once(data, tmp_path):
+@pytest.mark.parametrize("change", ["items", "users"])
+def test_readers_and_a_writer_at_once(change, data, tmp_path):
     """`benchmarks.concurrent_upserts` for a moment; its table is for a minute."""
     ranker_of(tmp_path, random_model("int_tower", data), data)
     argv = [sys.executable, "-m", "benchmarks.concurrent_upserts", tmp_path, "--readers", "2", "--seconds", "2"]
+    argv += ["--change", change]
     done = subprocess.run(list(map(str, argv)), cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     found = dict(line.split(": ", 1) for line in done.stdout.splitlines())
@@ -234,11 +237,14 @@ def test_readers_and_a_writer_at_once(data, tmp_path):
 def test_manifest_names_a_new_file_for_every_change(data, tmp_path):
     """A reader could otherwise have opened one file and the manifest of another."""
     ranker = ranker_of(tmp_path, random_model("dssm", data), data)
-    seen = set()
+    seen, of_users = set(), set()
     for _ in range(3):
         saved = json.loads((tmp_path / "index" / "manifest.json").read_text())
         seen.add((saved["base"], saved["delta"]))
+        of_users.add((saved["users"], saved["users_delta"]))
         ranker.upsert([{"movie_id": 5000}])
+        ranker.upsert_users([{"user_id": 107}])
+    assert len(of_users) == 3
     build_index(tmp_path, random_model("dssm", data), data)
     saved = json.loads((tmp_path / "index" / "manifest.json").read_text())
     assert len(seen | {(saved["base"], saved["delta"])}) == 4

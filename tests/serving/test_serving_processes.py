@@ -37,6 +37,7 @@ for _ in range(3):
         signal.alarm(60)
         same = as_expected()
         ranker.upsert([{"movie_id": 5000}])
+        ranker.upsert_users([{"user_id": 107}])
         os._exit(0 if same and torch.get_num_threads() == 1 else 3)
 print([os.waitpid(child, 0)[1] for child in children], torch.get_num_threads(), as_expected())
 """

@@ -26,6 +26,8 @@ from experiment.shown_settings import settings_text
 from foundation.errors import InputError
 from model import MODELS, load_model
 from model.base import TwoTower
+from model.editable import version_of
+from preprocessing import utils
 from preprocessing.frames import raw_from_frames
 from preprocessing.protocol import PROTOCOLS
 from serving.ranker import PreRanker
@@ -138,6 +140,13 @@ class TestOfARun:
         assert set(settings) >= {f"`{name}`" for name in config if name != "model_arguments"}
         assert settings["`dnn_hidden_units`"] == ["`[8, 6]` \\*"]  # given
         assert settings["`item_head`"] == ["`4`"]  # the constructor's default
+
+    def test_an_edited_function_is_named(self, runs, protocol, monkeypatch):
+        out, run = runs[protocol]
+        assert "`edited`" not in rows_of(card_of(out)[1], "Settings")
+        monkeypatch.setattr(utils, "fe_score", lambda *given: None)
+        named = f"`fe_score-{version_of(utils.fe_score)[:8]}`"
+        assert rows_of(card_with(run, out), "Settings")["`edited`"] == [named]
         assert not {"`device`", "`task`", "`gpus`"} & {f"`{name}`" for name in run.model.settings}
 
     def test_settings_are_marked_as_on_the_console(self, runs, protocol):
