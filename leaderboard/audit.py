@@ -18,7 +18,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from experiment.script import Interrupted
-from foundation.features import Bags
 from foundation.progress import progress_bar
 from leaderboard.entrants import BASELINE, OURS
 from leaderboard.estimates import Estimate
@@ -28,22 +27,29 @@ from leaderboard.markdown import AROUND, JOINED, estimate_text, table
 from leaderboard.results import auc_of, select_runs
 from model import MODELS
 from preprocessing.dataset import Dataset, Split
+from preprocessing.membership import membership
 from preprocessing.protocol import PROTOCOLS
 from preprocessing.raw import RawData
 
 AUDIT = "audit.json"
-CHUNK = 20_000  # rows whose histories are looked through together
 
 
 def audit(raw: RawData, protocol: str, seed: int) -> dict[str, float]:
-    """The test AUC of each probe: {"two_statistics": ..., "membership": ..., "both": ...}."""
+    """The test AUC of each probe: {"two_statistics": ..., "membership": ..., "both": ...}; without those that read what
+    the data do not have."""
     data = Dataset.build(raw, protocol, seed)
-    train, test = ((statistics(split), membership(split)) for split in (data.train, data.test))
-    return {
-        "two_statistics": _auc(data, train[0], test[0]),
-        "membership": float(roc_auc_score(data.test.labels, test[1])),
-        "both": _auc(data, np.column_stack(train), np.column_stack(test)),
-    }
+    train: list[np.ndarray] = []
+    test: list[np.ndarray] = []
+    found: dict[str, float] = {}
+    if data.schema.user_statistic or data.schema.item_statistic:
+        train, test = [statistics(data.train)], [statistics(data.test)]
+        found["two_statistics"] = _auc(data, train[0], test[0])
+    if data.schema.history:
+        train, test = [*train, membership(data.train)], [*test, membership(data.test)]
+        found["membership"] = float(roc_auc_score(data.test.labels, test[-1]))
+    if len(found) == 2:
+        found["both"] = _auc(data, np.column_stack(train), np.column_stack(test))
+    return found
 
 
 def write_audit(
@@ -76,29 +82,11 @@ def write_audit(
 
 
 def statistics(split: Split) -> np.ndarray:
-    """(n, 2): the mean label of each row's user and of its item."""
+    """(n, 1 or 2): the mean label of each row's user and of its item, as far as the data have them."""
     schema = split.dataset.schema
     names = [name for name in (schema.user_statistic, schema.item_statistic) if name]
     values = split.batch(torch.arange(len(split)), names)
     return np.column_stack([np.asarray(values[name]) for name in names])
-
-
-def membership(split: Split) -> np.ndarray:
-    """(n,) 1 where a row's item is in the row's history, 0 elsewhere, and of data without one."""
-    item_id, history_name = split.dataset.schema.item_id, split.dataset.schema.history
-    if history_name is None:
-        return np.zeros(len(split))
-    found = []
-    for rows in torch.arange(len(split)).split(CHUNK):
-        batch = split.batch(rows, [item_id, history_name])
-        items, history = batch[item_id], batch[history_name]
-        assert isinstance(items, torch.Tensor)
-        assert isinstance(history, Bags)
-        lengths = history.offsets.diff().long()
-        hits = history.values == items.repeat_interleave(lengths)
-        owner = torch.arange(len(rows)).repeat_interleave(lengths)
-        found.append(torch.bincount(owner[hits], minlength=len(rows)) > 0)
-    return torch.cat(found).numpy().astype(np.float64)
 
 
 def _auc(data: Dataset, train: np.ndarray, test: np.ndarray) -> float:
@@ -111,7 +99,7 @@ def probes_of(entries: list[dict]) -> dict[str, dict[str, Estimate]]:
 
     entries: see `leaderboard.audit.probes`. Under `temporal` neither a split nor a probe depends on the seed.
     """
-    found = {}
+    found: dict[str, float] = {}
     for protocol in PROTOCOLS:
         own = pd.DataFrame([entry["test_auc"] for entry in entries if entry["protocol"] == protocol])
         if len(own):
@@ -122,14 +110,16 @@ def probes_of(entries: list[dict]) -> dict[str, dict[str, Estimate]]:
 
 
 def probes_table(entries: list[dict], runs: pd.DataFrame) -> str:
-    """One row a protocol: the probes, and DSSM, IntTower and HIT beside them."""
+    """One row a protocol: the probes that the data have, and DSSM, IntTower and HIT beside them."""
     shown = [name for name in (BASELINE, *OURS) if name in set(runs["model"])]
     rows = []
-    for protocol, probes in probes_of(entries).items():
-        cells = [f"`{protocol}`", *(estimate_text(probes[name]) for name in ("two_statistics", "membership"))]
+    measured = probes_of(entries)
+    named = {"two_statistics": "two statistics", "membership": "the bit"}
+    named = {name: head for name, head in named.items() if any(name in probes for probes in measured.values())}
+    for protocol, probes in measured.items():
+        cells = [f"`{protocol}`", *(estimate_text(probes[name]) for name in named)]
         rows.append([*cells, *(estimate_text(auc_of(runs, protocol, name)) for name in shown)])
-    heads = ["protocol", "two statistics", "the bit", *(MODELS[name].title for name in shown)]
-    return table(heads, rows)
+    return table(["protocol", *named.values(), *(MODELS[name].title for name in shown)], rows)
 
 
 def explained_table(entries: list[dict], runs: pd.DataFrame) -> str:
@@ -145,9 +135,11 @@ def explained_table(entries: list[dict], runs: pd.DataFrame) -> str:
 
 def explained(entries: list[dict], runs: pd.DataFrame, protocol: str, model: str) -> Estimate:
     """The share of a model's AUC above .5 that the two statistics reach, over the seeds that both have."""
-    probe = {entry["seed"]: entry["test_auc"]["two_statistics"] for entry in entries if entry["protocol"] == protocol}
-    own = select_runs(runs, protocol, model)
-    shares = [_share(probe[seed], auc) for seed, auc in zip(own["seed"], own["auc"], strict=True) if seed in probe]
+    own = [entry for entry in entries if entry["protocol"] == protocol and "two_statistics" in entry["test_auc"]]
+    probe = {entry["seed"]: entry["test_auc"]["two_statistics"] for entry in own}
+    trained = select_runs(runs, protocol, model)
+    scored = zip(trained["seed"], trained["auc"], strict=True)
+    shares = [_share(probe[seed], auc) for seed, auc in scored if seed in probe]
     return Estimate.from_values([share for share in shares if not math.isnan(share)])
 
 

@@ -23,6 +23,7 @@ from preprocessing.feature_table import FeatureTable
 from preprocessing.frames import raw_from_frames
 from preprocessing.known import as_encoding, raw_for
 from preprocessing.label_features import label_features
+from preprocessing.leak_probe import Finding, probe, warn_of_leaks
 from preprocessing.planted import best_auc
 from preprocessing.protocol import make_protocol
 from preprocessing.raw import RawData, Schema
@@ -39,6 +40,7 @@ class Dataset:
     per_row: features of the interactions themselves, and what the protocol computed for each (label statistics,
         histories). A model may have them on either side; a side with one has several vectors an entity.
     encoding: how values became numbers; fitted on training rows (`published`: on all), or given.
+    findings: features that give labels away, where `preprocessing.leak_probe` was asked.
     """
 
     raw: RawData
@@ -51,6 +53,7 @@ class Dataset:
     item: Tensor
     label: Tensor
     encoding: DataEncoding
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
     def build(
@@ -118,7 +121,9 @@ class Dataset:
 
         encoding: of a trained model (its run folder, or the model), to encode new frames as it expects: its features
             are taken, values that it does not know are unknown ones, and what it says of names may be left out.
-        Warns (`LeakWarning`) of rows of the log that repeat others, where the protocol splits at random.
+
+        Warns (`LeakWarning`) of features that give labels of validation rows away, and of rows of the log that repeat
+        others, where the protocol splits at random.
         """
         if protocol == "temporal" and not timestamp:
             raise InputError("The temporal protocol needs times. Name their column: timestamp=...")
@@ -133,7 +138,11 @@ class Dataset:
             raw = raw_from_frames(users, items, interactions, **given)
         else:
             raw = raw_for(known, users, items, interactions, **given)
-        return cls.build(told_of_repeated_rows(raw, protocol, timestamp, stacklevel=2), protocol, seed, known)
+        raw = told_of_repeated_rows(raw, protocol, timestamp, stacklevel=2)
+        data = cls.build(raw, protocol, seed, known)
+        findings = probe(data)
+        warn_of_leaks(findings, stacklevel=2)
+        return replace(data, findings=findings)
 
     @property
     def name(self) -> str:

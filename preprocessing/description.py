@@ -26,8 +26,8 @@ def describe(data: Dataset) -> str:
     """
     protocol, label = data.protocol, data.label.cpu().numpy()
     leaks = f"leaks labels: {protocol.leak}" if protocol.leaks_labels else "leaks no labels"
-    if data.raw.deciding:
-        leaks += f", but the labels are decided by {some(data.raw.deciding)}"
+    if data.findings:
+        leaks += f", but features give them away: {some(finding.feature for finding in data.findings)}"
     splits = [["split", "rows", "positive"]]
     splits += [[name, f"{len(rows):,}", share(label[rows])] for name, rows in protocol.splits.items()]
     features = [["side", "feature", "kind", "values"]]

@@ -17,7 +17,6 @@ from foundation.values import plain, shown
 from preprocessing import frame_columns as columns
 from preprocessing import unmatched_ids
 from preprocessing.column_storage import unpacked
-from preprocessing.leaks import deciding_features
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 KINDS = ("sparse", "dense", "list", "ignore")
@@ -54,8 +53,7 @@ def raw_from_frames(
         included. The most frequent values of the training rows get one. By default all of them do.
     statistics, history: whether models get mean labels of users and items, and may get a user's liked items.
 
-    A missing category is an unknown value, a missing number the training mean, a missing list empty. Warns
-    (`LeakWarning`) of a feature of the interactions, of no kind given, that decides all labels.
+    A missing category is an unknown value, a missing number the training mean, a missing list empty.
     Raises `InputError` for columns that are missing, named twice or of a kind that fits no feature, for ids that are
     missing, repeated or not in their table, and for labels other than 0 and 1.
     """
@@ -116,8 +114,7 @@ def raw_from_frames(
             for table, frame in (("users", users), ("items", items), ("interactions", interactions))
         ),
     )
-    deciding = deciding_features(raw, [name for name in log.names if name not in kinds])
-    return replace(raw, fingerprint=_fingerprint(raw), deciding=deciding)
+    return replace(raw, fingerprint=_fingerprint(raw))
 
 
 @dataclass(frozen=True)

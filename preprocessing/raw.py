@@ -182,7 +182,6 @@ class RawData:
     label: (n,) float32 in {0, 1}.  timestamp: (n,) int64 seconds.
     best_score: (n,) float or None: the planted probability of a positive, for generated data only.
     counts: what became of the rows of the files.
-    deciding: features of the interactions that decide every label (`preprocessing.leaks`).
     negatives: how a log of positives alone, whose labels are all 1, gets its negatives; None: the log has both.
     """
 
@@ -204,7 +203,6 @@ class RawData:
     counts: tuple[RowCount, ...] = ()
     described_users: int | None = None
     described_items: int | None = None
-    deciding: tuple[str, ...] = ()
     negatives: Negatives | None = None
 
     def __len__(self) -> int:

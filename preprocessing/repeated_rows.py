@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from preprocessing.leaks import LeakWarning
+from preprocessing.leak_probe import LeakWarning
 from preprocessing.raw import RawData
 
 FEW = 0.01  # share of repeated rows up to which a random split is hardly changed by them

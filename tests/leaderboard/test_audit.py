@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import random_raw
@@ -13,9 +14,10 @@ from helpers import random_raw
 from experiment.script import Interrupted
 from foundation.errors import InputError
 from leaderboard import audit as audit_module
-from leaderboard.audit import _auc, audit, membership, write_audit
+from leaderboard.audit import _auc, audit, explained_table, probes_table, write_audit
 from leaderboard.json_entries import read_entries
 from preprocessing.dataset import Dataset
+from preprocessing.membership import membership
 from preprocessing.protocol import PROTOCOLS
 
 CODE = {"revision": "r", "sources_sha256": "s"}
@@ -52,6 +54,30 @@ class TestAudit:
         """Here they learn the opposite of what the test rows say."""
         splits = SimpleNamespace(train=SimpleNamespace(labels=[1, 0]), test=SimpleNamespace(labels=[0, 1]))
         assert _auc(splits, np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]])) == 0.0
+
+    @pytest.mark.parametrize(
+        ("without", "probes"),
+        [
+            (["history"], ["two_statistics"]),
+            (["item_statistic", "history"], ["two_statistics"]),
+            (["user_statistic", "item_statistic"], ["membership"]),
+            (["user_statistic", "item_statistic", "history"], []),
+        ],
+        ids=["no history", "one statistic", "history alone", "nothing"],
+    )
+    def test_data_have_the_probes_that_they_have_features_for(self, audits, without, probes):
+        raw = audits[0]
+        part = replace(raw, schema=replace(raw.schema, **dict.fromkeys(without)))
+        found = audit(part, "holdout", 1)
+        assert list(found) == probes
+        if "item_statistic" not in without or probes == ["membership"]:
+            assert found == {probe: audits[1]["holdout"][probe] for probe in probes}
+
+    def test_tables_of_data_without_a_probe_have_no_column_for_it(self):
+        entries = [{"protocol": "holdout", "seed": 1, "test_auc": {"membership": 0.5}}]
+        runs = pd.DataFrame({"model": ["hit"], "protocol": ["holdout"], "seed": [1], "auc": [0.9]})
+        assert probes_table(entries, runs).splitlines()[0] == "| protocol | the bit | HIT |"
+        assert explained_table(entries, runs) == ""
 
     def test_leaking_statistics_reach_more_than_honest_ones(self, audits):
         assert audits[1]["published"]["two_statistics"] > audits[1]["holdout"]["two_statistics"]

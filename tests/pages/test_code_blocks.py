@@ -22,7 +22,7 @@ AFTER = {"docs/onnx.md": "docs/own_data.md"}
 GIVEN = {
     "docs/own_data.md": """
 import warnings
-from preprocessing.leaks import LeakWarning
+from preprocessing.leak_probe import LeakWarning
 warnings.simplefilter("error", LeakWarning)
 """,
     "docs/deepctr_torch.md": "from array_helpers import COLUMNS as columns, arrays\nx, y = arrays()",

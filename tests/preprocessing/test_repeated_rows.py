@@ -13,7 +13,7 @@ from helpers import raws
 from hypothesis import given
 from sklearn.metrics import roc_auc_score
 
-from preprocessing.leaks import LeakWarning
+from preprocessing.leak_probe import LeakWarning
 from preprocessing.repeated_rows import repeated_rows
 
 TWICE = pd.concat([LOG, LOG])
