@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from experiment.arguments import Parser, number
 from foundation.atomic import write_atomic
 from leaderboard.ablations.variants import entrant_jobs
+from leaderboard.data_sets import MOVIELENS
 from leaderboard.provenance import common_models
 from model import MODELS
 from model.base import EARLIER_NAMES, TwoTower
@@ -107,8 +108,8 @@ def cases(options: argparse.Namespace) -> dict[str, list[str]]:
     common = ["--data_path", str(options.data_path.resolve()), "--max_rows", str(options.max_rows)]
     common += ["--epoch", str(options.epoch)]
     models = options.models or common_models(HERE, options.other)
-    jobs = entrant_jobs("movielens", models, list(options.protocols), 1)
-    return {job.title: [*job.command(None)[2:], *common] for job in jobs}
+    jobs = entrant_jobs(MOVIELENS, models, list(options.protocols), 1)
+    return {job.title: [*job.options, *common] for job in jobs}
 
 
 def _told(case: dict) -> str:

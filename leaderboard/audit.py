@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from experiment.script import Interrupted
 from foundation.progress import progress_bar
+from leaderboard.data_sets import MOVIELENS, DataSet
 from leaderboard.entrants import BASELINE, OURS
 from leaderboard.estimates import Estimate
 from leaderboard.jobs import FIRST_SEED
@@ -53,7 +54,13 @@ def audit(raw: RawData, protocol: str, seed: int) -> dict[str, float]:
 
 
 def write_audit(
-    raw: RawData, protocols: list[str], seeds: Sequence[int], path: Path, code: dict[str, str], quiet: bool = False
+    raw: RawData,
+    protocols: list[str],
+    seeds: Sequence[int],
+    path: Path,
+    code: dict[str, str],
+    quiet: bool = False,
+    dataset: DataSet = MOVIELENS,
 ) -> list[dict]:
     """The audit under each protocol with each seed, filed in `path` one by one. Returns these entries.
 
@@ -71,7 +78,7 @@ def write_audit(
                 "protocol": protocol,
                 "seed": seed,
                 "test_auc": audit(raw, protocol, seed),
-                "command": f"python benchmark.py --audit --protocols {protocol} --seeds {seed - FIRST_SEED + 1}",
+                "command": f"python benchmark.py --audit {dataset.option}{_chosen(protocol, seed)}",
                 "code": code,
             }
             file_entry(path, entry)
@@ -79,6 +86,10 @@ def write_audit(
     except KeyboardInterrupt:
         raise Interrupted(f"Interrupted. {len(entries)} of {len(pairs)} audits are in {path}.") from None
     return entries
+
+
+def _chosen(protocol: str, seed: int) -> str:
+    return f"--protocols {protocol} --seeds {seed - FIRST_SEED + 1}"
 
 
 def statistics(split: Split) -> np.ndarray:

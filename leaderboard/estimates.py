@@ -1,4 +1,4 @@
-"""Means over seeds with their intervals, and paired differences."""
+"""Means over seeds with their intervals, and paired differences: none of either from fewer than `FEWEST_SEEDS`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from scipy import stats
 
 from training.metrics import rela_impr
 
+# The spread of two values says little: their 95 % interval reaches 12.7 standard errors to each side.
+FEWEST_SEEDS = 3
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with the half-width of its 95 % interval (Student's t); NaN for a single seed.
+    """A mean over seeds with the half-width of its 95 % interval (Student's t); NaN for fewer than `FEWEST_SEEDS`.
 
     >>> estimate = Estimate.from_values([1.0, 2.0, 3.0])  # s = 1, t(0.975, 2) = 4.3027, 4.3027 / sqrt(3)
     >>> estimate.mean, round(estimate.half_width, 4), estimate.count
@@ -30,13 +33,13 @@ class Estimate:
         """overlap: see `error_of_mean`."""
         values = np.asarray(values, dtype=np.float64)
         count = len(values)
-        if count < 2:
+        if count < FEWEST_SEEDS:
             return cls(float(values.mean()) if count else float("nan"), float("nan"), count)
         return cls(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error_of_mean(values, overlap)), count)
 
     @property
     def is_clear(self) -> bool:
-        """Whether 0 lies outside the interval; never for a single seed."""
+        """Whether 0 lies outside the interval; never without one."""
         return abs(self.mean) > self.half_width
 
 
@@ -66,7 +69,7 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether 0 lies outside the 95 % interval; never for a single seed."""
+        """Whether 0 lies outside the 95 % interval; never without one."""
         return self.estimate.is_clear
 
 
@@ -83,13 +86,15 @@ def compare(runs: pd.DataFrame, first: str, second: str, metric: str = "auc", ov
 
 
 def paired_p_value(differences: np.ndarray, overlap: float = 0.0) -> float:
-    """Of Student's t-test that their mean is 0, two-sided; NaN for a single one. overlap: see `error_of_mean`.
+    """Of Student's t-test that their mean is 0, two-sided; NaN for fewer than `FEWEST_SEEDS`.
+
+    overlap: see `error_of_mean`.
 
     >>> round(paired_p_value(np.array([1.0, 2.0, 3.0])), 4)  # t = 2 * sqrt(3), 2 degrees of freedom
     0.0742
     """
     count = len(differences)
-    if count < 2:
+    if count < FEWEST_SEEDS:
         return float("nan")
     mean, error = differences.mean(), error_of_mean(differences, overlap)
     if error == 0:
@@ -106,11 +111,27 @@ def compare_apart(first: Sequence[float], second: Sequence[float]) -> Difference
     """
     values = [np.asarray(each, dtype=np.float64) for each in (first, second)]
     mean, count = float(values[0].mean() - values[1].mean()), min(map(len, values))
-    if count < 2:
+    if count < FEWEST_SEEDS:
         return Difference(Estimate(mean, float("nan"), count), float("nan"))
     test = stats.ttest_ind(*values, equal_var=False)
     half_width = (test.confidence_interval(0.95).high - test.confidence_interval(0.95).low) / 2
     return Difference(Estimate(mean, float(half_width), count), float(test.pvalue))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction of a family of tests, which keeps the chance of any false finding below the level.
+
+    NaN stays, and is no member of the family. The i-th smallest of n counts n - i times, none below a smaller one.
+
+    >>> holm([0.01, 0.04, 0.03, float("nan")])
+    [0.03, 0.06, 0.06, nan]
+    """
+    places = sorted((place for place, p in enumerate(p_values) if p == p), key=lambda place: p_values[place])
+    corrected, least = [float("nan")] * len(p_values), 0.0
+    for smaller, place in enumerate(places):
+        least = max(least, min(1.0, (len(places) - smaller) * p_values[place]))
+        corrected[place] = least
+    return corrected
 
 
 def relative_improvement(runs: pd.DataFrame, model: str, baseline: str = "dssm") -> Estimate:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-SCRIPTS = {
-    "movielens": "train_movielens_whole_models.py",
-    "amazon": "train_amazon_whole_models.py",
-    "taobao": "train_taobao_whole_models.py",
-}
+from leaderboard.data_sets import DataSet
+
 FIRST_SEED = 1023
 # Under `published` the grid validates on random rows: the release's, of movies that training never saw, would choose
 # the epoch that is best for those.
@@ -24,7 +22,7 @@ class Job:
     variant: name of an ablation, "" for the defaults.  arguments: what the variant adds to the command line.
     """
 
-    script: str
+    dataset: DataSet
     protocol: str
     model: str
     seed: int
@@ -46,14 +44,20 @@ class Job:
         """What a person who watches reads."""
         return " ".join(filter(None, (self.model, self.variant, self.protocol, f"seed {self.seed}")))
 
+    @property
+    def options(self) -> list[str]:
+        """What decides the result, as words of the script's command line."""
+        words = ["--model_name", self.model, "--protocol", self.protocol, "--seed", str(self.seed)]
+        return [*words, *self.arguments]
+
     def command(self, data_path: str | None, out: Path | None = None, resume: bool = False) -> list[str]:
         """What to type for this run; the file of a result holds it without the folders."""
-        words = [self.script, "--model_name", self.model, "--protocol", self.protocol, "--seed", str(self.seed)]
-        words += [*self.arguments]
         if out is None:
-            return ["python", *words]
+            return ["python", self.dataset.script, *filter(None, [self.dataset.shown]), *self.options]
+        folder = [] if self.dataset.folder is None else [os.path.abspath(self.dataset.folder)]
         data = [] if data_path is None else ["--data_path", data_path]
-        return [sys.executable, *words, *data, "--out", str(out), "--quiet", *(["--resume"] * resume)]
+        words = [sys.executable, self.dataset.script, *folder, *self.options, *data]
+        return [*words, "--out", str(out), "--quiet", *(["--resume"] * resume)]
 
 
 def first_seeds(count: int) -> range:
@@ -61,10 +65,10 @@ def first_seeds(count: int) -> range:
     return range(FIRST_SEED, FIRST_SEED + count)
 
 
-def grid(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+def grid(dataset: DataSet, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
     """Every model under every protocol with every seed; all models of one seed before the next seed begins."""
     return [
-        Job(SCRIPTS[dataset], protocol, model, seed, "", GRID_ARGUMENTS.get(protocol, ()))
+        Job(dataset, protocol, model, seed, "", GRID_ARGUMENTS.get(protocol, ()))
         for seed in first_seeds(seeds)
         for protocol in protocols
         for model in models

@@ -53,6 +53,23 @@ def seeds_text(counts: Mapping[str, int], what: str = "") -> str:
     return f"Seeds{what and ' '}{what}: {usual}{f', but {rest}' if rest else ''}." if usual else ""
 
 
+def cells_seeds_text(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Row -> column -> seeds. A row whose columns agree is named alone.
+
+    >>> cells_seeds_text({"its release": {"HIT": 5, "DSSM": 5}, "4 heads": {"HIT": 0, "DSSM": 5}})
+    'Seeds: 5.'
+    >>> cells_seeds_text({"its release": {"HIT": 5, "DSSM": 3}, "4 heads": {"HIT": 0, "DSSM": 5}})
+    'Seeds: 5, but 3 for its release (DSSM).'
+    """
+    found: dict[str, int] = {}
+    for row, cells in counts.items():
+        some = sorted({count for count in cells.values() if count})
+        for count in some:
+            columns = ", ".join(column for column, own in cells.items() if own == count)
+            found[row if len(some) == 1 else f"{row} ({columns})"] = count
+    return seeds_text(found)
+
+
 def decimal_text(value: float, digits: int = 4) -> str:
     """NaN as nothing.
 
@@ -63,7 +80,7 @@ def decimal_text(value: float, digits: int = 4) -> str:
 
 
 def estimate_text(value: Estimate, digits: int = 4) -> str:
-    """mean ± half-width, the latter only where there are several seeds.
+    """mean ± half-width, the latter only where there are enough seeds.
 
     >>> estimate_text(Estimate(0.9, 0.00123, 5)), estimate_text(Estimate(0.9, float("nan"), 1))
     ('0.9000\\xa0±\\xa00.0012', '0.9000')
@@ -92,7 +109,7 @@ def signed_text(value: Estimate, digits: int = 4) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """Three decimals; "" for a single seed.
+    """Three decimals; "" without a test.
 
     >>> [p_text(value) for value in (0.0004, 0.0437, float("nan"))]
     ['<\\xa00.001', '0.044', '']

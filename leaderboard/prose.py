@@ -8,6 +8,7 @@ differ significantly.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class Numbers:
 
     def level(self, model: str, other: str, protocol: str) -> str:
         difference = self._difference(model, other, protocol)
-        _require(not difference.is_clear, f"{model} and {other} differ ({protocol})")
+        _require_level(difference, f"{model} and {other}", protocol)
         return signed_text(difference.estimate)
 
     def rung(self, model: str, key: str, metric: str = "auc") -> str:
@@ -97,7 +98,7 @@ class Numbers:
         frame = self.results.stage_frame
         own = frame[frame["protocol"] == protocol]
         share = compare(own, _entrant(model), _entrant(other), metric=cut)
-        _require(not share.is_clear, f"{model} and {other} differ in {cut} ({protocol})")
+        _require_level(share, f"{model} and {other} in {cut}", protocol)
         return signed_text(share.estimate, 3)
 
     def validation(self, model: str, protocol: str, seed: str) -> str:
@@ -163,6 +164,12 @@ class Numbers:
 def _entrant(model: str) -> str:
     name, _, variant = model.partition("/")
     return entrant(name, variant) or model
+
+
+def _require_level(difference: Difference, what: str, protocol: str) -> None:
+    """Too few seeds show nothing, neither that two differ nor that they do not."""
+    _require(not math.isnan(difference.estimate.half_width), f"{what} have too few seeds in common ({protocol})")
+    _require(not difference.is_clear, f"{what} differ ({protocol})")
 
 
 def _require(is_borne_out: bool, problem: str) -> None:

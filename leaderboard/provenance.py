@@ -28,6 +28,7 @@ from foundation.atomic import write_atomic
 from foundation.errors import InputError
 from leaderboard.ablations.variants import entrant_jobs
 from leaderboard.code_fingerprint import bytes_sha256, sources_sha256
+from leaderboard.data_sets import MOVIELENS
 from leaderboard.results import read_if_there, read_json
 from preprocessing.protocol import PROTOCOLS
 
@@ -127,7 +128,7 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), metavar="NAME")
     options = parser.parse_args()
     models = common_models(options.before, options.after)
-    required = [job.title for job in entrant_jobs("movielens", models, options.protocols, 1)]
+    required = [job.title for job in entrant_jobs(MOVIELENS, models, options.protocols, 1)]
     link = add_link(options.results, options.before, options.after, options.proof, required, options.protocols)
     print(f"Recorded in {options.results / LINKS}: {json.dumps(link, indent=1)}")
 

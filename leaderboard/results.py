@@ -15,7 +15,7 @@ from foundation.json_files import read_json
 from foundation.run_files import RESULT
 from leaderboard.entrants import entrant
 from leaderboard.estimates import Estimate
-from leaderboard.jobs import SCRIPTS, Job
+from leaderboard.jobs import Job
 from model import MODELS
 from model.effects import constructor_defaults
 from preprocessing.protocol import PROTOCOLS
@@ -94,10 +94,9 @@ def contradictions(job: Job, result: dict, names: Collection[str] | None = None)
     Compared is what the run says of itself, not how it was called: equal settings give equal results. Nothing is known
     of a script of someone's own, nor of a result without settings. names: of what is compared, None for all.
     """
-    dataset = next((name for name, script in SCRIPTS.items() if script == job.script), None)
-    if dataset is None or "config" not in result:
+    if not job.dataset.key or "config" not in result:
         return []
-    options = parse_options(dataset, None, job.command(None)[2:])
+    options = parse_options(job.dataset.key, None, job.options)
     arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
     wanted = _flat(json.loads(json.dumps(options.config | {"model_arguments": arguments})))  # tuples as lists
     held = without_new_options(settings_of_before(_flat(result["config"]), wanted))
@@ -163,6 +162,7 @@ def _row(result: dict) -> dict:
         "best_possible_auc": _number(result.get("best_possible_auc")),
         "train_seconds": result["seconds"]["train"],
         "sources": result.get("code", {}).get("sources_sha256", "unknown"),
+        "arguments": arguments_held(result),
     }
 
 
@@ -183,6 +183,16 @@ def auc_of(runs: pd.DataFrame, protocol: str, model: str, variant: str = "", met
 def default_runs(runs: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """The runs of all models with default settings under one protocol."""
     return runs[(runs["protocol"] == protocol) & (runs["variant"] == "")]
+
+
+def overlap_of(runs: pd.DataFrame, protocol: str) -> float:
+    """Test rows / training rows where seeds have splits of their own (`estimates.error_of_mean`); NaN if not known.
+
+    0 where they share one: under `temporal`.
+    """
+    if protocol == "temporal":
+        return 0.0
+    return float(runs["test_share"].mean()) if "test_share" in runs else float("nan")
 
 
 def protocols_with_runs(runs: pd.DataFrame) -> list[str]:

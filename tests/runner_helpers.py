@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
+from leaderboard.data_sets import DataSet
 from leaderboard.jobs import Job, grid
 from leaderboard.runner import Runner
 
@@ -65,5 +65,5 @@ def make_bench(folder: Path) -> tuple[Runner, list[Job], Callable[[], list[str]]
     script.write_text(SCRIPT)
     calls.write_text("")
     runner = Runner(folder / "results" / "toy", folder / "runs", str(calls), workers=2)
-    jobs = [replace(job, script=str(script)) for job in grid("movielens", ["lr", "dssm"], ["holdout"], seeds=2)]
+    jobs = grid(DataSet("", str(script)), ["lr", "dssm"], ["holdout"], seeds=2)
     return runner, jobs, lambda: sorted(calls.read_text().splitlines())

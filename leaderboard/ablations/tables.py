@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from leaderboard.ablations.variants import ABLATIONS, Ablation
+from leaderboard.data_sets import MOVIELENS
 from leaderboard.entrants import ONE_HEAD, title
 from leaderboard.estimates import Difference, Estimate, compare
 from leaderboard.markdown import difference_text, estimate_text, one_below_the_other, table
@@ -34,12 +35,14 @@ VARIANTS = {variant for entry in ABLATIONS if not entry.group for variant in ent
 }  # the grid has that one too
 
 
-def ablations_with_runs(runs: pd.DataFrame) -> list[Ablation]:
-    """The ablations of which a variant has run that does not stand beside the models, as every grid has those; those of
-    a group have their own table."""
+def ablations_with_runs(runs: pd.DataFrame, dataset: str = MOVIELENS.key) -> list[Ablation]:
+    """The ablations of which a variant has run that does not stand beside the models, as every grid has those.
+
+    Those of a group have their own table. dataset: key of the data set, on which a default may be another one.
+    """
     own = runs[runs["variant"].isin(VARIANTS)]
     done = set(zip(own["model"], own["variant"], strict=True))
-    ungrouped = [entry for entry in ABLATIONS if not entry.group]
+    ungrouped = [entry.on(dataset) for entry in ABLATIONS if not entry.group]
     return [entry for entry in ungrouped if any((entry.model, variant) in done for variant in entry.variants)]
 
 
@@ -73,6 +76,16 @@ def against(runs: pd.DataFrame, protocol: str, model: str, variant: str, referen
     """A model's AUC with one variant minus that with another, over the seeds that both have; "": default settings."""
     pair = pd.concat([select_runs(runs, protocol, model, name) for name in (variant, reference)])
     return compare(pair.assign(model=pair["variant"]), variant, reference)
+
+
+def differences(runs: pd.DataFrame) -> list[Difference]:
+    """All differences of AUC that the tables of ablations show."""
+    return [
+        against_reference(runs, protocol, entry, variant)
+        for entry in ABLATIONS
+        for protocol in protocols_of(runs[runs["model"] == entry.model], set(entry.variants))
+        for variant in entry.compared
+    ]
 
 
 def ablation_table(runs: pd.DataFrame, ablation: Ablation) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from leaderboard.data_sets import DataSet
 from leaderboard.entrants import SHOWN_VARIANTS, title
-from leaderboard.jobs import GRID_ARGUMENTS, SCRIPTS, Job, first_seeds, grid
+from leaderboard.jobs import GRID_ARGUMENTS, Job, first_seeds, grid
 from leaderboard.settings import Settings, arguments_of
-from model import MODELS
+from model import MODELS, default_settings
+from model.effects import constructor_defaults
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Ablation:
 
     variants: name -> what differs from the default settings.
     reference: the variant that all others are compared with, the default settings among them; "": these themselves.
-    default_heads: of the default settings, if the variants are numbers of heads.
+    default_heads: of the default settings on MovieLens, if the variants are numbers of heads.
     protocols: the only ones under which it asks a question; (): any.
     group: of ablations that ask one question of several models, which have one table together.
     """
@@ -37,6 +39,14 @@ class Ablation:
     @property
     def sweeps_heads(self) -> bool:
         return self.default_heads is not None
+
+    def on(self, dataset: str) -> Ablation:
+        """With the default number of heads on another data set ("amazon", ...)."""
+        if not self.sweeps_heads:
+            return self
+        argument = next(iter(next(iter(self.variants.values()))))
+        defaults = constructor_defaults(MODELS[self.model].model_class) | default_settings(self.model, dataset)
+        return replace(self, default_heads=defaults[argument])
 
     def heads(self) -> dict[int, str]:
         """Number of heads -> variant, the default settings among them."""
@@ -157,11 +167,11 @@ ABLATIONS = [
 ]
 
 
-def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: list[Ablation]) -> list[Job]:
+def ablation_jobs(dataset: DataSet, protocols: list[str], seeds: int, ablations: list[Ablation]) -> list[Job]:
     """Every variant of these ablations under every protocol with every seed, without the defaults."""
     return [
         Job(
-            SCRIPTS[dataset],
+            dataset,
             protocol,
             ablation.model,
             seed,
@@ -176,13 +186,13 @@ def ablation_jobs(dataset: str, protocols: list[str], seeds: int, ablations: lis
     ]
 
 
-def shown_variant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+def shown_variant_jobs(dataset: DataSet, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
     """Those variants of these models that stand beside the models (`leaderboard.entrants`), for a grid to have them."""
     shown = {pair for pair in SHOWN_VARIANTS.values() if pair[0] in models}
     jobs = ablation_jobs(dataset, protocols, seeds, ABLATIONS)
     return [job for job in jobs if (job.model, job.variant) in shown]
 
 
-def entrant_jobs(dataset: str, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
+def entrant_jobs(dataset: DataSet, models: list[str], protocols: list[str], seeds: int) -> list[Job]:
     """The grid, and the variants that stand beside its models."""
     return grid(dataset, models, protocols, seeds) + shown_variant_jobs(dataset, models, protocols, seeds)

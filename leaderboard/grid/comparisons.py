@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from leaderboard.entrants import BASELINE, ENTRANTS, OURS, SHOWN_VARIANTS, kind, model_of, title
-from leaderboard.estimates import Difference, compare
+from leaderboard.estimates import FEWEST_SEEDS, Difference, compare
 from leaderboard.markdown import difference_text, one_below_the_other, p_text, table
-from leaderboard.results import default_runs, runs_by_entrant
+from leaderboard.results import default_runs, overlap_of, runs_by_entrant
 from preprocessing.protocol import PROTOCOLS
 
 CONTENDERS = [name for name in ENTRANTS if model_of(name) in OURS]
@@ -58,15 +60,26 @@ def comparisons(runs: pd.DataFrame, protocol: str) -> list[Comparison]:
     well; then each shown variant against its model.
     """
     own = runs_by_entrant(runs[runs["protocol"] == protocol])
-    overlap = own["test_share"].mean() if protocol != "temporal" and "test_share" in own else float("nan")
+    overlap = overlap_of(own, protocol)
     pairs = [(name, other, role) for name in CONTENDERS for other, role in opponents(runs, protocol).items()]
     one_head = [(name, model_of(name), "") for name in SHOWN_VARIANTS]
     pairs += [(OURS[0], OURS[1], ""), (one_head[0][0], one_head[1][0], ""), *one_head]
     found = []
     for name, other, role in pairs:
-        corrected = compare(own, name, other, overlap=overlap) if overlap == overlap else None
+        corrected = compare(own, name, other, overlap=overlap) if overlap > 0 else None
         found.append(Comparison(name, other, role, compare(own, name, other), corrected))
     return [entry for entry in found if entry.difference.estimate.count]
+
+
+def tests_text(differences: Iterable[Difference]) -> str:
+    """A sentence: how many of these differences of AUC have a test, and how many of those chance alone makes bold."""
+    count = sum(not math.isnan(each.p_value) for each in differences)
+    if not count:
+        return f"No differences of AUC were tested: that takes {FEWEST_SEEDS} seeds that two models have in common."
+    return (
+        f"Differences of AUC that were tested: {count}. No p value is corrected for their number: without any true "
+        f"difference about {0.05 * count:.1f} of them would be bold."
+    )
 
 
 def comparisons_table(runs: pd.DataFrame, protocol: str) -> str:

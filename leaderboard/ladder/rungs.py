@@ -27,13 +27,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leaderboard.jobs import SCRIPTS, Job, first_seeds
+from leaderboard.data_sets import MOVIELENS
+from leaderboard.jobs import Job, first_seeds
 from leaderboard.settings import arguments_of
 from model import MODELS, default_settings
 from model.effects import constructor_defaults
 from model.released import DIFFERENCES, released_settings
 
-DATASET, OUR_RECIPE = "movielens", "our_recipe"
+OUR_RECIPE = "our_recipe"
 CLIMBERS = ("int_tower", "hit", "dssm", "deep_fm")  # on every rung
 OF_THE_RELEASES = tuple(name for name in MODELS if name not in ("lr", "gbdt"))
 CLIMBER_SEEDS, OTHER_SEEDS = 5, 3
@@ -87,9 +88,9 @@ def training_mode(model: str) -> tuple[str, ...]:
 
 def paper_model(model: str) -> tuple[str, ...]:
     """Without `--as_released`: its settings without `SWITCHES`, and of this project's defaults none."""
-    entry, ours = MODELS[model], default_settings(model, DATASET)
+    entry, ours = MODELS[model], default_settings(model, MOVIELENS.key)
     own = {name: value for name, value in constructor_defaults(entry.model_class).items() if name in entry.arguments}
-    settings = {**own, **released_settings(model, DATASET)}
+    settings = {**own, **released_settings(model, MOVIELENS.key)}
     settings = {name: value for name, value in settings.items() if name not in SWITCHES}
     settings |= {name: settings[name] / settings["batch_size"] for name in WEIGHTS if settings.get(name)}
     settings |= HEADS | CIR if model == "int_tower" else {}
@@ -129,7 +130,7 @@ def ladder_jobs(models: Sequence[str], seeds: int = CLIMBER_SEEDS) -> list[Job]:
     climbing = [model for model in CLIMBERS if model in models]
     others = [model for model in OF_THE_RELEASES if model in models and model not in CLIMBERS]
     return [
-        Job(SCRIPTS[DATASET], rung.protocol, model, seed, rung.variant, rung.words(model))
+        Job(MOVIELENS, rung.protocol, model, seed, rung.variant, rung.words(model))
         for place, seed in enumerate(first_seeds(seeds))
         for group in (climbing, others if place < OTHER_SEEDS else [])
         for rung, model in itertools.product(RUNGS, group)

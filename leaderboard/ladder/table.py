@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from leaderboard.entrants import title
@@ -11,10 +9,10 @@ from leaderboard.ladder.rungs import BY_KEY, CLIMBERS, OF_THE_RELEASES, RUNGS, R
 from leaderboard.ladder.steps import difference, reached, step_to
 from leaderboard.markdown import (
     JOINED,
+    cells_seeds_text,
     difference_text,
     estimate_text,
     one_below_the_other,
-    seeds_text,
     signed_text,
     table,
 )
@@ -43,7 +41,7 @@ def ladder_table(runs: pd.DataFrame, dataset: str, metric: str = "auc") -> str:
                 seeds[rung.title] = {title(model): value.count for model, value in found.items()}
     name, models = {"auc": "AUC"}.get(metric, metric), [title(model) for model in CLIMBERS]
     both = table([name, *models], numbers), table([f"change of {name} by", *models], steps)
-    return one_below_the_other(*both, _seeds_text(seeds))
+    return one_below_the_other(*both, cells_seeds_text(seeds))
 
 
 def models_on_the_ladder(runs: pd.DataFrame, dataset: str) -> str:
@@ -70,7 +68,7 @@ def models_on_the_ladder(runs: pd.DataFrame, dataset: str) -> str:
     return one_below_the_other(
         table(["AUC", "paper", "release", "release minus paper"], releases),
         table(["AUC", "paper", *(end.title for end in ends)], later),
-        _seeds_text(seeds),
+        cells_seeds_text(seeds),
     )
 
 
@@ -82,20 +80,3 @@ def _has_runs(runs: pd.DataFrame, model: str) -> bool:
 def _step_text(runs: pd.DataFrame, dataset: str, rung: Rung, model: str, metric: str) -> str:
     step = step_to(runs, dataset, rung, model, metric)
     return signed_text(step.estimate) if rung == BY_KEY["release"] else difference_text(step)
-
-
-def _seeds_text(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """Row -> column -> seeds. A row whose columns agree is named alone.
-
-    >>> _seeds_text({"its release": {"HIT": 5, "DSSM": 5}, "4 heads": {"HIT": 0, "DSSM": 5}})
-    'Seeds: 5.'
-    >>> _seeds_text({"its release": {"HIT": 5, "DSSM": 3}, "4 heads": {"HIT": 0, "DSSM": 5}})
-    'Seeds: 5, but 3 for its release (DSSM).'
-    """
-    found: dict[str, int] = {}
-    for row, cells in counts.items():
-        some = sorted({count for count in cells.values() if count})
-        for count in some:
-            columns = ", ".join(column for column, own in cells.items() if own == count)
-            found[row if len(some) == 1 else f"{row} ({columns})"] = count
-    return seeds_text(found)

@@ -25,15 +25,19 @@ def draw_users(data: Dataset, count: int) -> np.ndarray:
 def candidates(data: Dataset, users: np.ndarray) -> Split:
     """Each of these users (U,) with every item, U * N rows, the items of one user after another.
 
-    Statistics and histories are those that a request finds (`request_tables`).
+    Statistics and histories are those that a request finds (`request_tables`). Features of the log (a page, a position)
+    are for all items those of the user's first test row.
     """
     user_table, item_table = request_tables(data.raw, data.protocol, data.users, data.items, data.scalers)
-    items = len(data.raw.items)
+    items, test = len(data.raw.items), data.protocol.splits["test"]
+    tested, place = np.unique(data.raw.user[test], return_index=True)
+    first = torch.from_numpy(test[place[np.searchsorted(tested, users)]])
+    context = {name: data.per_row.values[name][first] for name in data.raw.interactions}
     pairs = replace(
         data,
         users=user_table,
         items=item_table,
-        per_row=FeatureTable(),
+        per_row=FeatureTable({name: values.repeat_interleave(items) for name, values in context.items()}),
         user=torch.from_numpy(np.repeat(users, items).astype(np.int32)),
         item=torch.arange(items, dtype=torch.int32).repeat(len(users)),
         label=torch.zeros(len(users) * items),  # nobody knows

@@ -28,7 +28,7 @@ from preprocessing.raw import RawData
 from training.result_file import read_result
 
 STAGES = "stages.json"
-USERS = 256
+USERS, PAIRS = 256, 10_000_000  # at most: of a catalogue with very many items fewer users are asked
 
 
 def best_ranker(validation_auc: dict[str, float]) -> str | None:
@@ -121,7 +121,7 @@ def _measure_stage(
     there = {name: folder for name, folder in folders.items() if folder is not None}
     if stage.ranker in there and len(there) > 1:
         data = Dataset.build(raw, stage.protocol, stage.seed)
-        requests = candidates(data, draw_users(data, USERS))
+        requests = candidates(data, draw_users(data, max(1, min(USERS, PAIRS // len(raw.items)))))
         best = candidate_scores(load_model(there.pop(stage.ranker)), requests)
         for name, folder in there.items():
             scores = candidate_scores(load_model(folder), requests)
@@ -142,26 +142,26 @@ def _entry(stage: Stage, name: str, best: np.ndarray, scores: np.ndarray, runner
         "spearman": rank_correlation(best, scores),
         "users": len(scores),
         "items": scores.shape[1],
-        "command": f"python benchmark.py --stages {_chosen({stage.jobs[name].model}, {stage.protocol}, stage.seed)}",
+        "command": f"python benchmark.py --stages {_chosen([stage.jobs[name]])}",
         "code": runner.code,
     }
 
 
 def _what_to_run(missing: list[Job], runner: Runner, path: Path) -> str:
-    models, protocols = ({getattr(job, name) for job in missing} for name in ("model", "protocol"))
     return "\n".join(
         [
             f"{len(missing)} results have no trained model of theirs in {runner.runs}:",
             *(f"  {runner.result_path(job)}" for job in missing),
             "Without the best ranking model of a protocol and seed no other is measured there. To train them again, "
             "move these files away, run",
-            f"  python benchmark.py {_chosen(models, protocols, max(job.seed for job in missing))}",
+            f"  python benchmark.py {_chosen(missing)}",
             "with the same --data_path, --runs and --results, and then this command once more. "
             f"{path} keeps what it had.",
         ]
     )
 
 
-def _chosen(models: set[str], protocols: set[str], last_seed: int) -> str:
-    names = [" ".join(sorted(group)) for group in (models, protocols)]
-    return f"--models {names[0]} --protocols {names[1]} --seeds {last_seed - FIRST_SEED + 1}"
+def _chosen(jobs: list[Job]) -> str:
+    models, protocols = (" ".join(sorted({getattr(job, name) for job in jobs})) for name in ("model", "protocol"))
+    seeds = max(job.seed for job in jobs) - FIRST_SEED + 1
+    return f"{jobs[0].dataset.option}--models {models} --protocols {protocols} --seeds {seeds}"

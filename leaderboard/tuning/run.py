@@ -11,10 +11,11 @@ from pathlib import Path
 from experiment.script import Interrupted
 from foundation.errors import InputError
 from foundation.progress import progress_bar
+from leaderboard.data_sets import MOVIELENS, DataSet
 from leaderboard.results import filed_result
 from leaderboard.runner import INTERRUPTED, Runner
 from leaderboard.settings import Settings
-from leaderboard.tuning.trials import SEARCHES, TRIALS, Trial, chain
+from leaderboard.tuning.trials import EARLIER, SEARCHES, TRIALS, Trial, chain
 from model import MODELS
 
 TUNING = "tuning"  # beside a data set's protocols
@@ -37,10 +38,12 @@ class Tuned:
     chosen: Settings | None = None
 
 
-def follow(model: str, outcome_of: Callable[[Trial], Outcome | None]) -> Tuned:
+def follow(
+    model: str, outcome_of: Callable[[Trial], Outcome | None], dataset: DataSet = MOVIELENS, later: bool = True
+) -> Tuned:
     """Goes through a model's trials as far as there are outcomes, each sent to `chain`, which decides what is next."""
     trials: list[tuple[Trial, Outcome]] = []
-    steps = chain(model)
+    steps = chain(model, dataset, later)
     try:
         trial = next(steps)
         while (outcome := outcome_of(trial)) is not None:
@@ -60,17 +63,23 @@ def read(folder: Path, trial: Trial) -> Outcome | None:
     return None if result is None else Outcome(result["validation"]["auc"], result["code"]["sources_sha256"])
 
 
-def load_tuned(folder: Path) -> list[Tuned]:
-    """All models of which a trial has run, in the order of the table of models."""
-    tuned = [follow(model, lambda trial: read(folder, trial)) for model in MODELS if model in SEARCHES]
+def load_tuned(folder: Path, dataset: DataSet = MOVIELENS, later: bool = True) -> list[Tuned]:
+    """All models of which a trial has run, in the order of the table of models. later: as of `chain`."""
+
+    def outcome_of(trial: Trial) -> Outcome | None:
+        return read(folder, trial)
+
+    tuned = [follow(model, outcome_of, dataset, later) for model in MODELS if model in SEARCHES]
     return [entry for entry in tuned if entry.trials]
 
 
-def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
+def tune(
+    runner: Runner, models: list[str], quiet: bool = False, dataset: DataSet = MOVIELENS, later: bool = True
+) -> list[Tuned]:
     """Runs what is missing: models beside each other, the slowest first; each model's trials one after another.
 
-    A model whose trial fails stops there; `InputError` names all that did at the end. On Ctrl-C the running trials
-    end at their last checkpoints, and the next call goes on from there.
+    later: as of `chain`. A model whose trial fails stops there; `InputError` names all that did at the end. On Ctrl-C
+    the running trials end at their last checkpoints, and the next call goes on from there.
     """
     unknown = [model for model in models if model not in SEARCHES]
     if unknown:
@@ -80,7 +89,7 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
         )
     ordered = [model for model in SEARCHES if model in models]
     tuned, failures = [], []
-    bar = progress_bar(quiet=quiet, total=TRIALS * len(ordered), unit="trial", smoothing=0.1)
+    bar = progress_bar(quiet=quiet, total=(TRIALS if later else EARLIER) * len(ordered), unit="trial", smoothing=0.1)
 
     stopping = threading.Event()
 
@@ -93,7 +102,7 @@ def tune(runner: Runner, models: list[str], quiet: bool = False) -> list[Tuned]:
         return read(runner.results, trial)
 
     with bar, ThreadPoolExecutor(runner.workers) as pool:
-        running = [pool.submit(follow, model, run_and_read) for model in ordered]
+        running = [pool.submit(follow, model, run_and_read, dataset, later) for model in ordered]
         try:
             for done in as_completed(running):
                 try:

@@ -1,8 +1,8 @@
-"""Tuning on MovieLens: the six trials that every model has, each decided by the validation AUC of those before.
+"""Tuning: the six trials that every model has, each decided by the validation AUC of those before.
 
 1-2   protocol `holdout`: two values of one setting, mostly l2 on the embeddings
 3-4   `holdout`: the best so far with one change each: a lower learning rate, then a change of the model's own
-5-6   `temporal`: the best so far with `unknown_rate` 0 and 0.1
+5-6   `temporal`: the best so far with `unknown_rate` 0 and 0.1; left out of data without times
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import math
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
+from leaderboard.data_sets import MOVIELENS, DataSet
+from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.settings import Settings, arguments_of, text_of
 
 BASE_NAME = "base"
@@ -96,16 +97,17 @@ SEARCHES: dict[str, Search] = {
         then=({"lr": 1e-2}, {"lr": 3e-2}),
     ),
 }
-TRIALS = 6  # of each model
+TRIALS, EARLIER = 6, 4  # of each model, and of these under `holdout`
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A model with settings under a protocol."""
+    """A model with settings under a protocol on a data set."""
 
     model: str
     protocol: str
     settings: Settings
+    dataset: DataSet = MOVIELENS
 
     @property
     def name(self) -> str:
@@ -115,25 +117,25 @@ class Trial:
     @property
     def job(self) -> Job:
         """The run with all settings on its command line."""
-        return Job(SCRIPTS["movielens"], self.protocol, self.model, FIRST_SEED, self.name, arguments_of(self.settings))
+        return Job(self.dataset, self.protocol, self.model, FIRST_SEED, self.name, arguments_of(self.settings))
 
 
-def chain(model: str) -> Generator[Trial, float, Settings]:
+def chain(model: str, dataset: DataSet = MOVIELENS, later: bool = True) -> Generator[Trial, float, Settings]:
     """Yields a model's trials one after another and is sent the validation AUC of each. Returns the chosen settings.
 
-    Of equal AUCs the first trial's counts.
+    Of equal AUCs the first trial's counts. later: whether the data have times, for trials under `temporal`.
     """
     search = SEARCHES[model]
     best, best_auc = search.base, -math.inf
     for place, change in enumerate((*search.first, *search.then)):
         settings = (search.base if place < len(search.first) else best) | change
-        auc = yield Trial(model, "holdout", settings)
+        auc = yield Trial(model, "holdout", settings, dataset)
         if auc > best_auc:
             best, best_auc = settings, auc
     settled, best_auc = best, -math.inf
-    for change in search.temporal:
+    for change in search.temporal if later else ():
         settings = settled | change
-        auc = yield Trial(model, "temporal", settings)
+        auc = yield Trial(model, "temporal", settings, dataset)
         if auc > best_auc:
             best, best_auc = settings, auc
     return best

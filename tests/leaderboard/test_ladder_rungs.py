@@ -11,7 +11,8 @@ from helpers import random_raw
 
 from experiment.options import parse_options
 from foundation.errors import InputError
-from leaderboard.jobs import FIRST_SEED, SCRIPTS, Job
+from leaderboard.data_sets import MOVIELENS
+from leaderboard.jobs import FIRST_SEED, Job
 from leaderboard.ladder.rungs import (
     BY_KEY,
     CLIMBERS,
@@ -39,7 +40,7 @@ def job_of(model: str, rung: Rung) -> Job:
 
 def settings_of(job: Job) -> dict:
     """All that decides a run: options, and the constructor's arguments with its defaults."""
-    options = parse_options("movielens", None, job.command(None)[2:])
+    options = parse_options("movielens", None, job.options)
     usual = constructor_defaults(MODELS[job.model].model_class)
     return {**usual, **options.model_arguments, "dnn_dropout": options.dropout, **options.config}
 
@@ -121,11 +122,11 @@ class TestRungs:
             assert (paper.protocol, release.key) == ("", "release")
             assert settings_of(job_of(model, release))["as_released"] in ("inttower", "hit")
             for rung in (holdout, temporal):
-                assert job_of(model, rung) == Job(SCRIPTS["movielens"], rung.protocol, model, FIRST_SEED)
+                assert job_of(model, rung) == Job(MOVIELENS, rung.protocol, model, FIRST_SEED)
 
     @pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.model}-{job.variant or job.protocol}")
     def test_every_command_builds_its_model(self, job, data):
-        options = parse_options("movielens", None, job.command(None)[2:])
+        options = parse_options("movielens", None, job.options)
         columns = data.feature_columns(**options.columns | {"embedding_dim": 4})
         build_model(job.model, columns, **options.constructor_arguments | {"device": "cpu"})
 
@@ -157,7 +158,7 @@ class TestResultsOfBefore:
     """The commands of `published` and `temporal` have not changed, what they do has."""
 
     def write(self, tmp_path, job: Job, **settings) -> None:
-        options = parse_options("movielens", None, job.command(None)[2:])
+        options = parse_options("movielens", None, job.options)
         config = options.config | {"model_arguments": options.model_arguments}
         for name in ("as_released", "history", "own_history_table", "validation_rows", "statistics", "refit"):
             del config[name]
@@ -178,7 +179,7 @@ class TestResultsOfBefore:
         ids=["published", "temporal"],
     )
     def test_are_refused_where_the_rows_are_others_now(self, tmp_path, protocol, problem):
-        job = Job(SCRIPTS["movielens"], protocol, "lr", FIRST_SEED)
+        job = Job(MOVIELENS, protocol, "lr", FIRST_SEED)
         self.write(tmp_path, job)
         path = tmp_path / job.file
         with pytest.raises(InputError, match=rf"^{path} is of other rows than its command means today \({problem}"):
@@ -186,12 +187,12 @@ class TestResultsOfBefore:
         assert filed_result(path, job, of_today=False) is not None
 
     def test_stand_under_holdout(self, tmp_path):
-        job = Job(SCRIPTS["movielens"], "holdout", "hit", FIRST_SEED)
+        job = Job(MOVIELENS, "holdout", "hit", FIRST_SEED)
         self.write(tmp_path, job)
         assert filed_result(tmp_path / job.file, job) is not None
 
     def test_of_today_stand(self, tmp_path):
-        job = Job(SCRIPTS["movielens"], "temporal", "hit", FIRST_SEED)
+        job = Job(MOVIELENS, "temporal", "hit", FIRST_SEED)
         self.write(tmp_path, job, validation_rows="known", statistics="frozen", refit=True)
         assert filed_result(tmp_path / job.file, job) is not None
         other = replace(job, seed=FIRST_SEED + 1)

@@ -19,12 +19,15 @@ from experiment.options import parse_options
 from leaderboard.ablations.tables import ablation_table, label
 from leaderboard.ablations.variants import ABLATIONS, Ablation, ablation_jobs, shown_variant_jobs
 from leaderboard.audit import explained_table, probes_table
+from leaderboard.board import Results
+from leaderboard.data_sets import MOVIELENS, PUBLISHED
 from leaderboard.entrants import ENTRANTS, SHOWN_VARIANTS, title
-from leaderboard.estimates import Estimate, compare, paired_p_value, relative_improvement
+from leaderboard.estimates import Estimate, compare, compare_apart, holm, paired_p_value, relative_improvement
 from leaderboard.grid.tables import costs_table, leaderboard_table, overview_table
-from leaderboard.jobs import SCRIPTS, Job, grid
+from leaderboard.jobs import Job, grid
 from leaderboard.ladder.rungs import ladder_jobs
-from leaderboard.pages import Results, filled, plain_report
+from leaderboard.markdown import difference_text
+from leaderboard.pages import filled, plain_report
 from leaderboard.prose import Numbers
 from leaderboard.results import load_runs
 from leaderboard.settings import arguments_of
@@ -39,15 +42,15 @@ def bench(tmp_path):
     return make_bench(tmp_path)
 
 
-CHANGED = ablation_jobs("movielens", ["holdout"], 1, ABLATIONS)
+CHANGED = ablation_jobs(MOVIELENS, ["holdout"], 1, ABLATIONS)
 
 
 class TestAblations:
     def test_names_and_places_are_distinct(self):
-        jobs = ablation_jobs("movielens", list(PROTOCOLS), 2, ABLATIONS)
+        jobs = ablation_jobs(MOVIELENS, list(PROTOCOLS), 2, ABLATIONS)
         jobs += [job for job in ladder_jobs(list(MODELS), 2) if job.variant]
         assert len({job.place for job in jobs}) == len(jobs)
-        assert not {job.place for job in jobs} & {job.place for job in grid("movielens", list(MODELS), PROTOCOLS, 2)}
+        assert not {job.place for job in jobs} & {job.place for job in grid(MOVIELENS, list(MODELS), PROTOCOLS, 2)}
 
     @pytest.mark.parametrize("job", CHANGED, ids=lambda job: f"{job.model}-{job.variant}")
     def test_each_builds_another_model_or_trains_otherwise(self, job: Job):
@@ -58,23 +61,24 @@ class TestAblations:
         build_model(job.model, columns, **changed.model_arguments)
 
     def test_shown_variants_are_the_ablations_runs_with_one_head(self):
-        forms = shown_variant_jobs("movielens", ["dssm", "hit", "int_tower"], ["temporal", "holdout"], 2)
+        forms = shown_variant_jobs(MOVIELENS, ["dssm", "hit", "int_tower"], ["temporal", "holdout"], 2)
         assert {(job.model, job.variant, job.arguments) for job in forms} == {
             ("int_tower", "heads_1", ("--set", "user_head=1", "--set", "item_head=1")),
             ("hit", "heads_1", ("--set", "num_heads=1")),
         }
         assert len({job.place for job in forms}) == len(forms) == 8
-        assert set(forms) <= set(ablation_jobs("movielens", ["temporal", "holdout"], 2, ABLATIONS))
-        assert shown_variant_jobs("movielens", ["dssm"], ["holdout"], 2) == []
+        assert set(forms) <= set(ablation_jobs(MOVIELENS, ["temporal", "holdout"], 2, ABLATIONS))
+        assert shown_variant_jobs(MOVIELENS, ["dssm"], ["holdout"], 2) == []
 
     @pytest.mark.parametrize("name", SHOWN_VARIANTS)
     def test_shown_variants_are_timed_with_the_settings_that_are_trained(self, name):
         model, settings = SHAPES[name]
-        (job,) = shown_variant_jobs("movielens", [model], ["holdout"], 1)
+        (job,) = shown_variant_jobs(MOVIELENS, [model], ["holdout"], 1)
         assert arguments_of(settings) == job.arguments
 
     def test_jobs_run_the_script_of_the_data_set(self):
-        assert {job.script for job in ablation_jobs("taobao", ["holdout"], 1, ABLATIONS)} == {SCRIPTS["taobao"]}
+        words = {job.command(None)[1] for job in ablation_jobs(PUBLISHED["taobao"], ["holdout"], 1, ABLATIONS)}
+        assert words == {"train_taobao_whole_models.py"}
 
 
 def table(**aucs) -> pd.DataFrame:
@@ -86,9 +90,9 @@ def table(**aucs) -> pd.DataFrame:
 
 class TestStatistics:
     def test_interval_by_hand(self):
-        estimate = Estimate.from_values([0.1, 0.3])  # s = 0.1414, t(0.975, 1) = 12.706, 12.706 * 0.1
+        estimate = Estimate.from_values([0.1, 0.2, 0.3])  # s = 0.1, t(0.975, 2) = 4.3027, over sqrt(3)
         assert estimate.mean == pytest.approx(0.2)
-        assert estimate.half_width == pytest.approx(1.2706, abs=1e-4)
+        assert estimate.half_width == pytest.approx(0.24841, abs=1e-5)
 
     @pytest.mark.parametrize(("shift", "clear"), [(0.0, False), (0.02, True)])
     def test_difference_equals_scipys_paired_t_test(self, shift, clear):
@@ -104,9 +108,22 @@ class TestStatistics:
         assert paired_p_value(np.array([0.5, 0.5, 0.5])) == 0.0
         assert paired_p_value(np.zeros(3)) == 1.0
 
-    def test_a_single_seed_has_no_interval_and_no_clear_difference(self):
-        assert math.isnan(Estimate.from_values([0.9]).half_width)
-        assert not compare(table(a=[0.9], b=[0.5]), "a", "b").is_clear
+    @pytest.mark.parametrize("seeds", [1, 2])
+    def test_fewer_than_three_seeds_have_no_interval_no_p_and_no_clear_difference(self, seeds):
+        first, second = [0.9, 0.91][:seeds], [0.5, 0.51][:seeds]
+        assert math.isnan(Estimate.from_values(first).half_width)
+        for difference in (compare(table(a=first, b=second), "a", "b"), compare_apart(first, second)):
+            assert (difference.is_clear, math.isnan(difference.p_value)) == (False, True)
+            assert difference_text(difference) == "+0.4000"
+        assert compare(table(a=[*first, 0.9, 0.92], b=[*second, 0.5, 0.52]), "a", "b").is_clear
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_holm_equals_the_plain_loop_over_the_ordered_tests(self, seed):
+        values = np.random.default_rng(seed).uniform(0, 0.1, 7)
+        ordered = sorted(values)
+        for place, value in enumerate(values):
+            smaller = [min(1.0, (7 - rank) * each) for rank, each in enumerate(ordered) if each <= value]
+            assert holm(values.tolist())[place] == max(smaller)
 
     def test_pairing_removes_what_the_seeds_have_in_common(self):
         runs = table(a=[0.80, 0.90, 0.70], b=[0.791, 0.889, 0.69])
@@ -166,9 +183,9 @@ class TestStatistics:
 @pytest.fixture
 def many_runs() -> pd.DataFrame:
     """Three seeds of every entrant under every protocol, and two of every ablation under `holdout`."""
-    every = "movielens", list(MODELS), list(PROTOCOLS), 3
+    every = MOVIELENS, list(MODELS), list(PROTOCOLS), 3
     jobs = dict.fromkeys(
-        grid(*every) + shown_variant_jobs(*every) + ablation_jobs("movielens", ["holdout"], 2, ABLATIONS)
+        grid(*every) + shown_variant_jobs(*every) + ablation_jobs(MOVIELENS, ["holdout"], 2, ABLATIONS)
     )
     return pd.DataFrame(
         {
@@ -250,16 +267,17 @@ class TestTablesByHand:
     def test_how_much_of_every_model_the_statistics_reach_over_the_seeds_that_both_have(self):
         entries = [
             {"protocol": "published", "seed": seed, "test_auc": {"two_statistics": auc, "membership": 1.0}}
-            for seed, auc in ((1023, 0.86), (1024, 0.88), (1025, 0.99))
+            for seed, auc in ((1023, 0.86), (1024, 0.88), (1026, 0.87), (1025, 0.99))
         ]
-        scores = (("hit", 1023, 0.95), ("hit", 1024, 0.95), ("dssm", 1024, 0.88), ("dssm", 7, 0.6), ("lr", 1023, 0.5))
+        scores = [("dssm", 1024, 0.88), ("dssm", 7, 0.6), ("lr", 1023, 0.5)]
+        scores += [("hit", seed, 0.95) for seed in (1023, 1024, 1026)]
         runs = pd.DataFrame(scores, columns=["model", "seed", "auc"]).assign(protocol="published", variant="")
-        # .36 / .45 = .8, .38 / .45 = .8444; t(.975, 1) = 12.706 times s / sqrt(2) = 0.0222
+        # .36 / .45 = .8, .38 / .45 = .8444, .37 / .45 = .8222; t(.975, 2) = 4.303 times s / sqrt(3) = .01283
         assert typed(explained_table(entries, runs)).splitlines() == [
             "| model | `published` |",
             "| --- | --: |",
             "| DSSM | 100.0 % |",
-            "| HIT | 82.2 ± 28.2 % |",
+            "| HIT | 82.2 ± 5.5 % |",
         ]
         assert explained_table(entries, runs.assign(protocol="holdout")) == ""
 
@@ -286,11 +304,11 @@ class TestReport:
         assert fewer.endswith(f"\n\nSeeds: 3, but 2 for {title(many_runs['model'][0])}.")
 
     def test_generated_data_are_called_that(self, many_runs):
-        report = plain_report(Results("synthetic-movielens", many_runs.assign(best_possible_auc=0.91)), "figure")
-        assert "say nothing about MovieLens" in report
+        report = plain_report(Results("synthetic-movielens", many_runs.assign(best_possible_auc=0.91)))
+        assert "say nothing about real data" in report
         assert "planted probabilities reaches AUC 0.9100" in report
         assert "paper's AUC" not in report
-        real = plain_report(Results("ml-1m", many_runs), "figure")
+        real = plain_report(Results("ml-1m", many_runs))
         assert "paper's AUC" in real
         for word in ("say nothing about", "planted"):
             assert word not in real
@@ -329,7 +347,7 @@ class TestReport:
 
     def test_pictures_are_referred_to_where_they_lie(self, many_runs):
         results = Results("ml-1m", many_runs)
-        shown = set(re.findall(r'"elsewhere/(\S+?\.png)"', plain_report(results, "elsewhere")))
+        shown = set(re.findall(r'"figure/(\S+?\.png)"', plain_report(results)))
         assert shown == {f"{name}-{theme}.png" for name in results.pictures() for theme in ("light", "dark")}
         assert {"ablations", "heads"} <= set(results.pictures())
 

@@ -7,7 +7,7 @@ import pytest
 from report_helpers import SPREAD, five, runs, typed
 
 from foundation.errors import InputError
-from leaderboard.pages import Results
+from leaderboard.board import Results
 from leaderboard.prose import Numbers, fill_numbers
 
 RUNS = pd.concat(
@@ -70,6 +70,7 @@ def test_a_marker_means(marker, text):
         ("above hit dcn holdout", "hit is not above dcn"),
         ("above lr hit holdout", "lr is not above hit"),
         ("level hit dssm holdout", "hit and dssm differ"),
+        ("level hit lr holdout", "hit and lr have too few seeds in common"),
         ("paper gbdt", "paper gbdt is not a number"),
     ],
 )

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.pages import DATASET, PAGES, Results, filled
+from leaderboard.board import Results
+from leaderboard.data_sets import DATASET
+from leaderboard.pages import PAGES, filled, project_tables
 from leaderboard.prose import MARKED, Numbers
 from model import MODELS
 from preprocessing.protocol import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-RESULTS = Results.load(ROOT / "results" / DATASET)
-TABLES = RESULTS.page_tables()
+EVERY = Results.load_all(ROOT / "results")
+RESULTS = EVERY[DATASET]
+TABLES = project_tables(EVERY)
 
 
 def test_every_model_and_protocol_is_listed():

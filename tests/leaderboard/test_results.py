@@ -11,7 +11,8 @@ from helpers import random_raw
 from experiment.options import parse_options
 from foundation.errors import InputError
 from leaderboard.ablations.variants import ABLATIONS, ablation_jobs
-from leaderboard.jobs import SCRIPTS, Job, grid
+from leaderboard.data_sets import MOVIELENS, DataSet
+from leaderboard.jobs import Job, grid
 from leaderboard.ladder.rungs import ladder_jobs
 from leaderboard.results import contradictions, filed_result, load_runs, read_json
 from leaderboard.tuning.run import TUNING, load_tuned
@@ -23,9 +24,9 @@ RESULTS = Path(__file__).resolve().parents[2] / "results" / "ml-1m"
 
 
 def all_jobs(protocols: list[str], seeds: int) -> list[Job]:
-    everything = "movielens", list(MODELS), protocols, seeds
+    everything = MOVIELENS, list(MODELS), protocols, seeds
     rungs = [job for job in ladder_jobs(list(MODELS), seeds) if job.protocol in protocols and job.variant]
-    return grid(*everything) + rungs + ablation_jobs("movielens", protocols, seeds, ABLATIONS)
+    return grid(*everything) + rungs + ablation_jobs(MOVIELENS, protocols, seeds, ABLATIONS)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ JOBS = all_jobs(["holdout"], 1)
 class TestFinishedRuns:
     def config(self, job: Job, data: Dataset) -> dict:
         """As a run writes it (`experiment.one_run`): of the model that the script builds."""
-        options = parse_options("movielens", None, job.command(None)[2:])
+        options = parse_options("movielens", None, job.options)
         arguments = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})
         columns = data.feature_columns(4, history=MODELS[job.model].history)
         model = build_model(job.model, columns, seed=job.seed, **arguments)
@@ -52,8 +53,8 @@ class TestFinishedRuns:
         assert [other for other in JOBS if not contradictions(other, result)] == [job]
 
     def test_settings_count_and_not_how_they_were_written(self, data):
-        job = Job(JOBS[0].script, "holdout", "dssm", 1023)
-        same = Job(JOBS[0].script, "holdout", "dssm", 1023, "", ("--lr", "3e-3", "--batch_size", "2048"))
+        job = Job(MOVIELENS, "holdout", "dssm", 1023)
+        same = Job(MOVIELENS, "holdout", "dssm", 1023, "", ("--lr", "3e-3", "--batch_size", "2048"))
         assert contradictions(same, {"config": self.config(job, data)}) == []
 
     def test_what_does_nothing_is_no_difference(self, data):
@@ -69,8 +70,8 @@ class TestFinishedRuns:
         ]
 
     def test_every_difference_is_said(self, data):
-        job = Job(JOBS[0].script, "holdout", "dssm", 1023)
-        other = Job(JOBS[0].script, "temporal", "dssm", 1024, "", ("--lr", "0.5", "--set", "gamma=2"))
+        job = Job(MOVIELENS, "holdout", "dssm", 1023)
+        other = Job(MOVIELENS, "temporal", "dssm", 1024, "", ("--lr", "0.5", "--set", "gamma=2"))
         said = contradictions(other, {"config": self.config(job, data)})
         assert sorted(said) == [
             "gamma: the default, wanted 2.0",
@@ -98,8 +99,8 @@ class TestHere:
             result = read_json(path)
             words = result["command"].split()
             script = next(place for place, word in enumerate(words) if word.endswith(".py"))
-            dataset = next(name for name, file in SCRIPTS.items() if words[script].endswith(file))
-            options = parse_options(dataset, None, words[script + 1 :])
+            assert DataSet.of_arguments([Path(words[script]).name, *words[script + 1 :]]) == MOVIELENS
+            options = parse_options(MOVIELENS.key, None, words[script + 1 :])
             model_class = MODELS[options.model_name].model_class
             held = model_class.effective(result["config"]["model_arguments"])
             wanted = options.model_arguments | ({} if options.dropout is None else {"dnn_dropout": options.dropout})

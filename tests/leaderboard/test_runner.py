@@ -16,7 +16,7 @@ from foundation.errors import InputError
 from leaderboard import code_fingerprint
 from leaderboard import runner as runner_module
 from leaderboard.code_fingerprint import code_version
-from leaderboard.jobs import SCRIPTS
+from leaderboard.data_sets import MOVIELENS
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ class TestRunner:
         assert len(calls()) == 1
         assert len(list(Path("s").rglob("result.json"))) == 1
         text = (tmp_path / "r" / jobs[0].file).read_text()
-        assert str(tmp_path) not in text.replace(jobs[0].script, "")
+        assert str(tmp_path) not in text.replace(jobs[0].dataset.script, "")
 
     def test_on_ctrl_c_it_is_said_what_was_saved(self, bench, monkeypatch):
         runner, jobs, calls = bench
@@ -240,14 +240,15 @@ class TestOthersResults:
             (("--lr", "0.01", "--epoch", "2", "--max_rows", "9"), "epochs: 2, wanted .*; max_rows: 9, wanted None"),
         ],
     )
-    def test_a_finished_run_with_other_settings_is_not_filed(self, bench, monkeypatch, arguments, difference):
+    def test_a_finished_run_with_other_settings_is_not_filed(self, bench, arguments, difference):
         runner, jobs, calls = bench
-        monkeypatch.setitem(SCRIPTS, "movielens", jobs[0].script)  # whose options are known then
+        known = replace(MOVIELENS, script=jobs[0].dataset.script)  # a script whose options are known
+        jobs = [replace(job, dataset=known) for job in jobs]
         job = replace(jobs[0], arguments=("--lr", "0.01"))
         runner.run([job], quiet=True)
         runner.result_path(job).unlink()
         path = runner.run_folder(job) / "result.json"
-        options = parse_options("movielens", None, replace(job, arguments=arguments).command(None)[2:])
+        options = parse_options("movielens", None, replace(job, arguments=arguments).options)
         config = options.config | {"model_arguments": options.model_arguments}
         change_sealed(path, config=json.loads(json.dumps(config)))
         before = path.read_bytes()

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from report_helpers import rows_of
 
+from leaderboard.board import Results
 from leaderboard.grid.calibration import calibration_picture, calibration_table, pooled_bins, reliability_models
 from leaderboard.grid.learning import curves
 from leaderboard.grid.quality_and_cost import quality_and_cost_table
-from leaderboard.pages import Results, draw_all, plain_report
+from leaderboard.pages import draw_all, plain_report
 from leaderboard.speed import Speeds
 from leaderboard.stages.report import differences_table, rankers_table, stage_frame, stage_table
 from leaderboard.theme import LIGHT
@@ -24,11 +25,11 @@ RANKER = "dcn"
 
 @pytest.fixture
 def runs() -> pd.DataFrame:
-    """Two seeds of every model under two protocols, all with calibration and curves; DCN validates best."""
+    """Three seeds of every model under two protocols, all with calibration and curves; DCN validates best."""
     rng = np.random.default_rng(0)
     rows = []
     for protocol in ("holdout", "temporal"):
-        for seed in (1023, 1024):
+        for seed in (1023, 1024, 1025):
             for place, name in enumerate(MODELS):
                 labels, probabilities = rng.integers(0, 2, 200), rng.random(200)
                 auc = 0.8 + place / 1000 + seed / 1e6
@@ -110,18 +111,19 @@ class TestTables:
         models = {entry.title for name, entry in MODELS.items() if name != RANKER}
         assert set(rows) == models | {"random choice"}
         assert rows["random choice"][2:6] == ["0.125", "0.250", "0.500", "0"]
-        assert lines_of(rankers_table(frame)) == {"DCN": ["DCN", "1023, 1024"]}
+        assert lines_of(rankers_table(frame)) == {"DCN": ["DCN", "1023, 1024, 1025"]}
 
     def test_the_two_of_the_papers_are_compared_seed_by_seed(self, frame):
-        shares = {("int_tower", 1023): 0.5, ("int_tower", 1024): 0.6, ("hit", 1023): 0.4, ("hit", 1024): 0.5}
+        shares = {("int_tower", seed): 0.5 + seed % 1023 / 10 for seed in (1023, 1024, 1025)}
+        shares |= {("hit", seed): share - 0.1 for (_, seed), share in shares.items()}
         own = [shares.get(key, 0.1) for key in zip(frame["model"], frame["seed"], strict=True)]
         (line,) = rows_of(differences_table(frame.assign(**{"200": own})))
         assert line == "| IntTower minus HIT | **+0.100 ± 0.000** | +0.000 ± 0.000 | +0.000 ± 0.000 |"
         assert differences_table(frame[frame["model"] != "hit"]) == ""
 
     def test_numbers_by_hand(self, frame):
-        frame.loc[frame["model"] == "hit", "200"] = [0.4, 0.6]
-        assert lines_of(stage_table(frame))["HIT"][2] == "0.500 ± 1.271"  # s = .1414, t(.975, 1) = 12.706
+        frame.loc[frame["model"] == "hit", "200"] = [0.4, 0.5, 0.6]
+        assert lines_of(stage_table(frame))["HIT"][2] == "0.500 ± 0.248"  # s = .1, t(.975, 2) = 4.303
 
     def test_two_tower_models_come_first_and_the_best_of_them_leads(self, frame):
         titles = [MODELS[name].title for name in TWO_TOWERS]
@@ -139,7 +141,7 @@ class TestTables:
         assert stage_frame(entries, newer).empty
         other_ranker = runs.copy()
         other_ranker.loc[(other_ranker["model"] == "lr") & (other_ranker["seed"] == 1023), "validation_auc"] = 0.99
-        assert set(stage_frame(entries, other_ranker)["seed"]) == {1024}
+        assert set(stage_frame(entries, other_ranker)["seed"]) == {1024, 1025}
 
     def test_entries_without_their_runs_are_left_out(self, runs, entries):
         assert set(stage_frame(entries, runs[runs["seed"] == 1024])["seed"]) == {1024}
@@ -153,8 +155,8 @@ class TestCalibration:
 
     def test_numbers_by_hand(self, runs):
         of_hit = (runs["protocol"] == "holdout") & (runs["model"] == "hit")
-        runs.loc[of_hit, "ece"] = [0.04, 0.06]
-        assert lines_of(calibration_table(runs))["HIT"][1] == "0.0500 ± 0.1271"  # s = .01414, t(.975, 1) = 12.706
+        runs.loc[of_hit, "ece"] = [0.04, 0.05, 0.06]
+        assert lines_of(calibration_table(runs))["HIT"][1] == "0.0500 ± 0.0248"  # s = .01, t(.975, 2) = 4.303
 
     def test_ablations_are_not_among_the_seeds(self, runs):
         assert calibration_table(pd.concat([runs, runs.assign(variant="other", ece=0.9)])) == calibration_table(runs)
@@ -177,7 +179,7 @@ class TestWhatIsThere:
     def test_results_from_before_all_of_it(self, runs):
         older = Results("ml-1m", runs.drop(columns=["ece", "bins", "epoch_auc"]))
         assert not set(older.pictures()) & {"survivors", "reliability", "learning"}
-        assert "## calibration" not in plain_report(older, "figure")
+        assert "## calibration" not in plain_report(older)
 
 
 class TestPictures:
@@ -199,8 +201,8 @@ class TestPictures:
         found = curves(own)
         assert set(found) == set(MODELS) - {"gbdt"}
         parts = own[own["model"] == "hit"]["epoch_auc"].tolist()
-        assert [len(part) for part in parts] == [3, 2]
-        assert found["hit"].tolist() == pytest.approx([(parts[0][i] + parts[1][i]) / 2 for i in range(2)])
+        assert [len(part) for part in parts] == [3, 2, 3]
+        assert found["hit"].tolist() == pytest.approx([np.mean([part[i] for part in parts]) for i in range(2)])
 
     def test_pooled_bins_are_the_bins_of_all_rows(self):
         rng = np.random.default_rng(1)

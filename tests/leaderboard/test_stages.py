@@ -17,6 +17,7 @@ from experiment.options import parse_options
 from experiment.script import Interrupted
 from foundation.errors import InputError
 from leaderboard.ablations.variants import shown_variant_jobs
+from leaderboard.data_sets import MOVIELENS
 from leaderboard.jobs import grid
 from leaderboard.json_entries import read_entries
 from leaderboard.runner import Runner
@@ -146,7 +147,7 @@ def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("bench")
     raw = random_raw(rows=500, users=12, items=300)
     runner = Runner(root / "results" / "toy", root / "runs", None)
-    jobs = [replace(job, arguments=("--epoch", "1")) for job in grid("movielens", MODELS_RUN, ["holdout"], seeds=1)]
+    jobs = [replace(job, arguments=("--epoch", "1")) for job in grid(MOVIELENS, MODELS_RUN, ["holdout"], seeds=1)]
     for job in jobs:
         train(job, runner, raw)
     runner.run(jobs, quiet=True)  # they are there, and filed
@@ -154,7 +155,7 @@ def trained(tmp_path_factory):
 
 
 def train(job, runner, raw, *more: str) -> None:
-    words = [*job.command(None)[2:], "--out", str(runner.run_folder(job)), "--quiet", *more]
+    words = [*job.options, "--out", str(runner.run_folder(job)), "--quiet", *more]
     options = parse_options("movielens", None, words)
     data = Dataset.build(raw, job.protocol, job.seed)
     columns = data.feature_columns(options.embedding_dim)
@@ -213,7 +214,7 @@ class TestMeasureStages:
 
     def test_a_form_is_measured_under_its_own_name(self, bench):
         raw, runner, jobs, path = bench
-        (form,) = shown_variant_jobs("movielens", ["int_tower"], ["holdout"], 1)
+        (form,) = shown_variant_jobs(MOVIELENS, ["int_tower"], ["holdout"], 1)
         form = replace(form, arguments=("--epoch", "1", *form.arguments))
         train(form, runner, raw)
         runner.run([form], quiet=True)
@@ -284,7 +285,7 @@ class TestMeasureStages:
     def test_no_results(self, bench):
         raw, runner, _, path = bench
         with pytest.raises(InputError, match=r"Run benchmark\.py without --stages first"):
-            measure_stages(raw, grid("movielens", ["lr"], ["temporal"], 1), runner, path, quiet=True)
+            measure_stages(raw, grid(MOVIELENS, ["lr"], ["temporal"], 1), runner, path, quiet=True)
 
     def test_other_data(self, bench):
         raw, runner, jobs, path = bench

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from leaderboard.data_sets import MOVIELENS
 from leaderboard.jobs import Job, grid
 from leaderboard.time_left import WEIGHTS, TimeLeft, costs
 from model import MODELS
@@ -19,7 +20,7 @@ def earlier(*rows: tuple[str, str, float]) -> pd.DataFrame:
 
 
 def jobs(*models: str) -> list[Job]:
-    return grid("movielens", list(models), ["holdout"], 1)
+    return grid(MOVIELENS, list(models), ["holdout"], 1)
 
 
 class TestCosts:

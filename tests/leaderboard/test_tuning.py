@@ -15,10 +15,10 @@ import benchmark
 from experiment.options import parse_options
 from experiment.script import Interrupted, run
 from foundation.errors import InputError
+from leaderboard.data_sets import MOVIELENS
 from leaderboard.jobs import grid
 from leaderboard.results import load_runs
 from leaderboard.runner import Runner
-from leaderboard.tuning import trials
 from leaderboard.tuning.run import TUNING, Outcome, follow, load_tuned, read, tune
 from leaderboard.tuning.tables import searches_table, tuning_table
 from leaderboard.tuning.trials import SEARCHES, TRIALS, Search, Trial, chain
@@ -52,7 +52,7 @@ class TestTrials:
     def test_a_command_line_says_exactly_the_settings_whichever_trial_wins(self, model):
         for seed in range(10):
             for trial in random_trials(model, seed):
-                options = parse_options("movielens", None, trial.job.command(None)[2:])
+                options = parse_options("movielens", None, trial.job.options)
                 said = {**vars(options), **options.model_arguments, "dnn_dropout": options.dropout}
                 assert {name: said[name] for name in trial.settings} == trial.settings
 
@@ -136,10 +136,11 @@ leave(out, result, "epoch,auc\\n1,0.5\\n")
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     """A runner on a stand-in script that finds test better where validation is worse, and what that was called with."""
-    script, calls = tmp_path / "script.py", tmp_path / "calls.txt"
+    script, calls = tmp_path / MOVIELENS.script, tmp_path / "calls.txt"
     script.write_text(SCRIPT)
     calls.write_text("")
-    monkeypatch.setitem(trials.SCRIPTS, "movielens", str(script))
+    monkeypatch.setattr("leaderboard.runner.ROOT", tmp_path)  # where the scripts are
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     runner = Runner(tmp_path / "results" / "toy" / TUNING, tmp_path / "runs", str(calls), workers=2)
     return runner, lambda: calls.read_text().splitlines()
 
@@ -214,7 +215,7 @@ class TestRuns:
         tune(runner, ["dcn"], quiet=True)
         folder = runner.results.parent
         assert load_runs(folder).empty
-        (job,) = grid("movielens", ["dcn"], ["holdout"], 1)
+        (job,) = grid(MOVIELENS, ["dcn"], ["holdout"], 1)
         (folder / job.file).parent.mkdir(parents=True)
         (folder / job.file).write_text(
             (runner.results / load_tuned(runner.results)[0].trials[0][0].job.file).read_text()
