@@ -70,7 +70,7 @@ class Options(TrainOptions):
         None,
         flags=("folder",),
         metavar="FOLDER",
-        group=DATA,
+        group=RUN,
         decides=False,
         datasets=(OWN,),
     )

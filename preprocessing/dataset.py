@@ -16,6 +16,7 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column, FeatureColumns
 from foundation.features import Bags, Features
 from preprocessing.data_encoding import DataEncoding
+from preprocessing.data_profile import profile
 from preprocessing.description import describe, summarize
 from preprocessing.encoder import Encoder
 from preprocessing.encoding import MinMaxScaler, Vocabulary
@@ -180,6 +181,10 @@ class Dataset:
     def summary(self) -> str:
         """What was loaded and how it was split, for people."""
         return summarize(self)
+
+    def describe(self) -> str:
+        """A page about the data as they were read: rows, times, users, items, splits, and what is in each column."""
+        return profile(self.raw, self.seed)
 
     def __repr__(self) -> str:
         return describe(self)
