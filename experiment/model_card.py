@@ -270,7 +270,7 @@ def _settings(model: CTRModel, result: dict, unusual: Collection[str]) -> str:
     settings = options | {name: value for name, value in arguments.items() if name not in apart}
     settings |= {"edited": text} if (text := edited_functions(model)) else {}
     rows = [[code(name), code(_text(value)) + r" \*" * (name in unusual)] for name, value in settings.items()]
-    origin = f" The defaults are {result['defaults']}." if "defaults" in result else ""
+    origin = f" Defaults: {result['defaults']}." if "defaults" in result else ""
     return f"\\* is not the default.{origin}\n\n{table(['setting', 'value'], rows)}"
 
 

@@ -1,3 +1,0 @@
-"""Stub."""
-def draft_spec(folder):
-    raise NotImplementedError
