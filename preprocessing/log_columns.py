@@ -16,6 +16,7 @@ from preprocessing import frame_columns as columns
 from preprocessing.dataset_spec import TIME_UNITS, LogSpec
 
 NEGATIVE, POSITIVE, DROPPED = 0, 1, 2
+TIMES = (pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))  # what dates and texts may be read as
 CODES = (np.int8, np.int16, np.int32)
 
 
@@ -175,9 +176,10 @@ class Times:
             return
         if self._unit != 1:
             raise InputError(f"{self.where}: '{self.name}' holds {kind}, no numbers. Leave out time_unit.")
-        if pa.types.is_date(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            with suppress(pa.ArrowException):  # what it holds is told below
-                column = column.cast(pa.timestamp("s") if pa.types.is_date(kind) else pa.timestamp("ns"))
+        for wanted in TIMES:
+            if not pa.types.is_timestamp(column.type):
+                with suppress(pa.ArrowException):  # what it holds is told below
+                    column = column.cast(wanted)
         if not pa.types.is_timestamp(column.type):
             raise InputError(
                 f"{self.where}: the time '{self.name}' must hold seconds since 1970, or times such as "

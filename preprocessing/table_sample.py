@@ -1,0 +1,138 @@
+"""Bare tables in a folder: which files are one table, what separates their columns, and their first rows."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from foundation.errors import InputError
+from preprocessing.dataset_spec import TableSpec
+from preprocessing.files import open_binary, reading
+from preprocessing.log_columns import series
+from preprocessing.table_files import PARQUET, SEPARATORS, TableFiles
+
+SUFFIXES = (*SEPARATORS, *PARQUET, ".dat", ".txt", ".data", ".inter", ".user", ".item")
+CANDIDATES = ("::", "\t", "|", ";", ",", " ")
+LINES = 50  # to tell a separator and a header by
+ROWS = 100_000
+PAGES = re.compile(r"(readme|licen[cs]e|notice|changelog)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A table and its first rows. size: of all its files, in bytes.  header: whether they have one."""
+
+    spec: TableSpec
+    frame: pd.DataFrame
+    size: int
+    header: bool
+
+    def distinct(self, name: str) -> pd.Series:
+        """The distinct values of a column, without missing ones."""
+        return self.frame[name].dropna().drop_duplicates()
+
+    def repeats(self, name: str) -> bool:
+        return bool(self.frame[name].dropna().duplicated().any())
+
+
+def samples(folder: Path) -> list[Sample]:
+    """The tables of a folder, the largest first. Raises `InputError` where there is none, or one cannot be read."""
+    with reading(folder):
+        found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    paths = [path for path in found if _suffix(path) in SUFFIXES and not PAGES.match(path.name)]
+    if not paths:
+        known = ", ".join(SUFFIXES)
+        raise InputError(f"{folder} holds no table. Give a folder with files that end in {known}, or these with .gz.")
+    tables = [_sample(folder, name, paths) for name, paths in _grouped(paths)]
+    return sorted(tables, key=lambda table: -table.size)
+
+
+def _grouped(paths: list[Path]) -> Iterator[tuple[str, list[Path]]]:
+    """Files whose names differ in a number alone are one table, if the numbers are all that tells them apart."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(re.sub(r"\d+", "*", path.name), []).append(path)
+    for pattern, members in groups.items():
+        if len(members) > 1:
+            yield pattern, members
+        else:
+            yield members[0].name, members
+
+
+def _sample(folder: Path, name: str, paths: list[Path]) -> Sample:
+    size = sum(path.stat().st_size * (5 if path.suffix == ".gz" else 1) for path in paths)
+    header, settings = True, dict[str, Any]()
+    if _suffix(paths[0]) not in PARQUET:
+        lines, encoding = _first_lines(paths[0])
+        separator = _separator(paths[0], lines)
+        header = _has_header(lines, separator)
+        if separator != SEPARATORS.get(_suffix(paths[0])):
+            settings["separator"] = separator
+        if encoding != "utf-8":
+            settings["encoding"] = encoding
+        if not header:
+            settings["columns"] = tuple(f"column_{number}" for number in range(1, len(_parts(lines[0], separator)) + 1))
+    spec = TableSpec("[log]", (name,), **settings)
+    files = TableFiles(spec, folder)
+
+    def first(batches: Iterator[pa.RecordBatch]) -> pd.DataFrame:
+        batch = next((batch for batch in batches), None)
+        if batch is None:
+            raise InputError(f"{paths[0]} has no rows. Take it out of the folder, or give a table with rows.")
+        head = batch.slice(0, ROWS)
+        return pd.DataFrame({column: series(column, head[column]) for column in files.columns})
+
+    return Sample(spec, files.consume(files.columns, first), size, header)
+
+
+def _first_lines(path: Path) -> tuple[list[str], str]:
+    with open_binary(path) as file:
+        lines = [line for line in islice(file, 10 * LINES) if line.strip()][:LINES]
+    if not lines:
+        raise InputError(f"{path} is empty. Take it out of the folder, or give a table.")
+    try:
+        return [line.decode().rstrip("\r\n") for line in lines], "utf-8"
+    except UnicodeDecodeError:
+        return [line.decode("latin-1").rstrip("\r\n") for line in lines], "latin-1"
+
+
+def _separator(path: Path, lines: list[str]) -> str:
+    """What stands equally often in every line; by the suffix, where that does."""
+    usual = SEPARATORS.get(_suffix(path))
+    for candidate in (*([usual] if usual else []), *CANDIDATES):
+        counts = {len(_parts(line, candidate)) for line in lines}
+        if len(counts) == 1 and counts != {1}:
+            return candidate
+    if usual is not None:
+        return usual
+    raise InputError(f"{path}: nothing separates its lines into equally many columns. Received: {lines[0][:60]!a}.")
+
+
+def _parts(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator)) if len(separator) == 1 else line.split(separator)
+
+
+def _has_header(lines: list[str], separator: str) -> bool:
+    """Whether the first line holds no number, and is like no other line."""
+    first = _parts(lines[0], separator)
+    return not any(map(_is_number, first)) and len({*first}) == len(first) and lines[0] not in lines[1:]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
