@@ -28,7 +28,7 @@ def describe_data(argv: Sequence[str]) -> None:
     A `dataset.toml` that is there is never written over.
     Raises `InputError` as `read_spec`, `load_own` and `draft_spec` do.
     """
-    options = _parser().parse_args(argv)
+    options = description_parser().parse_args(argv)
     data_path = options.describe if options.data_path is None else options.data_path
     if not options.describe.is_dir():
         raise InputError(f"{options.describe} is no folder. Give the folder of a {SPEC}, or of tables.")
@@ -53,7 +53,7 @@ def _ignored(spec: DatasetSpec, where: Path) -> dict[str, str]:
     return {name: files.name for files in tables for name in files.columns if spec.kinds.get(name) == "ignore"}
 
 
-def _parser() -> Parser:
+def description_parser() -> Parser:
     parser = Parser(description=__doc__, allow_abbrev=False)
     parser.add_argument(DESCRIBE, type=folder, required=True, metavar="FOLDER", help="of the data")
     parser.add_argument("--data_path", type=folder, metavar="PATH", help=f"of the tables, if not beside {SPEC}")
