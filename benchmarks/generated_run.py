@@ -65,8 +65,9 @@ def users(rng: np.random.Generator, items: int) -> Entities:
     }
     values["user_id"] = torch.arange(1, USERS + 1, dtype=torch.int32)
     values[SCHEMA.user_statistic] = torch.from_numpy(rng.random(USERS, dtype=np.float32))
-    lists = {SCHEMA.history: random_lists(rng, USERS, HISTORY, vocabulary_size(items))}
-    return Entities(np.arange(1, USERS + 1), FeatureTable(values, lists))
+    history = random_lists(rng, USERS, HISTORY, vocabulary_size(items))
+    liked = Lists(history.values.long(), history.start, history.end)  # the vocabulary's ids are the items'
+    return Entities(np.arange(1, USERS + 1), FeatureTable(values, {SCHEMA.history: history}), liked=liked)
 
 
 def random_items(rng: np.random.Generator, count: int) -> Entities:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.base import CTRModel
 
-AS_SHIPPED = {"fe_score": "HASH"}  # name -> version (`model.editable.version_of`)
+AS_SHIPPED = {"fe_score": "5970db2d71f1f099"}  # name -> version (`model.editable.version_of`)
 
 
 def edited_functions(model: CTRModel) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from experiment.model_arguments import SCRIPT_ARGUMENTS
 from experiment.edited import edited_functions
+from experiment.model_arguments import SCRIPT_ARGUMENTS
 from foundation.feature_columns import Column
 from foundation.front_matter import front_matter
 from foundation.markdown import code, code_block, literal, table

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from experiment.defaults import origin, usual_protocol, usual_settings
-from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS
 from experiment.edited import edited_functions
+from experiment.edited import edited_functions
+from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS
 from experiment.options import Options
 from experiment.parser import DATA, MODEL, TRAINING
 from experiment.run_name import usual_options

@@ -162,7 +162,7 @@ class TestCandidatesOfEachUser:
 
 
 class TestListsOfLists:
-    LISTS = [[5000, 4997], [4994, 4991]]
+    LISTS = ([5000, 4997], [4994, 4991])
 
     @pytest.mark.parametrize(
         "given",
@@ -172,8 +172,8 @@ class TestListsOfLists:
             [{5000, 4997}, {4994, 4991}],
             np.array(LISTS),
             [np.array(one) for one in LISTS],
-            pd.Series(LISTS, index=[1, 0]),
-            pa.array(LISTS),
+            pd.Series([*LISTS], index=[1, 0]),
+            pa.array([*LISTS]),
             [pd.Series([5000, 4997]), pa.array([4994, 4991])],
         ],
         ids=["tuples", "generators", "sets", "2-D array", "arrays", "Series", "arrow", "a list of kinds"],
@@ -260,11 +260,11 @@ class TestExclusion:
         candidates, exclude = [5000, 4997, 4994, 4991], [4997, 1, 4991, 4970]
         expected = ranker.rank(107, [5000, 4994])
         assert_same(ranker.rank(107, candidates, exclude=exclude), expected)
-        for given in (candidates, [candidates] * 2):
-            shared = ranker.rank([107, 100], given, exclude=exclude)
+        for asked in (candidates, [candidates] * 2):
+            shared = ranker.rank([107, 100], asked, exclude=exclude)
             assert_same(shared[0], expected)
             assert_same(shared[1], ranker.rank(100, [5000, 4994]))
-            apart = ranker.rank([107, 100], given, exclude=[exclude, []])
+            apart = ranker.rank([107, 100], asked, exclude=[exclude, []])
             assert_same(apart[0], expected)
             assert_same(apart[1], ranker.rank(100, candidates))
         assert len(ranker.rank(107, candidates, exclude=candidates)) == 0
@@ -345,7 +345,7 @@ class TestSeen:
         schema = replace(raw.schema, history=None)
         data = Dataset.build(replace(raw, schema=schema), "holdout", 0)
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
-        with pytest.raises(InputError, match="the data of this model have no history. Give a list of ids"):
+        with pytest.raises(InputError, match=r"the data of this model have no history. Give a list of ids"):
             ranker.rank(107, exclude="seen")
         ranker.upsert_users([{"user_id": 107, "gender": "F"}])
         assert len(ranker.rank(107, k=99, exclude=[5000])) == len(raw.items) - 1

@@ -36,13 +36,17 @@ def model(data):
     return random_model("dssm", data)
 
 
+def change(run: Path) -> None:
+    PreRanker.load(run).upsert([{"movie_id": 5000, "price": 9.0}])
+    PreRanker.load(run).upsert_users([{"user_id": 107, "income": 1015.0}])
+
+
 @pytest.fixture(scope="module")
 def built(data, model, tmp_path_factory) -> Path:
     """A run with a base, users, their deltas, and files in the index folder that are none of the index's."""
     run = tmp_path_factory.mktemp("built")
-    ranker = ranker_of(run, model, data)
-    ranker.upsert([{"movie_id": 5000, "price": 9.0}])
-    ranker.upsert_users([{"user_id": 107, "income": 1015.0}])
+    ranker_of(run, model, data)
+    change(run)
     for name in FOREIGN:
         (run / "index" / name).write_text("mine")
     return run
@@ -182,7 +186,7 @@ def test_where_room_cannot_be_reserved_it_is_written(code, run, data, model, mon
         monkeypatch.setattr(os, "posix_fallocate", unable)
     monkeypatch.setattr(serving.section_writer, "ZEROS", 1000)
     build_index(run, model, data)
-    PreRanker.load(run).upsert([{"movie_id": 5000, "price": 9.0}])
+    change(run)
     assert answer(run) == before
     resource_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource_limit[1]))

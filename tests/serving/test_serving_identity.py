@@ -7,7 +7,6 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from serving_helpers import dataset, random_model, ranker_of, save_run
 

@@ -140,6 +140,7 @@ class TestOfARun:
         assert set(settings) >= {f"`{name}`" for name in config if name != "model_arguments"}
         assert settings["`dnn_hidden_units`"] == ["`[8, 6]` \\*"]  # given
         assert settings["`item_head`"] == ["`4`"]  # the constructor's default
+        assert not {"`device`", "`task`", "`gpus`"} & {f"`{name}`" for name in run.model.settings}
 
     def test_an_edited_function_is_named(self, runs, protocol, monkeypatch):
         out, run = runs[protocol]
@@ -147,7 +148,6 @@ class TestOfARun:
         monkeypatch.setattr(utils, "fe_score", lambda *given: None)
         named = f"`fe_score-{version_of(utils.fe_score)[:8]}`"
         assert rows_of(card_with(run, out), "Settings")["`edited`"] == [named]
-        assert not {"`device`", "`task`", "`gpus`"} & {f"`{name}`" for name in run.model.settings}
 
     def test_settings_are_marked_as_on_the_console(self, runs, protocol):
         out, run = runs[protocol]
