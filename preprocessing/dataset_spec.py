@@ -6,11 +6,10 @@ Nothing here opens a table. Whether a column that the file names exists is found
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,9 @@ from foundation.errors import InputError
 from foundation.values import shown
 from preprocessing.files import reading
 from preprocessing.negatives import Negatives
+from preprocessing.spec_keys import DOWNLOAD, ENTITY, LOG, NEGATIVES, WHOLE, Check, nearest
 
 SPEC = "dataset.toml"
-KINDS = ("sparse", "dense", "list", "vector", "display", "ignore")
-SIDES = ("user", "item")
-TIME_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # so many are a second
-# What a key may hold: the words of an error, and the test.
-Check = tuple[str, Callable[[Any], bool]]
 
 
 @dataclass(frozen=True)
@@ -124,108 +119,12 @@ def read_spec(folder: Path) -> DatasetSpec:
     with reading(path):
         content = path.read_bytes()
     try:
-        parsed = tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+        parsed = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{path} is not in UTF-8. Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is no TOML: {error}. Texts need quotes, and a key has one value.") from None
     return _Reader(path).spec(parsed)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_list_of(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and bool(value) and all(map(test, value))
-
-
-def _is_label(value: Any) -> bool:
-    return isinstance(value, (str, int, float))
-
-
-def _is_mapping_of(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(test, value.values()))
-
-
-def _choice(choices: Iterable[str]) -> Check:
-    return f"one of {', '.join(choices)}", lambda value: isinstance(value, str) and value in choices
-
-
-def _each(check: Check) -> Check:
-    return f"a table with {check[0]} for each column", _is_mapping_of(check[1])
-
-
-TEXT: Check = ("a text", _is_text)
-NUMBER: Check = ("a number", _is_number)
-TABLE: dict[str, Check] = {
-    "files": ("a name or a list of names", lambda value: _is_text(value) or _is_list_of(_is_text)(value)),
-    "separator": ("a text of at least one character", lambda value: _is_text(value) and not set(value) & set('"\r\n')),
-    "columns": ("a list of distinct names", lambda value: _is_list_of(_is_text)(value) and len({*value}) == len(value)),
-    "encoding": _choice(("utf-8", "latin-1")),
-}
-LOG: dict[str, Check] = {
-    **TABLE,
-    "user": TEXT,
-    "item": TEXT,
-    "time": TEXT,
-    "time_unit": _choice(TIME_UNITS),
-    "label": TEXT,
-    "above": NUMBER,
-    "from": NUMBER,
-    "positive": ("a list of texts or numbers", _is_list_of(_is_label)),
-    "drop": ("a list of texts or numbers", _is_list_of(_is_label)),
-}
-ENTITY: dict[str, Check] = {**TABLE, "id": TEXT, "several": ("true or false", lambda value: isinstance(value, bool))}
-TABLES: Check = (
-    "a table, or several with double brackets",
-    lambda value: isinstance(value, dict) or _is_list_of(lambda one: isinstance(one, dict))(value),
-)
-WHOLE: dict[str, Check] = {
-    "name": TEXT,
-    "source": TEXT,
-    "log": ("a table", lambda value: isinstance(value, dict)),
-    "users": TABLES,
-    "items": TABLES,
-    "kinds": _each(_choice(KINDS)),
-    "separators": _each(TEXT),
-    "sides": _each(_choice(SIDES)),
-    "vocabulary_sizes": _each(("a whole number of at least 2", lambda value: _is_whole(value) and value >= 2)),
-    "negatives": ("a table", lambda value: isinstance(value, dict)),
-    "download": TABLES,
-}
-DOWNLOAD: dict[str, Check] = {
-    "file": ("the name of a file", lambda value: _is_text(value) and "/" not in value and value not in (".", "..")),
-    "url": ("an address", lambda value: _is_text(value) and value.startswith(("https://", "http://"))),
-    "sha256": ("64 hexadecimal digits", lambda value: _is_text(value) and len(value) == 64 and _is_hexadecimal(value)),
-}
-NEGATIVES: dict[str, Check] = {
-    "train": TEXT,
-    "per_positive": ("a whole number", _is_whole),
-    "evaluate": TEXT,
-}
-
-
-def _is_hexadecimal(text: str) -> bool:
-    return set(text.lower()) <= set("0123456789abcdef")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What a name that is not known may have been meant to be, as a sentence with a space before it; else nothing.
-
-    >>> nearest("lable", ["label", "user"])
-    " Did you mean 'label'?"
-    """
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean '{found[0]}'?" if found else ""
 
 
 class _Reader:

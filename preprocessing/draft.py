@@ -56,8 +56,8 @@ def draft_spec(folder: Path) -> str:
     keys = [key for table in tables if table is not log and (key := _key_of(table, log, roles)) is not None]
     unused = [table for table in tables if table is not log and all(key.table is not table for key in keys)]
     lines = [
-        "# A first guess from the names and the first rows of the tables. Check each line that has a comment, then look",
-        "# at the columns: python train_own_data.py --describe FOLDER",
+        "# A first guess from the names and the first rows of the tables. Check each line that has a comment, then",
+        "# look at the columns: python train_own_data.py --describe FOLDER",
         f"name = {_text(folder.resolve().name)}",
         '# source = "where the files come from"',
         "",
@@ -67,7 +67,7 @@ def draft_spec(folder: Path) -> str:
         lines += ["", *_entity_lines(key, sum(other.side == key.side for other in keys) > 1)]
     for table in unused:
         names = some(table.frame.columns, most=12)
-        lines += ["", f"# {table.spec.files[0]} is not read: no column looks like the ids of the log. It has: {names}"]
+        lines += ["", f"# {table.spec.files[0]} is not read: no column holds the ids of the log. It has: {names}"]
     kinds, separators = _features(log, roles, keys)
     lines += _section("kinds", kinds) + _section("separators", separators)
     if "label" not in roles:
@@ -93,7 +93,7 @@ def _roles(table: Sample, tables: Sequence[Sample]) -> dict[str, str]:
     """Which column is the user, the item, the time and the label, as far as that can be told."""
     roles: dict[str, str] = {}
     for role in ("user", "item", "time", "label"):
-        for name in table.frame.columns:
+        for name in table.frame.columns if table.header else ():
             if name not in roles.values() and _named(name, role) and _fits(table, name, role):
                 roles[role] = name
                 break
@@ -149,8 +149,8 @@ def _key_of(table: Sample, log: Sample, roles: dict[str, str]) -> _Key | None:
                 continue
             values = {*table.distinct(name).tolist()}
             shared = len(values & wanted) / max(len(values), 1)
-            likely = shared + 0.5 * (_named(name, role) or name == roles[role]) - 0.01 * position
-            likely += 0.2 * (not table.repeats(name))
+            named = _named(table.spec.files[0] if not table.header else name, role) or name == roles[role]
+            likely = shared + 0.5 * named + 0.2 * (not table.repeats(name)) - 0.01 * position
             if shared > 0.1 and likely > 0.6 and (best is None or likely > best[0]):
                 best = likely, _Key(table, side, name)
     return None if best is None else best[1]
@@ -222,7 +222,7 @@ def _features(log: Sample, roles: dict[str, str], keys: Sequence[_Key]) -> tuple
                 kinds[name] = '"ignore" # dates are no feature as they are'
                 continue
             separator = _parts_of(column) if table is not log else None
-            if separator is not None and not (table is not log and table.repeats(name) and column.nunique() < 10):
+            if separator is not None:
                 separators[name] = f"{_text(separator)} # texts that look like lists"
             elif _is_title(column):
                 kind = "ignore" if table is log else "display"
@@ -248,7 +248,7 @@ def _parts_of(column: pd.Series) -> str | None:
         split = texts.str.split(separator, regex=False)
         if len(texts) and (split.str.len() > 1).mean() > 0.2:
             parts = split.explode().str.strip()
-            if parts.nunique() < 0.7 * len(parts):
+            if parts.nunique() <= len(texts):
                 return separator
     return None
 

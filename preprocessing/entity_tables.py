@@ -67,9 +67,12 @@ def read_entities(spec: DatasetSpec, tables: Sequence[TableFiles[EntitySpec]]) -
                 "Give both the same type."
             )
         kind = ids.dtype
-        rows = numbering.of(ids)
         if not one.several:
-            _require_unique(files.name, one, ids, rows)
+            _require_unique(files.name, one, ids)
+        if found.files or one.several:
+            rows = numbering.of(ids)
+        else:  # the usual case, a table alone, without a look at each id
+            numbering, rows = Numbering(ids), np.arange(len(ids), dtype=np.int32)
         for name in names:
             if name in found.columns or name in found.several:
                 raise InputError(f"Two tables of {one.section} have a column '{name}'. Rename one, or ignore both.")
@@ -80,8 +83,8 @@ def read_entities(spec: DatasetSpec, tables: Sequence[TableFiles[EntitySpec]]) -
     return found
 
 
-def _require_unique(where: str, spec: EntitySpec, ids: np.ndarray, rows: np.ndarray) -> None:
-    again = pd.Index(rows).duplicated()
+def _require_unique(where: str, spec: EntitySpec, ids: np.ndarray) -> None:
+    again = pd.Index(ids).duplicated()
     if again.any():
         repeated = pd.unique(ids[again]).tolist()
         number = f"{len(repeated)} ids have" if len(repeated) > 1 else "1 id has"

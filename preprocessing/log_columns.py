@@ -13,7 +13,8 @@ import pyarrow as pa
 from foundation.errors import InputError
 from foundation.values import is_missing, is_number, plain, shown
 from preprocessing import frame_columns as columns
-from preprocessing.dataset_spec import TIME_UNITS, LogSpec
+from preprocessing.dataset_spec import LogSpec
+from preprocessing.spec_keys import TIME_UNITS
 
 NEGATIVE, POSITIVE, DROPPED = 0, 1, 2
 TIMES = (pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))  # what dates and texts may be read as
@@ -170,9 +171,10 @@ class Times:
         kind = column.type
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
             values = column.to_numpy()
-            if values.dtype.kind == "f":
-                values = np.floor(values) if self._unit == 1 else values
-            self._chunks.append((values if self._unit == 1 else values // self._unit).astype(np.int64))
+            if not np.isfinite(values).all():
+                row = first_row + int(np.argmin(np.isfinite(values)))
+                raise InputError(f"{self.where}: the time '{self.name}' is {values[row - first_row]} in row {row + 1}.")
+            self._chunks.append((values // self._unit).astype(np.int64))
             return
         if self._unit != 1:
             raise InputError(f"{self.where}: '{self.name}' holds {kind}, no numbers. Leave out time_unit.")

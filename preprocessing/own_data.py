@@ -14,13 +14,14 @@ import pyarrow as pa
 from foundation.errors import InputError
 from foundation.values import shown
 from preprocessing.cache import read_cached
-from preprocessing.dataset_spec import DatasetSpec, nearest, read_spec
+from preprocessing.dataset_spec import DatasetSpec, read_spec
 from preprocessing.download import fetch_file
 from preprocessing.entity_tables import Entities, EntityTables, join, kind_of, read_entities
 from preprocessing.files import find_file, fingerprint, unchanged
 from preprocessing.frames import ITEM_STATISTIC, USER_STATISTIC
 from preprocessing.log_columns import Categories, Ids, Labels, Numbers, Times
 from preprocessing.raw import RawData, RowCount, Schema
+from preprocessing.spec_keys import nearest
 from preprocessing.table_files import TableFiles
 
 FEATURES: dict[str, type[Categories] | type[Numbers]] = {"sparse": Categories, "dense": Numbers}

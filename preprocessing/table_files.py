@@ -18,8 +18,9 @@ from pyarrow import csv as arrow_csv
 
 from foundation.errors import InputError
 from foundation.shown import shortened, some, visible
-from preprocessing.dataset_spec import TableSpec, nearest
+from preprocessing.dataset_spec import TableSpec
 from preprocessing.files import find_file, open_binary, reading
+from preprocessing.spec_keys import nearest
 
 PARQUET = (".parquet", ".pq")
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}

@@ -79,15 +79,20 @@ def _sample(folder: Path, name: str, paths: list[Path]) -> Sample:
         if encoding != "utf-8":
             settings["encoding"] = encoding
         if not header:
-            settings["columns"] = tuple(f"column_{number}" for number in range(1, len(_parts(lines[0], separator)) + 1))
+            stem = re.sub(r"\W+", "_", name.split(".")[0]).strip("_")
+            settings["columns"] = tuple(f"{stem}_{place + 1}" for place in range(len(_parts(lines[0], separator))))
     spec = TableSpec("[log]", (name,), **settings)
     files = TableFiles(spec, folder)
 
     def first(batches: Iterator[pa.RecordBatch]) -> pd.DataFrame:
-        batch = next((batch for batch in batches), None)
-        if batch is None:
+        taken: list[pa.RecordBatch] = []
+        for batch in batches:
+            taken.append(batch)
+            if sum(one.num_rows for one in taken) >= ROWS:
+                break
+        if not taken:
             raise InputError(f"{paths[0]} has no rows. Take it out of the folder, or give a table with rows.")
-        head = batch.slice(0, ROWS)
+        head = pa.Table.from_batches(taken).slice(0, ROWS)
         return pd.DataFrame({column: series(column, head[column]) for column in files.columns})
 
     return Sample(spec, files.consume(files.columns, first), size, header)

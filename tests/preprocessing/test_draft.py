@@ -66,7 +66,7 @@ def test_without_a_header_the_usual_order_is_taken(tmp_path):
     (tmp_path / "ratings.dat").write_text(log.to_csv(index=False, header=False, sep="\t"), encoding="utf-8")
     spec, raw = drafted(tmp_path)
     assert spec.log.separator == "\t"
-    assert (spec.log.user, spec.log.item, spec.log.label, spec.log.time) == tuple(f"column_{n}" for n in range(1, 5))
+    assert (spec.log.user, spec.log.item, spec.log.label, spec.log.time) == tuple(f"ratings_{n}" for n in range(1, 5))
     assert len(raw) == 400
 
 
