@@ -31,4 +31,6 @@ def require_own_name(name: str) -> None:
             'another one in dataset.toml: name = "..."'
         )
     if Path(name).name != name or name == "..":
-        raise InputError(f"The name of the data is part of a path, so it cannot be {shown(name)}. Leave out / and dots.")
+        raise InputError(
+            f"The name of the data is part of a path, so it cannot be {shown(name)}. Leave out / and dots."
+        )

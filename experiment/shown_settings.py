@@ -11,7 +11,6 @@ import torch
 
 from experiment.defaults import origin, usual_protocol, usual_settings
 from experiment.edited import edited_functions
-from experiment.edited import edited_functions
 from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS
 from experiment.options import Options
 from experiment.parser import DATA, MODEL, TRAINING

@@ -48,11 +48,17 @@ def write_shop(place: Path, rows: int = 800, spec: str = SPEC) -> Path:
         "customers": [("customer", "country"), *((f"c{n}", ("DE", "FR", "")[n % 3]) for n in range(USERS))],
         "articles": [
             ("article", "title", "brand", "price", "tags", "stock"),
-            *((100 + n, f"Article {n}", f"brand {n % 3}", 5 + n / 2, ("new|red", "new", "")[n % 3], 1) for n in range(ITEMS)),
+            *(
+                (100 + n, f"Article {n}", f"brand {n % 3}", 5 + n / 2, ("new|red", "new", "")[n % 3], 1)
+                for n in range(ITEMS)
+            ),
         ],
         "clicks": [
             ("customer", "article", "when", "clicked"),
-            *((f"c{u}", 100 + i, 1_767_225_600 + 60 * n, int(c)) for n, (u, i, c) in enumerate(zip(user, item, clicked))),
+            *(
+                (f"c{u}", 100 + i, 1_767_225_600 + 60 * n, int(c))
+                for n, (u, i, c) in enumerate(zip(user, item, clicked))
+            ),
         ],
     }
     for name, lines in tables.items():

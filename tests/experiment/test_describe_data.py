@@ -65,7 +65,9 @@ class TestColumns:
         for name, entity in (("user_id", raw.user), ("movie_id", raw.item)):
             seen = set(entity[~late].tolist())
             assert found[name].new == pytest.approx(np.mean([one not in seen for one in entity[late]]))
-        genres = [set(part) for part in np.split(raw.item_lists["genres"].values, raw.item_lists["genres"].offsets[1:-1])]
+        genres = [
+            set(part) for part in np.split(raw.item_lists["genres"].values, raw.item_lists["genres"].offsets[1:-1])
+        ]
         seen = set().union(*(genres[item] for item in raw.item[~late]))
         assert found["genres"].new == pytest.approx(np.mean([bool(genres[item] - seen) for item in raw.item[late]]))
 
@@ -112,7 +114,9 @@ class TestPage:
     def test_fits_a_terminal_and_obeys_nobody(self, tmp_path):
         spec = SPEC.replace('name = "shop"', f'name = "{"long " * 4}"')
         folder = write_shop(tmp_path, spec=spec)
-        table = (folder / "articles.csv").read_text(encoding="utf-8").replace("Article 0", "\x1b[31m" + "very long " * 30)
+        table = (
+            (folder / "articles.csv").read_text(encoding="utf-8").replace("Article 0", "\x1b[31m" + "very long " * 30)
+        )
         (folder / "articles.csv").write_text(table.replace("brand,", f"{'b' * 70},"), encoding="utf-8")
         lines = Dataset.build(load_own(folder), "holdout", 0).describe().splitlines()
         assert max(map(columns, lines)) <= 100
