@@ -17,10 +17,10 @@ from page_options import commands_of, problem_of
 BLOCKS = {page: blocks_of(read(page)) for page in PAGES}
 PROGRAMS = [page for page in PAGES if any(block.runs for block in BLOCKS[page])]
 # Pages that go on where another ends.
-AFTER = {"docs/onnx.md": "docs/own_data.md"}
+AFTER = {"docs/onnx.md": "docs/frames.md"}
 # What a page takes as given.
 GIVEN = {
-    "docs/own_data.md": """
+    "docs/frames.md": """
 import warnings
 from preprocessing.leak_probe import LeakWarning
 warnings.simplefilter("error", LeakWarning)
@@ -37,7 +37,7 @@ model = build_model("dssm", data.feature_columns(8))
 }
 # What is so after a page's program.
 CHECKS = {
-    "docs/own_data.md": "assert model.evaluate(data.test) == same.evaluate(data.test)",
+    "docs/frames.md": "assert model.evaluate(data.test) == same.evaluate(data.test)",
 }
 INLINE = re.compile(r"`(python [^`<]*)`")  # without <placeholders>
 
