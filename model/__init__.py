@@ -218,7 +218,7 @@ def name_of(model: CTRModel) -> str:
 
 
 def default_settings(name: str, dataset: str) -> dict:
-    """Training settings and constructor arguments of a model on a data set ("movielens", ..., or "own" for any other)."""
+    """Training settings and constructor arguments of a model on a data set ("movielens", ..., "own" for any other)."""
     dataset = SETTINGS_OF.get(dataset, dataset)
     return TRAINING_DEFAULTS[dataset] | MODELS[name].defaults.get(dataset, {})
 

@@ -154,9 +154,10 @@ class TestInterrupted:
                 raise self.Killed
 
         argv = (shop, tmp_path / "run", "--protocol", "temporal", "--quiet")
-        with monkeypatch.context() as patch, pytest.raises(self.Killed):
+        with monkeypatch.context() as patch:
             patch.setattr(RunFolder, "save_state", save)
-            train(*argv)
+            with pytest.raises(self.Killed):
+                train(*argv)
         assert train(*argv, "--resume") == 0
         assert measured(tmp_path / "run") == measured(finished)
 
