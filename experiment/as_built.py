@@ -39,6 +39,6 @@ def _require_passed_on(options: Options, model: CTRModel) -> None:
             raise InputError(f"{option} has no effect on {title}, the model that the script makes. Leave it out.")
         if settings[name] != value:
             raise InputError(
-                f"{option} did not reach the model: the script makes {title} with {name}={shown(settings[name])}. Received: "
-                f"{shown(value)}. Pass it on in the line that makes the model, or leave it out."
+                f"{option} did not reach the model: the script makes {title} with {name}={shown(settings[name])}. "
+                f"Received: {shown(value)}. Pass it on in the line that makes the model, or leave it out."
             )

@@ -57,7 +57,7 @@ def write_shop(place: Path, rows: int = 800, spec: str = SPEC) -> Path:
             ("customer", "article", "when", "clicked"),
             *(
                 (f"c{u}", 100 + i, 1_767_225_600 + 60 * n, int(c))
-                for n, (u, i, c) in enumerate(zip(user, item, clicked))
+                for n, (u, i, c) in enumerate(zip(user, item, clicked, strict=True))
             ),
         ],
     }

@@ -19,7 +19,7 @@ import train_movielens_whole_models
 import train_own_data
 from experiment.options import parse_options
 from foundation.errors import InputError
-from model import MODELS, build_model, default_settings, load_model
+from model import MODELS, default_settings, load_model
 from preprocessing.dataset import Dataset
 from preprocessing.movielens import read
 from preprocessing.own_data import load_own
@@ -154,9 +154,10 @@ class TestInterrupted:
                 raise self.Killed
 
         argv = (shop, tmp_path / "run", "--protocol", "temporal", "--quiet")
-        with monkeypatch.context() as patch, pytest.raises(self.Killed):
+        with monkeypatch.context() as patch:
             patch.setattr(RunFolder, "save_state", save)
-            train(*argv)
+            with pytest.raises(self.Killed):
+                train(*argv)
         assert train(*argv, "--resume") == 0
         assert measured(tmp_path / "run") == measured(finished)
 
