@@ -1,4 +1,4 @@
-"""`python train_own_data.py --describe FOLDER`: what one's own data are, and a first `dataset.toml` for bare tables."""
+"""`python train_own_data.py --describe FOLDER`: what data of one's own are; for bare tables a first `dataset.toml`."""
 
 from __future__ import annotations
 

@@ -46,20 +46,13 @@ class TestColumns:
             "user": "id",
             "city": "sparse",
             "same": "sparse",
+            "colour": "sparse",
             "item": "id",
             "price": "dense",
             "tags": "list",
-            "colour": "sparse",
         }
-        assert {name: one.distinct for name, one in found.items()} == {
-            "user": 3,
-            "city": 2,
-            "same": 1,
-            "item": 2,
-            "price": 1,
-            "tags": 2,
-            "colour": 2,
-        }
+        distinct = {"user": 3, "city": 2, "same": 1, "item": 2, "price": 1, "tags": 2, "colour": 2}
+        assert {name: one.distinct for name, one in found.items()} == distinct
         assert found["city"].missing == pytest.approx(1 / 3)
         assert (found["price"].missing, found["tags"].missing) == (0.5, 0.5)
         assert (found["user"].new, found["city"].new, found["colour"].new) == (0.5, 0.5, 0.5)
@@ -170,9 +163,9 @@ class TestCommand:
             (["--describe", "nowhere"], "nowhere is no folder"),
             (["--describe", "empty"], "empty"),
             (["--describe", "shop", "--model_name", "lr"], "--model_name"),
-            (["--describe", "shop", "--data_path", "empty"], "clicks.csv"),
+            (["--describe", "shop", "--data_path", "empty"], ".csv"),
         ],
-        ids=" ".join,
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
     def test_bad_input_is_one_line_and_writes_nothing(self, argv, message, tmp_path, monkeypatch, capsys):
         write_shop(tmp_path / "shop")
