@@ -37,7 +37,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Of which entities (or rows) the rows of the log are: how many late ones each has, and whether it has an early one.
+    """Of which entities (or rows) the rows of the log are: how many late ones each has, and whether an early one.
 
     late: (size,) int64 counts. early: (size,) bool.  what: a word for one of them.
     """
