@@ -29,7 +29,7 @@ def temporal(raw: RawData, seed: int, validation_rows: str, statistics: str, ref
     refit: the validation rows are training rows.
     Raises `InputError` for rows that all have one time, and for fewer than three days where the split is by days.
     """
-    if len(raw) and raw.timestamp.min() == raw.timestamp.max():
+    if len(raw) > 1 and raw.timestamp.min() == raw.timestamp.max():
         raise InputError(
             f"The temporal protocol needs times, and all {len(raw):,} rows of '{raw.name}' have the same one or none. "
             "Name their column (timestamp=..., or time = ... in dataset.toml), or use --protocol holdout."

@@ -32,7 +32,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        return self.language in RUN and self.not_run is None
+        return (self.language in RUN or self.file is not None) and self.not_run is None
 
 
 def blocks_of(text: str) -> list[Block]:

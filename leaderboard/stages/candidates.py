@@ -26,13 +26,15 @@ def candidates(data: Dataset, users: np.ndarray) -> Split:
     """Each of these users (U,) with every item, U * N rows, the items of one user after another.
 
     Statistics and histories are those that a request finds (`request_tables`). Features of the log (a page, a position)
-    are for all items those of the user's first test row.
+    are for all items those of the user's first test row, which each of the users must have then.
     """
     user_table, item_table = request_tables(data.raw, data.protocol, data.users, data.items, data.scalers)
     items, test = len(data.raw.items), data.protocol.splits["test"]
-    tested, place = np.unique(data.raw.user[test], return_index=True)
-    first = torch.from_numpy(test[place[np.searchsorted(tested, users)]])
-    context = {name: data.per_row.values[name][first] for name in data.raw.interactions}
+    context = {}
+    if data.raw.interactions:
+        tested, place = np.unique(data.raw.user[test], return_index=True)
+        first = torch.from_numpy(test[place[np.searchsorted(tested, users)]])
+        context = {name: data.per_row.values[name][first] for name in data.raw.interactions}
     pairs = replace(
         data,
         users=user_table,

@@ -163,7 +163,7 @@ class TestCommand:
             (["--describe", "nowhere"], "nowhere is no folder"),
             (["--describe", "empty"], "empty"),
             (["--describe", "shop", "--model_name", "lr"], "--model_name"),
-            (["--describe", "shop", "--data_path", "empty"], ".csv"),
+            (["--describe", "shop", "--data_path", "empty"], "empty"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )

@@ -18,7 +18,9 @@ from preprocessing.protocol import make_protocol
 from preprocessing.raw import RawData
 from preprocessing.temporal_protocol import DAY_SECONDS, temporal
 
-LOGS = raws(rows=60, users=15, times=8)  # many users are new, and many rows are at one time
+LOGS = raws(rows=60, users=15, times=8).filter(
+    lambda raw: np.ptp(raw.timestamp) > 0
+)  # many users are new, and many rows are at one time
 SWITCHES = [(rows, refit) for rows in ("known", "next") for refit in (False, True)]
 COMPUTED = ("user_mean_rating", "item_mean_rating", "liked_movies")
 

@@ -167,7 +167,7 @@ class TestUsers:
 
     @pytest.mark.parametrize(
         "users",
-        [{107, 100}, np.array([[107]]), pd.DataFrame({"user_id": [107]})],
+        [{107, 100}, np.array([[107]])],
         ids=lambda given: f"{type(given).__name__}",
     )
     def test_no_lists(self, users, ranker):
@@ -178,7 +178,7 @@ class TestUsers:
 class TestUpserts:
     @pytest.mark.parametrize(
         "rows",
-        [{"movie_id": 5000}, "x", 5, pd.DataFrame({"movie_id": [5000]}), [5000], [[1]], None],
+        [{"movie_id": 5000}, "x", 5, [5000], [[1]], None],
         ids=lambda given: f"{type(given).__name__}",
     )
     def test_no_rows(self, rows, ranker):

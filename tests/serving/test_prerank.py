@@ -389,7 +389,7 @@ class TestCommand:
         model = random_model("dssm", data)
         model.save(tmp_path)
         assert script(prerank.main, "build", tmp_path) == 2
-        assert_short_error(capsys, f"{tmp_path} was saved by model.save, without its data. Build an index of data of")
+        assert_short_error(capsys, f"{tmp_path} was saved by model.save, without its data. Build an index of data from")
 
     def test_build_of_a_run_on_data_without_a_reader(self, data, tmp_path, capsys):
         save_run(tmp_path, random_model("dssm", data), data)

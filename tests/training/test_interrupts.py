@@ -150,7 +150,7 @@ def test_a_stopped_benchmark_stops_its_children(tmp_path):
     from runner_helpers import make_bench
 
     runner, jobs, _ = make_bench(tmp_path)
-    Path(jobs[0].script).write_text(
+    Path(jobs[0].dataset.script).write_text(
         "import time; open(__file__ + '.runs', 'w').close(); time.sleep(600)", encoding="utf-8"
     )
 

@@ -264,6 +264,7 @@ class TestLines:
 
     def test_of_a_model_of_ones_own(self, tmp_path, monkeypatch):
         run = Run(tmp_path, "--epoch", 1)
+        run.options = dataclasses.replace(run.options, asked=())  # the script passes nothing on
         columns = run.data.feature_columns(4)
         run.model = Mine(columns.user, columns.item, dnn_hidden_units=(8, 6), field_dim=4, seed=1)
         run.model.compile("adam")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -52,7 +53,7 @@ class TestFinishedRun:
         assert list(result) == [
             *("dataset", "data_sha256", "protocol", "leaks_labels", "model", "seed", "split", "rows", "test"),
             "validation",
-            "calibration",
+            *("calibration", "retrieval"),
             *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
             *("threads", "config", "versions", "defaults", "identity", "run"),
         ]
@@ -146,6 +147,7 @@ class TestEditedScript:
 
     def train(self, out, model_class):
         run = Run(out, "--epoch", 1)
+        run.options = replace(run.options, asked=())  # the script passes nothing on
         columns = run.data.feature_columns(4)
         run.model = model_class(columns.user, columns.item, dnn_hidden_units=(6,), seed=1023)
         run.model.compile("adam")
