@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from frame_helpers import ITEMS, LOG
-from helpers import assert_same_weights, plain_arrays
+from helpers import as_lists, assert_same_weights, plain_arrays
 from vector_helpers import PICTURE, TASTE, VECTOR_ITEMS, VECTOR_USERS, vector_data
 from zoo import NAMES, build
 
@@ -43,7 +44,7 @@ def columns_of(data, apart: bool = False) -> FeatureColumns:
 def trained(name: str, columns: FeatureColumns, x, y):
     model = build(name, columns)
     model.compile("adam", lr=0.1 if name == "gbdt" else 0.01)
-    model.fit(x, y, batch_size=64, epochs=2, verbose=0, shuffle=False)
+    model.fit(x, y, batch_size=64, epochs=2, verbose=0)
     return model
 
 
@@ -70,9 +71,9 @@ def test_a_saved_model_reads_rows_with_vectors_raw_and_encoded(name, data, tmp_p
     rows = data.test.rows.numpy()
     frame = LOG.iloc[rows].merge(VECTOR_USERS, on="u", how="left").merge(VECTOR_ITEMS, on="i", how="left")
     seen = {one: data.per_row.values[one][rows].numpy() for one in ("user_mean_label", "item_mean_label")}
-    lists = data.per_row.lists["liked_i"]
-    known = np.array([None, *data.vocabularies["i"].tolist()], dtype=object)
-    liked = [known[lists.values[lists.start[row] : lists.end[row]]].tolist() for row in rows]
+    known = [None, *data.vocabularies["i"].tolist()]
+    histories = as_lists(data.test.batch(torch.arange(len(rows)), ["liked_i"])["liked_i"])
+    liked = [[known[number] for number in row if number] for row in histories]
     frame = frame.assign(**seen, liked_i=liked).drop(columns="y")
     np.testing.assert_allclose(same.predict(frame), model.predict(data.test), atol=1e-6)
     assert same.evaluate(frame, data.test.labels.numpy())["auc"] == pytest.approx(model.evaluate(data.test)["auc"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from frame_helpers import LOG
+from onnx_helpers import page_blocks, scores_by_page
 from serving_helpers import Reference, random_model, ranker_of
 from vector_helpers import PICTURE, TASTE, VECTOR_ITEMS, VECTOR_USERS, vector_data
 
@@ -113,3 +115,11 @@ def test_an_export_holds_them(ranker, data, tmp_path):
     table = pq.read_table(folder / "items.parquet")
     assert table["id"].to_pylist() == VECTOR_ITEMS["i"].tolist()
     np.testing.assert_array_equal(np.array(table["picture"].to_pylist()), PICTURE.astype(np.float32))
+    shutil.copytree(folder, tmp_path / "elsewhere" / "my-run" / "onnx")
+    requests = [{"u": "u3"}, everything({**NEW, "taste": [1.0, 0.0, -1.0]}), everything({**NEW, "taste": None})]
+    item = {**ARTICLE, "picture": [0.5, -1.5]}
+    answers, of_new_item = scores_by_page(tmp_path / "elsewhere", requests, item, page_blocks()[:-1])
+    for raw, answer in zip(requests, answers, strict=True):
+        assert [*answer.values()] == pytest.approx(ranker.score(raw, [*answer]), abs=1e-5)
+    ranker.upsert([item])
+    assert of_new_item == pytest.approx([ranker.score(raw, [7])[0] for raw in requests], abs=1e-5)
