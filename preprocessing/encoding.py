@@ -161,7 +161,7 @@ def of_length(name: str, vectors: np.ndarray, length: int) -> np.ndarray:
             f"{vectors.shape[1]} numbers. Give vectors of the length that the model was trained with."
         )
     require_finite(name, vectors)
-    return vectors[:, 0] if length == 1 else vectors
+    return vectors.reshape(-1) if length == 1 else vectors
 
 
 def require_finite(name: str, values: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from preprocessing.data_encoding import DataEncoding
 from preprocessing.dataset import Dataset
 from preprocessing.frames import raw_from_frames
 from preprocessing.leak_probe import probe
+from preprocessing.own_data import load_own
 
 SAME = {  # columns that all hold the vectors (1, -2), none and (0.5, 0)
     "lists": pd.Series([[1.0, -2.0], None, [0.5, 0]]),
@@ -189,3 +190,22 @@ class TestEncoding:
     def test_new_frames_without_the_column_are_refused(self):
         with pytest.raises(InputError, match="The model reads picture, which no frame has"):
             self.known(items=ITEMS)
+
+
+def test_a_folder_with_vectors_is_the_same_data_as_its_frames(tmp_path):
+    VECTOR_USERS.drop(columns="hobbies").to_parquet(tmp_path / "users.parquet", index=False)
+    texts = [" ".join(map(repr, map(float, one))) for one in PICTURE]
+    VECTOR_ITEMS.drop(columns="tags").assign(picture=texts).to_csv(tmp_path / "items.csv", index=False)
+    LOG.to_parquet(tmp_path / "log.parquet", index=False)
+    (tmp_path / "dataset.toml").write_text(
+        '[log]\nfiles = "log.parquet"\nuser = "u"\nitem = "i"\ntime = "t"\nlabel = "y"\n'
+        '[users]\nfiles = "users.parquet"\nid = "u"\n[items]\nfiles = "items.csv"\nid = "i"\n'
+        '[kinds]\npicture = "vector"\n[separators]\npicture = " "\n',
+        encoding="utf-8",
+    )
+    data = Dataset.build(load_own(tmp_path), "holdout", 0)
+    other = vector_data(users=VECTOR_USERS.drop(columns="hobbies"), items=VECTOR_ITEMS.drop(columns="tags"))
+    assert data.feature_columns(history=True).all == other.feature_columns(history=True).all
+    assert data.encoding.identity == other.encoding.identity
+    assert torch.equal(data.users.values["taste"], other.users.values["taste"])
+    assert torch.equal(data.items.values["picture"], other.items.values["picture"])
