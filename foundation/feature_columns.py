@@ -46,7 +46,7 @@ def _some(columns: list[Column]) -> str:
 
     def size(column: Column) -> str:
         if isinstance(column, DenseFeat):
-            return "number"
+            return "number" if column.dimension == 1 else f"{column.dimension:,} numbers"
         kind = "list, " if isinstance(column, VarLenSparseFeat) else ""
         return f"{kind}{column.vocabulary_size:,} x {column.embedding_dim}"
 

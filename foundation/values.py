@@ -110,6 +110,27 @@ def undecimal(value: Any) -> Any:
     return float(value) if exact is None else exact
 
 
+def vector(value: Any) -> np.ndarray | None:
+    """(k,) float64: the numbers of a list of numbers, NaN where one is missing; None for anything else, sets among it.
+
+    >>> vector([1, 0.5, None]).tolist(), vector(np.zeros(2, np.float32)).tolist(), vector(["a"]), vector("0.5")
+    ([1.0, 0.5, nan], [0.0, 0.0], None, None)
+    """
+    if not is_list(value) or isinstance(value, (set, frozenset)):
+        return None
+    values = value if type(value) is np.ndarray else value.tolist() if hasattr(value, "tolist") else list(value)
+    try:
+        array = np.asarray(values)
+        if array.ndim == 1 and array.dtype.kind == "O":
+            numbers = [np.nan if is_missing(one) else number(one) for one in array]
+            array = np.array(numbers, dtype=np.float64 if None not in numbers else object)
+    except ValueError:  # lists of several lengths in it
+        return None
+    except OverflowError:  # a whole number beyond all floats
+        return np.full(len(values), np.inf)
+    return array.astype(np.float64) if array.ndim == 1 and array.dtype.kind in "iuf" else None
+
+
 def shown(value: Any) -> str:
     """A value as a message shows it, of any length, and whatever its `repr` does.
 

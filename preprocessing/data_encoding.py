@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -24,13 +24,15 @@ class DataEncoding:
     """vocabularies, scalers: by feature name. mean_label: of the training rows; a statistic that nobody knows is this.
 
     The history of a user has the vocabulary of the items' ids. Statistics are mean labels, scaled where they have a
-    scaler: under the published protocol.
+    scaler: under the published protocol. vectors: feature -> how many numbers each of its vectors has; they are not
+    scaled.
     """
 
     schema: Schema
     vocabularies: dict[str, Vocabulary]
     scalers: dict[str, MinMaxScaler]
     mean_label: float
+    vectors: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         sizes = some(f"{name} {len(known):,}" for name, known in self.vocabularies.items())
@@ -42,6 +44,7 @@ class DataEncoding:
         schema = self.schema
         meaning: dict[str, Any] = {name: ["ids", _values(known)] for name, known in self.vocabularies.items()}
         meaning |= {name: ["scaled", *_scale(scaler)] for name, scaler in self.scalers.items()}
+        meaning |= {name: ["vector", length] for name, length in self.vectors.items()}
         if schema.history:
             meaning[schema.history] = ["liked", meaning[schema.item_id]]
         for side, statistic in (("user", schema.user_statistic), ("item", schema.item_statistic)):
@@ -76,6 +79,7 @@ class DataEncoding:
             "vocabularies": {name: vocabulary.tolist() for name, vocabulary in self.vocabularies.items()},
             "scalers": {name: scaler.to_json() for name, scaler in self.scalers.items()},
             "mean_label": self.mean_label,
+            **({"vectors": self.vectors} if self.vectors else {}),
             "encoding": self.identity,
         }
 
@@ -93,6 +97,7 @@ class DataEncoding:
                 vocabularies={name: Vocabulary(values) for name, values in config["vocabularies"].items()},
                 scalers={name: MinMaxScaler(**bounds) for name, bounds in config["scalers"].items()},
                 mean_label=config["mean_label"],
+                vectors=dict(config.get("vectors", {})),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise InputError(
@@ -119,6 +124,6 @@ def _scale(scaler: MinMaxScaler) -> tuple[float, float, float | None]:
 
 def _schema(entries: Mapping[str, Any]) -> Schema:
     """JSON has lists where a schema has tuples."""
-    known = {field.name for field in fields(Schema)}
+    known = {one.name for one in fields(Schema)}
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items() if k in known}
     return Schema(**given)

@@ -89,6 +89,8 @@ class Dataset:
         encoder = Encoder(raw.schema.as_published() if protocol == "published" else raw.schema, encoding)
         users = encoder.encode(raw.users, raw.user_lists, *_counts(raw.user, len(raw.users), fitted, filling))
         items = encoder.encode(raw.items, raw.item_lists, *_counts(raw.item, len(raw.items), fitted, filling))
+        users.values.update(encoder.vectors(raw.user_vectors))
+        items.values.update(encoder.vectors(raw.item_vectors))
         per_row = encoder.encode(raw.interactions, {}, *_counts(np.arange(len(raw)), len(raw), fitted, filling))
         computed = label_features(raw, rules, items, encoder)
         return cls(
@@ -240,11 +242,16 @@ class Dataset:
             user.append(VarLenSparseFeat(liked, maxlen=0, combiner="mean"))
         user += [DenseFeat(name) for name in (*schema.user_dense, schema.user_statistic) if name]
         item += [DenseFeat(name) for name in (*schema.item_dense, schema.item_statistic) if name]
+        user += [DenseFeat(name, self.encoding.vectors[name]) for name in schema.user_vectors]
+        item += [DenseFeat(name, self.encoding.vectors[name]) for name in schema.item_vectors]
         left_out = schema.history if history is None else None
         return FeatureColumns(user, item, schema.user_static, schema.item_static, left_out)
 
     def batch(self, rows: Tensor, names: list[str]) -> Features:
-        """rows: (B,) int64 -> name -> (B,) ids or values, or `Bags`. Raises `InputError` for an unknown name."""
+        """rows: (B,) int64 -> name -> (B,) ids or values, (B, k) vectors, or `Bags`.
+
+        Raises `InputError` for an unknown name.
+        """
         user, item = self.user[rows], self.item[rows]
         features: dict[str, Tensor | Bags] = {}
         for name in names:

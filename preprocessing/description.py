@@ -117,6 +117,8 @@ def _feature(data: Dataset, side: str, column: Column) -> list[str]:
         home = next(table for table in (data.users, data.items, data.per_row) if name in table)
         kind = "history" if name == schema.history else "list"
         return [side, shown, kind, f"{ids}, {_mean_length(home.lists[name]):.1f} a row"]
+    if name in data.encoding.vectors:
+        return [side, shown, "vector", f"{data.encoding.vectors[name]:,} numbers"]
     kind = "mean label" if name in (schema.user_statistic, schema.item_statistic) else "number"
     scaler = data.scalers.get(name)
     return [side, shown, kind, "" if scaler is None else f"{scaler.low:g} to {scaler.high:g}"]

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from foundation.errors import InputError
 from foundation.features import Lists
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.encoding import UNKNOWN, MinMaxScaler, Vocabulary, scaled
+from preprocessing.encoding import UNKNOWN, MinMaxScaler, Vocabulary, of_length, scaled
 from preprocessing.feature_table import FeatureTable
 from preprocessing.raw import Ragged, Schema
 
@@ -25,6 +26,7 @@ class Encoder:
         self.schema, self.known = schema, known
         self.vocabularies: dict[str, Vocabulary] = {}
         self.scalers: dict[str, MinMaxScaler] = {}
+        self.lengths: dict[str, int] = {}  # of vectors
 
     def encode(
         self,
@@ -57,6 +59,20 @@ class Encoder:
             table.lists[name] = Lists(ids, bounds[:-1], bounds[1:])
         return table
 
+    def vectors(self, vectors: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+        """name -> (rows, k) float32, as they are; (rows,) for k = 1.
+
+        Raises `InputError` for vectors of another length than the known encoding has, and where no row has one.
+        """
+        result = {}
+        for name, values in vectors.items():
+            length = values.shape[1] if self.known is None else self.known.vectors[name]
+            if not length:
+                raise InputError(f"Feature '{name}' has no vector in any row. Leave it out with the kind 'ignore'.")
+            self.lengths[name] = length
+            result[name] = torch.from_numpy(of_length(name, values, length))
+        return result
+
     def statistic(self, name: str, means: np.ndarray, scaled_by: np.ndarray | None) -> np.ndarray:
         """Mean labels (n,) -> (n,) float32, scaled as the known encoding says, or so that those of the rows `scaled_by`
         span 0..1, or, with neither, not at all."""
@@ -66,7 +82,7 @@ class Encoder:
 
     def encoding(self, mean_label: float) -> DataEncoding:
         """How everything was encoded so far, or the known encoding. mean_label: of the training rows."""
-        return self.known or DataEncoding(self.schema, self.vocabularies, self.scalers, mean_label)
+        return self.known or DataEncoding(self.schema, self.vocabularies, self.scalers, mean_label, self.lengths)
 
     def _scaler(
         self, name: str, values: np.ndarray, weight: np.ndarray, fill_weight: np.ndarray | None

@@ -148,6 +148,22 @@ def scaled(name: str, values: np.ndarray, scalers: Mapping[str, MinMaxScaler]) -
     return scalers[name].transform(name, values) if name in scalers else values.astype(np.float32)
 
 
+def of_length(name: str, vectors: np.ndarray, length: int) -> np.ndarray:
+    """vectors: (n, k) float32 -> (n, length), or (n,) where the length is 1; zeros for k = 0, where nobody has one.
+
+    Raises `InputError` for another length, and for numbers that are NaN, infinite or beyond float32.
+    """
+    if vectors.shape[1] == 0:
+        vectors = np.zeros((len(vectors), length), dtype=np.float32)
+    if vectors.shape[1] != length:
+        raise InputError(
+            f"Feature '{name}' has vectors of {length} numbers in the encoding of the model. Received: "
+            f"{vectors.shape[1]} numbers. Give vectors of the length that the model was trained with."
+        )
+    require_finite(name, vectors)
+    return vectors.reshape(-1) if length == 1 else vectors
+
+
 def require_finite(name: str, values: np.ndarray) -> None:
     """Raises `InputError` naming the feature, the count and the first row of NaN or infinite values."""
     values = np.asarray(values, dtype=np.float64)

@@ -15,7 +15,8 @@ from foundation.shown import some
 class FeatureTable:
     """Encoded features, one row an entity or an interaction.
 
-    values: name -> (rows,) int32 ids or float32 dense values.  lists: name -> one list of ids a row.
+    values: name -> (rows,) int32 ids or float32 dense values, or (rows, k) float32 vectors.  lists: name -> one list of
+        ids a row.
     """
 
     values: dict[str, Tensor] = field(default_factory=dict)

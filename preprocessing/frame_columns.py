@@ -26,12 +26,14 @@ from foundation.values import (
 )
 from preprocessing.column_storage import is_text, plain_array, stored, unpacked
 from preprocessing.raw import Ragged
+from preprocessing.vector_columns import has_floats
 
 SECONDS = "integer seconds or datetimes"
 
 
 def kind_of(where: str, column: pd.Series) -> str:
-    """What a column is by guess: "dense" for floats and decimals, "list" for lists, "sparse" for everything else."""
+    """What a column is by guess: "dense" for floats and decimals, "vector" for lists with floats, "list" for lists
+    without, "sparse" for everything else."""
     dtype = column.dtype
     if dtype.kind == "M":
         time = f", or timestamp='{column.name}' if it is the time of the row" if where == "interactions" else ""
@@ -47,7 +49,7 @@ def kind_of(where: str, column: pd.Series) -> str:
         return "sparse"
     kinds = {type(value): value for value in column if not is_missing(value)}
     if any(is_list(value) for value in kinds.values()):
-        return "list"
+        return "vector" if any(is_list(value) and has_floats(value) for value in column) else "list"
     numbers = all(is_number(value) and type(plain(value)) is not bool for value in kinds.values())
     floats = any(isinstance(value, (float, np.floating, Decimal)) for value in kinds.values())
     return "dense" if numbers and floats else "sparse"
@@ -65,7 +67,7 @@ def lists(where: str, column: pd.Series) -> Ragged:
         advice = ""
         if float in kinds:
             advice = (
-                " A vector is no list of categories: give each of its numbers a column of its own. "
+                f" A vector is no list of categories: say kinds={{'{column.name}': 'vector'}}. "
                 "Whole numbers must be of an integer type."
             )
         elif isinstance(wrong, str):

@@ -15,12 +15,12 @@ from foundation.nearest import did_you_mean
 from foundation.shown import some
 from foundation.values import plain, shown
 from preprocessing import frame_columns as columns
-from preprocessing import unmatched_ids
+from preprocessing import unmatched_ids, vector_columns
 from preprocessing.column_storage import unpacked
 from preprocessing.negatives import Negatives
 from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
-KINDS = ("sparse", "dense", "list", "display", "ignore")
+KINDS = ("sparse", "dense", "list", "vector", "display", "ignore")
 SIDES = ("user", "item")
 READ = {"sparse": columns.categories, "dense": columns.numbers, "display": columns.texts}
 USER_STATISTIC, ITEM_STATISTIC = "user_mean_label", "item_mean_label"
@@ -49,15 +49,17 @@ def raw_from_frames(
     interactions: one row an impression, with both ids, the label (0 or 1) and any features of the impression itself.
     negatives: instead of a label, where every row is a positive: how `Dataset.build` samples the others.
     timestamp: the column with integer seconds, dates or datetimes; without it, histories are in the order of rows.
-    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories), "display" (a text of a user
-        or item that is shown and that no model reads) or "ignore". By default floats and decimals are dense, columns of
-        lists are lists, and everything else is sparse; the ids are always sparse.
+    kinds: feature -> "sparse" or "category", "dense" or "number", "list" (of categories), "vector" (an embedding of a
+        user or item: lists of numbers, all of one length), "display" (a text of a user or item that is shown and that
+        no model reads) or "ignore". By default floats and decimals are dense, columns of lists are vectors if they hold
+        floats and else lists, and everything else is sparse; the ids are always sparse.
     sides: feature of `interactions` -> "user" (the default: known when a request comes) or "item".
     vocabulary_sizes: sparse or list feature -> how many embedding rows it may have at most, the one for unknown values
         included. The most frequent values of the training rows get one. By default all of them do.
     statistics, history: whether models get mean labels of users and items, and may get a user's liked items.
 
-    A missing category is an unknown value, a missing number the training mean, a missing list empty.
+    A missing category is an unknown value, a missing number the training mean, a missing list empty, a missing vector
+    zeros.
     Raises `InputError` for columns that are missing, named twice or of a kind that fits no feature, for ids that are
     missing, repeated or not in their table, for labels other than 0 and 1, and for both a label and negatives, or none.
     """
@@ -81,6 +83,8 @@ def raw_from_frames(
     log = features_of("interactions", interactions.drop(columns=reserved), kinds)
     if log.lists:
         raise InputError(f"A feature of an interaction cannot be a list. Received: {', '.join(log.lists)}.")
+    if log.vectors:
+        raise InputError(f"Only columns of users and items can be vectors. Received: {', '.join(log.vectors)}.")
     if log.display:
         raise InputError(f"Only columns of users and items are of kind 'display'. Received: {', '.join(log.display)}.")
     liked = f"liked_{item_id}" if history else None
@@ -104,6 +108,8 @@ def raw_from_frames(
             item_dense=item_part.dense + on_item.dense,
             user_lists=tuple(user_part.lists),
             item_lists=tuple(item_part.lists),
+            user_vectors=tuple(user_part.vectors),
+            item_vectors=tuple(item_part.vectors),
             user_statistic=statistic[0],
             item_statistic=statistic[1],
             history=liked,
@@ -122,6 +128,8 @@ def raw_from_frames(
         else np.zeros(len(interactions), dtype=np.int64),
         user_lists=user_part.lists,
         item_lists=item_part.lists,
+        user_vectors=user_part.vectors,
+        item_vectors=item_part.vectors,
         interactions={feature: log.table[feature].to_numpy() for feature in log.names},
         counts=tuple(
             RowCount(table, len(frame), len(frame))
@@ -134,17 +142,20 @@ def raw_from_frames(
 
 @dataclass(frozen=True)
 class Part:
-    """The features of one table. sparse, dense, display: columns of `table`, the last no features.  lists: by name."""
+    """The features of one table. sparse, dense, display: columns of `table`, the last no features.  lists, vectors: by
+    name.
+    """
 
     table: pd.DataFrame
     sparse: tuple[str, ...] = ()
     dense: tuple[str, ...] = ()
     lists: dict[str, Ragged] = field(default_factory=dict)
     display: tuple[str, ...] = ()
+    vectors: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.sparse, *self.dense, *self.lists)
+        return (*self.sparse, *self.dense, *self.lists, *self.vectors)
 
     def only(self, names: Iterable[str]) -> Part:
         names = set(names)
@@ -167,7 +178,7 @@ def _entities(where: str, frame: pd.DataFrame, key: str, kinds: Mapping[str, str
         )
     part = features_of(where, frame.drop(columns=key), kinds)
     table = pd.concat([pd.DataFrame({key: ids}), part.table], axis=1)
-    return Part(table, (key, *part.sparse), part.dense, part.lists, part.display)
+    return Part(table, (key, *part.sparse), part.dense, part.lists, part.display, part.vectors)
 
 
 def features_of(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Part:
@@ -176,9 +187,10 @@ def features_of(where: str, frame: pd.DataFrame, kinds: Mapping[str, str]) -> Pa
     sparse = tuple(name for name, kind in known.items() if kind == "sparse")
     dense = tuple(name for name, kind in known.items() if kind == "dense")
     lists = {name: columns.lists(where, frame[name]) for name, kind in known.items() if kind == "list"}
+    vectors = {name: vector_columns.vectors(where, frame[name]) for name, kind in known.items() if kind == "vector"}
     table = {name: READ[kind](where, frame[name]) for name, kind in known.items() if kind in READ}
     display = tuple(name for name, kind in known.items() if kind == "display")
-    return Part(pd.DataFrame(table, index=range(len(frame))), sparse, dense, lists, display)
+    return Part(pd.DataFrame(table, index=range(len(frame))), sparse, dense, lists, display, vectors)
 
 
 def _only_ids(used: pd.Series) -> pd.DataFrame:
@@ -281,6 +293,8 @@ def _fingerprint(raw: RawData) -> str:
         )
     for name, ragged in (*raw.user_lists.items(), *raw.item_lists.items()):
         digest.update(f"{name} {ragged.values.tolist()}".encode() + ragged.offsets.tobytes())
+    for name, vectors in (*raw.user_vectors.items(), *raw.item_vectors.items()):
+        digest.update(f"{name} {vectors.shape}".encode() + vectors.tobytes())
     if raw.negatives is not None:
         digest.update(repr(raw.negatives).encode())
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from foundation.feature_columns import Column
 from foundation.kinds import kind_name
 from foundation.run_files import read_config
 from preprocessing.data_encoding import DataEncoding
-from preprocessing.encoding import Vocabulary, scaled
+from preprocessing.encoding import Vocabulary, of_length, scaled
 from preprocessing.frames import features_of, raw_from_frames
 from preprocessing.raw import Ragged, RawData, Schema
 
@@ -65,7 +65,7 @@ def raw_for(
     sides = {
         name: "item" if name in on_item else "user"
         for name in interactions
-        if kinds.get(name, "ignore") not in ("ignore", "list", "display")
+        if kinds.get(name, "ignore") not in ("ignore", "list", "vector", "display")
     }
     agreed: dict[str, Any] = {
         "user_id": schema.user_id,
@@ -113,6 +113,8 @@ def arrays_for(encoding: DataEncoding, frame: pd.DataFrame, columns: list[Column
         elif vocabulary is not None:
             vocabulary.require_kind(name, pd.Index(part.table[name]))
             arrays[name] = vocabulary.encode(part.table[name])
+        elif name in part.vectors:
+            arrays[name] = of_length(name, part.vectors[name], encoding.vectors[name])
         elif name in computed:
             none = np.full(len(frame), np.nan)
             values = part.table[name].to_numpy(dtype=np.float64) if name in frame else none
@@ -128,6 +130,7 @@ def _kinds(schema: Schema) -> dict[str, str]:
         "sparse": (*schema.user_sparse, *schema.item_sparse),
         "dense": (*schema.user_dense, *schema.item_dense),
         "list": (*schema.user_lists, *schema.item_lists),
+        "vector": (*schema.user_vectors, *schema.item_vectors),
     }
     ids = {schema.user_id, schema.item_id}
     return {name: kind for kind, names in by_kind.items() for name in names if name not in ids}

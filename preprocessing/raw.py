@@ -125,9 +125,10 @@ class Schema:
         >>> Schema("user_id", "movie_id", ("user_id", "gender"), ("movie_id",), user_statistic="user_mean_rating")
         Schema: user: user_id, gender, user_mean_rating; item: movie_id
         """
-        user = (*self.user_sparse, *self.user_dense, *self.user_lists, self.user_statistic, self.history)
-        item = (*self.item_sparse, *self.item_dense, *self.item_lists, self.item_statistic)
-        return f"Schema: user: {some(filter(None, user))}; item: {some(filter(None, item))}"
+        user = (*self.user_sparse, *self.user_dense, *self.user_lists, *self.user_vectors)
+        item = (*self.item_sparse, *self.item_dense, *self.item_lists, *self.item_vectors)
+        sides = (*user, self.user_statistic, self.history), (*item, self.item_statistic)
+        return "Schema: user: {}; item: {}".format(*(some(filter(None, side)) for side in sides))
 
     @property
     def reads_labels(self) -> bool:

@@ -96,9 +96,11 @@ class Split:
         for column in columns:
             values = self.dataset.batch(self.rows[:1], [column.name])[column.name]
             kind = "list" if isinstance(values, Bags) else "dense" if values.is_floating_point() else "sparse"
-            if kind != kind_of(column) or getattr(column, "dimension", 1) != 1:
+            length = self.dataset.encoding.vectors.get(column.name, 1)
+            if kind != kind_of(column) or getattr(column, "dimension", 1) != length:
+                what = f"{kind} feature" if length == 1 else f"vector of {length} numbers"
                 raise InputError(
-                    f"Feature '{column.name}' of '{self.dataset.name}' is a {kind} feature. "
+                    f"Feature '{column.name}' of '{self.dataset.name}' is a {what}. "
                     f"Received: {column}. Make the columns with dataset.feature_columns()."
                 )
             vocabulary = self.dataset.encoding.vocabulary_of(column.name)

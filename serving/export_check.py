@@ -85,11 +85,14 @@ def _compare(model: TwoTower, user: Features, item: Features, inputs: dict, sess
 def _raw_rows(document: dict, program: str) -> list[dict[str, Any]]:
     """Entities of which nothing is known, and those of the first and the last values of every vocabulary."""
     rows: list[dict[str, Any]] = [{}, {}, {}]
+    values: list[Any]
     for one in document["programs"][program]["inputs"]:
         name = one["feature"]
         if one["kind"] == "dense":
             low, high = (one["scale"] or {"low": 0.0, "high": 1.0}).values()
             values = [low if one["missing"] is None else None, high, (low + high) / 2]
+        elif one["kind"] == "vector":
+            values = [None, [1.0] * one["length"], [-0.5 * place for place in range(one["length"])]]
         else:
             vocabulary = document["vocabularies"][one["vocabulary"]]
             known = vocabulary["values"] or [None]

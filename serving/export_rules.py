@@ -33,6 +33,7 @@ class Rules:
         self.schema: dict = config["columns"]["schema"] if self.known else {}
         self.vocabularies: dict[str, list] = config["vocabularies"] if self.known else {}
         self.scalers: dict[str, dict] = config["scalers"] if self.known else {}
+        self.vectors: dict[str, int] = config.get("vectors", {})
         self.statistics = {self.schema.get("user_statistic"), self.schema.get("item_statistic")} - {None}
         self.history = self.schema.get("history")
         raw = {name: _unscaled(value, self.scalers.get(name)) for name, value in defaults.items()}
@@ -42,7 +43,9 @@ class Rules:
         """Whether raw values of all features of the model can be encoded."""
         columns = [*model.user_columns, *model.item_columns]
         return self.known and all(
-            column.dimension == 1 if isinstance(column, DenseFeat) else self._vocabulary_of(column.name) is not None
+            column.dimension == self.vectors.get(column.name, 1)
+            if isinstance(column, DenseFeat)
+            else self._vocabulary_of(column.name) is not None
             for column in columns
         )
 
@@ -72,7 +75,8 @@ class Rules:
         entry: dict[str, Any] = {"input": one.name, "dtype": one.dtype, "shape": list(one.shape)}
         if one.column is None:
             return entry
-        name, kind = one.column.name, kind_of(one.column)
+        name = one.column.name
+        kind = "vector" if name in self.vectors else kind_of(one.column)
         entry |= {"feature": name, "kind": kind}
         if kind == "dense":
             entry["source"] = "statistic" if name in self.statistics else "raw"
@@ -80,6 +84,8 @@ class Rules:
             entry["scale"] = None if bounds is None else {"low": bounds["low"], "high": bounds["high"]}
             entry["missing"] = None if bounds is None else bounds.get("fill")
             entry["default"] = self.defaults.get(name)
+        elif kind == "vector":
+            entry |= {"source": "raw", "length": self.vectors[name], "missing": [0.0] * self.vectors[name]}
         else:
             entry["source"] = "history" if name == self.history else "raw"
             entry["vocabulary"] = self._vocabulary_of(name)
@@ -104,6 +110,10 @@ def encode(document: dict, program: str, rows: Sequence[Mapping[str, Any]]) -> d
         values = [row[one["feature"]] for row in rows]
         if one["kind"] == "dense":
             inputs[one["input"]] = np.array([_number(one, value) for value in values], dtype=np.float32)
+            continue
+        if one["kind"] == "vector":
+            given = [one["missing"] if value is None else value for value in values]
+            inputs[one["input"]] = np.array(given, dtype=np.float32).reshape(len(rows), *one["shape"][1:])
             continue
         ids = _ids(document["vocabularies"][one["vocabulary"]])
         if one["kind"] == "sparse":

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from foundation.feature_columns import kind_of
+from foundation.feature_columns import Column, kind_of
 from serving.entities import Entities
 from serving.onnx_programs import CHECKSUM, Program, free_name
 from serving.state import State
@@ -37,7 +37,7 @@ def write_tables(folder: Path, state: State, programs: dict[str, Program]) -> di
         inputs = [(one.name, one.column) for one in program.inputs if one.column and one.column.name in stored]
         id_column = free_name("id", [one for one, _ in inputs])
         fields = [pa.field(id_column, pa.string() if table.has_text_ids else pa.int64(), nullable=False)]
-        fields += [pa.field(one, TYPES[kind_of(column)], nullable=False) for one, column in inputs]
+        fields += [pa.field(one, _type(column), nullable=False) for one, column in inputs]
         layout = pa.schema(fields, metadata={CHECKSUM: state.manifest.model})
         _write(folder / FILES[name], layout, rows, read, [column.name for _, column in inputs])
         found[name] = {
@@ -49,6 +49,11 @@ def write_tables(folder: Path, state: State, programs: dict[str, Program]) -> di
             "inputs": [one for one, _ in inputs],
         }
     return found
+
+
+def _type(column: Column) -> pa.DataType:
+    size = getattr(column, "dimension", 1)
+    return TYPES[kind_of(column)] if size == 1 else pa.list_(pa.float32(), size)
 
 
 def _write(
@@ -65,7 +70,8 @@ def _write(
 def _column(entities: Entities, name: str) -> np.ndarray | pa.Array:
     table = entities.features
     if name in table.values:
-        return table.values[name].numpy()
+        values = table.values[name].numpy()
+        return values if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
     bags = table.lists[name].batch(torch.arange(len(entities)))
     return pa.ListArray.from_arrays(
         pa.array(bags.offsets.numpy(), pa.int32()), pa.array(bags.values.numpy(), pa.int64())

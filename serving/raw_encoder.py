@@ -13,10 +13,10 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column
 from foundation.features import Bags, Features, Lists, values_of
 from foundation.nearest import did_you_mean
-from foundation.values import entries, exact_below, is_list, is_missing, number, plain, shown, undecimal, whole
+from foundation.values import entries, exact_below, is_list, is_missing, number, plain, shown, undecimal, vector, whole
 from model.base import TwoTower
 from preprocessing.dataset import FeatureTable
-from preprocessing.encoding import UNKNOWN, MinMaxScaler
+from preprocessing.encoding import UNKNOWN, MinMaxScaler, of_length
 from serving.entities import Entities, as_lists
 
 Raw = Mapping[str, Any]
@@ -34,6 +34,7 @@ class RawEncoder:
             raise InputError(
                 "config.json of this run lacks columns, vocabularies or scalers. Train with one of the scripts."
             ) from None
+        self._lengths: dict[str, int] = config.get("vectors", {})
         self.user_columns, self.item_columns = model.user_columns, model.item_columns
         self._ids: dict[str, dict] = {}
         self._shares = (self.schema["user_statistic"], self.schema["item_statistic"])
@@ -103,11 +104,13 @@ class RawEncoder:
         what = f"features {names} are" if len(missing) > 1 else f"feature {names} is"
         return InputError(
             f"The {side} {what} missing. Received: {', '.join(map(repr, raw)) or 'none'}. null stands for an unknown "
-            "value, an empty list, or a missing number where training had some."
+            "value, an empty list, a vector of zeros, or a missing number where training had some."
         )
 
     def _feature(self, column: Column, value: Any) -> torch.Tensor | Bags:
-        """-> (1,) id or value, or one bag"""
+        """-> (1,) id or value, (1, k) vector, or one bag"""
+        if column.name in self._lengths:
+            return torch.from_numpy(self._vector(column.name, value))
         if isinstance(column, DenseFeat):
             return torch.from_numpy(self._number(column.name, value))
         if isinstance(column, SparseFeat):
@@ -120,6 +123,18 @@ class RawEncoder:
         vocabulary = self.schema["item_id"] if name == self.schema["history"] else name
         ids = [self._id(name, vocabulary, one) for one in ([] if is_missing(value) else entries(value))]
         return Bags(torch.tensor(ids, dtype=torch.int32), torch.tensor([0, len(ids)], dtype=torch.int32))
+
+    def _vector(self, name: str, value: Any) -> np.ndarray:
+        """(1, k) float32, (1,) for k = 1; zeros for a missing vector, and for an empty one, as in training."""
+        length = self._lengths[name]
+        found = np.zeros(0) if is_missing(value) else vector(value)
+        if found is None or len(found) not in (0, length):
+            raise InputError(f"Feature '{name}' must be a vector of {length} numbers. Received: {shown(value)}.")
+        with np.errstate(over="ignore"):
+            given = found[None].astype(np.float32)
+        if not np.isfinite(given).all():
+            raise InputError(f"Feature '{name}' must be a vector of finite numbers. Received: {shown(value)}.")
+        return of_length(name, given, length)
 
     def _number(self, name: str, value: Any) -> np.ndarray:
         """(1,) float32, scaled. A missing number is the training mean, and refused where training had none missing."""

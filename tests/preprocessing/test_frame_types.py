@@ -140,16 +140,18 @@ class TestFeatures:
     @pytest.mark.parametrize(
         ("column", "message"),
         [
-            ([[0.5, 0.25]], "lists of texts or of integers. Received: entries of types float. A vector is no list"),
-            ([[1.0, 2.0]], "entries of types float. A vector is no list"),
-            ([np.array([1.0, np.nan])], "entries of types float"),
+            (
+                [[0.5, 0.25], [1.0]],
+                "lists of numbers of one length. Received: lists of 1, 2 numbers. Lists of categories",
+            ),
+            ([np.array([1.0, np.nan])], "20 vectors with a number that is missing, infinite or .* the first at row 0"),
             ([[True]], "entries of types bool"),
             ([["a", 1]], "entries of types int, str"),
             ([[["a"]]], "entries of types list"),
             ([np.zeros((2, 2), int), [1]], "must hold lists of texts"),
             ([[b"a"]], "entries of types bytes"),
             ([[date(2000, 1, 1)]], "entries of types date"),
-            (arrow([[0.5]], pa.list_(pa.float32())), "entries of types float"),
+            (arrow([[0.5], [0.5, 1.0]], pa.list_(pa.float32())), "lists of 1, 2 numbers"),
             (arrow([{"a": 1}], pa.struct([("a", pa.int64())])), "must hold texts, or numbers"),
             (arrow([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "entries of types tuple"),
             ([b"a"], r"must hold texts, or numbers.*Received: bytes.*str.decode"),
