@@ -163,7 +163,7 @@ class TestBadRequests:
     def test_model_trained_again_since(self, data, tmp_path):
         ranker_of(tmp_path, random_model("hit", data), data)
         save_run(tmp_path, random_model("hit", data, seed=4), data)
-        with pytest.raises(InputError, match="older than its model"):
+        with pytest.raises(InputError, match="of another model than the run"):
             PreRanker.load(tmp_path)
 
     def test_model_without_encodings(self, data, tmp_path):
