@@ -10,7 +10,9 @@ from model.released import release_of, released_settings
 from preprocessing.protocol import PROTOCOLS
 
 OWN_RELEASE = True  # `--as_released` without a value
-WITH_HISTORY = ("movielens",)  # scripts whose data have the items that each user liked
+OWN = "own"  # data that a `dataset.toml` describes, in place of "movielens", "amazon" or "taobao"
+WITH_HISTORY = ("movielens", OWN)  # scripts whose data have the items that each user liked
+RELEASED_ALONE = ("amazon", "taobao")  # whose settings are those of the papers' scripts
 # What was done before there was the option, so that results of then are compared with those of now. `published` had
 # other rows then.
 NOT_YET: dict[str, Any] = {
@@ -40,6 +42,27 @@ def usual_settings(name: str, dataset: str, protocol: str, as_released: str | bo
     if dataset not in WITH_HISTORY:
         own |= {"history": False, "own_history_table": False}
     return choices | own
+
+
+def usual_protocol(dataset: str) -> str:
+    """What a script without --protocol does: as the papers, on the data of the papers."""
+    return "holdout" if dataset == OWN else "published"
+
+
+def origin(dataset: str, as_released: str | None) -> str:
+    """Where the settings come from that a run has unless it is told otherwise.
+
+    as_released: the release whose form a run has, None for this project's own defaults.
+
+    >>> origin("own", None)
+    'chosen on MovieLens-1M; nothing was tuned on these data'
+    """
+    if as_released is not None:
+        elsewhere = ", for MovieLens-1M; nothing was tuned on these data" if dataset == OWN else ""
+        return f"those of the release of {as_released}{elsewhere}"
+    if dataset in RELEASED_ALONE:
+        return "those of the papers' releases; nothing was tuned on these data"
+    return "chosen on MovieLens-1M" + ("; nothing was tuned on these data" if dataset == OWN else "")
 
 
 def released(name: str, dataset: str, release: str | bool) -> dict[str, Any]:

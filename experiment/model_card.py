@@ -26,7 +26,7 @@ from model.effects import constructor_defaults, idle_settings
 from preprocessing.dataset import Dataset
 from preprocessing.load import AMAZON_NAMES, MOVIELENS_NAMES, TAOBAO_NAMES, reader_of
 from training.result import GAUC_NOTE, NO_PROBABILITIES
-from training.result_file import RUN
+from training.result_file import FOLDER, RUN
 from training.retrieval_shown import retrieval_markdown
 
 # Key in `result.json` -> how hubs call the metric, how people do.
@@ -59,9 +59,9 @@ def model_card(
         "Data and protocol": _data(result),
         "Model": _model(model, result),
         "How to load it": _loading(model, entry, result),
-        **({"How to rank with it": _ranking(model, data, entry)} if isinstance(model, TwoTower) else {}),
+        **({"How to rank with it": _ranking(model, data, entry, result)} if isinstance(model, TwoTower) else {}),
         "Intended use and limits": _use(model, result),
-        "Settings": _settings(model, result["config"], unusual),
+        "Settings": _settings(model, result, unusual),
         "Command and code": _origin(result),
     }
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
@@ -195,7 +195,7 @@ def _loading(model: CTRModel, entry: ModelEntry, result: dict) -> str:
         "`model.predict(rows)` gives these probabilities. `rows` is a pandas frame of raw values, with a row for each "
         "impression and a column for each feature.",
     ]
-    if reader_of(result["dataset"]) is not None:
+    if _is_read(result):
         test = ["from pathlib import Path", "", "from serving.from_run import load_dataset", ""]
         test += ['data = load_dataset(Path("RUN"), data_path=None)', "print(model.evaluate(data.test))"]
         parts += ["This computes the test numbers again. `data_path` says where the data are if they were moved."]
@@ -203,7 +203,7 @@ def _loading(model: CTRModel, entry: ModelEntry, result: dict) -> str:
     return "\n\n".join(parts)
 
 
-def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry) -> str:
+def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry, result: dict) -> str:
     """Of a two-tower model alone: others have no index."""
     strange = _of_the_impression(model.item_columns, data)
     if strange:
@@ -211,12 +211,12 @@ def _ranking(model: TwoTower, data: Dataset, entry: ModelEntry) -> str:
         return f"The item tower reads {names} of the impression, so that an item has no one vector and no index."
     if not _is_listed(entry):
         return "An item index needs an entry for the class in `MODELS` (`docs/own_model.md`)."
-    if reader_of(data.name) is None:
+    if not _is_read(result):
         lines = ["from pathlib import Path", "", "from serving.ranker import PreRanker"]
         lines += ["from serving.writer import build_index", ""]
         lines += ['build_index(Path("RUN"), model, data)  # data: the `Dataset` of the training']
         lines += ['PreRanker.load("RUN")']
-        return f"{WHERE}:\n\n{code_block('python', *lines)}\n\n`docs/own_data.md` says how to ask for a ranking."
+        return f"{WHERE}:\n\n{code_block('python', *lines)}\n\n`docs/frames.md` says how to ask for a ranking."
     asked, what = "--user USER", "`USER` is the id of a user of the data."
     told = _of_the_impression(model.user_columns, data)
     if told:
@@ -260,11 +260,12 @@ def _positive(result: dict) -> str:
     return POSITIVES.get(reader_of(result["dataset"]) or "", "a positive label")
 
 
-def _settings(model: CTRModel, config: dict, unusual: Collection[str]) -> str:
+def _settings(model: CTRModel, result: dict, unusual: Collection[str]) -> str:
     """Every one that is in force: options, and the model's own with the defaults of its constructor.
 
     unusual: those to mark.
     """
+    config = result["config"]
     options = {name: value for name, value in config.items() if name != "model_arguments"}
     usual = {name: value for name, value in constructor_defaults(type(model)).items() if value is not None}
     arguments = usual | config["model_arguments"]
@@ -272,7 +273,8 @@ def _settings(model: CTRModel, config: dict, unusual: Collection[str]) -> str:
     settings = options | {name: value for name, value in arguments.items() if name not in apart}
     settings |= {"edited": text} if (text := edited_functions(model)) else {}
     rows = [[code(name), code(_text(value)) + r" \*" * (name in unusual)] for name, value in settings.items()]
-    return f"\\* is not the default.\n\n{table(['setting', 'value'], rows)}"
+    origin = f" Defaults: {result['defaults']}." if "defaults" in result else ""
+    return f"\\* is not the default.{origin}\n\n{table(['setting', 'value'], rows)}"
 
 
 def _text(value: Any) -> str:
@@ -298,6 +300,11 @@ def _origin(result: dict) -> str:
 def _is_generated(result: dict) -> bool:
     """Data with planted preferences: the best possible AUC is known of no others."""
     return "best_possible_auc" in result
+
+
+def _is_read(result: dict) -> bool:
+    """Whether the data can be read again, by a reader of this project or from the folder of a `dataset.toml`."""
+    return reader_of(result["dataset"]) is not None or FOLDER in result[RUN]
 
 
 def _is_listed(entry: ModelEntry) -> bool:

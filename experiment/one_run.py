@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiment import stops
-from experiment.defaults import usual_settings, without_new_options
+from experiment.as_built import as_built
+from experiment.defaults import origin, usual_settings, without_new_options
 from experiment.edited import edited_functions
 from experiment.model_arguments import without_defaults
 from experiment.model_card import model_card
@@ -64,7 +65,7 @@ class OneRun:
     validation: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._record = begin_record(self.options.data_path, _place(self.folder))
+        self._record = begin_record(self.options.data_path, _place(self.folder), self.options.folder)
         self._start = self._trained = time.perf_counter()
 
     @property
@@ -160,6 +161,7 @@ class OneRun:
             },
             config=_config(model, self.options),
         )
+        result |= {"defaults": origin(self.options.dataset, self.options.as_released)}
         result |= {IDENTITY: self.folder.identity, RUN: end_record(self._record)}
         card = model_card(model, data, entry, result, unusual_settings(model, self.options))
         self.folder.finish(model, result, state.curve, model.known_with(_extra(model, data)), card)
@@ -181,6 +183,7 @@ def one_run(
     """
     model = build(data)
     require_fitting_loss(model.click_loss, data.train, type(model).__name__)
+    options = as_built(options, model)
     name, group = name_of(model), distributed.current()
     identity = group.once(lambda: _identity(model, data, options))  # devices differ
     if options.embedding_optimizer == choose_embedding_optimizer(model, None, "adam"):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from experiment import torchrun
-from experiment.defaults import OWN_RELEASE, WITH_HISTORY, usual_settings
+from experiment.defaults import OWN, OWN_RELEASE, WITH_HISTORY, usual_protocol, usual_settings
 from experiment.devices import chosen_device
 from experiment.model_arguments import constructor_arguments
 from experiment.parser import DATA, MODEL, RUN, ScriptParser, add_options
@@ -46,6 +46,7 @@ DATA_PLACES = {
     "movielens": "data/, else download, else the generated data, which `synthetic` asks for",
     "amazon": "data/amazon-electronics, else download",
     "taobao": "data/taobao-ads",
+    OWN: "where dataset.toml is",
 }
 
 
@@ -53,16 +54,26 @@ DATA_PLACES = {
 class Options(TrainOptions):
     """Everything that a script needs to know. An option of other data sets has its default.
 
-    dataset: of which script ("movielens", ...).
+    dataset: of which script ("movielens", ..., or "own" for the script of data of one's own).
     as_released: of which release the model's form and all defaults are, None for this project's own.
     validation_rows, statistics, refit: switches of the protocol (`preprocessing.protocol.PROTOCOLS`).
     history: whether the model reads the items that a user liked; own_history_table: through a table of their own.
     dropout: of the towers, None for a model without. embedding_optimizer: None leaves the choice to `compile`.
-    model_arguments: all other arguments for its constructor.
+    model_arguments: all other arguments for its constructor. asked: those of all that the command line names.
     """
 
     dataset: str
     model_arguments: dict[str, Any]
+    asked: tuple[str, ...] = field(default=(), compare=False)
+    folder: str | None = option(
+        "of the data, with a dataset.toml",
+        None,
+        flags=("folder",),
+        metavar="FOLDER",
+        group=RUN,
+        decides=False,
+        datasets=(OWN,),
+    )
     model_name: str = option(
         f"{' '.join(MODELS)}; case, - and _ do not matter", metavar="NAME", group=MODEL, required=True
     )
@@ -154,7 +165,7 @@ class Options(TrainOptions):
         metavar="DIR",
         group=RUN,
         decides=False,
-        datasets=("amazon", "taobao"),
+        datasets=("amazon", "taobao", OWN),
     )
     out: str | None = option(
         "run folder; default runs/<dataset>/<model>/<protocol>-seed<seed>, and what differs from the defaults",
@@ -225,7 +236,8 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
         raise InputError("gbdt trains in one process. Start the script without torchrun.")
     if given.get("track"):
         distributed.current().once(lambda: _require_tracker(given["track"]))
-    protocol = given.get("protocol", Options.protocol)
+    protocol = given.setdefault("protocol", usual_protocol(dataset))
+    _require_honest(dataset, protocol)
     for key in SWITCHES:
         switch(protocol, key, given.get(key), getattr(PROTOCOLS[protocol], key))
     usual, known = usual_settings(name, dataset, protocol, given.pop("as_released", None)), options_of(Options)
@@ -242,16 +254,27 @@ def parse_options(dataset: str, model_name: str | None = None, argv: list[str] |
     no_dropout = 0.0 if "dnn_dropout" in MODELS[name].arguments else None
     chosen |= {"model_name": name, "dropout": arguments.pop("dnn_dropout", no_dropout)}
     chosen |= {"device": chosen_device(chosen.get("device", Options.device))}
-    return Options(dataset=dataset, model_arguments=arguments, **chosen)
+    return Options(dataset=dataset, model_arguments=arguments, asked=tuple(asked), **chosen)
 
 
 def _parser(dataset: str, model_name: str | None) -> ScriptParser:
     parser = ScriptParser(dataset, model_name)
-    told = defaults_of(Options) | dict.fromkeys(default_settings("lr", dataset)) | {"data_path": DATA_PLACES[dataset]}
+    told = defaults_of(Options) | dict.fromkeys(default_settings("lr", dataset))
+    told |= {"data_path": DATA_PLACES[dataset], "protocol": usual_protocol(dataset)}
     elsewhere = {key for key, declared in options_of(Options).items() if not declared.is_of(dataset)}
     add_options(parser, Options, told, leave_out=elsewhere | ({"model_name"} if model_name else set()))
-    add_published_flags(parser, dataset)
+    if dataset != OWN:
+        add_published_flags(parser, dataset)
     return parser
+
+
+def _require_honest(dataset: str, protocol: str) -> None:
+    if dataset == OWN and PROTOCOLS[protocol].leaks:
+        others = " or ".join(name for name, each in PROTOCOLS.items() if not each.leaks)
+        raise InputError(
+            f"--protocol {protocol} repeats what the papers' releases do with their own data, and leaks test labels. "
+            f"For data of your own give {others}."
+        )
 
 
 def _require_tracker(name: str) -> None:

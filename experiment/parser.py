@@ -76,7 +76,11 @@ def add_options(
 
 def _add(group: Any, declared: Option, default: Any) -> None:
     told = "" if default is None or declared.kind is bool else f"; default {default}"
-    further: dict[str, Any] = {"dest": declared.name, "help": f"{declared.help}{told}".replace("%", "%%")}
+    further: dict[str, Any] = {"help": f"{declared.help}{told}".replace("%", "%%")}
+    if not declared.flags[0].startswith("-"):  # it has its place
+        group.add_argument(declared.name, nargs="?", type=_converter(declared), metavar=declared.metavar, **further)
+        return
+    further["dest"] = declared.name
     if declared.off:
         group = group.add_mutually_exclusive_group()
     if declared.kind is bool:

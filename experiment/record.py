@@ -9,15 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from preprocessing.load import SYNTHETIC
+from training.result_file import FOLDER
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def begin_record(data_path: str | None, resumed: str | None) -> dict:
+def begin_record(data_path: str | None, resumed: str | None, folder: str | None = None) -> dict:
     """What is known when a run begins.
 
     data_path: as given, made absolute; None for the data set's own place. resumed: where an interrupted run stood that
-    this one continues, None for a new run. `end_record` adds the end.
+    this one continues, None for a new run. folder: of data of one's own, made absolute, too; else None. `end_record`
+    adds the end.
     """
     return {
         "command": list(sys.argv),
@@ -26,6 +28,7 @@ def begin_record(data_path: str | None, resumed: str | None) -> dict:
         "resumed": resumed,
         "code": code_revision(),
         "data_path": os.path.abspath(data_path) if data_path not in (None, SYNTHETIC) else data_path,
+        **({} if folder is None else {FOLDER: os.path.abspath(folder)}),
     }
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from experiment.defaults import usual_settings
 from experiment.model_arguments import without_defaults
-from experiment.options import Options, parse_options
+from experiment.options import LOOP, Options, parse_options
 from foundation.precisions import ALIASES
+from model import MODELS
+from model.effects import idle_settings
 
 # Longer or stranger settings are told by a checksum.
 LONGEST_NAME, SAFE = 80, re.compile(r"[A-Za-z0-9_.,=+-]+")
@@ -30,7 +32,9 @@ def run_folder(options: Options, dataset_name: str, model_name: str, edited: str
     name = f"{options.protocol}-seed{options.seed}"
     name += f"-as_released={options.as_released}" if options.as_released else ""
     usual = _settings(usual_options(options))
-    unusual = {key: value for key, value in _settings(options).items() if (key, value) not in usual.items()}
+    idle = LOOP & idle_settings(MODELS[options.model_name].model_class, _all_settings(options), Options).keys()
+    told = {key: value for key, value in _settings(options).items() if key not in idle}
+    unusual = {key: value for key, value in told.items() if (key, value) not in usual.items()}
     unusual |= {"edited": edited} if edited else {}
     if unusual:
         readable = "-".join(f"{key}={_short(value)}" for key, value in unusual.items())
@@ -53,6 +57,10 @@ def _settings(options: Options) -> dict[str, Any]:
     usual = usual_settings(options.model_name, options.dataset, options.protocol, options.as_released)
     told = without_defaults(options.model_name, usual, options.model_arguments)
     return {name: config[name] for name in names} | {"dropout": options.dropout} | told
+
+
+def _all_settings(options: Options) -> dict[str, Any]:
+    return options.config | {"dnn_dropout": options.dropout} | options.model_arguments
 
 
 def _short(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from experiment.defaults import usual_settings
+from experiment.defaults import origin, usual_protocol, usual_settings
 from experiment.edited import edited_functions
 from experiment.model_arguments import FILLED_IN, SCRIPT_ARGUMENTS
 from experiment.options import Options
@@ -71,7 +71,7 @@ def settings_text(model: CTRModel, data: Dataset, options: Options, place: str |
         f"Leaks test labels: {leak}",
         f"Model: {_model_line(model)}",
         f"Device: {_device_line(options)}",
-        f"Settings ({MARK} is not the default):",
+        _settings_line(options),
         *(line for title, group in _groups(model, options).items() for line in _wrapped(title, group)),
     ]
     return "\n".join([*lines, *([f"Continued: the run as it was {place}"] if place else [])])
@@ -94,12 +94,19 @@ def _device_line(options: Options) -> str:
     return ", ".join([*texts, f"{threads} thread{'s' * (threads > 1)}{' each' * (processes > 1)}"])
 
 
+def _settings_line(options: Options) -> str:
+    """What the marks mean; and where the defaults come from, if they were not chosen on the data of the script."""
+    chosen_here = options.dataset == "movielens" and options.as_released is None
+    what = "" if chosen_here else f"; defaults: {origin(options.dataset, options.as_released)}"
+    return f"Settings ({MARK} is not the default{what}):"
+
+
 def _groups(model: CTRModel, options: Options) -> dict[str, list[Setting]]:
     """The settings by what they are of."""
     usual, name = usual_options(options), name_of(model)
     chosen = {"embedding_optimizer": model.embedding_optimizer}  # by size, if it was not asked for
     settings = vars(options) | chosen
-    defaults = vars(usual) | {name: getattr(Options, name) for name in ("protocol", "as_released")}
+    defaults = vars(usual) | {"protocol": usual_protocol(options.dataset), "as_released": Options.as_released}
     defaults |= chosen if options.embedding_optimizer is None else {}
     own = constructor_defaults(type(model))
     arguments = {**own, **model.settings}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 _TWO_COLUMNS = ("W", "F")  # East Asian wide and full-width characters
 _NO_COLUMN = ("Mn", "Me")  # marks drawn upon the character before them
@@ -57,6 +57,23 @@ def shortened(text: object, width: int) -> str:
     while columns(shown) > width - 3:
         shown = shown[:-1]
     return shown + "..."
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Lines of columns of equal width, indented by two. right: those that are aligned to the right.
+
+    >>> aligned([["split", "rows"], ["test", "7"]], right=(1,))
+    ['  split  rows', '  test      7']
+    """
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            " " * (width - columns(cell)) + cell if place in right else padded(cell, width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
 
 
 def quoted(name: str) -> str:

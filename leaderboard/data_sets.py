@@ -10,6 +10,7 @@ from experiment.record import ROOT
 from foundation.errors import InputError
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.load import DATA_DIR, load_amazon, load_movielens, load_taobao
+from preprocessing.own_data import load_own
 from preprocessing.raw import RawData
 
 SPEC = "dataset.toml"
@@ -74,8 +75,6 @@ class DataSet:
         """Raises `InputError` for what is not there or cannot be read."""
         if self.folder is None:
             return LOADERS[self.key](data_path)
-        from preprocessing.own_data import load_own
-
         return load_own(self.folder, None if data_path is None else Path(data_path), DEFAULT_CACHE)
 
 

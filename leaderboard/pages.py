@@ -22,6 +22,7 @@ from leaderboard.prose import Numbers, fill_numbers
 from leaderboard.table_formats import write_tables
 from leaderboard.theme import Picture, draw, picture
 from leaderboard.tuning.tables import tuning_table
+from preprocessing.raw import cut_by
 
 # With markers, of `DATASET`.
 PAGES = (
@@ -37,6 +38,7 @@ PAGES = (
     "docs/published_code.md",
 )
 PAGE, FIGURES = "README.md", "figure"  # of each further data set, in its folder of results
+PART_NOTE = "**A part of the data**: more rows may change which model is better."
 OVERVIEW, PLAIN = "# All results", "# Results on"  # how these pages begin
 NOT_MEASURED = "*Not measured yet.*"
 GENERATED_NOTE = (
@@ -71,6 +73,8 @@ def plain_report(results: Results) -> str:
     parts = [f"{PLAIN} {results.dataset}"]
     if results.dataset.startswith(("synthetic", "generated")):
         parts.append(GENERATED_NOTE)
+    elif cut_by(results.dataset):
+        parts.append(PART_NOTE)
     parts.append("What the columns mean is said in the project's own `results/README.md`.")
     for protocol, best in results.runs.groupby("protocol")["best_possible_auc"].mean().items():
         if not math.isnan(best):

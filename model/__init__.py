@@ -28,6 +28,8 @@ TRAINING_DEFAULTS: dict[str, dict] = {
     "amazon": COMMON,
     "taobao": COMMON | {"lr": 1e-4, "epochs": 15},
 }
+# Data whose settings are another data set's: nothing is tuned on data of one's own.
+SETTINGS_OF = {"own": "movielens"}
 TREES = {"lr": 0.1, "lr_schedule": "constant", "epochs": 500, "patience": 20}  # of gbdt, where an epoch is a tree
 # Constructor arguments of models with embeddings and towers. The released scripts drop out 30 % on MovieLens, but their
 # loop does so in the first epoch only; kept up, it unsettles the batch norms behind it (`docs/tuning.md`).
@@ -216,7 +218,8 @@ def name_of(model: CTRModel) -> str:
 
 
 def default_settings(name: str, dataset: str) -> dict:
-    """Training settings and constructor arguments of a model on a data set ("movielens", ...)."""
+    """Training settings and constructor arguments of a model on a data set ("movielens", ..., "own" for any other)."""
+    dataset = SETTINGS_OF.get(dataset, dataset)
     return TRAINING_DEFAULTS[dataset] | MODELS[name].defaults.get(dataset, {})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from foundation.errors import InputError, one_of
-from model import MODELS, TRAINING_DEFAULTS, find_model
+from model import MODELS, SETTINGS_OF, TRAINING_DEFAULTS, find_model
 from model.difference import HIT, INT_TOWER, RELEASES, Difference
 from model.effects import idle_settings
 from model.released_data import LOOP, ROWS
@@ -84,6 +84,7 @@ def released_settings(model: str, dataset: str, release: str | None = None) -> d
     release: as for `release_of`, which raises `InputError`.
     """
     name, release = find_model(model), release_of(model, release)
+    dataset = SETTINGS_OF.get(dataset, dataset)
     one_of("dataset", dataset, TRAINING_DEFAULTS)
     settings: dict[str, Any] = {"embedding_dim": 32, "lr_schedule": "constant", "history": False}
     settings |= {"own_history_table": False, "unknown_rate": 0.0}

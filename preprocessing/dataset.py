@@ -16,6 +16,7 @@ from foundation.errors import InputError
 from foundation.feature_columns import Column, FeatureColumns
 from foundation.features import Bags, Features
 from preprocessing.data_encoding import DataEncoding
+from preprocessing.data_profile import profile
 from preprocessing.description import describe, summarize
 from preprocessing.encoder import Encoder
 from preprocessing.encoding import MinMaxScaler, Vocabulary
@@ -146,7 +147,8 @@ class Dataset:
             raw = raw_from_frames(users, items, interactions, **given)
         else:
             raw = raw_for(known, users, items, interactions, **given)
-        data = cls.build(told_of_repeated_rows(raw, protocol, timestamp, stacklevel=2), protocol, seed, known)
+        raw = told_of_repeated_rows(raw, protocol, timestamp, stacklevel=2)
+        data = cls.build(raw, protocol, seed, known)
         findings = probe(data)
         warn_of_leaks(findings, stacklevel=2)
         return replace(data, findings=findings)
@@ -187,6 +189,10 @@ class Dataset:
     def summary(self) -> str:
         """What was loaded and how it was split, for people."""
         return summarize(self)
+
+    def describe(self) -> str:
+        """A page about the data as they were read: rows, times, users, items, splits, and what is in each column."""
+        return profile(self.raw, self.seed)
 
     def __repr__(self) -> str:
         return describe(self)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from foundation.feature_columns import Column, kind_of
-from foundation.shown import columns, padded, quoted, shortened, some, visible
+from foundation.shown import aligned, quoted, shortened, some, visible
 from preprocessing.feature_notes import notes
 from preprocessing.raw import RowCount
 
@@ -127,21 +127,8 @@ def _mean_length(lists: Lists) -> float:
 
 
 def _aligned(rows: list[list[str]], right: tuple[int, ...] = ()) -> list[str]:
-    """Columns of equal width. right: those that are aligned to the right.
-
-    >>> _aligned([["split", "rows"], ["test", "7"]], right=(1,))
-    ['  split  rows', '  test      7']
-    """
-    cells = [[shortened(cell, WIDTH) for cell in row[:-1]] + [row[-1]] for row in rows]
-    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        parts = [
-            " " * (width - columns(cell)) + cell if place in right else padded(cell, width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  " + "  ".join(parts).rstrip())
-    return lines
+    """`aligned`, with cells that are not wide, but for the last of a line."""
+    return aligned([[shortened(cell, WIDTH) for cell in row[:-1]] + [row[-1]] for row in rows], right)
 
 
 def share(labels: np.ndarray) -> str:

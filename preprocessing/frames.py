@@ -1,4 +1,4 @@
-"""A data set of one's own: two tables and a log, as pandas frames -> `RawData`. `docs/own_data.md` shows its use."""
+"""A data set of one's own: two tables and a log, as pandas frames -> `RawData`. `docs/frames.md` shows its use."""
 
 from __future__ import annotations
 

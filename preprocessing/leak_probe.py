@@ -223,7 +223,10 @@ def _computed(data: Dataset, side: _Side) -> Iterator[Finding]:
         yield from _named(name, "computed", DECIDES, [side.of_numbers(values)])
     if schema.history:
         rng = np.random.default_rng(data.seed)
-        places = [np.flatnonzero(side.is_train == train) for train in (True, False)]
+        # Who likes an item again had it in the history before, by right: rows of pairs that occur once are looked at.
+        pair = side.entity.astype(np.int64) * len(data.raw.items) + data.raw.item[side.rows]
+        _, place, times = np.unique(pair, return_inverse=True, return_counts=True)
+        places = [np.flatnonzero((side.is_train == train) & (times[place] == 1)) for train in (True, False)]
         chosen = np.concatenate([rng.permutation(part)[:MOST_HISTORIES] for part in places])
         bit = membership(Split(data, torch.from_numpy(side.rows[chosen]))).astype(np.int64)
         counts = Counts.of_rows(bit, side.label[chosen], side.is_train[chosen], 2)

@@ -17,9 +17,11 @@ from foundation.feature_columns import Column
 from foundation.features import Lists
 from foundation.ids import keys_of
 from foundation.run_files import RESULT, committed, read_config
+from foundation.values import is_missing
 from model.base import TwoTower
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
+from preprocessing.dataset_spec import SPEC
 from preprocessing.label_features import request_tables
 from preprocessing.label_statistics import user_histories
 from preprocessing.load import (
@@ -33,12 +35,13 @@ from preprocessing.load import (
     load_taobao,
     reader_of,
 )
+from preprocessing.own_data import load_own
 from preprocessing.raw import RawData
 from preprocessing.synthetic import synthetic_movielens
 from serving.entities import Entities
-from training.result_file import RUN, read_result, split_of
+from training.result_file import FOLDER, RUN, read_result, split_of
 
-IN_PYTHON = "Build an index of data of your own in Python: docs/own_data.md."
+IN_PYTHON = "Build an index of data from frames in Python: docs/frames.md."
 
 
 def _generated(path: str | None, config: dict) -> RawData:
@@ -69,10 +72,7 @@ def load_dataset(run: Path, data_path: str | None) -> Dataset:
         raise InputError(f"{run} was saved by model.save, without its data. {IN_PYTHON}")
     result = read_result(run)
     name, config = result["dataset"], result["config"]
-    reader = reader_of(name)
-    if reader is None:
-        raise InputError(f"There is no reader for data set '{name}'. Known: {', '.join(LOADERS)}. {IN_PYTHON}")
-    raw = LOADERS[reader](data_path or _data_path(run, result), config)
+    raw = _own(run, result, data_path) if FOLDER in result.get(RUN, {}) else _read(run, result, data_path)
     if config.get("sample_rate"):
         raw = raw.sample(config["sample_rate"], result["seed"])
     if config.get("max_rows"):
@@ -85,11 +85,35 @@ def load_dataset(run: Path, data_path: str | None) -> Dataset:
     return Dataset.build(raw, **split_of(result))
 
 
+def _read(run: Path, result: dict, data_path: str | None) -> RawData:
+    """Data that have a reader here."""
+    reader = reader_of(result["dataset"])
+    if reader is None:
+        known = ", ".join(LOADERS)
+        raise InputError(f"There is no reader for data set '{result['dataset']}'. Known: {known}. {IN_PYTHON}")
+    return LOADERS[reader](data_path or _data_path(run, result), result["config"])
+
+
+def _own(run: Path, result: dict, data_path: str | None) -> RawData:
+    """Data of a folder with a `dataset.toml`: where it was, or in `data_path` if it was moved there."""
+    folder, tables = result[RUN][FOLDER], data_path or result[RUN]["data_path"]
+    if data_path is not None and os.path.exists(os.path.join(data_path, SPEC)):
+        folder = data_path
+    for place in (folder, *filter(None, [tables])):
+        if not os.path.isdir(place):
+            raise _moved(run, place)
+    return load_own(Path(folder), None if tables is None else Path(tables), DEFAULT_CACHE, quiet=True)
+
+
+def _moved(run: Path, place: str) -> InputError:
+    return InputError(f"The data of {run} are not in {place} any more. Say where they are with --data_path.")
+
+
 def _data_path(run: Path, result: dict) -> str | None:
     """As the run was given it, None for the data set's own place."""
     path = result.get(RUN, {}).get("data_path")
     if path not in (None, SYNTHETIC) and not os.path.exists(path):
-        raise InputError(f"The data of {run} are not in {path} any more. Say where they are with --data_path.")
+        raise _moved(run, path)
     return path
 
 
@@ -126,14 +150,26 @@ def item_entities(data: Dataset, model: TwoTower) -> Entities:
             f"The item tower reads {', '.join(strange)}, which belongs to the impression and not to the item, so that "
             "an item has no one vector. Train with the feature on the user's side."
         )
-    frame = data.raw.items
-    shown = [name for name in frame if name != schema.item_id and all(isinstance(value, str) for value in frame[name])]
-    shown.sort(key=lambda name: name in schema.item_sparse)  # titles first: the first one names an item
     return Entities(
-        frame[schema.item_id].to_numpy(),
+        data.raw.items[schema.item_id].to_numpy(),
         FeatureTable({k: v for k, v in values.items() if k in names}, {k: v for k, v in lists.items() if k in names}),
-        {name: frame[name].tolist() for name in shown},
+        item_texts(data.raw),
     )
+
+
+def item_texts(raw: RawData) -> dict[str, list[str]]:
+    """What there is to show of each item, by name: first the columns that are for display alone, then features that are
+    texts."""
+    schema, frame = raw.schema, raw.items
+    features = {*schema.item_sparse, *schema.item_dense, *schema.item_lists, *schema.item_vectors}
+    texts = {
+        name: ["" if is_missing(value) else str(value) for value in frame[name]]
+        for name in frame
+        if name not in features
+    }
+    features.discard(schema.item_id)
+    known = [name for name in frame if name in features and all(isinstance(value, str) for value in frame[name])]
+    return texts | {name: frame[name].tolist() for name in known}
 
 
 def defaults(data: Dataset, columns: list[Column]) -> dict[str, float]:

@@ -76,7 +76,7 @@ def index_folder(run: Path) -> Path:
 
 def how_to_build(run: Path) -> str:
     """The command that builds an index of this run."""
-    return f"python prerank.py build {run} (of data of your own in Python: docs/own_data.md)"
+    return f"python prerank.py build {run} (of data from frames in Python: docs/frames.md)"
 
 
 def model_signature(run: Path) -> list[tuple]:

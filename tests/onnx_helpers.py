@@ -110,10 +110,10 @@ def page_blocks() -> list[str]:
 
 
 def page_dataset() -> Dataset:
-    """That of docs/own_data.md, on whose run the last block of docs/onnx.md asks."""
+    """That of docs/frames.md, on whose run the last block of docs/onnx.md asks."""
     scope: dict = {}
-    for block in programs_of("own_data.md")[:2]:
-        exec(compile(block, "own_data.md", "exec"), scope)
+    for block in programs_of("frames.md")[:2]:
+        exec(compile(block, "frames.md", "exec"), scope)
     return scope["data"]
 
 

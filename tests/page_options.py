@@ -14,6 +14,7 @@ import pytest
 from page_blocks import FILES, ROOT
 
 from experiment import tracking
+from experiment.describe_data import DESCRIBE, description_parser
 from experiment.options import parse_options
 from foundation.errors import InputError
 
@@ -75,6 +76,9 @@ def _is_of_the_repository(word: str) -> bool:
 
 def _parse(name: str, arguments: list[str]) -> None:
     """By the parser of the program itself."""
+    if name == "train_own_data" and DESCRIBE in arguments:
+        description_parser().parse_args(arguments)
+        return
     if name.startswith("train_"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tracking, "require", lambda name: None)  # the package of a tracker

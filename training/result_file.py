@@ -11,6 +11,7 @@ from foundation.run_files import ADVICE, CONFIG, HISTORY, RESULT, WEIGHTS, commi
 from foundation.sealed import read_sealed, seal
 
 FILES, RUN, IDENTITY = "files", "run", "identity"
+FOLDER = "folder"  # in "run": that of the `dataset.toml`, for data of one's own
 # Checksums; when, where and how it was made; what a run must share with it to take its place.
 NOT_THE_MEASUREMENT = (FILES, RUN, IDENTITY)
 

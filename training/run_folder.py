@@ -139,6 +139,10 @@ class RunFolder:
                 self._draw(history, _title(earlier), earlier.get("best_epoch"))
             if earlier is None:
                 self.notice = f"There is nothing to resume in {self.path}: the run starts from the beginning."
+        elif earlier is not None and not overwrite:
+            self.notice = (
+                f"A finished run is in {self.path}; it will be replaced when this one ends. --resume prints it instead."
+            )
 
     def _earlier(self, overwrite: bool) -> dict | None:
         """The finished run that lies here if it is this one, None if it may be replaced."""

@@ -73,6 +73,10 @@ class TestRelease:
         lifted = folder("--as_released", "--set", "tower_std=null", "--no_summed_loss")
         assert lifted == "published-seed1023-as_released=inttower-summed_loss=false-tower_std=null"
 
+    def test_what_one_epoch_leaves_without_effect_is_not_in_the_folders_name(self):
+        assert folder("--as_released", "--epoch", "1") == "published-seed1023-as_released=inttower-epochs=1"
+        assert folder("--as_released", "--no_published_eval_mode").endswith("-published_eval_mode=false")
+
 
 class TestHistory:
     @pytest.mark.parametrize("name", MODELS)

@@ -21,7 +21,7 @@ from leaderboard.data_sets import DATASET, MOVIELENS, PUBLISHED, DataSet, settin
 from leaderboard.fitting import fitting_protocols, with_effect
 from leaderboard.grid.data_sets import data_sets_table
 from leaderboard.jobs import Job
-from leaderboard.pages import write_report
+from leaderboard.pages import plain_report, write_report
 from model import default_settings
 from preprocessing.protocol import PROTOCOLS
 
@@ -154,6 +154,11 @@ class TestPages:
         assert "paper's AUC" not in pages["a-shop"]
         assert all(path.exists() for path in paths)
         assert write_report(folder) == paths
+
+    def test_a_part_of_the_data_is_called_that(self, folder):
+        every = Results.load_all(folder)
+        assert "A part of the data" not in plain_report(every["a-shop"])
+        assert "A part of the data" in plain_report(replace(every["a-shop"], dataset="a-shop-first20000"))
 
     def test_a_page_of_someone_elses_is_never_replaced(self, folder):
         for place in (folder, folder / "a-shop"):

@@ -155,7 +155,7 @@ class TestLoss:
     @pytest.mark.parametrize(
         ("given", "message"),
         [
-            ("hinge", "one of binary_crossentropy, logloss, mse, mae, probability_crossentropy, or a function"),
+            ("hinge", "logloss, mse, mae, probability_crossentropy, in_batch, or a function"),
             (["mse", "mse"], "one loss, because these models have one output"),
             (F.binary_cross_entropy_with_logits, "given probabilities, and this one expects logits"),
             (nn.BCEWithLogitsLoss(), "given probabilities, and this one expects logits"),

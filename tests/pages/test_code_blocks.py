@@ -17,20 +17,27 @@ from page_options import commands_of, problem_of
 BLOCKS = {page: blocks_of(read(page)) for page in PAGES}
 PROGRAMS = [page for page in PAGES if any(block.runs for block in BLOCKS[page])]
 # Pages that go on where another ends.
-AFTER = {"docs/onnx.md": "docs/own_data.md"}
+AFTER = {"docs/onnx.md": "docs/frames.md"}
 # What a page takes as given.
 GIVEN = {
-    "docs/own_data.md": """
+    "docs/frames.md": """
 import warnings
 from preprocessing.leak_probe import LeakWarning
 warnings.simplefilter("error", LeakWarning)
 """,
     "docs/deepctr_torch.md": "from array_helpers import COLUMNS as columns, arrays\nx, y = arrays()",
+    "docs/protocols.md": """
+from model import build_model
+from preprocessing.dataset import Dataset
+from preprocessing.synthetic import synthetic_movielens
+data = Dataset.build(synthetic_movielens().first(5000), "holdout", 0)
+model = build_model("dssm", data.feature_columns(8))
+""",
     "docs/large_tables.md": "from array_helpers import int_tower\nmodel = int_tower()",
 }
 # What is so after a page's program.
 CHECKS = {
-    "docs/own_data.md": "assert model.evaluate(data.test) == same.evaluate(data.test)",
+    "docs/frames.md": "assert model.evaluate(data.test) == same.evaluate(data.test)",
 }
 INLINE = re.compile(r"`(python [^`<]*)`")  # without <placeholders>
 

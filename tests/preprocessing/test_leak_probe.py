@@ -235,6 +235,12 @@ def test_history_that_holds_the_row_is_told_of_where_the_protocol_promises_none(
     assert "liked_item" in [finding.feature for finding in probe(promised)]
 
 
+def test_history_of_those_who_like_an_item_again_is_honest():
+    log = SHOP.log.assign(item=SHOP.log["item"] % 10)
+    again = log.assign(click=(log["user"] * 7 + log["item"] * 3) % 2)  # a pair has one label, however often it occurs
+    assert replace(SHOP, log=again).findings() == {}
+
+
 def test_needs_validation_rows():
     data = SHOP.build()
     with pytest.raises(InputError, match="has no validation rows"):

@@ -394,7 +394,7 @@ class TestCommand:
     def test_build_of_a_run_on_data_without_a_reader(self, data, tmp_path, capsys):
         save_run(tmp_path, random_model("dssm", data), data)
         assert script(prerank.main, "build", tmp_path) == 2
-        assert "in Python: docs/own_data.md" in capsys.readouterr().err
+        assert "in Python: docs/frames.md" in capsys.readouterr().err
 
     def test_user_of_a_model_that_reads_features_of_the_request(self, tmp_path, capsys):
         data = frames_data()

@@ -53,7 +53,7 @@ class Table(nn.Module):
 class Cycle:
     """Of no class of this project: row i has id i modulo 4, and is positive where that is odd."""
 
-    users = weights = None
+    users = weights = pairs = None
     origin = "cycle"
 
     def __init__(self, rows: Tensor):

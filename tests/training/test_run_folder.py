@@ -54,7 +54,7 @@ class TestFinishedRun:
             "validation",
             "calibration",
             *("paper", "parameters", "paper_parameters", "epochs", "best_epoch", "seconds", "train_rows_per_second"),
-            *("threads", "config", "versions", "identity", "run"),
+            *("threads", "config", "versions", "defaults", "identity", "run"),
         ]
         assert (result["dataset"], result["protocol"], result["model"]) == ("by-hand", "holdout", "int_tower")
         assert result["rows"] == {"train": 192, "validation": 48, "test": 60}
