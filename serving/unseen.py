@@ -43,7 +43,9 @@ def warn_unseen(encoder: RawEncoder, what: str, rows: list[Raw], features: list[
 
 def _unseen(value: object, encoded: torch.Tensor | Bags) -> Iterable:
     """The raw values that became `UNKNOWN` and were given."""
-    given, ids = (entries(value), encoded.values) if isinstance(encoded, Bags) else ([value], encoded)
-    if ids.is_floating_point() or is_missing(value):
+    if is_missing(value):
         return []
-    return [one for one, id in zip(given, ids.tolist(), strict=True) if id == UNKNOWN and not is_missing(one)]
+    given, ids = (entries(value), encoded.values) if isinstance(encoded, Bags) else ([value], encoded)
+    if ids.is_floating_point():
+        return []
+    return [one for one, number in zip(given, ids.tolist(), strict=True) if number == UNKNOWN]

@@ -72,6 +72,20 @@ def write_index(
     return manifest
 
 
+def replaced(run: str | Path, precision: str) -> str:
+    """What a build of this precision is about to undo of the index that is there, for people; "" for nothing."""
+    run = Path(run).absolute()
+    try:
+        manifest = read_manifest(run)
+        before = open_file(run, manifest, manifest.base).meta["precision"]
+    except InputError:
+        return ""
+    writes = manifest.generation - manifest.built
+    of = [f"{writes:,} change{'s' if writes > 1 else ''} since its build, not carried over: apply them again"]
+    parts = (of if writes else []) + ([f"{before} -> {precision}"] if before != precision else [])
+    return f"Replaces an index: {'; '.join(parts)}" if parts else ""
+
+
 def _require_encoding(run: Path, data: Dataset) -> None:
     """Ids of the index are read by the encoding that the run has saved."""
     saved = DataEncoding.from_json(read_config(run))

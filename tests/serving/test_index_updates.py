@@ -43,7 +43,7 @@ class TestUnseenValues:
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            ranker.upsert({"movie_id": 7777, "genres": None, "price": 10.0, "brand": None})
+            ranker.upsert({"movie_id": 7777, "genres": None, "price": 10.0})
             assert 7777 in ranker.item_ids()
             ranker.delete([7777])
             assert 7777 not in ranker.item_ids()
