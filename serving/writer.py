@@ -118,7 +118,7 @@ def upsert_items(state: State, rows: Raw | Iterable[Raw]) -> int:
 
 
 def raw_rows(what: str, rows: Raw | Iterable[Raw]) -> list[Raw]:
-    """what: item or user. One dict is a list of one. Raises `InputError` for anything but dicts, and for none at all."""
+    """what: item or user. One dict is a list of one. Raises `InputError` for anything but dicts, and for none."""
     rows = [rows] if isinstance(rows, Mapping) else records(f"{what.capitalize()}s", rows)
     wrong = [row for row in rows if not isinstance(row, Mapping)]
     if wrong:

@@ -192,6 +192,13 @@ class TestColumnsRefused:
         with pytest.raises(InputError, match=message):
             IntTower(columns, ITEM)
 
+    def test_columns_of_a_ranking_model(self):
+        message = (
+            "named '.*', one on each side. DSSM has two towers: it takes user_feature_columns, item_feature_columns"
+        )
+        with pytest.raises(InputError, match=message):
+            DSSM(COLUMNS, COLUMNS)
+
     @pytest.mark.parametrize("columns", [[], None, [DenseFeat("a")]])
     def test_a_side_without_an_id(self, columns):
         for sides in ((columns, ITEM), (USER, columns)):
