@@ -34,8 +34,9 @@ def warn_unseen(encoder: RawEncoder, what: str, rows: list[Raw], features: list[
                     nearest = did_you_mean(value, encoder.values(column.name))
                     found.setdefault((column.name, value), f"{shown(value)} of '{column.name}'.{nearest}")
     if found:
+        named = some(found.values(), NAMED, WIDTH)
         warnings.warn(
-            f"Training has not seen these values of {what}: {some(found.values(), NAMED, WIDTH)} They count as unknown ones.",
+            f"Training has not seen these values of {what}: {named} They count as unknown ones.",
             InputWarning,
             stacklevel=2,
         )

@@ -86,7 +86,7 @@ def test_a_marker_that_nothing_fills_is_named(marker):
 
 
 def test_a_model_without_results_is_named():
-    with pytest.raises(InputError, match="above nobody hit holdout-->: there are no results of nobody under holdout."):
+    with pytest.raises(InputError, match="above nobody hit holdout-->: there are no results of nobody under holdout"):
         NUMBERS("above nobody hit holdout")
 
 
