@@ -214,8 +214,8 @@ class TwoTower(CTRModel):
         shared = {column.name for column in user_columns} & {column.name for column in item_columns}
         if shared:
             raise InputError(
-                f"Two feature columns are named '{min(shared)}', one on each side. {type(self).__name__} has two towers: "
-                "it takes user_feature_columns, item_feature_columns."
+                f"Two feature columns are named '{min(shared)}', one on each side. {type(self).__name__} has two "
+                "towers: it takes user_feature_columns, item_feature_columns."
             )
         check_columns([*user_columns, *item_columns])
         super().__init__([*user_columns, *item_columns], **common)

@@ -96,6 +96,11 @@ class TestBadRequests:
         with pytest.raises(InputError, match=r"Unknown user .* the index knows 12 users"):
             ranker.rank(user)
 
+    @pytest.mark.parametrize(("user", "kind"), [("107", ", whose ids are whole numbers"), (99, "")])
+    def test_an_unknown_user_of_another_type(self, user, kind, ranker):
+        with pytest.raises(InputError, match=rf"Unknown user '?\d+'?: the index knows 12 users{kind}\. Give"):
+            ranker.rank(user)
+
     @pytest.mark.parametrize(
         ("candidates", "message"),
         [
