@@ -72,7 +72,10 @@ def users(rng: np.random.Generator, items: int) -> Entities:
 
 
 def random_items(rng: np.random.Generator, count: int, gaps: bool = False) -> Entities:
-    """Ids from 1, with gaps each third one on average, without order in the vocabulary; several share an embedding where there are more than it holds."""
+    """Ids from 1 without order in the vocabulary; several share an embedding where there are more than it holds.
+
+    gaps: every third id is there, on average.
+    """
     values = {
         "movie_id": torch.from_numpy(rng.integers(1, vocabulary_size(count), count).astype(np.int32)),
         SCHEMA.item_statistic: torch.from_numpy(rng.random(count, dtype=np.float32)),

@@ -37,8 +37,8 @@ _UNFINISHED = re.compile(rf"(?:{_WRITTEN.pattern})\.tmp")  # of versions before 
 @dataclass(frozen=True)
 class Manifest:
     """generation: counts changes. built: the generation of the build. model: checksum of the model that encoded the
-    items. build: random, of the build that all files go back to. base, users, delta, users_delta: names of files. ids: of
-    each named file, random."""
+    items. build: random, of the build that all files go back to. base, users, delta, users_delta: names of files. ids:
+    of each named file, random."""
 
     generation: int
     built: int
