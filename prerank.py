@@ -35,7 +35,7 @@ from serving.ranker import PreRanker
 from serving.ranking import Ranking
 from serving.seen import SEEN
 from serving.state import load_two_tower
-from serving.writer import build_index
+from serving.writer import build_index, replaced
 from training.pictures import save_picture
 
 MISSING_NAMED = 10  # in the line for people
@@ -51,6 +51,8 @@ def build(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     model = load_two_tower(options.run)
     data = load_dataset(options.run, options.data_path)
+    if undone := replaced(options.run, options.precision):
+        print(undone)
     manifest = build_index(options.run, model, data, options.precision)
     size = (index_folder(options.run) / manifest.base).stat().st_size
     print(

@@ -43,8 +43,8 @@ from training.result_file import FILES, identity_of, read_result, split_of
 
 ITEMS = [ITEM, ITEM | {"genres": ["War", "Drama"]}]
 EXPECTED = re.compile(
-    "is in use by|were? replaced again and again|older than its model|has no item index|is no finished run"
-    "|another one than that which is to encode|was built anew for another model"
+    "is in use by|were? replaced again and again|of another model than the run|has no item index|is no finished run"
+    "|another one than that which is to encode|of another model than this reader"
 )
 ACTIONS = ("finish", "save", "build", "upsert")
 WAIT = 300  # seconds at most for the other writer

@@ -32,6 +32,7 @@ VOCABULARIES = {
 }
 ITEM_VOCABULARY = 200_000
 HISTORY = 60
+STAND_INS: dict[str, dict] = {"new_user": {}, "new_item": {}}
 
 
 def columns(items: int, history: bool, dim: int = 32) -> FeatureColumns:
@@ -70,14 +71,18 @@ def users(rng: np.random.Generator, items: int) -> Entities:
     return Entities(np.arange(1, USERS + 1), FeatureTable(values, {SCHEMA.history: history}), liked=liked)
 
 
-def random_items(rng: np.random.Generator, count: int) -> Entities:
-    """Ids from 1 without order in the vocabulary; several share an embedding where there are more than it holds."""
+def random_items(rng: np.random.Generator, count: int, gaps: bool = False) -> Entities:
+    """Ids from 1 without order in the vocabulary; several share an embedding where there are more than it holds.
+
+    gaps: every third id is there, on average.
+    """
     values = {
         "movie_id": torch.from_numpy(rng.integers(1, vocabulary_size(count), count).astype(np.int32)),
         SCHEMA.item_statistic: torch.from_numpy(rng.random(count, dtype=np.float32)),
     }
     lists = {"genres": random_lists(rng, count, 3, len(VOCABULARIES["genres"]) + 1)}
-    return Entities(np.arange(1, count + 1), FeatureTable(values, lists))
+    ids = 1 + np.sort(rng.choice(3 * count, count, replace=False)) if gaps else np.arange(1, count + 1)
+    return Entities(ids, FeatureTable(values, lists))
 
 
 def random_lists(rng: np.random.Generator, rows: int, longest: int, vocabulary: int) -> Lists:
@@ -87,14 +92,14 @@ def random_lists(rng: np.random.Generator, rows: int, longest: int, vocabulary: 
     return Lists(values, ends - torch.from_numpy(lengths), ends)
 
 
-def make_run(run: Path, name: str, items: int, precision: str = "float32", **arguments) -> CTRModel:
+def make_run(run: Path, name: str, items: int, precision: str = "float32", gaps: bool = False, **arguments) -> CTRModel:
     """Writes a run folder with an index, and returns the model."""
     rng = np.random.default_rng(0)
     model = make_model(name, items, **arguments)
     vocabularies = VOCABULARIES | {"movie_id": list(range(1, vocabulary_size(items)))}
     encodings = {"vocabularies": vocabularies, "scalers": {}, "mean_label": 0.5}
     model.save(run, {"columns": {"schema": asdict(SCHEMA)}, **encodings})
-    write_index(run, model, users(rng, items), random_items(rng, items), precision, {"new_user": {}, "new_item": {}})
+    write_index(run, model, users(rng, items), random_items(rng, items, gaps), precision, STAND_INS)
     return model
 
 

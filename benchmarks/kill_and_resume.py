@@ -244,7 +244,7 @@ def seen(setup: Setup, out: Path) -> dict:
     try:
         PreRanker.load(out)
     except InputError as error:
-        if not re.search("older than its model|has no item index", str(error)):
+        if not re.search("of another model than the run|has no item index", str(error)):
             raise
         rows = result["config"].get("max_rows")
         raw = setup.raw.first(rows) if rows else setup.raw

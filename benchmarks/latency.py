@@ -49,12 +49,12 @@ HEADS = {
 }
 SHAPES = {name: (name, {}) for name in TWO_TOWERS} | HEADS  # title -> model, arguments
 TOP = 100
-PEAK = "square product"
+PEAK, GAPS = "square product", "ids with gaps"
 # What a part does not read: given, it is an error.
 WITHOUT_EFFECT = {
-    "scoring": ("users", "precisions", "folder"),
+    "scoring": ("users", "precisions", "folder", "gaps"),
     "requests": (),
-    "million": ("users", "models", "seconds"),
+    "million": ("users", "models", "seconds", "gaps"),
 }
 CASE = ("model", "case", "items", "precision", "threads")  # what tells measurements of requests apart
 
@@ -168,6 +168,8 @@ def case_names(name: str, options: argparse.Namespace) -> list[str]:
     if name not in TWO_TOWERS:
         return ["all candidates"]
     names = ["features to top 100", "known user to top 100", "1,000 candidates"]
+    if options.gaps:
+        return [f"{case}, {GAPS}" for case in (*names, "all as candidates")]
     names += ["last level"] if name == "int_tower" else []
     return names + [f"{users} users" for users in options.users if users > 1]
 
@@ -178,16 +180,21 @@ def request_cases(
     """case -> (action, users a request, what else is known)"""
     if name not in TWO_TOWERS:
         return {"all candidates": (ranking_request(name, items), 1, {})}
-    make_run(folder, name, items, precision, **arguments)
+    make_run(folder, name, items, precision, options.gaps, **arguments)
     ranker = PreRanker.load(folder)
     features = request_features(MODELS[name].history)
     size = {"bytes_per_item": round(next(index_folder(folder).glob("base-*")).stat().st_size / items)}
-    some = np.random.default_rng(1).permutation(items)[:1000] + 1
+    everything = np.random.default_rng(1).permutation(ranker.item_ids())
+    some = everything[:1000]
     cases = {
         "features to top 100": (lambda: ranker.rank(features), 1, size),
         "known user to top 100": (lambda: ranker.rank(7), 1, size),
         "1,000 candidates": (lambda: ranker.rank(features, some), 1, size),
     }
+    if options.gaps:
+        cases = {f"{case}, {GAPS}": found for case, found in cases.items()}
+        cases[f"all as candidates, {GAPS}"] = (lambda: ranker.rank(features, everything), 1, size)
+        return cases
     if name == "int_tower":
         cases["last level"] = (lambda: ranker.rank(features, levels="last"), 1, size)
     for users in options.users:
@@ -273,6 +280,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--models", nargs="+", choices=[*SHAPES, *RANKING], default=[*SHAPES, *RANKING])
     add("--seconds", type=number(float, above=0), default=3.0, help="of measuring a case")
     add("--json", type=Path, help="write the table here")
+    add("--gaps", action="store_true", help="of `requests`: item ids with gaps, every third one on average")
     add("--folder", type=Path, help="where generated run folders are written and deleted")
     options = parser.parse_args(argv)
     given = [f"--{name}" for name in WITHOUT_EFFECT[options.part] if getattr(options, name) != parser.get_default(name)]
@@ -289,6 +297,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = parse()
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
     options.items = options.items or ([1_000_000] if options.part == "million" else [10_000])
     table = {"scoring": scoring, "requests": requests, "million": million}[options.part](options)
     print_table(table)

@@ -35,6 +35,10 @@ def fill_numbers(text: str, numbers: Numbers) -> str:
     return MARKED.sub(lambda found: f"<!--n {found[1]}-->{numbers(found[1])}<!--/n-->", text)
 
 
+class NoResults(LookupError):
+    """A model has not run under a protocol."""
+
+
 class Numbers:
     """What markers mean. AUCs are of test rows, as means over the seeds; ± is the 95 % interval."""
 
@@ -48,7 +52,8 @@ class Numbers:
         except InputError:
             raise
         except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
-            raise InputError(f"The results hold no number for the marker <!--n {marker}-->: {error!r}.") from None
+            reason = error if isinstance(error, NoResults) else repr(error)
+            raise InputError(f"The results hold no number for the marker <!--n {marker}-->: {reason}.") from None
         _require(found != "", f"{marker} is not a number")
         return found
 
@@ -146,7 +151,7 @@ class Numbers:
         name, _, variant = model.partition("/")
         runs = select_runs(self.results.runs, protocol, name, variant)
         if runs.empty:
-            raise KeyError(model)
+            raise NoResults(f"there are no results of {model} under {protocol}")
         return runs
 
     def _estimate(self, model: str, protocol: str, metric: str = "auc") -> Estimate:

@@ -209,7 +209,15 @@ class TwoTower(CTRModel):
                     f"{type(self).__name__} needs at least one SparseFeat on the {side} side. Received: {columns!r}."
                 )
             ids.append(name)
-        check_columns([*user_columns, *item_columns])  # no feature on both sides
+        check_columns(user_columns)
+        check_columns(item_columns)
+        shared = {column.name for column in user_columns} & {column.name for column in item_columns}
+        if shared:
+            raise InputError(
+                f"Two feature columns are named '{min(shared)}', one on each side. {type(self).__name__} has two "
+                "towers: it takes user_feature_columns, item_feature_columns."
+            )
+        check_columns([*user_columns, *item_columns])
         super().__init__([*user_columns, *item_columns], **common)
         self.check_sizes(user_columns)
         self.check_sizes(item_columns)

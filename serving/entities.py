@@ -11,6 +11,7 @@ from foundation.errors import InputError
 from foundation.features import Bags, Features, Lists, values_of
 from foundation.ids import keys_of, plain_ids, utf8
 from preprocessing.dataset import FeatureTable
+from serving.id_rows import IdRows
 from serving.section_file import SectionFile, Sections
 
 # Sections: ids that are texts, keys of the items of histories, and where each list or text begins.
@@ -122,6 +123,7 @@ class EntityTable:
     def __init__(self, file: SectionFile):
         self.file = file
         self.texts: list[str] = file.meta["texts"]
+        self._rows: IdRows | None = None
 
     def __len__(self) -> int:
         return self.file.shape("key")[0]
@@ -132,13 +134,9 @@ class EntityTable:
 
     def find(self, keys: np.ndarray) -> np.ndarray:
         """(n,) keys -> (n,) int64 rows, -1 where there is none."""
-        known = self.file.section("key")
-        if not len(known):
-            return np.full(len(keys), -1)
-        if int(known[-1]) - int(known[0]) == len(known) - 1:  # no gaps, as in most id spaces
-            return np.where((keys >= known[0]) & (keys <= known[-1]), keys - known[0], -1)
-        rows = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        return np.where(known[rows] == keys, rows, -1)
+        if self._rows is None:
+            self._rows = IdRows(self.file.section("key"))
+        return self._rows.find(keys)
 
     def ids(self, rows: np.ndarray) -> np.ndarray:
         """(n,) whole numbers, or strings as objects."""

@@ -19,6 +19,7 @@ from foundation.ids import keys_of
 from foundation.run_files import RESULT, committed, read_config
 from foundation.values import is_missing
 from model.base import TwoTower
+from preprocessing import movielens
 from preprocessing.cache import DEFAULT_CACHE
 from preprocessing.dataset import Dataset, FeatureTable
 from preprocessing.dataset_spec import SPEC
@@ -26,12 +27,13 @@ from preprocessing.label_features import request_tables
 from preprocessing.label_statistics import user_histories
 from preprocessing.load import (
     AMAZON_NAMES,
+    DATA_DIR,
     MOVIELENS_NAMES,
     SYNTHETIC,
     SYNTHETIC_NAME,
     TAOBAO_NAMES,
+    find_movielens,
     load_amazon,
-    load_movielens,
     load_taobao,
     reader_of,
 )
@@ -53,9 +55,19 @@ def _generated(path: str | None, config: dict) -> RawData:
     return synthetic_movielens()
 
 
+def _movielens(path: str | None, config: dict) -> RawData:
+    found = find_movielens(path, quiet=True)
+    if found is None:
+        raise InputError(
+            f"The data of the run are not in {DATA_DIR / 'ml-1m'}, and cannot be downloaded. Say where they are with "
+            "--data_path."
+        )
+    return movielens.read(found)
+
+
 # Name of the data (`reader_of`) -> how to read it, given --data_path and the run's settings.
 LOADERS: dict[str, Callable[[str | None, dict], RawData]] = {
-    **dict.fromkeys(MOVIELENS_NAMES, lambda path, config: load_movielens(path, quiet=True)),
+    **dict.fromkeys(MOVIELENS_NAMES, _movielens),
     SYNTHETIC_NAME: _generated,
     **dict.fromkeys(AMAZON_NAMES, lambda path, config: load_amazon(path, DEFAULT_CACHE, quiet=True)),
     **dict.fromkeys(TAOBAO_NAMES, lambda path, config: load_taobao(path, config["pid_placement"], DEFAULT_CACHE)),

@@ -36,6 +36,13 @@ class Layered:
         return self.size + (0 if self.delta is None else len(self.delta))
 
     @property
+    def deleted(self) -> int:
+        """Of the base, without those that stand in the delta again."""
+        if self.delta is None:
+            return 0
+        return int((self.delta.find(self.base.file.rows("key", self.gone)) < 0).sum())
+
+    @property
     def files(self) -> list[SectionFile]:
         return [table.file for table in (self.base, self.delta) if table is not None]
 

@@ -36,10 +36,12 @@ _UNFINISHED = re.compile(rf"(?:{_WRITTEN.pattern})\.tmp")  # of versions before 
 
 @dataclass(frozen=True)
 class Manifest:
-    """generation: counts changes. model: checksum of the model that encoded the items. build: random, of the build that
-    all files go back to. base, users, delta, users_delta: names of files. ids: of each named file, random."""
+    """generation: counts changes. built: the generation of the build. model: checksum of the model that encoded the
+    items. build: random, of the build that all files go back to. base, users, delta, users_delta: names of files. ids:
+    of each named file, random."""
 
     generation: int
+    built: int
     model: str
     build: str
     base: str
@@ -51,7 +53,7 @@ class Manifest:
     @classmethod
     def of_build(cls, generation: int, model: str) -> Manifest:
         """Of a new base and new users."""
-        empty = cls(generation - 1, model, token_hex(16), "", "", None, None)
+        empty = cls(generation - 1, generation, model, token_hex(16), "", "", None, None)
         return empty.next(base=f"base-{generation}.idx", users=f"users-{generation}.idx")
 
     def next(self, **files: Any) -> Manifest:

@@ -48,13 +48,13 @@ class PreRanker:
 
     @classmethod
     def load(cls, run: str | Path) -> PreRanker:
-        """Raises `InputError` for a folder without a trained two-tower model, without index, or with one that is older
-        than the model, cut or altered."""
+        """Raises `InputError` for a folder without a trained two-tower model, without index, or with one that is of
+        another model, cut or altered."""
         return cls(State.load(run))
 
     def __repr__(self) -> str:
-        """Of the state that the last request was answered from."""
-        state = self.state
+        """Of the state that the next request is answered from."""
+        state = self._current()
         name, run = type(state.model).__name__, state.run
         with suppress(OSError):  # the current folder may be gone
             run = run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
@@ -147,6 +147,11 @@ class PreRanker:
         require_finite_logits(torch.cat(queries))
         return torch.cat(queries).numpy()
 
+    def item_ids(self) -> np.ndarray:
+        """The ids of all items at this moment, (N,): whole numbers, or strings as objects."""
+        items = self._current().items
+        return items.ids(items.live())
+
     def item_vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """The ids of all items, (N,), and their vectors, (N, d) float32: copies, of the moment.
 
@@ -157,20 +162,20 @@ class PreRanker:
         rows = state.items.live()
         return state.items.ids(rows), state.items.vectors(rows).numpy()
 
-    def upsert(self, items: Iterable[Raw]) -> int:
+    def upsert(self, items: Raw | Iterable[Raw]) -> int:
         """Adds items or replaces them, by raw features with their id. Returns the index's generation.
 
         A feature that is not given keeps its value for an item that is there; for a new one only its statistic may be
-        left out. Texts to show (title, ...) may stand beside the features.
+        left out. Texts to show (title, ...) may stand beside the features. Warns of values that training has not seen.
         """
         return upsert_items(self._current(), items)
 
-    def upsert_users(self, users: Iterable[Raw]) -> int:
+    def upsert_users(self, users: Raw | Iterable[Raw]) -> int:
         """Adds users or replaces them, by raw features with their id. Returns the index's generation.
 
         A feature that is not given keeps its value for a user that is there: its statistic and its history, too, are
         what they were until others are given. For a new one these two may be left out. A history is the whole list of
-        liked items, the latest last.
+        liked items, the latest last. Warns as `upsert` does.
         """
         return upsert_users(self._current(), users)
 

@@ -61,6 +61,10 @@ class RawEncoder:
         self._check_names("item", raw, self.item_columns, texts)
         return self._encode("item", raw, stored, self.item_columns)
 
+    def values(self, name: str) -> list:
+        """The raw values of a sparse feature or a list that training has seen."""
+        return self._values[name]
+
     def decoded(self, name: str, numbers: np.ndarray) -> list:
         """The raw values of a sparse feature, None for unknown ones."""
         return [self.decode(name, number) for number in numbers.tolist()]

@@ -112,7 +112,7 @@ class Snapshot(Layered):
     @property
     def summary(self) -> str:
         """For people: how many items, in what precision, how large and where."""
-        changed = "" if self.delta is None else f" ({len(self.delta):,} changed, {len(self.gone):,} gone)"
+        changed = "" if self.delta is None else f" ({len(self.delta):,} changed, {self.deleted:,} deleted)"
         where = "in memory" if self.base.file.in_memory else "mapped from disk"
         size = sum(file.size for file in self.files)
         return f"{len(self):,} items{changed}, {self.base.file.meta['precision']}, {size / 2**20:.1f} MiB {where}"

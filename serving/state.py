@@ -56,7 +56,10 @@ class State:
         trained, config, checksum = read_run(run)
         seen, manifest, users, items = _open(run, None)
         if manifest.model != checksum:
-            raise InputError(f"The item index of {run} is older than its model. Build it again: {how_to_build(run)}")
+            raise InputError(
+                f"The item index of {run} is of another model than the run's: it is older, or of another run. Build it "
+                f"again: {how_to_build(run)}"
+            )
         model = for_inference(trained)
         names = [column.name for column in model.user_columns]
         sample = np.arange(min(SAMPLE, users.places))
@@ -126,8 +129,10 @@ class State:
         rows = self.find_users(users)
         unknown = np.flatnonzero(rows < 0)
         if len(unknown):
+            user, text = users[unknown[0]], self.users.has_text_ids
+            kind = "" if one_id(user, text) is not None else f", whose ids are {'strings' if text else 'whole numbers'}"
             raise InputError(
-                f"Unknown user {shown(users[unknown[0]])}: the index knows {len(self.users):,} users. "
+                f"Unknown user {shown(user)}: the index knows {len(self.users):,} users{kind}. "
                 "Give features by name for anybody else."
             )
         if self.of_the_request:

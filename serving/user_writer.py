@@ -15,11 +15,12 @@ from serving.raw_encoder import Raw, stack
 from serving.seen import liked_keys
 from serving.snapshot import open_file, write_users
 from serving.state import State
+from serving.unseen import warn_unseen
 from serving.users import Users
 from serving.writer import Change, changing, ids_of, raw_rows
 
 
-def upsert_users(state: State, rows: Iterable[Raw]) -> int:
+def upsert_users(state: State, rows: Raw | Iterable[Raw]) -> int:
     """Adds or replaces users by raw features. Returns the new generation."""
     rows = raw_rows("user", rows)
     with changing(state) as manifest:
@@ -43,6 +44,7 @@ def _encoded(state: State, current: Users, rows: list[Raw]) -> Entities:
         if history:
             kept = None if history in raw else current.liked(place)
             liked.append(liked_keys(state, raw) if kept is None else kept.values)
+    warn_unseen(encoder, "users", rows, features)
     return stack(ids, features, {}, liked)
 
 

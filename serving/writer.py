@@ -23,10 +23,20 @@ from serving.entities import Entities, in_key_order
 from serving.from_run import defaults, item_entities, user_entities
 from serving.given import id_array, records
 from serving.layered import Layered
-from serving.manifest import Manifest, index_folder, last_generation, read_manifest, signature, write_manifest, writing
+from serving.manifest import (
+    Manifest,
+    how_to_build,
+    index_folder,
+    last_generation,
+    read_manifest,
+    signature,
+    write_manifest,
+    writing,
+)
 from serving.raw_encoder import Raw, stack
 from serving.snapshot import Snapshot, encode, open_file, write_base, write_delta, write_users
 from serving.state import State, as_two_tower, read_run
+from serving.unseen import warn_unseen
 
 # A delta is rewritten by every change and scored in float32; an item that is gone from the base is still scored there,
 # and may set its int8 scale. As many items as the larger of these may differ from the base, then it is written anew.
@@ -62,6 +72,20 @@ def write_index(
     return manifest
 
 
+def replaced(run: str | Path, precision: str) -> str:
+    """What a build of this precision is about to undo of the index that is there, for people; "" for nothing."""
+    run = Path(run).absolute()
+    try:
+        manifest = read_manifest(run)
+        before = open_file(run, manifest, manifest.base).meta["precision"]
+    except InputError:
+        return ""
+    writes = manifest.generation - manifest.built
+    of = [f"{writes:,} change{'s' if writes > 1 else ''} since its build, not carried over: apply them again"]
+    parts = (of if writes else []) + ([f"{before} -> {precision}"] if before != precision else [])
+    return f"Replaces an index: {'; '.join(parts)}" if parts else ""
+
+
 def _require_encoding(run: Path, data: Dataset) -> None:
     """Ids of the index are read by the encoding that the run has saved."""
     saved = DataEncoding.from_json(read_config(run))
@@ -84,7 +108,7 @@ def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.equal(one, other)
 
 
-def upsert_items(state: State, rows: Iterable[Raw]) -> int:
+def upsert_items(state: State, rows: Raw | Iterable[Raw]) -> int:
     """Adds or replaces items by raw features. Returns the new generation."""
     rows = raw_rows("item", rows)
     with changing(state) as manifest:
@@ -93,9 +117,9 @@ def upsert_items(state: State, rows: Iterable[Raw]) -> int:
         return _write(state, manifest, current, changed, keys_of(changed.ids))
 
 
-def raw_rows(what: str, rows: Iterable[Raw]) -> list[Raw]:
-    """what: item or user. Raises `InputError` for anything but dicts, and for none at all."""
-    rows = records(f"{what.capitalize()}s", rows)
+def raw_rows(what: str, rows: Raw | Iterable[Raw]) -> list[Raw]:
+    """what: item or user. One dict is a list of one. Raises `InputError` for anything but dicts, and for none."""
+    rows = [rows] if isinstance(rows, Mapping) else records(f"{what.capitalize()}s", rows)
     wrong = [row for row in rows if not isinstance(row, Mapping)]
     if wrong:
         raise InputError(f"{what.capitalize()}s must be a list of dicts of raw features. Received: {shown(wrong[0])}.")
@@ -132,7 +156,10 @@ def changing(state: State) -> Iterator[Manifest]:
     with writing(state.run), torch.inference_mode():
         manifest = read_manifest(state.run)
         if manifest.model != state.manifest.model:
-            raise InputError(f"The index of {state.run} was built anew for another model. Load it again.")
+            raise InputError(
+                f"The index of {state.run} is of another model than this reader's (older, newer or of another run). "
+                f"Load it again, and where that is refused build it: {how_to_build(state.run)}"
+            )
         yield manifest
 
 
@@ -155,6 +182,7 @@ def _encoded(state: State, current: Snapshot, rows: list[Raw]) -> Entities:
         features.append(encoder.item(raw, {**state.new_item, **stored}, current.texts))
         for text in texts:
             texts[text].append(_text(text, raw[text]) if text in raw else old.texts[text][0] if old else "")
+    warn_unseen(encoder, "items", rows, features)
     return stack(ids, features, texts)
 
 

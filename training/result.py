@@ -13,6 +13,8 @@ import torch
 
 from foundation.shown import shortened, visible
 from preprocessing.dataset import Dataset
+from preprocessing.load import reader_of
+from preprocessing.raw import whole_name
 from training.calibration import BINS
 from training.pictures import draw_png
 from training.retrieval_shown import retrieval_lines
@@ -119,6 +121,9 @@ def closing_table(result: dict, title: str) -> str:
             lines.append("An AUC above the best possible one is what this leak looks like.")
     elif paper:
         lines.append("The paper's numbers are under the published protocol, which leaks test labels.")
+    whole = whole_name(result["dataset"])
+    if not paper and whole != result["dataset"] and reader_of(whole):
+        lines.append(f"The paper columns are empty: papers have the whole of {whole}, and this is a part of it.")
     return "\n".join(lines)
 
 

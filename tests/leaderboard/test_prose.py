@@ -85,6 +85,11 @@ def test_a_marker_that_nothing_fills_is_named(marker):
         NUMBERS(marker)
 
 
+def test_a_model_without_results_is_named():
+    with pytest.raises(InputError, match="above nobody hit holdout-->: there are no results of nobody under holdout"):
+        NUMBERS("above nobody hit holdout")
+
+
 def test_only_numbers_between_markers_are_made_anew():
     text = "HIT has <!--n paper hit-->old<!--/n-->, not 0.1; <!--n paper\nhit--><!--/n-->."
     assert fill_numbers(text, NUMBERS) == (

@@ -182,5 +182,11 @@ class TestRanker:
         ranker = ranker_of(tmp_path, random_model("dssm", data), data)
         ids = data.raw.items[data.schema.item_id].tolist()
         ranker.delete(ids[:2])
-        ranker.score(data.raw.users[data.schema.user_id].tolist()[0], ids[3:4])  # which sees it
-        assert f"{len(ids) - 2} items (0 changed, 2 gone), float32" in repr(ranker)
+        assert f"{len(ids) - 2} items (0 changed, 2 deleted), float32" in repr(ranker)
+
+    def test_a_replaced_item_is_changed_and_not_deleted(self, tmp_path):
+        data = dataset()
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        ids = data.raw.items[data.schema.item_id].tolist()
+        ranker.upsert([{data.schema.item_id: ids[0], "genres": ["War"]}])
+        assert f"{len(ids)} items (1 changed, 0 deleted), float32" in repr(ranker)

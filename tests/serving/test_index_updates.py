@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving_helpers import dataset, random_model, ranker_of, save_run, text_ids
 
-from foundation.errors import InputError
+from foundation.errors import InputError, InputWarning
 from serving import state
 from serving.from_run import item_entities
 from serving.ranker import PreRanker
@@ -22,6 +23,30 @@ from serving.writer import build_index
 @pytest.fixture(scope="module")
 def data():
     return dataset()
+
+
+class TestUnseenValues:
+    """They are taken, and said: a misspelt genre is nothing that the model knows."""
+
+    def test_they_are_named_once_with_the_nearest_known_one(self, data, tmp_path):
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        items = [{"movie_id": one, "genres": ["Drama", "Wars", None]} for one in (5000, 4997)]
+        with pytest.warns(InputWarning) as told:
+            ranker.upsert(items)
+        (message,) = (str(one.message) for one in told)
+        assert message == (
+            "Training has not seen these values of items: 'Wars' of 'genres'. Did you mean 'War'? They count as "
+            "unknown ones."
+        )
+
+    def test_new_ids_and_missing_values_are_nothing_to_warn_of(self, data, tmp_path):
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ranker.upsert({"movie_id": 7777, "genres": None, "price": 10.0})
+            assert 7777 in ranker.item_ids()
+            ranker.delete([7777])
+            assert 7777 not in ranker.item_ids()
 
 
 class TestUpdates:
@@ -130,7 +155,7 @@ class TestUpdates:
         other = random_model("hit", data, seed=4)
         save_run(tmp_path, other, data)
         assert reader.rank(107, k=5).items.tolist() == before.items.tolist()  # model and index of before
-        with pytest.raises(InputError, match="older than its model"):
+        with pytest.raises(InputError, match="of another model than the run"):
             PreRanker.load(tmp_path)
         build_index(tmp_path, other, data)
         expected = PreRanker.load(tmp_path).rank(107, k=5)

@@ -23,6 +23,7 @@ from preprocessing.synthetic import synthetic_movielens
 from serving.from_run import load_dataset
 from serving.rank_table import liked_before
 from serving.ranker import PreRanker
+from serving.writer import build_index, replaced
 from training.pictures import draw_png
 from training.result_file import read_result
 
@@ -220,6 +221,26 @@ class TestCommand:
         (tmp_path / "some").write_text("10\n999\n")
         some = json.loads(script_output(capsys, *ask, "--exclude", tmp_path / "some"))
         assert len(some["items"]) == len(plain["items"]) - 1
+
+    def test_a_build_says_what_it_undoes(self, data, tmp_path):
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data, "int8")
+        assert replaced(tmp_path, "int8") == ""
+        assert replaced(tmp_path, "float32") == "Replaces an index: int8 -> float32"
+        ranker.upsert({"movie_id": 5000, "genres": ["War"]})
+        ranker.delete([4997])
+        said = "Replaces an index: 2 changes since its build, not carried over: apply them again"
+        assert replaced(tmp_path, "int8") == said
+        assert replaced(tmp_path, "float32") == f"{said}; int8 -> float32"
+        build_index(tmp_path, random_model("dssm", data), data)
+        assert replaced(tmp_path, "float32") == ""
+        assert replaced(tmp_path / "none", "float32") == ""
+
+    def test_a_run_whose_data_are_gone_asks_for_them(self, data, tmp_path, monkeypatch):
+        """And does not take generated data in their place."""
+        monkeypatch.setattr("serving.from_run.find_movielens", lambda path, quiet: None)
+        save_run(tmp_path, random_model("dssm", data), Dataset.build(replace(data.raw, name="ml-1m"), "holdout", 0))
+        with pytest.raises(InputError, match=r"not in .*ml-1m, and cannot be downloaded\. Say where .* --data_path"):
+            load_dataset(tmp_path, None)
 
     def test_upsert_of_users(self, trained, capsys, tmp_path):
         new = {"user_id": 777, "gender": "F", "age": 25, "occupation": 3, "liked_movies": [10, 50]}

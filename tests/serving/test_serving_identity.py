@@ -108,7 +108,7 @@ class TestForeignFiles:
         other = other_run(run, data, tmp_path)
         shutil.rmtree(run / "index")
         shutil.copytree(other / "index", run / "index")
-        with pytest.raises(InputError, match="older than its model"):
+        with pytest.raises(InputError, match="of another model than the run"):
             PreRanker.load(run)
 
     def test_a_copied_run_is_itself(self, data, tmp_path):
@@ -204,13 +204,13 @@ class TestLiveReader:
             assert answer(live) == expected
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "Answers come from generation 3 as before" in caplog.text
-        with pytest.raises(InputError, match="older than its model"):
+        with pytest.raises(InputError, match="of another model than the run"):
             PreRanker.load(run)
-        with pytest.raises(InputError, match="built anew for another model"):
+        with pytest.raises(InputError, match="of another model than this reader"):
             live.upsert([{"movie_id": 5000, "price": 1.0}])
-        with pytest.raises(InputError, match="built anew for another model"):
+        with pytest.raises(InputError, match="of another model than this reader"):
             live.delete([5000])
-        with pytest.raises(InputError, match="built anew for another model"):
+        with pytest.raises(InputError, match="of another model than this reader"):
             live.upsert_users([{"user_id": 107}])
         build_index(run, random_model("dssm", data, 5), data)
         assert answer(live) == answer(PreRanker.load(run)) != expected

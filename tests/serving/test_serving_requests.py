@@ -96,6 +96,11 @@ class TestBadRequests:
         with pytest.raises(InputError, match=r"Unknown user .* the index knows 12 users"):
             ranker.rank(user)
 
+    @pytest.mark.parametrize(("user", "kind"), [("107", ", whose ids are whole numbers"), (99, "")])
+    def test_an_unknown_user_of_another_type(self, user, kind, ranker):
+        with pytest.raises(InputError, match=rf"Unknown user '?\d+'?: the index knows 12 users{kind}\. Give"):
+            ranker.rank(user)
+
     @pytest.mark.parametrize(
         ("candidates", "message"),
         [
@@ -163,7 +168,7 @@ class TestBadRequests:
     def test_model_trained_again_since(self, data, tmp_path):
         ranker_of(tmp_path, random_model("hit", data), data)
         save_run(tmp_path, random_model("hit", data, seed=4), data)
-        with pytest.raises(InputError, match="older than its model"):
+        with pytest.raises(InputError, match="of another model than the run"):
             PreRanker.load(tmp_path)
 
     def test_model_without_encodings(self, data, tmp_path):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving_helpers import dataset, random_model, ranker_of, text_ids
 
-from foundation.errors import InputError
+from foundation.errors import InputError, InputWarning
 from foundation.features import Bags
 from foundation.sealed import seal
 from serving.export import export_onnx
@@ -150,6 +150,16 @@ class TestUpsert:
         assert len(ranker.state.users) == len(data.raw.users) + 1
         assert liked_before(ranker, 9000) == []
 
+    def test_one_dict_is_a_list_of_one(self, data, tmp_path):
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        assert ranker.upsert_users(NEW) == 2
+        assert len(ranker.score(9000, [5000])) == 1
+
+    def test_a_value_that_training_has_not_seen_is_warned_of(self, data, tmp_path):
+        ranker = ranker_of(tmp_path, random_model("dssm", data), data)
+        with pytest.warns(InputWarning, match=r"not seen these values of users: 'FF' of 'gender'"):
+            ranker.upsert_users(NEW | {"gender": "FF"})
+
     def test_known_and_new_users_in_one_request(self, data, tmp_path):
         ranker = ranker_of(tmp_path, random_model("int_tower", data), data)
         ranker.upsert_users([NEW, {"user_id": 107, "income": 1090.0, "liked_movies": [4997]}])
@@ -198,7 +208,6 @@ class TestUpsert:
         ("users", "message"),
         [
             ([], "There is no user to add"),
-            ({"user_id": 107}, "Users must be a list"),
             ([5], "Users must be a list of dicts of raw features. Received: 5"),
             ([{"gender": "F"}], "A user lacks its id 'user_id'"),
             ([{"user_id": None}], "A user lacks its id 'user_id'"),

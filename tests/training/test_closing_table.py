@@ -84,6 +84,13 @@ class TestClosingTable:
         assert f"Parameters: {result['parameters']:,}; the paper's model has 1.18 million." in lines
         assert any("under the published protocol, which leaks" in line for line in lines)
 
+    def test_says_why_a_part_of_a_data_set_has_no_paper_beside_it(self, capsys, tmp_path):
+        result, _ = self.printed(capsys, tmp_path)
+        said = "The paper columns are empty: papers have the whole of ml-1m, and this is a part of it."
+        assert closing_table(result | {"dataset": "ml-1m-first2000"}, "DSSM").splitlines()[-1] == said
+        for dataset, paper in (("ml-1m", None), ("shop-first2000", None), ("ml-1m", {"auc": 0.9, "logloss": 0.3})):
+            assert said not in closing_table(result | {"dataset": dataset, "paper": paper}, "DSSM")
+
     def test_best_possible_auc_of_generated_data(self, capsys, tmp_path):
         raw = random_raw()
         raw = dataclasses.replace(raw, best_score=np.where(raw.label == 1, 0.9, 0.1))
