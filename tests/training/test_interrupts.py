@@ -166,7 +166,7 @@ def test_a_stopped_benchmark_stops_its_children(tmp_path):
             os._exit(end.code)
         finally:
             os._exit(1)
-    while not Path(f"{jobs[0].script}.runs").exists():
+    while not Path(f"{jobs[0].dataset.script}.runs").exists():
         time.sleep(0.05)
     os.kill(child, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
