@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from foundation.errors import InputError
-from foundation.shown import some
+from foundation.shown import some, visible
 from preprocessing.frame_columns import kind_of
 from preprocessing.table_sample import Sample, samples
 
@@ -51,7 +51,7 @@ def draft_spec(folder: Path) -> str:
     Raises `InputError` for a folder without tables, and for tables of which none has two columns for users and items.
     """
     folder = Path(folder)
-    tables = samples(folder)
+    tables, unread = samples(folder)
     log, roles = _log_of(folder, tables)
     keys = [key for table in tables if table is not log and (key := _key_of(table, log, roles)) is not None]
     unused = [table for table in tables if table is not log and all(key.table is not table for key in keys)]
@@ -68,6 +68,8 @@ def draft_spec(folder: Path) -> str:
     for table in unused:
         names = some(table.frame.columns, most=12)
         lines += ["", f"# {table.spec.files[0]} is not read: no column holds the ids of the log. It has: {names}"]
+    for name, problem in unread.items():
+        lines += ["", f"# {name} is not read. {visible(' '.join(problem.split()))}"]
     kinds, separators = _features(log, roles, keys)
     lines += _section("kinds", kinds) + _section("separators", separators)
     if "label" not in roles:
@@ -205,6 +207,11 @@ def _table_lines(table: Sample) -> Iterator[str]:
         yield f"separator = {_text(table.spec.separator)}"
     if table.spec.encoding != "utf-8":
         yield f"encoding = {_text(table.spec.encoding)}"
+    if table.bad_lines:
+        yield (
+            f'bad_lines = "drop" # {table.bad_lines:,} of the first {table.lines:,} lines have another number of parts '
+            "than the others: they are left out"
+        )
     if table.spec.columns is not None:
         yield f"columns = [{', '.join(map(_text, table.spec.columns))}] # no header: give names that say more"
 
