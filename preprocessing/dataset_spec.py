@@ -28,7 +28,7 @@ class TableSpec:
     """Where a table is: names or patterns of files, and how to read them where they are texts.
 
     section: of the file, as errors name it: "[log]".  columns: names, where the files have no header.
-    separator: None: by the suffix of the files.
+    separator: None: by the suffix of the files.  bad_lines: "drop": lines with another number of parts are left out.
     """
 
     section: str
@@ -36,6 +36,7 @@ class TableSpec:
     separator: str | None = None
     columns: tuple[str, ...] | None = None
     encoding: str = "utf-8"
+    bad_lines: str | None = None
 
 
 @dataclass(frozen=True)

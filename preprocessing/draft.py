@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from foundation.errors import InputError
-from foundation.shown import some
+from foundation.shown import some, visible
 from preprocessing.frame_columns import kind_of
 from preprocessing.table_sample import Sample, samples
 
@@ -51,10 +51,12 @@ def draft_spec(folder: Path) -> str:
     Raises `InputError` for a folder without tables, and for tables of which none has two columns for users and items.
     """
     folder = Path(folder)
-    tables = samples(folder)
+    tables, unread = samples(folder)
     log, roles = _log_of(folder, tables)
-    keys = [key for table in tables if table is not log and (key := _key_of(table, log, roles)) is not None]
-    unused = [table for table in tables if table is not log and all(key.table is not table for key in keys)]
+    logs = [table for table in tables if table is not log and _is_log(table, tables)]
+    others = [table for table in tables if table is not log and all(table is not one for one in logs)]
+    keys = [key for table in others if (key := _key_of(table, log, roles)) is not None]
+    unused = [table for table in others if all(key.table is not table for key in keys)]
     lines = [
         "# A first guess from the names and the first rows of the tables. Check each line that has a comment, then",
         "# look at the columns: python train_own_data.py --describe FOLDER",
@@ -65,9 +67,14 @@ def draft_spec(folder: Path) -> str:
     ]
     for key in keys:
         lines += ["", *_entity_lines(key, sum(other.side == key.side for other in keys) > 1)]
+    for table in logs:
+        names = some(table.frame.columns, most=12)
+        lines += ["", f"# another log: files = {_text(table.spec.files[0])} # not read. It has: {names}"]
     for table in unused:
         names = some(table.frame.columns, most=12)
         lines += ["", f"# {table.spec.files[0]} is not read: no column holds the ids of the log. It has: {names}"]
+    for name, problem in unread.items():
+        lines += ["", f"# {name} is not read. {visible(' '.join(problem.split()))}"]
     kinds, separators = _features(log, roles, keys)
     lines += _section("kinds", kinds) + _section("separators", separators)
     if "label" not in roles:
@@ -89,6 +96,12 @@ def _log_of(folder: Path, tables: Sequence[Sample]) -> tuple[Sample, dict[str, s
     return max(found, key=lambda guess: (len(guess[1]), guess[0].size))
 
 
+def _is_log(table: Sample, tables: Sequence[Sample]) -> bool:
+    """Whether its header names users and items, and both have several rows: it describes neither."""
+    roles = _roles(table, tables) if table.header else {}
+    return all(role in roles and table.repeats(roles[role]) for role in ("user", "item"))
+
+
 def _roles(table: Sample, tables: Sequence[Sample]) -> dict[str, str]:
     """Which column is the user, the item, the time and the label, as far as that can be told."""
     roles: dict[str, str] = {}
@@ -103,7 +116,7 @@ def _roles(table: Sample, tables: Sequence[Sample]) -> dict[str, str]:
     if not {"user", "item"} & {*roles} and not table.header:  # the usual order: user, item, label, time
         repeated = [name for name in others if table.repeats(name) and name not in roles.values()]
         roles |= dict(zip(("user", "item"), repeated, strict=False))
-        rest = [name for name in repeated[2:] if name not in roles.values() and table.frame[name].nunique() <= 20]
+        rest = [name for name in repeated[2:] if name not in roles.values() and 2 <= table.frame[name].nunique() <= 20]
         roles |= dict(zip(["label"], rest, strict=False))
     return roles
 
@@ -119,7 +132,7 @@ def _fits(table: Sample, name: str, role: str) -> bool:
         return not _is_date(column) and kind_of(name, column) == "sparse"
     if role == "time":
         return _is_time(column)
-    return column.nunique() <= 100 and not _is_date(column)
+    return 2 <= column.nunique() <= 100 and not _is_date(column)  # one value everywhere says nothing
 
 
 def _is_date(column: pd.Series) -> bool:
@@ -205,6 +218,11 @@ def _table_lines(table: Sample) -> Iterator[str]:
         yield f"separator = {_text(table.spec.separator)}"
     if table.spec.encoding != "utf-8":
         yield f"encoding = {_text(table.spec.encoding)}"
+    if table.bad_lines:
+        yield (
+            f'bad_lines = "drop" # {table.bad_lines:,} of the first {table.lines:,} lines have another number of parts '
+            "than the others: they are left out"
+        )
     if table.spec.columns is not None:
         yield f"columns = [{', '.join(map(_text, table.spec.columns))}] # no header: give names that say more"
 
@@ -217,6 +235,9 @@ def _features(log: Sample, roles: dict[str, str], keys: Sequence[_Key]) -> tuple
         for name in table.frame.columns:
             column = table.frame[name]
             if name in skipped:
+                continue
+            if table is log and len(values := log.distinct(name)) == 1 and column.notna().all():
+                kinds[name] = f'"ignore" # {some(values)} in every row that was looked at: no label and no feature'
                 continue
             if _is_date(column):
                 kinds[name] = '"ignore" # dates are no feature as they are'
@@ -238,7 +259,7 @@ def _texts(column: pd.Series) -> pd.Series:
 
 def _is_title(column: pd.Series) -> bool:
     texts = _texts(column)
-    return len(texts) >= 5 and texts.nunique() > 0.5 * len(texts)
+    return len(texts) >= 5 and texts.nunique() > 0.8 * len(texts)
 
 
 def _parts_of(column: pd.Series) -> str | None:

@@ -17,7 +17,7 @@ from preprocessing.dataset_spec import DatasetSpec, EntitySpec
 from preprocessing.frames import Part, features_of
 from preprocessing.log_columns import Numbering, distinct, numbers, series
 from preprocessing.raw import Ragged, RowCount
-from preprocessing.table_files import TableFiles
+from preprocessing.table_files import BAD_LINES, TableFiles
 
 Rows = tuple[np.ndarray, pa.ChunkedArray]  # which entity each value is of, and the values
 
@@ -78,7 +78,8 @@ def read_entities(spec: DatasetSpec, tables: Sequence[TableFiles[EntitySpec]]) -
                 raise InputError(f"Two tables of {one.section} have a column '{name}'. Rename one, or ignore both.")
             (found.several if one.several else found.columns)[name] = files, rows, table[name]
         found.files.append(files)
-        found.counts.append(RowCount(files.name, len(table), len(table)))
+        dropped = {BAD_LINES: files.bad_lines} if files.bad_lines else {}
+        found.counts.append(RowCount(files.name, len(table) + files.bad_lines, len(table), dropped))
     found.keys = numbering.keys
     return found
 

@@ -22,7 +22,7 @@ from preprocessing.frames import ITEM_STATISTIC, USER_STATISTIC
 from preprocessing.log_columns import Categories, Ids, Labels, Numbers, Times
 from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.spec_keys import nearest
-from preprocessing.table_files import TableFiles
+from preprocessing.table_files import BAD_LINES, TableFiles
 
 FEATURES: dict[str, type[Categories] | type[Numbers]] = {"sparse": Categories, "dense": Numbers}
 
@@ -169,7 +169,10 @@ def _joined(
     )
     _require_distinct(spec, user_side, item_side, log, (USER_STATISTIC, ITEM_STATISTIC, liked))
     dropped = {f"{spec.log.label} {shown(value)}": count for value, count in log.dropped.items()}
+    if files.bad_lines:
+        dropped[BAD_LINES] = files.bad_lines
     notes = (*_note("users", users, user), *_note("items", items, item))
+    log_count = RowCount(files.name, log.read + files.bad_lines, len(log.label), dropped, notes)
     return RawData(
         name=spec.name,
         fingerprint=identity,
@@ -187,7 +190,7 @@ def _joined(
         interactions=log.features,
         described_users=_described(users, user_keys),
         described_items=_described(items, item_keys),
-        counts=(*users.counts, *items.counts, RowCount(files.name, log.read, len(log.label), dropped, notes)),
+        counts=(*users.counts, *items.counts, log_count),
         negatives=spec.negatives,
     )
 

@@ -52,6 +52,7 @@ TABLE: dict[str, Check] = {
     "separator": ("a text of at least one character", lambda value: _is_text(value) and not set(value) & set('"\r\n')),
     "columns": ("a list of distinct names", lambda value: _is_list_of(_is_text)(value) and len({*value}) == len(value)),
     "encoding": _choice(("utf-8", "latin-1")),
+    "bad_lines": _choice(("drop",)),
 }
 LOG: dict[str, Check] = {
     **TABLE,

@@ -21,6 +21,7 @@ from foundation.shown import shortened, some, visible
 from preprocessing.dataset_spec import TableSpec
 from preprocessing.files import find_file, open_binary, reading
 from preprocessing.spec_keys import nearest
+from preprocessing.text_layout import STAND_IN, BadRows, Layout, OneCharacter, open_quote
 
 PARQUET = (".parquet", ".pq")
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -28,7 +29,8 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 MISSING_TEXTS = ["", "NULL", "null", "NaN", "nan", "NA", "N/A", "None", "\\N"]
 BLOCK_BYTES = 1 << 21  # of text, from the first of which types are guessed; with 8 MiB, allocators keep 350 MB
 BATCH_ROWS = 1 << 19
-STAND_IN = "\x1f"  # for a separator of several characters
+TRAILING = "\0"  # what is behind a separator at the end of a line
+BAD_LINES = "lines with another number of parts"
 # What a text column may turn out to be in a later block.
 WIDER: dict[pa.DataType, pa.DataType] = {
     pa.null(): pa.int64(),
@@ -48,6 +50,7 @@ class TableFiles(Generic[Spec]):
     """The files of one table.
 
     paths: in order.  columns: names, of all files.  name: for counts and errors.
+    bad_lines: how many lines were left out when it was last read to its end.
     """
 
     def __init__(self, spec: Spec, folder: Path):
@@ -61,7 +64,12 @@ class TableFiles(Generic[Spec]):
             raise InputError(f"{spec.section} has files of parquet and of text: {some(p.name for p in self.paths)}.")
         self._parquet = kinds.pop()
         self._types: dict[str, pa.DataType] = {}
+        self.bad_lines = 0
         if self._parquet:
+            if spec.bad_lines is not None:
+                raise InputError(
+                    f"{spec.section} has bad_lines, and {self.name} is parquet, without lines. Leave it out."
+                )
             self._check_parquet()
         self._headers = {path: self._header(path) for path in self.paths}
         self.columns = self._headers[self.paths[0]]
@@ -81,6 +89,7 @@ class TableFiles(Generic[Spec]):
         another type than its first lines were."""
         self.require(columns)
         while True:
+            self.bad_lines = 0
             try:
                 return take(self._batches(list(columns)))
             except _Retyped:
@@ -183,17 +192,31 @@ class TableFiles(Generic[Spec]):
 
     # Texts
 
-    def _text_batches(self, path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        separator = self._separator(path)
-        header = 0 if self.spec.columns is not None else 1
+    def layout(self, path: Path) -> Layout:
+        """How the lines of a text are made."""
+        layout = Layout(
+            self._separator(path), self.spec.encoding, self.spec.columns is None, width=len(self._headers[path])
+        )
         with open_binary(path) as file:
-            source = file if len(separator) == 1 else io.BufferedReader(_OneCharacter(file, separator), BLOCK_BYTES)
+            return layout.with_trailing(file)
+
+    def _text_batches(self, path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        layout = self.layout(path)
+        separator = layout.separator
+        trailing = [TRAILING] if layout.trailing else []
+        bad = BadRows()
+        with open_binary(path) as file:
+            source = (
+                file
+                if len(separator) == 1
+                else io.BufferedReader(OneCharacter(file, separator, BLOCK_BYTES), BLOCK_BYTES)
+            )
             try:
                 with arrow_csv.open_csv(
                     pa.PythonFile(source, mode="r"),
                     arrow_csv.ReadOptions(
-                        column_names=self._headers[path],
-                        skip_rows=header,
+                        column_names=[*self._headers[path], *trailing],
+                        skip_rows=int(layout.header),
                         block_size=BLOCK_BYTES,
                         encoding=self.spec.encoding,
                     ),
@@ -201,10 +224,12 @@ class TableFiles(Generic[Spec]):
                         delimiter=separator if len(separator) == 1 else STAND_IN,
                         quote_char='"' if len(separator) == 1 else False,
                         newlines_in_values=len(separator) == 1,
+                        invalid_row_handler=bad if self.spec.bad_lines == "drop" else None,
                     ),
                     arrow_csv.ConvertOptions(
-                        include_columns=columns,
-                        column_types={name: self._types[name] for name in columns if name in self._types},
+                        include_columns=[*columns, *trailing],
+                        column_types={name: self._types[name] for name in columns if name in self._types}
+                        | {name: pa.string() for name in trailing},
                         null_values=MISSING_TEXTS,
                         strings_can_be_null=True,
                     ),
@@ -212,11 +237,29 @@ class TableFiles(Generic[Spec]):
                     self._keep_types(reader.schema)
                     for batch in reader:
                         self._require_whole_lines(path, separator, batch)
+                        if trailing:
+                            batch = self._without_trailing(path, layout, batch)
                         yield batch
             except pa.ArrowException as error:
-                self._retype_or_fail(path, columns, str(error))
+                if bad.swallowed:
+                    raise open_quote(path, bad.swallowed) from None
+                if "columns, got" in str(error) and self.spec.bad_lines is None:
+                    raise layout.bad_line(path, self.spec.section, str(error)) from None
+                # With lines left out, a line with another number of parts fails for bytes that are no text alone.
+                self._retype_or_fail(path, columns, "invalid UTF8" if "columns, got" in str(error) else str(error))
             except StopIteration:
                 return
+        self.bad_lines += bad.count
+
+    def _without_trailing(self, path: Path, layout: Layout, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Without the column behind the last separators, and the lines that hold something there."""
+        ended, count = pc.is_null(batch[TRAILING]), batch[TRAILING].null_count
+        if count < batch.num_rows:
+            if self.spec.bad_lines is None:
+                raise layout.bad_line(path, self.spec.section, "values behind the last separator")
+            self.bad_lines += batch.num_rows - count
+            batch = batch.filter(ended)
+        return batch.drop_columns(TRAILING)
 
     def _keep_types(self, schema: pa.Schema) -> None:
         """Files behind this one are read as it is."""
@@ -250,29 +293,7 @@ class TableFiles(Generic[Spec]):
                 swallowed = pc.and_(pc.match_substring(column, "\n"), pc.match_substring(column, separator))
                 if pc.any(swallowed).as_py():
                     text = column.filter(swallowed)[0].as_py()
-                    raise InputError(
-                        f"{path}: a quote is opened and not closed in column '{name}'. "
-                        f"Received: {shortened(visible(text), 60)}"
-                    )
-
-
-class _OneCharacter(io.RawIOBase):
-    """A text in which a separator of several characters is replaced by `STAND_IN`."""
-
-    def __init__(self, file: io.BufferedIOBase, separator: str):
-        self._file, self._separator, self._rest = file, separator.encode(), b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:
-        if not self._rest:
-            block = self._file.read(BLOCK_BYTES)
-            block += self._file.readline()  # no separator is cut
-            self._rest = block.replace(self._separator, STAND_IN.encode())
-        count = min(len(buffer), len(self._rest))
-        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
-        return count
+                    raise open_quote(path, text, f" in column '{name}'")
 
 
 class _parquet_errors:

@@ -78,6 +78,56 @@ def test_tables_that_say_nothing(tmp_path):
         draft_spec(tmp_path)
 
 
+def test_lines_with_another_number_of_parts_and_separators_at_their_ends(tmp_path):
+    frames = shop()
+    write(tmp_path, frames, ".dat", sep="\t")
+    plain = drafted(tmp_path)[1]
+    for name, bad in (("users", []), ("items", ["1\t2", "3\tx\t" + "y\t" * 9])):
+        header, *rows = (tmp_path / f"{name}.dat").read_text(encoding="utf-8").splitlines()
+        text = "\n".join([header, bad[0] if bad else "", *(f"{row}\t" for row in rows), *bad[1:]])
+        (tmp_path / f"{name}.dat").write_text(text, encoding="utf-8")
+    text = draft_spec(tmp_path)
+    assert text.count("bad_lines") == 1
+    assert f'bad_lines = "drop" # 2 of the first {len(frames["items"]) + 2} lines have' in text
+    spec, raw = drafted(tmp_path)
+    assert (spec.users[0].bad_lines, spec.items[0].bad_lines) == (None, "drop")
+    assert_same_raw(raw, plain)
+
+
+def test_a_table_that_cannot_be_read_keeps_no_other_out(tmp_path):
+    write(tmp_path, shop(), ".csv")
+    (tmp_path / "notes.txt").write_text("some words\nand one\nmore\n", encoding="utf-8")
+    assert "# notes.txt is not read. " in draft_spec(tmp_path)
+    spec, _ = drafted(tmp_path)
+    assert (spec.log.files, len(spec.users), len(spec.items)) == (("log.csv",), 1, 1)
+
+
+def test_another_log_is_no_table_of_items(tmp_path):
+    frames = shop()
+    write(tmp_path, frames, ".csv")
+    write_one(tmp_path / "views.csv", frames["log"][["customer", "article"]].iloc[::3])
+    assert '# another log: files = "views.csv"' in draft_spec(tmp_path)
+    spec, _ = drafted(tmp_path)
+    assert [one.files for one in spec.items] == [("items.csv",)]
+
+
+def test_labels_that_are_all_equal_are_positives_alone(tmp_path):
+    write_one(tmp_path / "log.csv", shop()["log"][["customer", "article", "when"]].assign(purchase=1.0))
+    spec, raw = drafted(tmp_path)
+    assert (spec.log.label, dict(spec.kinds)) == (None, {"purchase": "ignore"})
+    assert spec.negatives is not None
+    assert raw.interactions == {}
+
+
+def test_many_distinct_texts_are_no_titles(tmp_path):
+    frames = shop()
+    count = len(frames["items"])
+    frames["items"]["author"] = [f"author {n * 3 // 5}" for n in range(count)]
+    write(tmp_path, frames, ".csv")
+    spec, _ = drafted(tmp_path)
+    assert dict(spec.kinds) == {"title": "display"}
+
+
 @pytest.mark.skipif(not (SHARED / "anime").is_dir(), reason="no real data at hand")
 def test_real_tables(tmp_path):
     for name in ("anime_info.dat", "anime_ratings.dat"):

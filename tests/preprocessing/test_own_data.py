@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,56 @@ class TestFormats:
         frames["log"]["device"] = ["a,b", "two\nlines", 'a "quote"', "::"] * 100
         raw = load(tmp_path, "csv", frames)
         assert values_of(raw.interactions["device"]) == values_of(of_frames(frames).interactions["device"])
+
+
+def changed(folder: Path, sep: str, change) -> None:
+    """Each text of a folder, line by line. change: number of the line in its file, the line -> lines."""
+    for path in [path for path in folder.iterdir() if path.name != "dataset.toml"]:
+        content = path.read_bytes()
+        packed = path.suffix == ".gz"
+        lines = (gzip.decompress(content) if packed else content).decode().splitlines()
+        text = "".join(f"{new}\n" for number, line in enumerate(lines) for new in change(number, line, sep))
+        path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+
+
+class TestLinesWithAnotherNumberOfParts:
+    @pytest.mark.parametrize("block", [700, 1 << 20])
+    @pytest.mark.parametrize("format_of", ["csv", "tsv", "gz", "two characters", "many csv"])
+    def test_left_out_lines_change_nothing_else(self, tmp_path, format_of, block, monkeypatch):
+        monkeypatch.setattr(table_files, "BLOCK_BYTES", block)
+        expected = load(tmp_path, format_of)
+        sep = FORMATS[format_of][2].get("sep", ",")
+        added = 0
+
+        def more(number, line, sep):
+            nonlocal added
+            bad = {3: [f"{line}{sep}x"], 7: ["1"]}.get(number % 9, [])
+            added += len(bad)
+            return [line, *bad]
+
+        changed(tmp_path, sep, more)
+        with pytest.raises(InputError, match=r"line 5 has \d parts, and the header has \d\. .*bad_lines"):
+            load_own(tmp_path)
+        text = (tmp_path / "dataset.toml").read_text(encoding="utf-8")
+        write_spec(tmp_path, text.replace('\nfiles = "', '\nbad_lines = "drop"\nfiles = "'))
+        raw = load_own(tmp_path)
+        assert_same_raw(raw, expected)
+        assert sum(count.dropped.get(table_files.BAD_LINES, 0) for count in raw.counts) == added > 0
+        assert [count.kept for count in raw.counts] == [count.kept for count in expected.counts]
+
+    @pytest.mark.parametrize("format_of", ["csv", "gz", "two characters", "many csv"])
+    def test_a_separator_at_the_end_of_all_rows(self, tmp_path, format_of):
+        expected = load(tmp_path, format_of)
+        sep = FORMATS[format_of][2].get("sep", ",")
+        changed(tmp_path, sep, lambda number, line, sep: [line + sep if number else line])
+        assert_same_raw(load_own(tmp_path), expected)
+
+    def test_a_value_behind_the_last_separator_is_left_out(self, tmp_path):
+        (tmp_path / "log.csv").write_text("u,i,y\n1,1,1,\n1,2,0,x\n1,2,0\n2,2,0,\n2,1,1,\n", encoding="utf-8")
+        spec = '[log]\nfiles = "log.csv"\nuser = "u"\nitem = "i"\nlabel = "y"\nbad_lines = "drop"\n'
+        raw = load_own(write_spec(tmp_path, spec))
+        assert raw.label.tolist() == [1, 0, 1]
+        assert raw.counts[-1].dropped == {table_files.BAD_LINES: 2}
 
 
 class TestTypes:
