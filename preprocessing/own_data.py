@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from foundation.errors import InputError
+from foundation.nearest import did_you_mean
 from foundation.values import shown
 from preprocessing.cache import read_cached
 from preprocessing.dataset_spec import DatasetSpec, read_spec
@@ -21,7 +22,6 @@ from preprocessing.files import find_file, fingerprint, unchanged
 from preprocessing.frames import ITEM_STATISTIC, USER_STATISTIC
 from preprocessing.log_columns import Categories, Ids, Labels, Numbers, Times
 from preprocessing.raw import RawData, RowCount, Schema
-from preprocessing.spec_keys import nearest
 from preprocessing.table_files import TableFiles
 
 FEATURES: dict[str, type[Categories] | type[Numbers]] = {"sparse": Categories, "dense": Numbers}
@@ -42,6 +42,7 @@ def load_own(folder: Path, data_path: Path | None = None, cache: Path | None = N
     _fetch_missing(spec, where, quiet)
     users, items = [TableFiles(one, where) for one in spec.users], [TableFiles(one, where) for one in spec.items]
     log = TableFiles(spec.log, where)
+    _require_known_columns(spec, log, users, items)
     tables: list[TableFiles[Any]] = [*users, *items, log]
     paths = [path for files in tables for path in files.paths]
 
@@ -143,7 +144,6 @@ def _joined(
     (user, user_keys), (item, item_keys) = log.user, log.item
     user_side = join(spec, users, spec.log.user, user_keys)
     item_side = join(spec, items, spec.log.item, item_keys)
-    _require_known_columns(spec, users, items, log)
     side = {name: spec.sides.get(name, "user") for name in log.features}
 
     def of_log(kind: str, of: str) -> tuple[str, ...]:
@@ -204,21 +204,23 @@ def _note(what: str, tables: EntityTables, rows: np.ndarray) -> Iterator[str]:
         yield f"{count:,} of {new:,} {what} without a row in {tables.name}"
 
 
-def _require_known_columns(spec: DatasetSpec, users: EntityTables, items: EntityTables, log: Log) -> None:
+def _require_known_columns(
+    spec: DatasetSpec, files: TableFiles, users: Sequence[TableFiles], items: Sequence[TableFiles]
+) -> None:
     """Raises `InputError` where `dataset.toml` says something of a column that no table has."""
-    entities = {name for tables in (users, items) for files in tables.files for name in files.columns}
-    of_log = {name for name, kind in spec.kinds.items() if kind == "ignore"} | {*log.features}
+    of_entities = {name for one in (*users, *items) for name in one.columns if name != one.spec.id}
+    of_log = {*files.columns} - {*spec.log.reserved}
     for section, given, known in (
-        ("kinds", spec.kinds, entities | of_log),
-        ("separators", spec.separators, entities),
-        ("sides", spec.sides, {*log.features}),
-        ("vocabulary_sizes", spec.vocabulary_sizes, entities | {*log.features, spec.log.user, spec.log.item}),
+        ("kinds", spec.kinds, of_entities | of_log),
+        ("separators", spec.separators, of_entities),
+        ("sides", spec.sides, of_log),
+        ("vocabulary_sizes", spec.vocabulary_sizes, of_entities | of_log | {spec.log.user, spec.log.item}),
     ):
         for name in given:
             if name not in known:
                 raise InputError(
-                    f"{spec.path}: [{section}] names '{name}', which is no feature there.{nearest(name, known)} "
-                    f"Features: {', '.join(sorted(known)) or 'none'}."
+                    f"{spec.path}: [{section}] names '{name}', which is no column that it can name."
+                    f"{did_you_mean(name, known)} Columns: {', '.join(sorted(known)) or 'none'}."
                 )
 
 
