@@ -25,6 +25,7 @@ from preprocessing.raw import RawData, RowCount, Schema
 from preprocessing.table_files import TableFiles
 
 FEATURES: dict[str, type[Categories] | type[Numbers]] = {"sparse": Categories, "dense": Numbers}
+LEFT_OUT = "column '{}' left out: it has one value in all rows"
 
 
 def load_own(folder: Path, data_path: Path | None = None, cache: Path | None = None, quiet: bool = False) -> RawData:
@@ -63,7 +64,11 @@ def _fetch_missing(spec: DatasetSpec, where: Path, quiet: bool) -> None:
 
 @dataclass(frozen=True)
 class Log:
-    """The rows of the log that are kept, and how many there were. kinds: of the features."""
+    """The rows of the log that are kept, and how many there were.
+
+    kinds: of the features.  constant: columns of which `dataset.toml` says nothing and that have one
+    value in all rows, so that they are left out.
+    """
 
     user: tuple[np.ndarray, np.ndarray]
     item: tuple[np.ndarray, np.ndarray]
@@ -71,6 +76,7 @@ class Log:
     timestamp: np.ndarray
     features: dict[str, np.ndarray | pd.Categorical]
     kinds: dict[str, str]
+    constant: tuple[str, ...]
     read: int
     dropped: dict[Any, int]
 
@@ -100,13 +106,17 @@ def _read_log(spec: DatasetSpec, files: TableFiles, users: EntityTables, items: 
                 times.add(batch[log.time], read)
             read += len(rows) if rows is not None else batch.num_rows
             kept += batch.num_rows
+        values = {name: column.finish() for name, column in features.items()}
+        named = {*spec.kinds, *spec.sides, *spec.vocabulary_sizes}
+        constant = tuple(name for name in values if name not in named and _is_constant(values[name]))
         return Log(
             user=user.finish(),
             item=item.finish(),
             label=label.finish() if log.label is not None else np.ones(kept, dtype=np.float32),
             timestamp=times.finish() if log.time is not None else np.zeros(kept, dtype=np.int64),
-            features={name: column.finish() for name, column in features.items()},
-            kinds=kinds,
+            features={name: column for name, column in values.items() if name not in constant},
+            kinds={name: kind for name, kind in kinds.items() if name not in constant},
+            constant=constant,
             read=read,
             dropped=label.dropped,
         )
@@ -114,6 +124,12 @@ def _read_log(spec: DatasetSpec, files: TableFiles, users: EntityTables, items: 
     found = files.consume([*log.reserved, *names], take)
     _require_rows(spec, files, found)
     return found
+
+
+def _is_constant(values: np.ndarray | pd.Categorical) -> bool:
+    """Whether all rows have one value, or none. It tells nothing, and each request would have to give it."""
+    numbers = values.codes if isinstance(values, pd.Categorical) else values
+    return bool((numbers == numbers[:1]).all() or pd.isna(values).all())
 
 
 def _log_kind(spec: DatasetSpec, where: str, name: str, column: pa.Array) -> str:
@@ -169,7 +185,7 @@ def _joined(
     )
     _require_distinct(spec, user_side, item_side, log, (USER_STATISTIC, ITEM_STATISTIC, liked))
     dropped = {f"{spec.log.label} {shown(value)}": count for value, count in log.dropped.items()}
-    notes = (*_note("users", users, user), *_note("items", items, item))
+    notes = (*_note("users", users, user), *_note("items", items, item), *map(LEFT_OUT.format, log.constant))
     return RawData(
         name=spec.name,
         fingerprint=identity,

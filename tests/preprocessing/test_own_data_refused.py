@@ -82,6 +82,7 @@ TABLES = {  # -> what is said besides, files that differ, what the error says
         {"log.csv": "u,i,y,t\n1,1,0,1700000000000\n2,2,1,1700000000001\n"},
         'Say time_unit = "ms"',
     ),
+    "hours as a time": ('time = "t"\n', {"log.csv": "u,i,y,t\n1,1,0,7\n2,2,1,23\n"}, "is from 7 to 23.*another column"),
     "time in words": ('time = "t"\n', {"log.csv": "u,i,y,t\n1,1,0,noon\n2,2,1,night\n"}, "Received: 'noon'"),
     "vectors of two lengths": (
         USERS + '[kinds]\ncity = "vector"\n[separators]\ncity = " "\n',
@@ -152,9 +153,14 @@ class TestTables:
 
 
 class TestTemporal:
+    def test_seconds_from_another_start_are_times_if_their_unit_is_said(self, tmp_path):
+        (tmp_path / "log.csv").write_text("u,i,y,t\n1,1,0,7\n2,2,1,23\n", encoding="utf-8")
+        write_spec(tmp_path, LOG + 'time = "t"\ntime_unit = "s"\n')
+        assert load_own(tmp_path).timestamp.tolist() == [7, 23]
+
     @pytest.mark.parametrize("time", [True, False], ids=["equal times", "no time"])
     def test_needs_times(self, tmp_path, time):
-        log = pd.DataFrame({"u": range(50), "i": range(50), "y": [0, 1] * 25, "t": [5] * 50})
+        log = pd.DataFrame({"u": range(50), "i": range(50), "y": [0, 1] * 25, "t": [10**9] * 50})
         log.to_csv(tmp_path / "log.csv", index=False)
         write_spec(tmp_path, LOG + ('time = "t"\n' if time else '[kinds]\nt = "ignore"\n'))
         raw = load_own(tmp_path)
