@@ -125,7 +125,9 @@ class Options(TrainOptions):
         flags=("--seed", "--random_seed"),
         group=DATA,
     )
-    max_rows: int | None = option("only the first N interactions by time, or in file order without times", None, least=1, group=DATA)
+    max_rows: int | None = option(
+        "only the first N interactions by time, or in file order without times", None, least=1, group=DATA
+    )
     sample_rate: float = option(
         "random share of the interactions that is kept; published for HIT: 0.3",
         1.0,
