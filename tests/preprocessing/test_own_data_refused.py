@@ -45,7 +45,7 @@ SPECS = {  # -> the file, what the error says
 }
 TABLES = {  # -> what is said besides, files that differ, what the error says
     "missing column": ("", {"log.csv": "u,i,labels\n1,1,0\n"}, r"log.csv has no column 'y', which \[log\] needs"),
-    "nearest column": (USERS.replace('"u"', '"uu"'), {}, "users.csv has no column 'uu'.* Did you mean 'u'"),
+    "nearest column": (USERS.replace('"u"', '"City "'), {}, "users.csv has no column 'City '.* Did you mean 'city'"),
     "wrong path": (USERS.replace("users.csv", "user.csv"), {}, "No file 'user.csv' in .*Did you mean 'users.csv'"),
     "pattern without a match": (USERS.replace("users.csv", "users-*.csv"), {}, "matches 'users-\\*.csv'"),
     "two rows of one id": (USERS, {"users.csv": "u,city\n1,a\n2,b\n1,c\n"}, "1 id has several rows: 1, again in row 3"),
@@ -88,6 +88,11 @@ TABLES = {  # -> what is said besides, files that differ, what the error says
         USERS + '[kinds]\ncity = "vector"\n[separators]\ncity = " "\n',
         {"users.csv": "u,city\n1,1 2\n2,1\n"},
         "vectors of one length",
+    ),
+    "vector beyond float32": (
+        USERS + '[kinds]\ncity = "vector"\n[separators]\ncity = " "\n',
+        {"users.csv": "u,city\n1,1 2\n2,1 -1e39\n"},
+        "'city' of users.csv has vectors with a number beyond 3.4e38",
     ),
 }
 
