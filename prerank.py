@@ -97,7 +97,10 @@ def rank(options: argparse.Namespace) -> None:
     print(f"User: {user_line(ranker, user)}")
     count = len(ranker.state.items) if candidates is None else len(set(candidates)) - len(ranking.missing)
     print(f"Best {len(ranking)} of {count:,} items")
-    print(table(ranking))
+    in_batch = ranker.state.model.click_loss.in_batch
+    print(table(ranking, "logit" if in_batch else "score"))
+    if in_batch:
+        print("The logits order items and are no click probabilities: the model was trained with --loss in_batch.")
     if len(ranking.missing):
         print(f"Not in the index, and left out: {some(map(str, ranking.missing.tolist()), MISSING_NAMED)}")
     if liked:

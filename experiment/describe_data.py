@@ -57,7 +57,9 @@ def description_parser() -> Parser:
     parser = Parser(description=__doc__, allow_abbrev=False)
     parser.add_argument(DESCRIBE, type=folder, required=True, metavar="FOLDER", help="of the data")
     parser.add_argument("--data_path", type=folder, metavar="PATH", help=f"of the tables, if not beside {SPEC}")
-    parser.add_argument("--max_rows", type=number(int, 1), metavar="N", help="only the first N interactions by time")
+    parser.add_argument(
+        "--max_rows", type=number(int, 1), metavar="N", help="only the first N interactions by time, or in file order"
+    )
     parser.add_argument("--seed", type=number(int, 0), default=1023, metavar="N", help="of the splits; default 1023")
     cache = parser.add_mutually_exclusive_group()
     cache.add_argument(

@@ -32,8 +32,8 @@ def constructor_arguments(name: str, given: Mapping[str, Any]) -> dict[str, Any]
         if not separator or argument not in known - SCRIPT_ARGUMENTS:
             free = sorted(known - SCRIPT_ARGUMENTS)
             raise InputError(
-                f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}. Known: {', '.join(free)}."
-                f"{did_you_mean(argument, free) if separator else ''}"
+                f"--set expects NAME=VALUE with an argument of {name}. Received {entry!r}."
+                f"{did_you_mean(argument, free) if separator else ''} Known: {', '.join(free)}."
             )
         if argument in arguments:
             raise InputError(f"{argument} of {name} is set twice. Received: {entry!r} as well. Leave one out.")

@@ -29,7 +29,7 @@ from model.base import CTRModel
 from model.layers.embedding_optimizer import choose_embedding_optimizer
 from model.retrieval import retrieval_entry
 from preprocessing.dataset import Dataset, Split
-from preprocessing.leak_probe import probe, warn_of_leaks
+from preprocessing.leak_probe import OF_FILES, probe, warn_of_leaks
 from training import distributed
 from training.calibration import calibration
 from training.evaluation import split_logits, split_metrics
@@ -208,7 +208,7 @@ def one_run(
                     print(settings_text(model, data, options, _place(folder)))
                     print(f"Writes to: {visible(path)}\n", flush=True)
                 if group.is_main:
-                    warn_of_leaks(probe(data))
+                    warn_of_leaks(probe(data, OF_FILES))
                 if folder.state is not None and folder.state.choice is not None:
                     run.train_anew(folder.state.choice)
                 stack.enter_context(_left_usable(run))

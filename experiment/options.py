@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,20 +14,24 @@ from experiment.model_arguments import constructor_arguments
 from experiment.parser import DATA, MODEL, RUN, ScriptParser, add_options
 from experiment.published_flags import add_published_flags, translate
 from foundation.errors import InputError
-from foundation.options import defaults_of, option, options_of
+from foundation.options import Option, defaults_of, option, options_of
 from model import MODELS, default_settings, find_model
 from model.effects import Idle, constructor_defaults, idle_settings
 from model.layers.embedding_optimizer import EMBEDDING_OPTIMIZERS
 from model.released import RELEASES
 from preprocessing.cache import DEFAULT_CACHE
-from preprocessing.protocol import PROTOCOLS, switch
+from preprocessing.protocol import PROTOCOLS, Protocol, switch
 from preprocessing.taobao import PID_PLACEMENTS
 from training import distributed
 from training.click_loss import CROSS_ENTROPY, IN_BATCH, SATURATING
 from training.options import GRADIENTS, TrainOptions
 
 LOOP = {"published_eval_mode", "summed_loss"}  # what a release switches on
-SWITCHES = ("validation_rows", "statistics")  # of a protocol
+# Of a protocol.
+SWITCHES = {
+    "validation_rows": "which rows validate",
+    "statistics": "which labels a row's statistics and history are made of",
+}
 CHOICES = {
     name: tuple(dict.fromkeys(choice for each in PROTOCOLS.values() for choice in getattr(each, name)))
     for name in SWITCHES
@@ -35,10 +39,10 @@ CHOICES = {
 Tracker = Literal["tensorboard", "mlflow", "wandb"]  # of `experiment.tracking`
 
 
-def _of_protocols(what: str, name: str) -> str:
+def _of_protocols(name: str, protocols: Mapping[str, Protocol] = PROTOCOLS) -> str:
     """The help of a switch of protocols: the choices of each, the default first."""
-    return f"{what}: " + "; ".join(
-        f"{protocol} {' or '.join(getattr(each, name))}" for protocol, each in PROTOCOLS.items()
+    return f"{SWITCHES[name]}: " + "; ".join(
+        f"{protocol} {' or '.join(getattr(each, name))}" for protocol, each in protocols.items()
     )
 
 
@@ -103,14 +107,8 @@ class Options(TrainOptions):
     )
     own_history_table: bool = option("the history has an embedding table of its own", False, flags=())
     protocol: str = option("published is the papers' and leaks test labels", "published", choices=PROTOCOLS, group=DATA)
-    validation_rows: str = option(
-        _of_protocols("which rows validate", "validation_rows"), choices=CHOICES["validation_rows"], group=DATA
-    )
-    statistics: str = option(
-        _of_protocols("which labels a row's statistics and history are made of", "statistics"),
-        choices=CHOICES["statistics"],
-        group=DATA,
-    )
+    validation_rows: str = option(_of_protocols("validation_rows"), choices=CHOICES["validation_rows"], group=DATA)
+    statistics: str = option(_of_protocols("statistics"), choices=CHOICES["statistics"], group=DATA)
     refit: bool = option(
         "train anew on training and validation rows together, for the number of epochs that was best, before testing; "
         f"default under {', '.join(name for name, each in PROTOCOLS.items() if each.refits)}",
@@ -125,7 +123,9 @@ class Options(TrainOptions):
         flags=("--seed", "--random_seed"),
         group=DATA,
     )
-    max_rows: int | None = option("only the first N interactions in time order", None, least=1, group=DATA)
+    max_rows: int | None = option(
+        "only the first N interactions by time, or in file order without times", None, least=1, group=DATA
+    )
     sample_rate: float = option(
         "random share of the interactions that is kept; published for HIT: 0.3",
         1.0,
@@ -262,10 +262,19 @@ def _parser(dataset: str, model_name: str | None) -> ScriptParser:
     told = defaults_of(Options) | dict.fromkeys(default_settings("lr", dataset))
     told |= {"data_path": DATA_PLACES[dataset], "protocol": usual_protocol(dataset)}
     elsewhere = {key for key, declared in options_of(Options).items() if not declared.is_of(dataset)}
-    add_options(parser, Options, told, leave_out=elsewhere | ({"model_name"} if model_name else set()))
+    hidden = elsewhere | ({"model_name"} if model_name else set())
+    add_options(parser, Options, told, hidden, _honest_ones() if dataset == OWN else {})
     if dataset != OWN:
         add_published_flags(parser, dataset)
     return parser
+
+
+def _honest_ones() -> dict[str, Option]:
+    """What the help of data of one's own says: protocols that leak are known, and refused with their reason."""
+    honest = {name: each for name, each in PROTOCOLS.items() if not each.leaks}
+    declared = options_of(Options)
+    told = {name: replace(declared[name], help=_of_protocols(name, honest)) for name in SWITCHES}
+    return told | {"protocol": replace(declared["protocol"], help="which rows test", choices=tuple(honest))}
 
 
 def _require_honest(dataset: str, protocol: str) -> None:

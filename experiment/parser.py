@@ -57,13 +57,20 @@ def _defaults_and_settings(dataset: str, named: str | None, release: str | bool 
 
 
 def add_options(
-    parser: argparse.ArgumentParser, declarations: type, defaults: Mapping[str, Any], leave_out: Collection[str]
+    parser: argparse.ArgumentParser,
+    declarations: type,
+    defaults: Mapping[str, Any],
+    leave_out: Collection[str],
+    told: Mapping[str, Option],
 ) -> None:
-    """Adds the options of a dataclass that have a spelling, in their groups. defaults: those that the help names."""
+    """Adds the options of a dataclass that have a spelling, in their groups.
+
+    defaults: those that the help names.  told: by name, what the help says instead of some declarations.
+    """
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
     for name, declared in options_of(declarations).items():
         if declared.flags and name not in leave_out:
-            _add(groups[declared.group], declared, defaults.get(name))
+            _add(groups[declared.group], declared, defaults.get(name), told.get(name, declared))
     model = groups[MODEL]
     model.add_argument("--fe_score", choices=("all", "last"), help="levels of IntTower's FE-Block that are scored")
     model.add_argument(
@@ -74,9 +81,9 @@ def add_options(
     )
 
 
-def _add(group: Any, declared: Option, default: Any) -> None:
-    told = "" if default is None or declared.kind is bool else f"; default {default}"
-    further: dict[str, Any] = {"help": f"{declared.help}{told}".replace("%", "%%")}
+def _add(group: Any, declared: Option, default: Any, told: Option) -> None:
+    usual = "" if default is None or declared.kind is bool else f"; default {default}"
+    further: dict[str, Any] = {"help": f"{told.help}{usual}".replace("%", "%%")}
     if not declared.flags[0].startswith("-"):  # it has its place
         group.add_argument(declared.name, nargs="?", type=_converter(declared), metavar=declared.metavar, **further)
         return
@@ -88,7 +95,9 @@ def _add(group: Any, declared: Option, default: Any) -> None:
     else:
         if declared.bare is not None:
             further |= {"nargs": "?", "const": declared.bare}
-        further |= {"choices": declared.choices} if declared.choices else {"metavar": declared.metavar}
+        choices = "{" + ",".join(told.choices) + "}"
+        further |= {"choices": declared.choices} if declared.choices else {}
+        further |= {"metavar": choices if declared.choices else declared.metavar}
         group.add_argument(*declared.flags, type=_converter(declared), required=declared.required, **further)
     if declared.off:  # behind it, as its help reads on from the one before
         flag, what = declared.off

@@ -32,7 +32,7 @@ from preprocessing.raw import Ragged, RawData, RowCount, Schema
 
 DEFAULT_CACHE = Path("runs", "cache")
 # Raise it whenever a reader or this file would give another `RawData` for the same files.
-VERSION = 5
+VERSION = 6
 MANIFEST = "manifest.json"
 ROWS = ("user", "item", "label", "timestamp", "best_score")
 DESCRIBED = ("described_users", "described_items")

@@ -45,13 +45,13 @@ class LogSpec(TableSpec):
 
     above, least, positive: a positive is above this, at least this (the key `from`), or one of these; with none of
         them, labels are 0 and 1.  drop: rows with these labels are left out.
-    time_unit: of whole numbers, a key of `TIME_UNITS`.
+    time_unit: of whole numbers, a key of `TIME_UNITS`; None: not said, so seconds that must be likely.
     """
 
     user: str = ""
     item: str = ""
     time: str | None = None
-    time_unit: str = "s"
+    time_unit: str | None = None
     label: str | None = None
     above: float | None = None
     least: float | None = None

@@ -220,6 +220,8 @@ def _vectors(where: str, name: str, rows: np.ndarray, column: pa.ChunkedArray, s
         raise InputError(f"Column '{name}' of {where} must hold vectors of numbers. Received: {values.type}.") from None
     if floats.null_count or not np.isfinite(floats.to_numpy()).all():
         raise InputError(f"Column '{name}' of {where} has vectors with a number that is missing or infinite.")
+    if (np.abs(floats.to_numpy()) > np.finfo(np.float32).max).any():
+        raise InputError(f"Column '{name}' of {where} has vectors with a number beyond 3.4e38, the largest of float32.")
     lengths = np.bincount(owner, minlength=size)
     widths = np.unique(lengths[lengths > 0])
     if len(widths) != 1:

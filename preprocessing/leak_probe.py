@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,9 @@ MOST_ROWS = 200_000  # of whole users, and of whole items
 MOST_HISTORIES = 20_000  # of training rows, and of validation rows
 
 DECIDES = "nearly decides the label"
-LEAVE_OUT = "leave it out with the kind \"ignore\": kinds={{'{name}': 'ignore'}}, or under [kinds] in dataset.toml"
+# How a feature is left out: of frames, and of a dataset.toml.
+OF_FRAMES, OF_FILES = "kinds={{'{name}': 'ignore'}}", '{name} = "ignore" under [kinds] in dataset.toml'
+LEAVE_OUT = "leave it out: {{leave_out}}"
 # What a feature does -> what to do about it.
 ADVICE = {
     "alone": f"Was the label made from it? Then {LEAVE_OUT}.",
@@ -74,9 +76,10 @@ def warn_of_leaks(findings: Iterable[Finding], stacklevel: int = 1) -> None:
         warnings.warn(str(finding), LeakWarning, stacklevel=stacklevel + 1)
 
 
-def probe(data: Dataset) -> tuple[Finding, ...]:
+def probe(data: Dataset, leave_out: str = OF_FRAMES) -> tuple[Finding, ...]:
     """The features that give labels of validation rows away, with one finding each.
 
+    leave_out: what to write to leave a feature out, `OF_FRAMES` or `OF_FILES`.
     Features of the log, of users and of items are looked at as they were read. What the protocol computes from labels
     is looked at as well, but not under a protocol that says itself that it leaks.
     Raises `InputError` for a data set without validation rows.
@@ -88,7 +91,8 @@ def probe(data: Dataset) -> tuple[Finding, ...]:
         found += _computed(data, sides[0])  # which tells no more than the ids where the protocol keeps its promise
     first: dict[str, Finding] = {}
     for finding in found:
-        first.setdefault(finding.feature, finding)
+        advice = finding.advice.format(leave_out=leave_out.format(name=finding.feature))
+        first.setdefault(finding.feature, replace(finding, advice=advice))
     return tuple(first.values())
 
 
@@ -212,7 +216,7 @@ def _total(data: Dataset, name: str, x: np.ndarray, side: _Side) -> Iterator[Fin
     held = held_labels(x, side.counts, side.total, np.random.default_rng(data.seed))
     if held is not None:
         how = f"holds labels of validation rows: {held.how.format(side=side.name)}"
-        yield Finding(name, held.auc, how, ADVICE["total"].format(name=name))
+        yield Finding(name, held.auc, how, ADVICE["total"].format())
 
 
 def _computed(data: Dataset, side: _Side) -> Iterator[Finding]:
@@ -238,4 +242,4 @@ def _named(name: str, kind: str, how: str, found: Iterable[Ranking], side: str =
     """A finding if the best of these is one."""
     best = max(found, key=lambda one: one.auc)
     if best.auc >= NEARLY_DECIDES and best.deviations >= SIGNIFICANT:
-        yield Finding(name, best.auc, how, ADVICE[kind].format(name=name, side=side))
+        yield Finding(name, best.auc, how, ADVICE[kind].format(side=side))

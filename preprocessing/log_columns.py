@@ -18,6 +18,7 @@ from preprocessing.spec_keys import TIME_UNITS
 
 NEGATIVE, POSITIVE, DROPPED = 0, 1, 2
 TIMES = (pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))  # what dates and texts may be read as
+FIRST_YEAR = 365 * 24 * 3600  # seconds
 CODES = (np.int8, np.int16, np.int32)
 
 
@@ -163,7 +164,8 @@ class Times:
     """The time of each row, (n,) int64 seconds since 1970 in UTC. Times without a zone count as UTC."""
 
     def __init__(self, where: str, log: LogSpec):
-        self.where, self.name, self._unit = where, str(log.time), TIME_UNITS[log.time_unit]
+        self.where, self.name, self._unit = where, str(log.time), TIME_UNITS[log.time_unit or "s"]
+        self._guessed = log.time_unit is None
         self._chunks: list[np.ndarray] = []
 
     def add(self, column: pa.Array, first_row: int) -> None:
@@ -176,6 +178,7 @@ class Times:
                 raise InputError(f"{self.where}: the time '{self.name}' is {values[row - first_row]} in row {row + 1}.")
             self._chunks.append((values // self._unit).astype(np.int64))
             return
+        self._guessed = False
         if self._unit != 1:
             raise InputError(f"{self.where}: '{self.name}' holds {kind}, no numbers. Leave out time_unit.")
         for wanted in TIMES:
@@ -196,6 +199,12 @@ class Times:
             raise InputError(
                 f"{self.where}: the time '{self.name}' is up to {times.max()}, in seconds after the year 5000. "
                 'Say time_unit = "ms" (or "us", "ns") in [log].'
+            )
+        if self._guessed and len(times) and times.min() >= 0 and times.max() < FIRST_YEAR:
+            raise InputError(
+                f"{self.where}: the time '{self.name}' is from {times.min()} to {times.max()}. As seconds since 1970 "
+                "all rows would be of that year. Name another column in [log], or leave time out; if these are "
+                'seconds that begin at another time, say time_unit = "s".'
             )
         return times
 

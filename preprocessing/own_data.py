@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from foundation.errors import InputError
+from foundation.nearest import did_you_mean
 from foundation.values import shown
 from preprocessing.cache import read_cached
 from preprocessing.dataset_spec import DatasetSpec, read_spec
@@ -21,10 +22,10 @@ from preprocessing.files import find_file, fingerprint, unchanged
 from preprocessing.frames import ITEM_STATISTIC, USER_STATISTIC
 from preprocessing.log_columns import Categories, Ids, Labels, Numbers, Times
 from preprocessing.raw import RawData, RowCount, Schema
-from preprocessing.spec_keys import nearest
 from preprocessing.table_files import BAD_LINES, TableFiles
 
 FEATURES: dict[str, type[Categories] | type[Numbers]] = {"sparse": Categories, "dense": Numbers}
+LEFT_OUT = "column '{}' left out: it has one value in all rows"
 
 
 def load_own(folder: Path, data_path: Path | None = None, cache: Path | None = None, quiet: bool = False) -> RawData:
@@ -42,6 +43,7 @@ def load_own(folder: Path, data_path: Path | None = None, cache: Path | None = N
     _fetch_missing(spec, where, quiet)
     users, items = [TableFiles(one, where) for one in spec.users], [TableFiles(one, where) for one in spec.items]
     log = TableFiles(spec.log, where)
+    _require_known_columns(spec, log, users, items)
     tables: list[TableFiles[Any]] = [*users, *items, log]
     paths = [path for files in tables for path in files.paths]
 
@@ -62,7 +64,11 @@ def _fetch_missing(spec: DatasetSpec, where: Path, quiet: bool) -> None:
 
 @dataclass(frozen=True)
 class Log:
-    """The rows of the log that are kept, and how many there were. kinds: of the features."""
+    """The rows of the log that are kept, and how many there were.
+
+    kinds: of the features.  constant: columns of which `dataset.toml` says nothing and that have one
+    value in all rows, so that they are left out.
+    """
 
     user: tuple[np.ndarray, np.ndarray]
     item: tuple[np.ndarray, np.ndarray]
@@ -70,6 +76,7 @@ class Log:
     timestamp: np.ndarray
     features: dict[str, np.ndarray | pd.Categorical]
     kinds: dict[str, str]
+    constant: tuple[str, ...]
     read: int
     dropped: dict[Any, int]
 
@@ -99,13 +106,17 @@ def _read_log(spec: DatasetSpec, files: TableFiles, users: EntityTables, items: 
                 times.add(batch[log.time], read)
             read += len(rows) if rows is not None else batch.num_rows
             kept += batch.num_rows
+        values = {name: column.finish() for name, column in features.items()}
+        named = {*spec.kinds, *spec.sides, *spec.vocabulary_sizes}
+        constant = tuple(name for name in values if name not in named and _is_constant(values[name]))
         return Log(
             user=user.finish(),
             item=item.finish(),
             label=label.finish() if log.label is not None else np.ones(kept, dtype=np.float32),
             timestamp=times.finish() if log.time is not None else np.zeros(kept, dtype=np.int64),
-            features={name: column.finish() for name, column in features.items()},
-            kinds=kinds,
+            features={name: column for name, column in values.items() if name not in constant},
+            kinds={name: kind for name, kind in kinds.items() if name not in constant},
+            constant=constant,
             read=read,
             dropped=label.dropped,
         )
@@ -113,6 +124,12 @@ def _read_log(spec: DatasetSpec, files: TableFiles, users: EntityTables, items: 
     found = files.consume([*log.reserved, *names], take)
     _require_rows(spec, files, found)
     return found
+
+
+def _is_constant(values: np.ndarray | pd.Categorical) -> bool:
+    """Whether all rows have one value, or none. It tells nothing, and each request would have to give it."""
+    numbers = values.codes if isinstance(values, pd.Categorical) else values
+    return bool((numbers == numbers[:1]).all() or pd.isna(values).all())
 
 
 def _log_kind(spec: DatasetSpec, where: str, name: str, column: pa.Array) -> str:
@@ -143,7 +160,6 @@ def _joined(
     (user, user_keys), (item, item_keys) = log.user, log.item
     user_side = join(spec, users, spec.log.user, user_keys)
     item_side = join(spec, items, spec.log.item, item_keys)
-    _require_known_columns(spec, users, items, log)
     side = {name: spec.sides.get(name, "user") for name in log.features}
 
     def of_log(kind: str, of: str) -> tuple[str, ...]:
@@ -171,7 +187,7 @@ def _joined(
     dropped = {f"{spec.log.label} {shown(value)}": count for value, count in log.dropped.items()}
     if files.bad_lines:
         dropped[BAD_LINES] = files.bad_lines
-    notes = (*_note("users", users, user), *_note("items", items, item))
+    notes = (*_note("users", users, user), *_note("items", items, item), *map(LEFT_OUT.format, log.constant))
     log_count = RowCount(files.name, log.read + files.bad_lines, len(log.label), dropped, notes)
     return RawData(
         name=spec.name,
@@ -207,21 +223,23 @@ def _note(what: str, tables: EntityTables, rows: np.ndarray) -> Iterator[str]:
         yield f"{count:,} of {new:,} {what} without a row in {tables.name}"
 
 
-def _require_known_columns(spec: DatasetSpec, users: EntityTables, items: EntityTables, log: Log) -> None:
+def _require_known_columns(
+    spec: DatasetSpec, files: TableFiles, users: Sequence[TableFiles], items: Sequence[TableFiles]
+) -> None:
     """Raises `InputError` where `dataset.toml` says something of a column that no table has."""
-    entities = {name for tables in (users, items) for files in tables.files for name in files.columns}
-    of_log = {name for name, kind in spec.kinds.items() if kind == "ignore"} | {*log.features}
+    of_entities = {name for one in (*users, *items) for name in one.columns if name != one.spec.id}
+    of_log = {*files.columns} - {*spec.log.reserved}
     for section, given, known in (
-        ("kinds", spec.kinds, entities | of_log),
-        ("separators", spec.separators, entities),
-        ("sides", spec.sides, {*log.features}),
-        ("vocabulary_sizes", spec.vocabulary_sizes, entities | {*log.features, spec.log.user, spec.log.item}),
+        ("kinds", spec.kinds, of_entities | of_log),
+        ("separators", spec.separators, of_entities),
+        ("sides", spec.sides, of_log),
+        ("vocabulary_sizes", spec.vocabulary_sizes, of_entities | of_log | {spec.log.user, spec.log.item}),
     ):
         for name in given:
             if name not in known:
                 raise InputError(
-                    f"{spec.path}: [{section}] names '{name}', which is no feature there.{nearest(name, known)} "
-                    f"Features: {', '.join(sorted(known)) or 'none'}."
+                    f"{spec.path}: [{section}] names '{name}', which is no column that it can name."
+                    f"{did_you_mean(name, known)} Columns: {', '.join(sorted(known)) or 'none'}."
                 )
 
 

@@ -251,11 +251,15 @@ class RawData:
         )
 
     def first(self, count: int) -> RawData:
-        """The first `count` interactions in time order (equal times in file order), under a name that says so."""
+        """The first `count` interactions in time order (equal times in file order), under a name that says so.
+
+        A log without times has all of them at 0, so that its order is that of the file.
+        """
         if count >= len(self):
             return self
         rows = np.argsort(self.timestamp, kind="stable")[:count]
-        return self._part(rows, f"first{count}", "", "later than the first of them")
+        why = "later than the first of them" if self.timestamp.any() else "behind the first of them in file order"
+        return self._part(rows, f"first{count}", "", why)
 
     def sample(self, share: float, seed: int) -> RawData:
         """A random share of the interactions, in their order, under a name that says so."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from foundation.nearest import did_you_mean
+
+nearest = did_you_mean  # of keys and columns
 KINDS = ("sparse", "dense", "list", "vector", "display", "ignore")
 SIDES = ("user", "item")
 TIME_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # so many are a second
@@ -98,13 +100,3 @@ NEGATIVES: dict[str, Check] = {
 
 def _is_hexadecimal(text: str) -> bool:
     return set(text.lower()) <= set("0123456789abcdef")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What a name that is not known may have been meant to be, as a sentence with a space before it; else nothing.
-
-    >>> nearest("lable", ["label", "user"])
-    " Did you mean 'label'?"
-    """
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean '{found[0]}'?" if found else ""

@@ -76,13 +76,14 @@ def rows_of(ranking: Ranking) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
-def table(ranking: Ranking) -> str:
+def table(ranking: Ranking, by: str = "score") -> str:
     """Rank, id, click probability and texts.
 
+    by: "logit" shows logits instead, of a model whose scores are no probabilities.
     Control characters of ids and texts are left out: a terminal would obey them.
     """
-    frame = ranking.to_frame().drop(columns="logit")
-    frame["score"] = [f"{score:.4f}" for score in ranking.scores]
+    frame = ranking.to_frame().drop(columns=[name for name in OWN if name != by])
+    frame[by] = [f"{value:.4f}" for value in frame[by]]
     lines = [["rank", *frame.columns], *([place, *row] for place, row in enumerate(frame.values.tolist(), start=1))]
     head, *rows = [[shortened(cell, WIDTH) for cell in cells] for cells in lines]
     widths = [max(map(columns, column)) for column in zip(head, *rows, strict=True)]

@@ -89,18 +89,19 @@ def _without_nan(scores: dict[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(score) else score for name, score in scores.items()}
 
 
+SCORES = (("AUC", "auc"), ("logloss", "logloss"), ("GAUC", "gauc"))
+
+
 def closing_table(result: dict, title: str) -> str:
-    """The last thing that a script prints: what was measured, on what, and the paper's numbers beside it."""
+    """The last thing that a script prints: what was measured, on what, and the paper's numbers if it has the data."""
     paper = result["paper"] or {}
     cells = [
         ("model", title),
-        *(
-            (name, "-" if result["test"][key] is None else f"{result['test'][key]:.4f}")
-            for name, key in (("AUC", "auc"), ("logloss", "logloss"), ("GAUC", "gauc"))
-        ),
-        ("paper AUC", f"{paper['auc']:.4f}" if paper else "-"),
-        ("paper logloss", f"{paper['logloss']:.4f}" if paper else "-"),
+        *((name, "-" if result["test"][key] is None else f"{result['test'][key]:.4f}") for name, key in SCORES),
     ]
+    whole = whole_name(result["dataset"])
+    if paper or reader_of(whole):  # no paper has data of one's own
+        cells += [(f"paper {name}", f"{paper[key]:.4f}" if paper else "-") for name, key in SCORES[:2]]
     if "best_possible_auc" in result:
         cells.append(("best possible AUC", f"{result['best_possible_auc']:.4f}"))
     widths = [max(len(head), len(value)) for head, value in cells]
@@ -121,7 +122,6 @@ def closing_table(result: dict, title: str) -> str:
             lines.append("An AUC above the best possible one is what this leak looks like.")
     elif paper:
         lines.append("The paper's numbers are under the published protocol, which leaks test labels.")
-    whole = whole_name(result["dataset"])
     if not paper and whole != result["dataset"] and reader_of(whole):
         lines.append(f"The paper columns are empty: papers have the whole of {whole}, and this is a part of it.")
     return "\n".join(lines)

@@ -35,7 +35,7 @@ from training.model_files import OnDisk, model_files, of_a_result
 from training.options import settings_of_before
 from training.pictures import save_picture
 from training.result import curves_png, history_csv
-from training.result_file import identity_of, read_result, result_file
+from training.result_file import FOLDER, RUN, identity_of, read_result, result_file
 from training.training_state import TrainingState
 
 __all__ = ["LOCK", "RESULT", "ReadOnlyFolder", "RunFolder", "what_is_saved"]
@@ -153,6 +153,9 @@ class RunFolder:
             if not different:
                 return result
             problem = f"{self.path} holds a finished run with other settings or data ({'; '.join(different)})."
+            folder = result.get(RUN, {}).get(FOLDER)
+            if folder is not None and any(one.startswith("data_sha256") for one in different):
+                problem += f" Its data were read from {folder}; give one of two data sets another name in dataset.toml."
         except InputError as error:
             problem = str(error)
         if overwrite:

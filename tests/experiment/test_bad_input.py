@@ -92,7 +92,10 @@ class TestBadInput:
             (["--model_name", "gbdt", "--set", "unknown_rate=0.1"], "Received 'unknown_rate=0.1'"),
             (["--model_name", "dssm", "--set", "l2_reg_linear=0.1"], "Received 'l2_reg_linear=0.1'"),
             (["--model_name", "int_tower", "--fe_score", "first"], "last"),
-            (["--model_name", "int_tower", "--set", "cir_wieght=0.1"], "Received 'cir_wieght=0.1'. Known: cir_temp"),
+            (
+                ["--model_name", "int_tower", "--set", "cir_wieght=0.1"],
+                "'cir_wieght=0.1'. Did you mean 'cir_weight'?",
+            ),
             (["--model_name", "int_tower", "--set", "cir_weight"], "--set expects NAME=VALUE"),
             (["--model_name", "int_tower", "--set", "seed=3"], "--set expects NAME=VALUE"),
             (["--model_name", "lr", "--set", "user_head=3"], "with an argument of lr. Received 'user_head=3'"),

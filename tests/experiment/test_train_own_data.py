@@ -15,6 +15,7 @@ import torch
 from script_helpers import assert_short_error, script, write_movielens
 from shop import SMALL, SPEC, TRAINING, write_shop
 
+import prerank
 import train_movielens_whole_models
 import train_own_data
 from experiment.options import parse_options
@@ -26,6 +27,7 @@ from preprocessing.own_data import load_own
 from serving.from_run import load_dataset
 from serving.ranker import PreRanker
 from serving.writer import build_index
+from training.result import closing_table
 from training.result_file import read_result
 from training.run_folder import RunFolder
 
@@ -74,6 +76,13 @@ class TestDefaults:
         assert parse_options("own", "dssm", []).protocol == "holdout"
         assert parse_options("movielens", "dssm", []).protocol == "published"
 
+    def test_help_names_the_protocols_that_are_taken(self, capsys):
+        with pytest.raises(SystemExit):
+            parse_options("own", "dssm", ["--help"])
+        told = capsys.readouterr().out
+        assert "--protocol {holdout,temporal}" in told
+        assert "published" not in told.partition("--protocol")[2].partition("--refit")[0]
+
     def test_a_release_is_that_of_movielens(self):
         argv = ["--as_released", "--protocol", "holdout"]
         own, known = (parse_options(each, "hit", argv) for each in ("own", "movielens"))
@@ -119,6 +128,17 @@ class TestRun:
         assert train(tmp_path / "spec", tmp_path / "run", "--quiet", "--data_path", shop) == 0
         assert load_dataset(tmp_path / "run", None).raw.fingerprint == load_own(shop).fingerprint
 
+    def test_data_of_one_name_are_told_apart_by_their_folders(self, finished, shop, tmp_path, capsys):
+        shutil.copytree(shop, tmp_path / "other")
+        spec = (tmp_path / "other" / "dataset.toml").read_text(encoding="utf-8")
+        (tmp_path / "other" / "dataset.toml").write_text(f"{spec}[sides]\n", encoding="utf-8")
+        assert train(tmp_path / "other", finished, "--quiet") == 2
+        told = capsys.readouterr().err
+        assert f"Its data were read from {shop}; give one of two data sets another name" in told
+
+    def test_papers_have_no_column_beside_it(self, finished):
+        assert "paper" not in closing_table(read_result(finished), "DSSM")
+
     def test_changed_data_are_not_taken_for_the_same(self, finished, shop, tmp_path):
         folder = tmp_path / "shop"
         shutil.copytree(shop, folder)
@@ -137,6 +157,18 @@ class TestIndex:
         titles = {100 + n: f"Article {n}" for n in range(30)}
         assert best.titles == [titles[item] for item in best.items.tolist()]
         assert "stock" not in best.texts
+
+    def test_scores_that_are_no_probabilities_are_not_shown_as_such(self, tmp_path, capsys):
+        spec = SPEC.replace('label = "clicked"\n', "").replace("[kinds]\n", '[kinds]\nclicked = "ignore"\n')
+        folder = write_shop(tmp_path / "shop", spec=f'{spec}\n[negatives]\ntrain = "in_batch"\n')
+        assert train(folder, tmp_path / "run", "--quiet", "--loss", "in_batch") == 0
+        assert script(prerank.main, "build", tmp_path / "run") == 0
+        capsys.readouterr()
+        assert script(prerank.main, "rank", tmp_path / "run", "--user", "c7", "--top", "3") == 0
+        told = capsys.readouterr().out
+        assert "logit" in told
+        assert "score" not in told
+        assert "no click probabilities" in told
 
 
 class TestInterrupted:

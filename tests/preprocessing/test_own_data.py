@@ -279,6 +279,22 @@ class TestRules:
         assert load(tmp_path / "labelled", "csv").negatives is None
 
 
+class TestConstantColumns:
+    def test_are_left_out_of_a_log_and_told(self, tmp_path):
+        log = "u,i,taken,hour,gap\n1,1,1,2.5,\n2,1,1,2.5,\n1,2,1,2.5,3\n"
+        (tmp_path / "log.csv").write_text(log, encoding="utf-8")
+        write_spec(tmp_path, '[log]\nfiles = "log.csv"\nuser = "u"\nitem = "i"\n')
+        raw = load_own(tmp_path)
+        assert list(raw.interactions) == ["gap"]  # a gap is a value of its own
+        assert raw.schema.fill_mean == ()
+        assert "'taken' left out: it has one value in all rows" in str(raw.counts[-1])
+
+    def test_stay_if_dataset_toml_names_them(self, tmp_path):
+        (tmp_path / "log.csv").write_text("u,i,taken\n1,1,1\n2,1,1\n", encoding="utf-8")
+        write_spec(tmp_path, '[log]\nfiles = "log.csv"\nuser = "u"\nitem = "i"\n[kinds]\ntaken = "sparse"\n')
+        assert list(load_own(tmp_path).interactions) == ["taken"]
+
+
 class TestEntities:
     def test_ids_of_the_log_alone_are_counted_and_known_by_their_id(self, tmp_path):
         frames = shop()

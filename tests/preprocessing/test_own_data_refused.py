@@ -46,7 +46,7 @@ SPECS = {  # -> the file, what the error says
 }
 TABLES = {  # -> what is said besides, files that differ, what the error says
     "missing column": ("", {"log.csv": "u,i,labels\n1,1,0\n"}, r"log.csv has no column 'y', which \[log\] needs"),
-    "nearest column": (USERS.replace('"u"', '"uu"'), {}, "users.csv has no column 'uu'.* Did you mean 'u'"),
+    "nearest column": (USERS.replace('"u"', '"City "'), {}, "users.csv has no column 'City '.* Did you mean 'city'"),
     "wrong path": (USERS.replace("users.csv", "user.csv"), {}, "No file 'user.csv' in .*Did you mean 'users.csv'"),
     "pattern without a match": (USERS.replace("users.csv", "users-*.csv"), {}, "matches 'users-\\*.csv'"),
     "two rows of one id": (USERS, {"users.csv": "u,city\n1,a\n2,b\n1,c\n"}, "1 id has several rows: 1, again in row 3"),
@@ -79,7 +79,8 @@ TABLES = {  # -> what is said besides, files that differ, what the error says
     "no parquet": (USERS.replace("csv", "parquet"), {"users.parquet": b""}, "no complete parquet file"),
     "dates": (USERS, {"users.csv": "u,born\n1,2001-01-01\n2,2002-02-02\n"}, 'Say born = "ignore"'),
     "number beyond ids": ("", {"log.csv": "u,i,y\n1.5,1,1\n2,2,0\n"}, "'u' of log.csv must hold ids"),
-    "kind of no column": ('[kinds]\ng = "dense"\n', {}, r"\[kinds\] names 'g', which is no feature"),
+    "kind of no column": ('[kinds]\ng = "dense"\n', {}, r"\[kinds\] names 'g', which is no column"),
+    "ignored column that is not there": (f'{USERS}[kinds]\nCitty = "ignore"\n', {}, "'Citty'.* Did you mean 'city'"),
     "kind of the label": ('[kinds]\ny = "dense"\n', {}, r"\[kinds\] names 'y'"),
     "side of a user's": (f'{USERS}[sides]\ncity = "item"\n', {}, r"\[sides\] names 'city'"),
     "dense texts": ('[kinds]\nf = "dense"\n', {}, "'f' of log.csv must hold numbers to be dense"),
@@ -91,11 +92,17 @@ TABLES = {  # -> what is said besides, files that differ, what the error says
         {"log.csv": "u,i,y,t\n1,1,0,1700000000000\n2,2,1,1700000000001\n"},
         'Say time_unit = "ms"',
     ),
+    "hours as a time": ('time = "t"\n', {"log.csv": "u,i,y,t\n1,1,0,7\n2,2,1,23\n"}, "is from 7 to 23.*another column"),
     "time in words": ('time = "t"\n', {"log.csv": "u,i,y,t\n1,1,0,noon\n2,2,1,night\n"}, "Received: 'noon'"),
     "vectors of two lengths": (
         USERS + '[kinds]\ncity = "vector"\n[separators]\ncity = " "\n',
         {"users.csv": "u,city\n1,1 2\n2,1\n"},
         "vectors of one length",
+    ),
+    "vector beyond float32": (
+        USERS + '[kinds]\ncity = "vector"\n[separators]\ncity = " "\n',
+        {"users.csv": "u,city\n1,1 2\n2,1 -1e39\n"},
+        "'city' of users.csv has vectors with a number beyond 3.4e38",
     ),
 }
 
@@ -161,9 +168,14 @@ class TestTables:
 
 
 class TestTemporal:
+    def test_seconds_from_another_start_are_times_if_their_unit_is_said(self, tmp_path):
+        (tmp_path / "log.csv").write_text("u,i,y,t\n1,1,0,7\n2,2,1,23\n", encoding="utf-8")
+        write_spec(tmp_path, LOG + 'time = "t"\ntime_unit = "s"\n')
+        assert load_own(tmp_path).timestamp.tolist() == [7, 23]
+
     @pytest.mark.parametrize("time", [True, False], ids=["equal times", "no time"])
     def test_needs_times(self, tmp_path, time):
-        log = pd.DataFrame({"u": range(50), "i": range(50), "y": [0, 1] * 25, "t": [5] * 50})
+        log = pd.DataFrame({"u": range(50), "i": range(50), "y": [0, 1] * 25, "t": [10**9] * 50})
         log.to_csv(tmp_path / "log.csv", index=False)
         write_spec(tmp_path, LOG + ('time = "t"\n' if time else '[kinds]\nt = "ignore"\n'))
         raw = load_own(tmp_path)
