@@ -178,7 +178,7 @@ class TestUsers:
 class TestUpserts:
     @pytest.mark.parametrize(
         "rows",
-        [{"movie_id": 5000}, "x", 5, [5000], [[1]], None],
+        ["x", 5, [5000], [[1]], None],
         ids=lambda given: f"{type(given).__name__}",
     )
     def test_no_rows(self, rows, ranker):
