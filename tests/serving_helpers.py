@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,3 +121,12 @@ class Reference:
             for name, array in self.arrays.items()
         }
         return self.model.predict(x)[:, 0]
+
+
+def served_models(names: Iterable[str], data: Dataset, tmp_path_factory) -> dict[str, tuple[PreRanker, Reference]]:
+    """A model of each name with random weights: its ranker, and what that is compared with."""
+    models = {name: random_model(name, data) for name in names}
+    return {
+        name: (ranker_of(tmp_path_factory.mktemp(name), model, data), Reference(model, data))
+        for name, model in models.items()
+    }

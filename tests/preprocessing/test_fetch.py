@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
-import http.server
 import socket
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from file_server import serving
 
 from benchmarks.make_amazon import make_amazon
 from foundation.errors import InputError
@@ -19,23 +17,14 @@ from preprocessing.download import RemoteFile
 from preprocessing.load import AMAZON_FILES, AMAZON_FOLDER, load_amazon
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def served(tmp_path, monkeypatch):
     """(folder that is served, what is known of its two files)"""
     monkeypatch.setenv("no_proxy", "*")
     folder = make_amazon(tmp_path / "served", reviews=300, users=20, items=15, meta=30)
     (folder / "planted_probability.npy").unlink()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/"
-    yield folder, [describe(url, folder / name) for name in (REVIEWS, META)]
-    server.shutdown()
-    server.server_close()
+    with serving(folder) as url:
+        yield folder, [describe(url, folder / name) for name in (REVIEWS, META)]
 
 
 def describe(url: str, file: Path) -> RemoteFile:

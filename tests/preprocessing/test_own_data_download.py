@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
-import threading
 from pathlib import Path
 
 import pytest
+from file_server import serving
 from own_data_helpers import write_spec
 
 from foundation.errors import InputError
@@ -18,24 +16,14 @@ LOG = b"u,i,y\n1,1,0\n1,2,1\n"
 SPEC = '[log]\nfiles = "log.csv"\nuser = "u"\nitem = "i"\nlabel = "y"\n'
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def address(tmp_path, monkeypatch):
     """Of a server with the log."""
     monkeypatch.setenv("no_proxy", "*")
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "log.csv").write_bytes(LOG)
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=tmp_path / "served")
-    )
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(tmp_path / "served") as url:
+        yield url.removesuffix("/")
 
 
 def folder_with(tmp_path: Path, url: str, content: bytes = LOG) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from helpers import random_raw
 from hypothesis import given
 from hypothesis import strategies as st
-from serving_helpers import Reference, dataset, random_model, ranker_of, text_ids
+from serving_helpers import Reference, dataset, random_model, ranker_of, served_models, text_ids
 
 from foundation.errors import InputError
 from preprocessing.dataset import Dataset
@@ -24,11 +24,7 @@ MODELS = ("int_tower", "dssm", "mvke")
 @pytest.fixture(scope="module")
 def served(data, tmp_path_factory) -> dict:
     """name -> (ranker, reference)"""
-    result = {}
-    for name in MODELS:
-        model = random_model(name, data)
-        result[name] = ranker_of(tmp_path_factory.mktemp(name), model, data), Reference(model, data)
-    return result
+    return served_models(MODELS, data, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

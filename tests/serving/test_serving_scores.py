@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker_of
+from serving_helpers import TWO_TOWERS, Reference, dataset, random_model, ranker_of, served_models
 
 from foundation.errors import InputError
 from model.all_pairs import all_pairs
@@ -27,11 +27,7 @@ def data():
 @pytest.fixture(scope="module")
 def served(data, tmp_path_factory) -> dict:
     """name -> (ranker, reference)"""
-    result = {}
-    for name in TWO_TOWERS:
-        model = random_model(name, data)
-        result[name] = ranker_of(tmp_path_factory.mktemp(name), model, data), Reference(model, data)
-    return result
+    return served_models(TWO_TOWERS, data, tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", TWO_TOWERS)
